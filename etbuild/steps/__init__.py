@@ -1,0 +1,1 @@
+"""One module a step: `step(...)` plans it (pure), `main(argv)` does it."""
