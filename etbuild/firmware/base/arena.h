@@ -1,0 +1,38 @@
+// Bump allocation from one buffer of the caller's. Nothing is freed but all at once, back to a mark.
+#pragma once
+
+#include "base/span.h"
+
+namespace etb {
+
+struct Arena {
+    MutableBytes memory;
+    std::size_t used = 0;
+    std::size_t peak = 0;
+
+    // alignment: a power of two, of the address itself.
+    Status allocate(std::uint64_t count, std::size_t alignment, MutableBytes& out) {
+        const auto address = reinterpret_cast<std::uintptr_t>(memory.data) + used;
+        const std::size_t gap = static_cast<std::size_t>((alignment - address % alignment) % alignment);
+        if (gap > memory.size - used || count > memory.size - used - gap)
+            return error(Code::no_memory, "arena is too small by bytes", count - (memory.size - used));
+        out = {memory.data + used + gap, static_cast<std::size_t>(count)};
+        used += gap + static_cast<std::size_t>(count);
+        if (used > peak) peak = used;
+        return {};
+    }
+
+    template <class T>
+    Status array(std::uint64_t count, Span<T>& out) {
+        MutableBytes bytes;
+        if (count > memory.size / sizeof(T)) return error(Code::no_memory, "arena is too small for elements", count);
+        ETB_TRY(allocate(count * sizeof(T), alignof(T), bytes));
+        out = {reinterpret_cast<T*>(bytes.data), static_cast<std::size_t>(count)};
+        return {};
+    }
+
+    [[nodiscard]] std::size_t mark() const { return used; }
+    void release(std::size_t to) { used = to; }
+};
+
+}  // namespace etb
