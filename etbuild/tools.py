@@ -1,0 +1,178 @@
+"""Which tools the machine has and in which version; the only module that reads the environment.
+
+It imports none of them, installs nothing, and asks a program for its version once: the answer is kept in
+the cache folder for as long as the file at that path stays what it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from etbuild.errors import MissingTool
+
+
+@dataclass(frozen=True)
+class ProgramSpec:
+    """One program that steps start. debian: the package that brings it; oldest: first version that will do."""
+
+    debian: str
+    oldest: tuple[int, ...]
+
+
+PROGRAMS = {
+    "arm-none-eabi-gcc": ProgramSpec("gcc-arm-none-eabi", (12,)),
+    "arm-none-eabi-g++": ProgramSpec("gcc-arm-none-eabi", (12,)),
+    "qemu-system-arm": ProgramSpec("qemu-system-arm", (7,)),
+    "cmake": ProgramSpec("cmake", (3, 20)),
+    "ninja": ProgramSpec("ninja-build", (1, 10)),
+    "c++": ProgramSpec("g++", (10,)),
+}
+
+FVPS = ("FVP_Corstone_SSE-300_Ethos-U55", "FVP_Corstone_SSE-300_Ethos-U65", "FVP_Corstone_SSE-320")
+
+_VERSION_TIMEOUT_S = 20
+
+
+def version(name: str) -> str:
+    """The version of a tool as one line without a path in it, so that it may take part in a content key.
+
+    name:   "python", a key of PROGRAMS or of FVPS, else a Python package as pip spells it.
+    raises: MissingTool with the remedy.
+    """
+    if name == "python":
+        return f"{sys.implementation.name} {sys.version.split()[0]}"
+    if name in PROGRAMS or name in FVPS:
+        return _program_version(str(program(name)))
+    found = package_version(name)
+    if found is None:
+        raise MissingTool(
+            f"{name}: got no such Python package in {sys.prefix}, wanted one\n"
+            "    start through ./bootstrap, which installs what pyproject.toml pins"
+        )
+    return found
+
+
+def package_version(name: str) -> str | None:
+    """The installed version of a Python package, None where there is none; nothing is imported."""
+    return _packages(tuple(sys.path)).get(_normalised(name))
+
+
+def program(name: str) -> Path:
+    """Where a program is: CXX for "c++", FVP_PATH before PATH for a simulator, else PATH.
+
+    raises: MissingTool with the Debian package, or with where Arm offers the simulator.
+    """
+    import shutil
+
+    if name in FVPS:
+        found = shutil.which(name, path=os.pathsep.join(filter(None, (variable("FVP_PATH"), variable("PATH")))))
+        remedy = "get it from Arm (Ecosystem FVPs, with a licence to accept), then set FVP_PATH to its folder"
+    else:
+        command = (variable("CXX") or name) if name == "c++" else name
+        found = shutil.which(command)
+        remedy = f"sudo apt-get install {PROGRAMS[name].debian}, or start through ./bootstrap"
+    if found is None:
+        raise MissingTool(f"{name}: got no such program on PATH, wanted one\n    {remedy}")
+    return Path(found)
+
+
+def variable(name: str) -> str | None:
+    """An environment variable; None when it is unset or empty."""
+    return os.environ.get(name) or None
+
+
+def cache_folder() -> Path:
+    """Where etbuild keeps what may be thrown away, shared by all checkouts; it need not exist yet."""
+    base = variable("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "etbuild"
+
+
+def _normalised(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+@functools.cache
+def _packages(folders: tuple[str, ...]) -> dict[str, str]:
+    """Name to version of every distribution in the folders; the first of a name wins, as it does for import."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        try:
+            entries = os.listdir(folder or ".")  # noqa: PTH208 - names alone, a Path each would cost a millisecond
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.endswith(".dist-info"):
+                name, _, number = entry.removesuffix(".dist-info").partition("-")
+                found.setdefault(_normalised(name), number)
+    return found
+
+
+@functools.cache
+def _program_version(path: str) -> str:
+    """The first line of `path --version`; asked again only when the file behind the path changed."""
+    real = os.path.realpath(path)
+    status = Path(real).stat()
+    # The name is part of it: one file (gcc's driver, busybox) may answer differently under two names.
+    key = f"{path} -> {real} {status.st_size} {status.st_mtime_ns}"
+    known = _read_known()
+    if key not in known:
+        known = {old: line for old, line in known.items() if not old.startswith(f"{path} -> ")}
+        known[key] = _ask(path)
+        _write_known(known)
+    return known[key]
+
+
+def _ask(path: str) -> str:
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            [path, "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env={**os.environ, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            timeout=_VERSION_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MissingTool(f"{path}: got {error}, wanted its version\n    reinstall it") from error
+    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    if done.returncode != 0 or not lines:
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise MissingTool(
+            f"{path} --version: got exit code {done.returncode} and {said!r}, wanted its version\n    reinstall it"
+        )
+    return lines[0]
+
+
+def _known_file() -> Path:
+    return cache_folder() / "programs.json"
+
+
+def _read_known() -> dict[str, str]:
+    try:
+        known = json.loads(_known_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) and all(isinstance(line, str) for line in known.values()) else {}
+
+
+def _write_known(known: dict[str, str]) -> None:
+    """A cache that cannot be written (read-only home, full disk) costs time, never a build."""
+    file = _known_file()
+    part = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
+        part.replace(file)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
