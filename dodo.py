@@ -1,7 +1,6 @@
-"""doit's entry: every recipe in recipes/ as tasks. A project of your own needs just this file."""
+"""doit's entry: every recipe in recipes/ as tasks. A project of your own needs just these lines."""
 
-from etbuild.tasks import DOIT_CONFIG, Project
+from etbuild.tasks import Project
 
 project = Project(__file__)
-
-__all__ = ["DOIT_CONFIG", "project"]
+DOIT_CONFIG = project.doit_config

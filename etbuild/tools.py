@@ -87,6 +87,18 @@ def variable(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
+def step_environment() -> dict[str, str]:
+    """What a step's process sees: the user's environment, with all that could change bytes held fixed."""
+    return {
+        **os.environ,
+        "PYTHONHASHSEED": "0",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TZ": "UTC",
+        "LC_ALL": "C.UTF-8",
+    }
+
+
 def cache_folder() -> Path:
     """Where etbuild keeps what may be thrown away, shared by all checkouts; it need not exist yet."""
     base = variable("XDG_CACHE_HOME")

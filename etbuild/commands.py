@@ -1,0 +1,147 @@
+"""doit's commands with what etbuild adds: run, forget, and why. In a dodo.py without a Project they are doit's."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from doit import cmd_forget, cmd_run
+from doit.cmd_base import DoitCmdBase, tasks_and_deps_iter
+from doit.exceptions import InvalidCommand
+
+from etbuild.errors import MissingTool
+from etbuild.tasks import Project, StepTask
+
+
+class Run(cmd_run.Run):  # type: ignore[misc]
+    """doit run: ends our children with itself, and says with exit code 3 that the machine lacks something."""
+
+    def _execute(self, **options: Any) -> int:
+        projects = set(_projects(self.task_list))
+        for project in projects:
+            project.forced = options["always"]
+        _require_known({task.name for task in self.task_list}, self.task_list, self.sel_tasks)
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            code: int = super()._execute(**options)
+        except KeyboardInterrupt:
+            print("\ninterrupted: what was complete is kept", file=sys.stderr)
+            code = 130
+        finally:
+            for project in projects:
+                project.workspace.stop()
+                project.workspace.save()
+        return MissingTool.exit_code if code == 1 and any(project.lacking for project in projects) else code
+
+    # doit hands over the options that the signature names.
+    _execute.__signature__ = inspect.signature(cmd_run.Run._execute)  # type: ignore[attr-defined]
+
+
+class Forget(cmd_forget.Forget):  # type: ignore[misc]
+    """doit forget: our record of the step goes too, so it runs next time."""
+
+    def _execute(self, **options: Any) -> None:
+        tasks = {task.name: task for task in self.task_list}
+        if options["forget_all"]:
+            chosen: Iterable[Any] = self.task_list
+        elif self.sel_default_tasks and options["forget_disable_default"]:
+            chosen = ()
+        else:
+            _require_known(set(tasks), self.task_list, self.sel_tasks)
+            chosen = _with_groups(tasks, self.sel_tasks, options["forget_sub"])
+        for step_task in _step_tasks(chosen):
+            step_task.project.workspace.forget(step_task.step)
+        super()._execute(**options)
+
+    _execute.__signature__ = inspect.signature(cmd_forget.Forget._execute)  # type: ignore[attr-defined]
+
+
+class Why(DoitCmdBase):  # type: ignore[misc]
+    """doit why: what would run now, and for which difference."""
+
+    name = "why"
+    doc_purpose = "say what would run, and why: the key, old and new"
+    doc_usage = "[TASK ...]"
+    doc_description = "Without a task: all recipes. Exit code 0 when all is up to date, 1 when something would run."
+    cmd_options = ()
+
+    def _execute(self) -> int:
+        tasks = {task.name: task for task in self.task_list}
+        _require_known(set(tasks), self.task_list, self.sel_tasks)
+        running: dict[str, bool] = {}
+        for task in _producers_first(tasks, self.sel_tasks):
+            for step_task in _step_tasks([task]):
+                running[task.name] = self._explain(step_task, [name for name in task.task_dep if running.get(name)])
+        for project in set(_projects(self.task_list)):
+            project.workspace.save()
+        if not any(running.values()):
+            self.outstream.write("all up to date\n")
+        return int(any(running.values()))
+
+    def _explain(self, task: StepTask, before: list[str]) -> bool:
+        """Print why one step would run; whether it would, or may."""
+        why = task.reasons()
+        name = task.step.name
+        if why:
+            self.outstream.write(f"{name} runs\n")
+            for reason in why:
+                self.outstream.write(f"    {reason}\n")
+        elif before:
+            self.outstream.write(f"{name} runs if its input changes\n    input from {', '.join(before)}\n")
+        return bool(why or before)
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def _step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
+    for task in tasks:
+        for check, _, _ in task.uptodate:
+            owner = getattr(check, "__self__", None)
+            if isinstance(owner, StepTask):
+                yield owner
+
+
+def _projects(tasks: Iterable[Any]) -> Iterator[Project]:
+    return (task.project for task in _step_tasks(tasks))
+
+
+def _with_groups(tasks: dict[str, Any], names: list[str], deep: bool) -> Iterator[Any]:
+    """The named tasks with the steps of those that are groups; deep: with all that they depend on."""
+    if deep:
+        yield from tasks_and_deps_iter(tasks, names)
+        return
+    for name in names:
+        yield tasks[name]
+        if not tasks[name].actions:
+            yield from _with_groups(tasks, tasks[name].task_dep, deep)
+
+
+def _producers_first(tasks: dict[str, Any], names: list[str]) -> Iterator[Any]:
+    seen: set[str] = set()
+
+    def visit(name: str) -> Iterator[Any]:
+        if name not in seen:
+            seen.add(name)
+            for dependency in tasks[name].task_dep:
+                yield from visit(dependency)
+            yield tasks[name]
+
+    for name in names:
+        yield from visit(name)
+
+
+def _require_known(known: set[str], tasks: Iterable[Any], names: list[str] | None) -> None:
+    """raises: InvalidCommand that names the nearest task, where a project of ours is loaded."""
+    if not any(_projects(tasks)):
+        return
+    for name in names or ():
+        if ":" in name and "=" not in name and name not in known and "*" not in name:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"\n    did you mean {near[0]}?" if near else "\n    doit list --all shows what there is"
+            raise InvalidCommand(f"{name}: got no such task, wanted one of this project's{hint}")

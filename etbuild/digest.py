@@ -1,0 +1,105 @@
+"""SHA-256 of files and folders, remembered by their stat. It never trusts a modification time alone.
+
+A remembered digest is used only while device, inode, size, mtime and ctime are the same, and only if the file
+had been at rest when it was hashed: the kernel sets ctime on each write and no program can set it back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+# A file hashed within this time of its last change may change again under the same timestamp.
+AT_REST_NS = 50_000_000
+
+
+class Digests:
+    """The digests of one project, kept in one JSON file between runs.
+
+    root:   what relative paths are relative to.
+    memory: the JSON file; a missing or damaged one only costs time.
+    """
+
+    def __init__(self, root: Path, memory: Path):
+        self._root = str(root)
+        self._memory = memory
+        self._known: dict[str, list[object]] = {}
+        self._seen: dict[str, str | None] = {}
+        self._changed = False
+        self._lock = threading.Lock()
+        try:
+            known = json.loads(memory.read_bytes())
+            if isinstance(known, dict):
+                self._known = known
+        except (OSError, ValueError):
+            pass
+
+    def of(self, path: Path | str) -> str | None:
+        """The digest of a file, or of a folder with all that it holds; None when there is nothing.
+
+        One look a run: what was seen stays true until `forget`.
+        """
+        name = os.fspath(path)
+        if name in self._seen:
+            return self._seen[name]
+        full = os.path.join(self._root, name)
+        try:
+            digest = self._file(name, full)
+        except IsADirectoryError:
+            digest = self._folder(name, full)
+        except (FileNotFoundError, NotADirectoryError):
+            digest = None
+        self._seen[name] = digest
+        return digest
+
+    def forget(self, *paths: Path | str) -> None:
+        """Look again at these the next time: a step has written them."""
+        for path in paths:
+            self._seen.pop(os.fspath(path), None)
+
+    def save(self) -> None:
+        """Write the memory; a disk that refuses costs time at the next run and nothing else."""
+        with self._lock:
+            if not self._changed:
+                return
+            part = f"{self._memory}.{os.getpid()}"
+            try:
+                self._memory.parent.mkdir(parents=True, exist_ok=True)
+                Path(part).write_text(json.dumps(self._known, separators=(",", ":")))
+                os.replace(part, self._memory)
+            except OSError:
+                Path(part).unlink(missing_ok=True)
+            self._changed = False
+
+    def _file(self, name: str, full: str) -> str:
+        stat = os.stat(full)
+        if stat.st_mode & 0o170000 == 0o040000:
+            raise IsADirectoryError(full)
+        key = [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+        known = self._known.get(name)
+        if known is not None and known[:5] == key:
+            return str(known[5])
+        before = time.time_ns()
+        with open(full, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        with self._lock:
+            if stat.st_ctime_ns + AT_REST_NS <= before:
+                self._known[name] = [*key, digest]
+                self._changed = True
+            elif self._known.pop(name, None) is not None:
+                self._changed = True
+        return digest
+
+    def _folder(self, name: str, full: str) -> str:
+        total = hashlib.sha256(b"folder\n")
+        for at, folders, files in os.walk(full):
+            folders.sort()
+            for file in sorted(files):
+                path = os.path.join(at, file)
+                relative = os.path.relpath(path, full)
+                total.update(f"{relative}\0{self._file(os.path.join(name, relative), path)}\n".encode())
+        return total.hexdigest()

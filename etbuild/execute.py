@@ -1,0 +1,340 @@
+"""Runs one step: alone in a folder of its own, its outputs checked, then moved into place. It decides nothing.
+
+Below build/.etbuild/: sandbox/ (one folder a running step), logs/ (one file a step), steps/ (records), locks/.
+A killed run leaves at most a sandbox, which the next run removes; outputs in place are always whole files.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from etbuild import tools
+from etbuild.decision import Present, Reason, Record, reasons
+from etbuild.digest import Digests
+from etbuild.errors import EtbuildError, MissingTool, StepError
+from etbuild.sources import Sources
+from etbuild.step import Step
+
+STATE = Path("build/.etbuild")
+LAST_LINES = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a step. how: "ran" or "up to date"; seconds: of the step's own process."""
+
+    how: str
+    seconds: float
+    why: tuple[Reason, ...]
+
+
+class Workspace:
+    """One project on disk: its digests, its records, its running steps. Safe to share between threads.
+
+    root: the folder with dodo.py and recipes/; every path of a step is relative to it.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.state = root / STATE
+        self.digests = Digests(root, self.state / "digests.json")
+        self.sources = Sources(self.digests, self.state / "sources.json")
+        self.present = Present(self.digests.of, tool_versions, self.source)
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._guard = threading.Lock()
+        self._stopped = False
+
+    def record(self, step: Step) -> Record | None:
+        try:
+            return Record.from_json(self._record_file(step).read_bytes())
+        except OSError:
+            return None
+
+    def reasons(self, step: Step) -> tuple[Reason, ...]:
+        """Why the step would run now; the same answer that `run` acts on."""
+        return reasons(step, self.record(step), self.present)
+
+    def source(self, step: Step) -> Mapping[str, str]:
+        return self.sources.of(f"etbuild.steps.{step.kind}")
+
+    def run(self, step: Step, forced: bool = False) -> Outcome:
+        """Bring the step's outputs up to date.
+
+        forced: run even when nothing changed.
+        raises: StepError when its command fails or an output is missing, MissingTool when the command says so.
+        """
+        with self._locked(step):
+            self.digests.forget(*step.inputs, *step.outputs)
+            why = self.reasons(step) or ((Reason("asked for"),) if forced else ())
+            if not why:
+                return Outcome("up to date", 0.0, ())
+            self._require_inputs(step)
+            record = self._build(step)
+            _write(self._record_file(step), record.to_json())
+        return Outcome("ran", record.seconds, why)
+
+    def forget(self, step: Step) -> None:
+        """Drop the step's record, so that it runs next time."""
+        self._record_file(step).unlink(missing_ok=True)
+
+    def clean(self, step: Step) -> None:
+        """Remove what the step wrote, and its record and log."""
+        self.forget(step)
+        self.log(step).unlink(missing_ok=True)
+        for path in step.outputs:
+            _remove(self.root / path)
+            with suppress(OSError):
+                (self.root / path).parent.rmdir()
+        self.digests.forget(*step.outputs)
+
+    def save(self) -> None:
+        self.digests.save()
+        with suppress(OSError):
+            self.sources.save()
+
+    def stop(self) -> None:
+        """Kill every running step with all its children; nothing starts afterwards."""
+        with self._guard:
+            self._stopped = True
+            for process in self._running:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    def log(self, step: Step) -> Path:
+        return self.state / "logs" / f"{_file_name(step)}.log"
+
+    def clean_dead(self, steps: tuple[Step, ...], dryrun: bool) -> None:
+        """Remove what was written by steps that are no longer among these: a recipe or a variant is gone."""
+        live = {self._record_file(step).name for step in steps}
+        wanted = {str(path) for step in steps for path in step.outputs}
+        for file in sorted((self.state / "steps").glob("*.json")):
+            record = Record.from_json(file.read_bytes()) if file.name not in live else None
+            for name in record.outputs if record else ():
+                if name in wanted or not (self.root / name).exists():
+                    continue
+                print(f"{file.stem}: removing {name}")
+                if not dryrun:
+                    _remove(self.root / name)
+                    with suppress(OSError):
+                        (self.root / name).parent.rmdir()
+            if file.name not in live and not dryrun:
+                file.unlink()
+
+    def _record_file(self, step: Step) -> Path:
+        return self.state / "steps" / f"{_file_name(step)}.json"
+
+    def _require_inputs(self, step: Step) -> None:
+        for path in step.inputs:
+            if self.digests.of(path) is None:
+                raise StepError(f"{path}: got no such file, wanted an input of {step.name}")
+
+    def _build(self, step: Step) -> Record:
+        before = {str(path): self.digests.of(path) or "" for path in step.inputs}
+        started = time.time_ns()
+        with self._sandbox(step) as (sandbox, alive):
+            seconds, peak_bytes = self._spawn(step, sandbox, alive)
+            outputs = _check_outputs(step, sandbox)
+            found = _discovered(step, sandbox)
+            self._commit(step, sandbox, outputs)
+        discovered = {path: self._settled(path, started) for path in found}
+        return Record(
+            step.argv, tool_versions(step), self.source(step), before, discovered, outputs, seconds, peak_bytes
+        )
+
+    def _settled(self, path: str, started_ns: int) -> str:
+        """The digest of a file read during the run; "" when it changed since the run began."""
+        try:
+            changed = (self.root / path).stat().st_ctime_ns > started_ns
+        except OSError:
+            return ""
+        self.digests.forget(path)
+        return "" if changed else self.digests.of(path) or ""
+
+    def _spawn(self, step: Step, sandbox: Path, alive: int) -> tuple[float, int]:
+        """Run the step's command in the sandbox; seconds of wall clock and peak resident bytes."""
+        command = [sys.executable, "-m", f"etbuild.steps.{step.kind}", *step.argv]
+        log = self.log(step)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        begin = time.perf_counter()
+        with log.open("wb") as output, self._guard:
+            if self._stopped:
+                raise StepError(f"{step.name}: stopped")
+            process = subprocess.Popen(
+                command,
+                cwd=sandbox,
+                env=tools.step_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=(alive,),
+            )
+            self._running.add(process)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        finally:
+            with self._guard:
+                self._running.discard(process)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise _failure(step, process.returncode, log, self.root)
+        return round(time.perf_counter() - begin, 3), usage.ru_maxrss * 1024
+
+    def _commit(self, step: Step, sandbox: Path, outputs: Mapping[str, str]) -> None:
+        """Move outputs into place; what has the same content stays, with its times."""
+        for name, digest in outputs.items():
+            self.digests.forget(name)
+            if self.digests.of(name) == digest:
+                continue
+            target = self.root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (sandbox / name).is_dir():
+                _remove(target)
+            (sandbox / name).replace(target)
+            self.digests.forget(name)
+
+    @contextmanager
+    def _locked(self, step: Step) -> Iterator[None]:
+        """One run of a step at a time, over all processes; freed by the kernel when its holder dies."""
+        file = self.state / "locks" / f"{_file_name(step)}.lock"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _sandbox(self, step: Step) -> Iterator[tuple[Path, int]]:
+        """A folder with the step's inputs under their own relative names, and the descriptor that says it lives.
+
+        The step's process inherits the descriptor: after a kill of doit alone its sandbox stays taken until it ends.
+        """
+        base = self.state / "sandbox"
+        base.mkdir(parents=True, exist_ok=True)
+        _sweep(base)
+        sandbox = Path(tempfile.mkdtemp(prefix=f"{step.kind}-", dir=base))
+        lock = sandbox.with_name(f"{sandbox.name}.lock")
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._fill(step, sandbox)
+            yield sandbox, descriptor
+        finally:
+            shutil.rmtree(sandbox, ignore_errors=True)
+            lock.unlink(missing_ok=True)
+            os.close(descriptor)
+
+    def _fill(self, step: Step, sandbox: Path) -> None:
+        for path in step.inputs:
+            if not path.is_absolute():
+                (sandbox / path).parent.mkdir(parents=True, exist_ok=True)
+                (sandbox / path).symlink_to(self.root / path)
+        for path in step.outputs:
+            (sandbox / path).parent.mkdir(parents=True, exist_ok=True)
+        if step.depfile is not None:
+            _show(self.root, sandbox)
+
+
+def tool_versions(step: Step) -> dict[str, str]:
+    return {name: tools.version(name) for name in ("python", *step.tools)}
+
+
+def command_line(step: Step) -> str:
+    """The step's command as a shell takes it, in the project's root."""
+    return shlex.join(["python", "-m", f"etbuild.steps.{step.kind}", *step.argv])
+
+
+def _file_name(step: Step) -> str:
+    return step.name.replace(":", ".", 1).replace("/", "_")
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}.part")
+    part.write_text(text)
+    part.replace(file)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        # Renamed first: a folder that is half removed never stands under its own name.
+        gone = path.with_name(f".{path.name}.{os.getpid()}.gone")
+        path.replace(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sweep(base: Path) -> None:
+    """Remove the sandboxes that no living process holds."""
+    for lock in base.glob("*.lock"):
+        with suppress(OSError), lock.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink(missing_ok=True)
+
+
+def _show(shown: Path, sandbox: Path) -> None:
+    """Show the rest of the project in the sandbox: a model may import and open anything of it but build/."""
+    for entry in shown.iterdir():
+        if entry.name.startswith(".") or entry.name == "build":
+            continue
+        place = sandbox / entry.name
+        if not place.exists():
+            place.symlink_to(entry)
+        elif place.is_dir() and not place.is_symlink():
+            _show(entry, place)
+
+
+def _check_outputs(step: Step, sandbox: Path) -> dict[str, str]:
+    digests = Digests(sandbox, sandbox / "digests.json")
+    found: dict[str, str] = {}
+    for path in step.outputs:
+        digest = digests.of(path)
+        if digest is None:
+            raise StepError(f"{step.name}: its command ended well but did not write {path}")
+        found[str(path)] = digest
+    return found
+
+
+def _discovered(step: Step, sandbox: Path) -> tuple[str, ...]:
+    if step.depfile is None:
+        return ()
+    import json
+
+    try:
+        paths = json.loads((sandbox / step.depfile).read_text())["inputs"]
+        return tuple(sorted({str(path) for path in paths} - {str(path) for path in step.inputs}))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StepError(f'{step.name}: {step.depfile}: got {error}, wanted {{"inputs": [path, ...]}}') from error
+
+
+def _failure(step: Step, code: int, log: Path, root: Path) -> EtbuildError:
+    lines = log.read_text(errors="replace").splitlines()
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    text = "\n".join(
+        [
+            f"{step.name} {how}",
+            f"    run it alone: cd {shlex.quote(str(root))} && {command_line(step)}",
+            *(f"    | {line}" for line in lines[-LAST_LINES:]),
+            f"    full log: {log.relative_to(root)}",
+        ]
+    )
+    return MissingTool(text) if code == MissingTool.exit_code else StepError(text)

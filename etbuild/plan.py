@@ -1,0 +1,143 @@
+"""Recipes to steps, as pure data. The plan is kept between runs and made again only when what it came from changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from etbuild import tools
+from etbuild.digest import Digests
+from etbuild.sources import PACKAGE, Sources
+from etbuild.step import Step
+
+# Read while planning and not Python: a change of these makes the plan again.
+TABLES = ("data/npus.yaml",)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """One recipe as its tasks need it. profiles: the lowering profile of each variant, in the recipe's order."""
+
+    name: str
+    profiles: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every step of a project, producers first."""
+
+    outlines: tuple[Outline, ...]
+    steps: tuple[Step, ...]
+
+
+def plan_of(recipes: Iterable[object]) -> Plan:
+    """The steps of the recipes, in the recipes' order."""
+    from etbuild.recipe import Recipe
+
+    outlines, steps = [], []
+    for recipe in recipes:
+        assert isinstance(recipe, Recipe)
+        outlines.append(Outline(recipe.name, {target.variant: target.profile for target in recipe.targets}))
+        steps += _steps(recipe)
+    return Plan(tuple(outlines), tuple(steps))
+
+
+def load_plan(root: Path, digests: Digests, sources: Sources) -> Plan:
+    """The plan of all recipes below root, from memory when nothing that it came from changed.
+
+    raises: RecipeError with every problem of every recipe.
+    """
+    memory = root / "build/.etbuild/plan.json"
+    basis = _basis(root, digests, sources)
+    kept = _kept(memory, basis, digests)
+    if kept is not None:
+        return kept
+    from etbuild.recipe import load_all
+
+    recipes = load_all(root)
+    plan = plan_of(recipes)
+    _keep(memory, plan, basis, _conditions(recipes, digests))
+    return plan
+
+
+def _steps(recipe) -> list[Step]:  # type: ignore[no-untyped-def]
+    from etbuild.steps import export, golden, header, lower, pte, quantize, report, vela
+
+    steps = [export.step(recipe)]
+    for profile in recipe.profiles:
+        steps += [quantize.step(recipe, profile), lower.step(recipe, profile), golden.step(recipe, profile)]
+    for target in recipe.targets:
+        if target.npu != "none":
+            steps.append(vela.step(recipe, target))
+        steps += [pte.step(recipe, target), header.step(recipe, target)]
+    return [*steps, report.step(recipe)]
+
+
+def _basis(root: Path, digests: Digests, sources: Sources) -> dict[str, object]:
+    """What every plan of this project depends on: our own source, the tables, which recipes there are."""
+    return {
+        "source": sources.of("etbuild.plan"),
+        "tables": {name: digests.of(PACKAGE / name) for name in TABLES},
+        "recipes": sorted(file.name for file in (root / "recipes").glob("*.yaml")),
+    }
+
+
+def _conditions(recipes, digests: Digests) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    files = {str(file): digests.of(file) for recipe in recipes for file in recipe.files}
+    return {"files": files, "env": {name: value for recipe in recipes for name, value in recipe.env}}
+
+
+def _kept(memory: Path, basis: Mapping[str, object], digests: Digests) -> Plan | None:
+    try:
+        data = json.loads(memory.read_bytes())
+        if (
+            data["basis"] != basis
+            or any(digests.of(file) != digest for file, digest in data["files"].items())
+            or any((tools.variable(name) or "") != value for name, value in data["env"].items())
+        ):
+            return None
+        outlines = tuple(Outline(name, profiles) for name, profiles in data["outlines"])
+        return Plan(outlines, tuple(_step(*row) for row in data["steps"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _keep(memory: Path, plan: Plan, basis: Mapping[str, object], conditions: Mapping[str, object]) -> None:
+    data = {
+        "basis": basis,
+        **conditions,
+        "outlines": [(outline.name, outline.profiles) for outline in plan.outlines],
+        "steps": [
+            (
+                step.name,
+                step.argv,
+                [str(path) for path in step.inputs],
+                [str(path) for path in step.outputs],
+                step.tools,
+                str(step.depfile) if step.depfile else None,
+            )
+            for step in plan.steps
+        ],
+    }
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        part = memory.with_suffix(".part")
+        part.write_text(json.dumps(data, separators=(",", ":")))
+        part.replace(memory)
+    except OSError:
+        return  # A plan that cannot be kept is made again.
+
+
+def _step(
+    name: str, argv: list[str], inputs: list[str], outputs: list[str], tools_used: list[str], depfile: str | None
+) -> Step:
+    return Step(
+        name,
+        tuple(argv),
+        tuple(map(Path, inputs)),
+        tuple(map(Path, outputs)),
+        tuple(tools_used),
+        Path(depfile) if depfile else None,
+    )

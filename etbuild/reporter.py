@@ -1,0 +1,115 @@
+"""What a run of doit prints: one line a step, the failures, and a closing table. It decides nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from doit.reporter import ConsoleReporter
+
+from etbuild.errors import EtbuildError
+
+if TYPE_CHECKING:
+    from etbuild.tasks import Project
+
+NAME_WIDTH = 44
+REFRESH_S = 0.2
+
+
+class StepReporter(ConsoleReporter):  # type: ignore[misc]
+    """One line a step when it ends; on a terminal also what runs now, with its seconds."""
+
+    desc = "one line a step"
+    project: ClassVar[Project]
+
+    def __init__(self, outstream: Any, options: dict[str, Any]):
+        super().__init__(outstream, options)
+        self._terminal = bool(getattr(outstream, "isatty", lambda: False)())
+        self._running: dict[str, float] = {}
+        self._reports: list[str] = []
+        self._guard = threading.Lock()
+        self._done = threading.Event()
+        self._failed = 0
+
+    def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
+        if self._terminal:
+            threading.Thread(target=self._refresh, daemon=True).start()
+
+    def execute_task(self, task: Any) -> None:
+        if task.actions:
+            with self._guard:
+                self._running[task.name] = time.monotonic()
+
+    def add_success(self, task: Any) -> None:
+        outcome = self.project.outcomes.get(task.name)
+        if outcome is None:
+            self._end(task, "ran" if task.actions else None)
+        elif outcome.how == "up to date":
+            self._end(task, "up to date")
+        else:
+            why = str(outcome.why[0]) + (f" and {len(outcome.why) - 1} more" if len(outcome.why) > 1 else "")
+            self._end(task, f"{outcome.how:<10} {outcome.seconds:7.1f} s  {why}")
+
+    def skip_uptodate(self, task: Any) -> None:
+        self._end(task, "up to date" if task.actions else None)
+
+    def skip_ignore(self, task: Any) -> None:
+        self._end(task, "ignored")
+
+    def add_failure(self, task: Any, fail: Any) -> None:
+        self._failed += 1
+        if fail.report:
+            self._end(task, "FAILED")
+            self._line(fail.get_msg().rstrip())
+
+    def complete_run(self) -> None:
+        self._done.set()
+        self._line(None)
+        for message in self.runtime_errors:
+            self.write(f"{message}\n")
+        table = self._table()
+        if table and not self._failed:
+            self.write(f"\n{table}\n")
+
+    def _end(self, task: Any, what: str | None) -> None:
+        with self._guard:
+            self._running.pop(task.name, None)
+        if what is not None:
+            self._line(f"{task.name:<{NAME_WIDTH}} {what}")
+        if task.name.startswith("report:"):
+            self._reports.append(task.name.partition(":")[2])
+
+    def _line(self, text: str | None) -> None:
+        """Print a line above the live one; None only takes the live one away."""
+        with self._guard:
+            if self._terminal:
+                self.write("\r\x1b[K")
+            if text is not None:
+                self.write(f"{text}\n")
+            self.outstream.flush()
+
+    def _refresh(self) -> None:
+        while not self._done.wait(REFRESH_S):
+            with self._guard:
+                now = time.monotonic()
+                live = "  ".join(f"{name} {now - begun:.0f} s" for name, begun in self._running.items())
+                if live:
+                    self.write(f"\r\x1b[K{live[:100]}")
+                    self.outstream.flush()
+
+    def _table(self) -> str:
+        from etbuild.steps import report
+
+        read = []
+        for recipe in self._reports:
+            try:
+                read.append(json.loads((self.project.root / "build" / recipe / "report.json").read_text()))
+            except (OSError, ValueError) as error:
+                print(f"build/{recipe}/report.json: got {error}, wanted a report", file=sys.stderr)
+        try:
+            return report.table(read) if read else ""
+        except EtbuildError as error:
+            return str(error)

@@ -1,0 +1,84 @@
+"""Which of our own files a step's module runs through, found by reading imports. It imports none of them."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+from etbuild.digest import Digests
+
+PACKAGE = Path(__file__).parent
+
+
+class Sources:
+    """The source files behind each module of this package, with their digests.
+
+    memory: a JSON file; what it holds of a module counts only while all files that it names are unchanged.
+    """
+
+    def __init__(self, digests: Digests, memory: Path):
+        self._digests = digests
+        self._memory = memory
+        self._changed = False
+        self._answers: dict[str, dict[str, str]] = {}
+        self._closures: dict[str, dict[str, str]] = {}
+        try:
+            closures = json.loads(memory.read_bytes())
+            if isinstance(closures, dict):
+                self._closures = closures
+        except (OSError, ValueError):
+            pass
+
+    def of(self, module: str) -> dict[str, str]:
+        """Digest by file (relative to the package) of a module and all of ours that it imports, at any depth."""
+        if module in self._answers:
+            return self._answers[module]
+        known = self._closures.get(module)
+        if known is None or any(self._digest(file) != digest for file, digest in known.items()):
+            known = {file: self._digest(file) for file in sorted(_closure(module))}
+            self._closures[module] = known
+            self._changed = True
+        self._answers[module] = known
+        return known
+
+    def save(self) -> None:
+        if self._changed:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            self._memory.write_text(json.dumps(self._closures))
+            self._changed = False
+
+    def _digest(self, file: str) -> str:
+        return self._digests.of(PACKAGE / file) or ""
+
+
+def _closure(module: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        path = _file(waiting.pop())
+        if path is None or path in found:
+            continue
+        found.add(path)
+        waiting += _imports((PACKAGE / path).read_text())
+    return found
+
+
+def _file(module: str) -> str | None:
+    parts = module.split(".")
+    if parts[0] != PACKAGE.name:
+        return None
+    for candidate in (Path(*parts[1:]).with_suffix(".py") if parts[1:] else None, Path(*parts[1:], "__init__.py")):
+        if candidate is not None and (PACKAGE / candidate).is_file():
+            return str(candidate)
+    return None
+
+
+def _imports(text: str) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names

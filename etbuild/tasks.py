@@ -1,0 +1,184 @@
+"""The one adapter to doit: the plan as doit tasks. doit orders and selects; whether a step runs is decided here.
+
+doit's own checks would trust mtime first, ignore a step's arguments, look at targets only for existence, keep what a
+killed action left, and forget what ran when it is killed itself. So each task asks `decision.reasons` (its `uptodate`),
+its action asks again under the step's lock, and what doit keeps in its own database decides nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from doit.dependency import FileChangedChecker
+from doit.exceptions import TaskFailed
+
+from etbuild.decision import Reason
+from etbuild.errors import EtbuildError, MissingTool
+from etbuild.execute import Outcome, Workspace
+from etbuild.plan import Outline, Plan, load_plan
+from etbuild.reporter import StepReporter
+from etbuild.step import Step
+
+KINDS = {
+    "build": "everything that a recipe asks for",
+    "export": "the model as an ATen graph (torch.export)",
+    "quantize": "the graph with integer arithmetic (PT2E)",
+    "lower": "the edge program, one TOSA graph a delegate, and why what stayed on the CPU",
+    "golden": "expected outputs for the test vectors",
+    "vela": "the NPU's command streams, and Vela's estimates",
+    "pte": "model.pte and manifest.json",
+    "header": "the model for C: model.h and model.S",
+    "run": "the model run on its vectors, compared with golden",
+    "report": "report.json of a recipe",
+}
+
+
+@dataclass(frozen=True)
+class StepTask:
+    """One step as doit calls it."""
+
+    project: Project
+    step: Step
+
+    def up_to_date(self) -> bool:
+        return not self.reasons()
+
+    def reasons(self) -> tuple[Reason, ...]:
+        return self.project.workspace.reasons(self.step)
+
+    def run(self) -> TaskFailed | None:
+        """doit's action: None when the outputs are right."""
+        try:
+            outcome = self.project.workspace.run(self.step, self.project.forced)
+        except EtbuildError as error:
+            if isinstance(error, MissingTool):
+                self.project.lacking = True
+            return TaskFailed(str(error))
+        except OSError as error:
+            place = error.filename or self.step.name
+            return TaskFailed(f"{place}: got {error.strerror or error}, wanted a file to be written\n    {DISK}")
+        self.project.outcomes[self.step.name] = outcome
+        return None
+
+    def clean(self, dryrun: bool) -> None:
+        for path in self.step.outputs:
+            if (self.project.workspace.root / path).exists():
+                print(f"{self.step.name}: removing {path}")
+        if not dryrun:
+            self.project.workspace.clean(self.step)
+
+
+DISK = "nothing is lost: make room or give write access, then build again"
+
+
+class Project:
+    """The recipes of one folder as doit tasks: `project = Project(__file__)` in its dodo.py is all.
+
+    forced:   every step that doit selects runs (doit -a).
+    lacking:  a step ended because the machine lacks something.
+    outcomes: what became of each step of this run.
+    """
+
+    def __init__(self, dodo: str | Path):
+        self.root = Path(dodo).resolve().parent
+        self.workspace = Workspace(self.root)
+        self.forced = False
+        self.lacking = False
+        self.outcomes: dict[str, Outcome] = {}
+        atexit.register(self.workspace.stop)
+
+    @property
+    def doit_config(self) -> dict[str, object]:
+        """doit's DOIT_CONFIG for this project."""
+        state = self.workspace.state
+        state.mkdir(parents=True, exist_ok=True)
+        return {
+            "default_tasks": ["build"],
+            "reporter": type("Reporter", (StepReporter,), {"project": self}),
+            "check_file_uptodate": _checker(self.workspace),
+            "backend": "json",
+            "dep_file": str(state / "doit.json"),
+            "par_type": "thread",
+            "verbosity": 0,
+        }
+
+    def create_doit_tasks(self) -> Iterator[dict[str, object]]:
+        """doit's tasks: one a step, and groups a recipe, a variant and a kind."""
+        try:
+            plan = load_plan(self.root, self.workspace.digests, self.workspace.sources)
+        except EtbuildError as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(error.exit_code) from None
+        return self._tasks(plan)
+
+    def _tasks(self, plan: Plan) -> Iterator[dict[str, object]]:
+        producers = {path: step.name for step in plan.steps for path in step.outputs}
+        groups: dict[str, list[str]] = {}
+        for step in plan.steps:
+            if step.part:
+                groups.setdefault(f"{step.kind}:{step.recipe}", []).append(step.name)
+        kinds = dict.fromkeys(["build", *(step.kind for step in plan.steps)])
+        for kind in kinds:
+            clean = [partial(self.workspace.clean_dead, plan.steps)] if kind == "build" else []
+            yield {"basename": kind, "name": None, "doc": KINDS.get(kind, kind), "clean": clean}
+        for step in plan.steps:
+            yield self._step_task(step, producers)
+        for name, members in groups.items():
+            kind, _, recipe = name.partition(":")
+            yield {"basename": kind, "name": recipe, "actions": None, "task_dep": members, "doc": f"{kind} of {recipe}"}
+        for outline in plan.outlines:
+            yield from _build_groups(outline, plan)
+
+    def _step_task(self, step: Step, producers: dict[Path, str]) -> dict[str, object]:
+        kind, _, name = step.name.partition(":")
+        task = StepTask(self, step)
+        return {
+            "basename": kind,
+            "name": name,
+            "doc": KINDS.get(kind, kind),
+            "actions": [task.run],
+            "uptodate": [task.up_to_date],
+            "file_dep": [os.fspath(path) for path in step.inputs],
+            "task_dep": list(dict.fromkeys(producers[path] for path in step.inputs if path in producers)),
+            "targets": [os.fspath(path) for path in step.outputs],
+            "clean": [task.clean],
+        }
+
+
+def _build_groups(outline: Outline, plan: Plan) -> Iterator[dict[str, object]]:
+    """build:R, and build:R@V for each variant: its own steps and those of its profile."""
+    own = [step for step in plan.steps if step.recipe == outline.name]
+    for variant, profile in outline.profiles.items():
+        yield {
+            "basename": "build",
+            "name": f"{outline.name}@{variant}",
+            "actions": None,
+            "task_dep": [step.name for step in own if step.part in (variant, profile)],
+            "doc": f"{outline.name} for {variant}",
+        }
+    yield {
+        "basename": "build",
+        "name": outline.name,
+        "actions": None,
+        "task_dep": [step.name for step in own],
+        "doc": f"{outline.name} for {', '.join(outline.profiles)}",
+    }
+
+
+def _checker(workspace: Workspace) -> type[FileChangedChecker]:
+    """doit's view of file dependencies by content, for the tasks that a dodo.py has besides ours too."""
+
+    class ContentChecker(FileChangedChecker):  # type: ignore[misc]
+        def check_modified(self, file_path: str, file_stat: os.stat_result, state: str) -> bool:
+            return workspace.digests.of(file_path) != state
+
+        def get_state(self, dep: str, current_state: str | None) -> str | None:
+            return workspace.digests.of(dep)
+
+    return ContentChecker
