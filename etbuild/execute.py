@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,15 +44,23 @@ class Outcome:
 class Workspace:
     """One project on disk: its digests, its records, its running steps. Safe to share between threads.
 
-    root: the folder with dodo.py and recipes/; every path of a step is relative to it.
+    root:     the folder with dodo.py and recipes/; every path of a step is relative to it.
+    command:  the process that does a step.
+    versions: of the tools that a step names.
     """
 
-    def __init__(self, root: Path):
+    def __init__(
+        self,
+        root: Path,
+        command: Callable[[Step], list[str]] = lambda step: [sys.executable, *module_command(step)],
+        versions: Callable[[Step], Mapping[str, str]] = lambda step: tool_versions(step),
+    ):
         self.root = root
+        self._command = command
         self.state = root / STATE
         self.digests = Digests(root, self.state / "digests.json")
         self.sources = Sources(self.digests, self.state / "sources.json")
-        self.present = Present(self.digests.of, tool_versions, self.source)
+        self.present = Present(self.digests.of, versions, self.source)
         self._running: set[subprocess.Popen[bytes]] = set()
         self._guard = threading.Lock()
         self._stopped = False
@@ -151,7 +159,7 @@ class Workspace:
             self._commit(step, sandbox, outputs)
         discovered = {path: self._settled(path, started) for path in found}
         return Record(
-            step.argv, tool_versions(step), self.source(step), before, discovered, outputs, seconds, peak_bytes
+            step.argv, self.present.tools(step), self.source(step), before, discovered, outputs, seconds, peak_bytes
         )
 
     def _settled(self, path: str, started_ns: int) -> str:
@@ -165,7 +173,6 @@ class Workspace:
 
     def _spawn(self, step: Step, sandbox: Path, alive: int) -> tuple[float, int]:
         """Run the step's command in the sandbox; seconds of wall clock and peak resident bytes."""
-        command = [sys.executable, "-m", f"etbuild.steps.{step.kind}", *step.argv]
         log = self.log(step)
         log.parent.mkdir(parents=True, exist_ok=True)
         begin = time.perf_counter()
@@ -173,7 +180,7 @@ class Workspace:
             if self._stopped:
                 raise StepError(f"{step.name}: stopped")
             process = subprocess.Popen(
-                command,
+                self._command(step),
                 cwd=sandbox,
                 env=tools.step_environment(),
                 stdin=subprocess.DEVNULL,
@@ -256,9 +263,14 @@ def tool_versions(step: Step) -> dict[str, str]:
     return {name: tools.version(name) for name in ("python", *step.tools)}
 
 
+def module_command(step: Step) -> list[str]:
+    """The arguments of Python that do a step, in the project's root or in a sandbox."""
+    return ["-m", f"etbuild.steps.{step.kind}", *step.argv]
+
+
 def command_line(step: Step) -> str:
     """The step's command as a shell takes it, in the project's root."""
-    return shlex.join(["python", "-m", f"etbuild.steps.{step.kind}", *step.argv])
+    return shlex.join(["python", *module_command(step)])
 
 
 def _file_name(step: Step) -> str:

@@ -85,9 +85,9 @@ class Project:
     outcomes: what became of each step of this run.
     """
 
-    def __init__(self, dodo: str | Path):
+    def __init__(self, dodo: str | Path, workspace: Workspace | None = None):
         self.root = Path(dodo).resolve().parent
-        self.workspace = Workspace(self.root)
+        self.workspace = workspace or Workspace(self.root)
         self.forced = False
         self.lacking = False
         self.outcomes: dict[str, Outcome] = {}
