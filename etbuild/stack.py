@@ -1,0 +1,115 @@
+"""How PyTorch and ExecuTorch come into a process: fast, quiet, repeatable. It compiles nothing.
+
+Everything here imports on call, never when this module is imported.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+
+def load_torch() -> None:
+    """PyTorch, seeded, with one thread: how sums are split between threads shows in their last bits."""
+    import logging
+    import random
+
+    with _collector_off():
+        import numpy as np
+        import torch
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
+
+
+def load_quantized_operators() -> None:
+    """The operators that a quantised exported program calls, so that it can be read and run."""
+    load_torch()
+    import torch.ao.quantization.fx._decomposed  # noqa: F401 - registers them
+
+
+def load_executorch() -> None:
+    """ExecuTorch's compiler with the Arm backend, its Cortex-M operators and quantised kernels."""
+    import logging
+
+    load_torch()
+    logging.getLogger("torchao").setLevel(logging.ERROR)
+    with _collector_off(), _yaml_by_libyaml():
+        import executorch.exir
+    with _collector_off():
+        import executorch.backends.arm.ethosu
+        import executorch.backends.cortex_m.passes.replace_quant_nodes_pass
+        import executorch.kernels.quantized  # noqa: F401 - registers the out variants that emission asks for
+
+
+def load_serializer() -> ModuleType:
+    """ExecuTorch's module that turns a Program into the bytes of a .pte, without the compiler around it.
+
+    The package executorch.exir imports the whole compiler (seconds) when any of its modules is imported first;
+    the serializer needs a dozen small ones. So they are imported below a bare package of that name, which is taken
+    away again: a later `import executorch.exir` runs as ever. A process that needs both calls load_executorch first.
+    """
+    import importlib
+
+    with _collector_off():
+        if "executorch.exir" in sys.modules:
+            return importlib.import_module("executorch.exir._serialize._program")
+        executorch = importlib.import_module("executorch")
+        bare = {name: _bare_package(name, executorch) for name in ("executorch.exir", "executorch.exir._serialize")}
+        sys.modules.update(bare)
+        try:
+            return importlib.import_module("executorch.exir._serialize._program")
+        finally:
+            for name in bare:
+                del sys.modules[name]
+
+
+def _bare_package(name: str, executorch: ModuleType) -> ModuleType:
+    package = ModuleType(name)
+    package.__path__ = [f"{folder}/{name.partition('.')[2].replace('.', '/')}" for folder in executorch.__path__]
+    return package
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Imports make many objects and no garbage: the cycle collector only costs, a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()
+
+
+class _LibYaml:
+    """Stands for ruamel's YAML(typ="safe"), which parses ExecuTorch's table of operators in pure Python."""
+
+    def __init__(self, *, typ: str):
+        assert typ == "safe", "only the safe loader gives the same objects"
+
+    def load(self, text: str) -> Any:
+        import yaml
+
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+@contextmanager
+def _yaml_by_libyaml() -> Iterator[None]:
+    """While it lasts, `ruamel.yaml.YAML` is libyaml: the same objects from edge.yaml in a tenth of the time."""
+    import importlib
+
+    ruamel: Any = importlib.import_module("ruamel.yaml")
+    own = ruamel.YAML
+    ruamel.YAML = _LibYaml
+    try:
+        yield
+    finally:
+        ruamel.YAML = own

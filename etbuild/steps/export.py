@@ -1,0 +1,154 @@
+"""The model as an exported program: build/<recipe>/export/exported.pt2. It quantises and lowers nothing.
+
+The float program, captured once for all targets, with a list of the project's files that the model read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from etbuild.errors import StepError, exit_code_of
+from etbuild.recipe import DynamicDim, InputSpec, Model, Recipe
+from etbuild.step import Step
+
+
+def step(recipe: Recipe) -> Step:
+    folder = Path("build") / recipe.name / "export"
+    model = recipe.model
+    inputs = [path for path in (model.source, model.program, model.weights) if path]
+    inputs += [spec.file for spec in model.inputs if spec.file]
+    argv = [
+        *_option("--source", model.source),
+        *_option("--entry", model.entry),
+        *_option("--builtin", model.builtin),
+        *_option("--program", model.program),
+        *_option("--weights", model.weights),
+        *(word for spec in model.inputs for word in ("--input", write_input(spec))),
+        *([] if recipe.export.strict else ["--no-strict"]),
+        *(word for dim in recipe.export.dynamic_shapes for word in ("--dynamic", _write_dim(dim))),
+        "--output",
+        str(folder / "exported.pt2"),
+        "--depfile",
+        str(folder / "deps.json"),
+    ]
+    return Step(
+        name=f"export:{recipe.name}",
+        argv=tuple(argv),
+        inputs=tuple(dict.fromkeys(inputs)),
+        outputs=(folder / "exported.pt2", folder / "deps.json"),
+        tools=("python", "torch", *(("executorch",) if model.builtin else ())),
+        depfile=folder / "deps.json",
+    )
+
+
+def write_input(spec: InputSpec) -> str:
+    """An InputSpec as one word of a command line."""
+    if spec.file:
+        return f"file={spec.file}"
+    shape = "x".join(str(size) for size in spec.shape)
+    return f"shape={shape},dtype={spec.dtype},low={spec.low!r},high={spec.high!r},seed={spec.seed}"
+
+
+def read_input(text: str) -> InputSpec:
+    """The inverse of `write_input`; raises ValueError, KeyError or TypeError on anything else."""
+    if text.startswith("file="):
+        return InputSpec(file=Path(text.removeprefix("file=")))
+    words = dict(word.split("=", 1) for word in text.split(","))
+    return InputSpec(
+        shape=tuple(int(size) for size in words["shape"].split("x") if size),
+        dtype=words["dtype"],
+        low=float(words["low"]),
+        high=float(words["high"]),
+        seed=int(words["seed"]),
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    model = Model(
+        options.source, options.entry, options.builtin, options.program, options.weights, tuple(options.input)
+    )
+    from etbuild import stack
+    from etbuild.program import save_program
+    from etbuild.trace import Reads, write_depfile
+
+    if model.builtin:
+        stack.load_executorch()
+    stack.load_quantized_operators()
+    reads = Reads()
+    with reads.traced():
+        program = export(model, options.strict, tuple(options.dynamic))
+    save_program(program, options.output)
+    declared = {model.source, model.program, model.weights, *(spec.file for spec in model.inputs)}
+    write_depfile(options.depfile, tuple(path for path in reads.files() if path not in declared))
+    return 0
+
+
+def export(model: Model, strict: bool, dynamic: Sequence[DynamicDim]) -> Any:
+    """The exported program of a recipe's model; what the user's code raises is told by the user's lines."""
+    import torch
+
+    from etbuild.model_source import load_model, users_code
+
+    place = str(model.source or model.entry or model.program or model.builtin)
+    module, inputs = load_model(model)
+    is_program = isinstance(module, torch.export.ExportedProgram)
+    module = module.module(check_guards=False) if is_program else module.eval()
+    module.requires_grad_(False)
+    with users_code(f"{place}: forward, called with its example inputs"), torch.no_grad():
+        module(*inputs)
+    with users_code(f"{place}: torch.export"):
+        return torch.export.export(module, inputs, dynamic_shapes=_dynamic_shapes(inputs, dynamic), strict=strict)
+
+
+def _dynamic_shapes(inputs: Sequence[Any], dynamic: Sequence[DynamicDim]) -> tuple[dict[int, Any], ...] | None:
+    import torch
+
+    if not dynamic:
+        return None
+    dims = {dim.name: torch.export.Dim(dim.name, min=dim.low, max=dim.high) for dim in dynamic}
+    shapes: list[dict[int, Any]] = [{} for _ in inputs]
+    for dim in dynamic:
+        if dim.input >= len(inputs) or dim.axis >= inputs[dim.input].dim():
+            raise StepError(
+                f"export.dynamic_shapes: got axis {dim.axis} of input {dim.input}, wanted one of the model's: "
+                + ", ".join(f"input {index} {list(value.shape)}" for index, value in enumerate(inputs))
+            )
+        shapes[dim.input][dim.axis] = dims[dim.name]
+    return tuple(shapes)
+
+
+def _write_dim(dim: DynamicDim) -> str:
+    return f"{dim.input}:{dim.axis}:{dim.name}:{dim.low}:{dim.high}"
+
+
+def _read_dim(text: str) -> DynamicDim:
+    index, axis, name, low, high = text.split(":")
+    return DynamicDim(int(index), int(axis), name, int(low), int(high))
+
+
+def _option(name: str, value: Path | str | None) -> list[str]:
+    return [] if value is None else [name, str(value)]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m etbuild.steps.export", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--source", type=Path, help="a .py that defines ModelUnderTest and ModelInputs")
+    parser.add_argument("--entry", help="function in the source, or module:function; it returns (module, inputs)")
+    parser.add_argument("--builtin", help="a name of executorch.examples.models")
+    parser.add_argument("--program", type=Path, help="an exported .pt2")
+    parser.add_argument("--weights", type=Path, help=".safetensors, or a .pt state_dict")
+    parser.add_argument("--input", type=read_input, action="append", default=[], help="file=F, or shape=1x3,dtype=...")
+    parser.add_argument("--no-strict", dest="strict", action="store_false", help="export by tracing Python")
+    parser.add_argument("--dynamic", type=_read_dim, action="append", default=[], help="input:axis:name:low:high")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--depfile", type=Path, required=True)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main, sys.argv[1:]))
