@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from etbuild.execute import Workspace
@@ -12,15 +13,16 @@ from etbuild.step import Step
 FAKE_STEP = Path(__file__).with_name("fake_step.py")
 
 
-def workspace(dodo: str) -> Workspace:
-    """A workspace with the fake process; FAKE_VERSIONS (JSON) gives the versions of its tools."""
-    return Workspace(Path(dodo).resolve().parent, _command, _versions)
+def versions(step: Step) -> dict[str, str]:
+    """1.0 of every tool, but for those that FAKE_VERSIONS (JSON) names."""
+    changed = json.loads(os.environ.get("FAKE_VERSIONS", "{}"))
+    return {name: changed.get(name, "1.0") for name in step.tools}
+
+
+def workspace(dodo: str, versions: Callable[[Step], Mapping[str, str]] = versions) -> Workspace:
+    """A workspace whose steps are done by the fake process."""
+    return Workspace(Path(dodo).resolve().parent, _command, versions)
 
 
 def _command(step: Step) -> list[str]:
     return [sys.executable, "-S", str(FAKE_STEP), json.dumps(dataclasses.asdict(step), default=str)]
-
-
-def _versions(step: Step) -> dict[str, str]:
-    changed = json.loads(os.environ.get("FAKE_VERSIONS", "{}"))
-    return {name: changed.get(name, "1.0") for name in step.tools}
