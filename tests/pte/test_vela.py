@@ -1,0 +1,131 @@
+"""The Vela stream of a delegate is taken apart, and a broken one refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+from pathlib import Path
+
+import pytest
+
+from etbuild.pte import BadPte, read
+from etbuild.pte.commands import Configuration, read_commands
+from etbuild.pte.flatbuffer import Bytes
+from etbuild.pte.named_data import read_data
+from etbuild.pte.vela import Block, IoTensor, Stream, read_stream
+
+FILES = Path(__file__).parent / "files"
+
+
+def stream(name: str, delegate: int = 0) -> Stream:
+    program = read(FILES / name)
+    return read_stream(program, program.plans[0].delegates[delegate])
+
+
+@pytest.mark.parametrize(
+    ("name", "configuration"),
+    [
+        ("linear_u55.pte", Configuration(0x1807, "u55", 128, 0, 24, "1.0.6")),
+        ("linear_u65_512.pte", Configuration(0x10006009, "u65", 512, 0, 96, "1.0.6")),
+        ("linear_u85_segment.pte", Configuration(0x20000118, "u85", 256, 1, None, "2.0.0")),
+        ("two_parts_u55.pte", Configuration(0x1006, "u55", 64, 0, 16, "1.0.6")),
+    ],
+)
+def test_a_stream_says_for_which_npu_it_was_compiled(name: str, configuration: Configuration) -> None:
+    """Its CONFIG and ID words."""
+    commands = stream(name).commands
+
+    assert commands is not None
+    assert commands.configuration == configuration
+
+
+def test_an_npu_is_spelt_as_in_recipes() -> None:
+    """1024 MACs are ten bits."""
+    assert Configuration(0x2000251A, "u85", 1024, 1, None, "2.0.0").npu == "ethos-u85-1024"
+
+
+def test_the_command_words_end_with_stop() -> None:
+    """The last word of every stream: NPU_OP_STOP with all bits of its mask."""
+    commands = stream("linear_u55.pte").commands
+
+    assert commands is not None
+    assert (commands.format, commands.bytes, len(commands.words)) == ("COP1", 328, 296)
+    assert bytes(commands.words[-4:]) == struct.pack("<I", 0xFFFF0000)
+    assert (FILES / "linear_u55.pte").read_bytes()[commands.offset :][:296] == commands.words
+
+
+def test_inputs_and_outputs_lie_in_the_scratch_area() -> None:
+    """linear_u55.pte takes four bytes and gives three."""
+    found = stream("linear_u55.pte")
+
+    assert found.inputs == (IoTensor((1, 1, 1, 1, 1, 4), 1, 16, 1),)
+    assert found.outputs == (IoTensor((1, 1, 1, 1, 1, 3), 1, 0, 1),)
+    assert (found.scratch_bytes, found.weights_bytes) == (32, 96)
+
+
+def test_weights_kept_elsewhere_are_known_by_their_name() -> None:
+    """linear_external.pte has them in weights.ptd."""
+    found = stream("linear_external.pte")
+    entry = read_data(FILES / "weights.ptd").entries[0]
+
+    assert found.weights_bytes is None
+    assert found.block("weight_data") == Block("weight_data", 544, entry.key, None)
+    assert len(entry.segment.data) == 96
+
+
+def damaged(edit: dict[int, bytes], cut: int = 0) -> Stream:
+    """The stream of linear_u55.pte with some bytes replaced, `cut` bytes shorter."""
+    program = read(FILES / "linear_u55.pte")
+    delegate = program.plans[0].delegates[0]
+    data = bytearray(delegate.data)
+    for offset, new in edit.items():
+        data[offset : offset + len(new)] = new
+    shown = dataclasses.replace(program, name="x.pte")
+    return read_stream(shown, dataclasses.replace(delegate, data=memoryview(bytes(data))[: len(data) - cut]))
+
+
+@pytest.mark.parametrize(
+    ("edit", "cut", "message"),
+    [
+        ({0: b"vela_bin_strean"}, 0, "byte 112: block name: got b'vela_bin_strean', wanted \"vela_bin_stream\""),
+        ({16: b"\xff\xff\xff\xff"}, 0, "byte 144: vela_bin_stream: got 4294967295 bytes from here on, wanted them to"),
+        ({20: b"\x02"}, 0, "byte 132: vela_bin_stream: got 020000000000000000000000, wanted 0 or 1, then 11 zeros"),
+        ({20: b"\x01"}, 0, "byte 144: vela_bin_stream: got a key of 0 bytes, wanted 64 hexadecimal digits"),
+        ({64: b"COP7"}, 0, 'byte 176: cmd_data: got b\'COP7\', wanted "COP1" or "COP2"'),
+        ({68: b"\x09"}, 0, "byte 180: cmd_data: got driver action 9, wanted 1, 2 or 5"),
+        ({75: b"\x30"}, 0, "byte 184: cmd_data.config: got product 3, wanted 0 (U55), 1 (U65) or 2 (U85)"),
+        ({68: b"\x05" + bytes(11)}, 0, "byte 184: cmd_data: got driver action 0, wanted 1, 2 or 5"),
+        ({608: struct.pack("<i", 2)}, 0, "byte 720: inputs: got 2 tensors in 40 bytes, wanted 36 bytes each"),
+        ({612: struct.pack("<i", -1)}, 0, "byte 724: inputs: got (-1, 1, 1, 1, 1, 4, 1, 16, 1), wanted axes and size"),
+        ({}, 16, "byte 864: vela_end_stream: got 4 bytes from here on, wanted them to end by byte 864"),
+    ],
+)
+def test_a_broken_stream_is_refused(edit: dict[int, bytes], cut: int, message: str) -> None:
+    """The byte is the file's, not the stream's."""
+    with pytest.raises(BadPte) as caught:
+        damaged(edit, cut)
+
+    assert str(caught.value).startswith(f"x.pte: {message}")
+
+
+def test_bytes_behind_the_stream_are_refused() -> None:
+    """The runtime refuses them as well."""
+    program = read(FILES / "linear_u55.pte")
+    delegate = program.plans[0].delegates[0]
+    longer = dataclasses.replace(delegate, data=memoryview(bytes(delegate.data) + bytes(16)))
+
+    with pytest.raises(BadPte, match="got 16 bytes behind it, wanted the delegate's end"):
+        read_stream(program, longer)
+
+
+def test_commands_of_the_second_format_are_recognised() -> None:
+    """Written for the Linux driver; what is in them stays unread."""
+    commands = read_commands(Bytes(memoryview(b"COP2" + bytes(12)), "x.pte", 100))
+
+    assert (commands.format, commands.bytes, commands.configuration, len(commands.words)) == ("COP2", 16, None, 0)
+
+
+def test_a_stream_without_a_configuration_is_refused() -> None:
+    """Nobody could tell for which NPU it is."""
+    with pytest.raises(BadPte, match="got a stream without a configuration, wanted the NPU that it is for"):
+        read_commands(Bytes(memoryview(b"COP1" + struct.pack("<I", 2)), "x.pte"))
