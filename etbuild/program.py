@@ -25,7 +25,7 @@ def save_program(program: Any, path: Path) -> None:
 
     _make_portable(program)
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.export.save(program, path, pickle_protocol=5)
+    torch.export.save(program, path)
 
 
 def load_program(path: Path) -> Any:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from etbuild.errors import StepError, exit_code_of
-from etbuild.recipe import DynamicDim, InputSpec, Model, Recipe
+from etbuild.arguments import dynamic_shapes, option, read_dim, read_input, write_dim, write_input
+from etbuild.errors import exit_code_of
+from etbuild.recipe import DynamicDim, Model, Recipe
 from etbuild.step import Step
 
 
@@ -22,14 +23,14 @@ def step(recipe: Recipe) -> Step:
     inputs = [path for path in (model.source, model.program, model.weights) if path]
     inputs += [spec.file for spec in model.inputs if spec.file]
     argv = [
-        *_option("--source", model.source),
-        *_option("--entry", model.entry),
-        *_option("--builtin", model.builtin),
-        *_option("--program", model.program),
-        *_option("--weights", model.weights),
+        *option("--source", model.source),
+        *option("--entry", model.entry),
+        *option("--builtin", model.builtin),
+        *option("--program", model.program),
+        *option("--weights", model.weights),
         *(word for spec in model.inputs for word in ("--input", write_input(spec))),
         *([] if recipe.export.strict else ["--no-strict"]),
-        *(word for dim in recipe.export.dynamic_shapes for word in ("--dynamic", _write_dim(dim))),
+        *(word for dim in recipe.export.dynamic_shapes for word in ("--dynamic", write_dim(dim))),
         "--output",
         str(folder / "exported.pt2"),
         "--depfile",
@@ -42,28 +43,6 @@ def step(recipe: Recipe) -> Step:
         outputs=(folder / "exported.pt2", folder / "deps.json"),
         tools=("python", "torch", *(("executorch",) if model.builtin else ())),
         depfile=folder / "deps.json",
-    )
-
-
-def write_input(spec: InputSpec) -> str:
-    """An InputSpec as one word of a command line."""
-    if spec.file:
-        return f"file={spec.file}"
-    shape = "x".join(str(size) for size in spec.shape)
-    return f"shape={shape},dtype={spec.dtype},low={spec.low!r},high={spec.high!r},seed={spec.seed}"
-
-
-def read_input(text: str) -> InputSpec:
-    """The inverse of `write_input`; raises ValueError, KeyError or TypeError on anything else."""
-    if text.startswith("file="):
-        return InputSpec(file=Path(text.removeprefix("file=")))
-    words = dict(word.split("=", 1) for word in text.split(","))
-    return InputSpec(
-        shape=tuple(int(size) for size in words["shape"].split("x") if size),
-        dtype=words["dtype"],
-        low=float(words["low"]),
-        high=float(words["high"]),
-        seed=int(words["seed"]),
     )
 
 
@@ -102,37 +81,7 @@ def export(model: Model, strict: bool, dynamic: Sequence[DynamicDim]) -> Any:
     with users_code(f"{place}: forward, called with its example inputs"), torch.no_grad():
         module(*inputs)
     with users_code(f"{place}: torch.export"):
-        return torch.export.export(module, inputs, dynamic_shapes=_dynamic_shapes(inputs, dynamic), strict=strict)
-
-
-def _dynamic_shapes(inputs: Sequence[Any], dynamic: Sequence[DynamicDim]) -> tuple[dict[int, Any], ...] | None:
-    import torch
-
-    if not dynamic:
-        return None
-    dims = {dim.name: torch.export.Dim(dim.name, min=dim.low, max=dim.high) for dim in dynamic}
-    shapes: list[dict[int, Any]] = [{} for _ in inputs]
-    for dim in dynamic:
-        if dim.input >= len(inputs) or dim.axis >= inputs[dim.input].dim():
-            raise StepError(
-                f"export.dynamic_shapes: got axis {dim.axis} of input {dim.input}, wanted one of the model's: "
-                + ", ".join(f"input {index} {list(value.shape)}" for index, value in enumerate(inputs))
-            )
-        shapes[dim.input][dim.axis] = dims[dim.name]
-    return tuple(shapes)
-
-
-def _write_dim(dim: DynamicDim) -> str:
-    return f"{dim.input}:{dim.axis}:{dim.name}:{dim.low}:{dim.high}"
-
-
-def _read_dim(text: str) -> DynamicDim:
-    index, axis, name, low, high = text.split(":")
-    return DynamicDim(int(index), int(axis), name, int(low), int(high))
-
-
-def _option(name: str, value: Path | str | None) -> list[str]:
-    return [] if value is None else [name, str(value)]
+        return torch.export.export(module, inputs, dynamic_shapes=dynamic_shapes(inputs, dynamic), strict=strict)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights", type=Path, help=".safetensors, or a .pt state_dict")
     parser.add_argument("--input", type=read_input, action="append", default=[], help="file=F, or shape=1x3,dtype=...")
     parser.add_argument("--no-strict", dest="strict", action="store_false", help="export by tracing Python")
-    parser.add_argument("--dynamic", type=_read_dim, action="append", default=[], help="input:axis:name:low:high")
+    parser.add_argument("--dynamic", type=read_dim, action="append", default=[], help="input:axis:name:low:high")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--depfile", type=Path, required=True)
     return parser
