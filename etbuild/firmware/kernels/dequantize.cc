@@ -1,0 +1,91 @@
+// Integers on a grid to floats: x = (q - zero_point) * scale, the product in single precision.
+#include "kernels/layout.h"
+
+namespace etb {
+namespace {
+
+struct Grid {
+    float scale;
+    std::int32_t zero_point;
+};
+
+template <class T>
+void dequantize_run(const Grid& grid, const std::uint8_t* q, float* x, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::int64_t distance = std::int64_t{load<T>(q + i * sizeof(T))} - grid.zero_point;
+        x[i] = static_cast<float>(distance) * grid.scale;
+    }
+}
+
+using Run = void (*)(const Grid&, const std::uint8_t*, float*, std::size_t);
+
+Run run_for(DType type) {
+    switch (type) {
+        case DType::u8:
+            return dequantize_run<std::uint8_t>;
+        case DType::i8:
+            return dequantize_run<std::int8_t>;
+        case DType::i16:
+            return dequantize_run<std::int16_t>;
+        case DType::i32:
+            return dequantize_run<std::int32_t>;
+        default:
+            return nullptr;
+    }
+}
+
+Status check(Args& args, const Tensor& in, Tensor& out) {
+    ETB_TRY(args.status);
+    if (out.dtype != DType::f32 || !run_for(in.dtype))
+        return error(Code::mismatch, "dequantize takes uint8, int8, int16 or int32 to float32, got type",
+                     static_cast<std::uint64_t>(in.dtype));
+    ETB_TRY(resize(out, Dims(in)));
+    if (!same_layout(in, out)) return error(Code::mismatch, "dequantize: result has another memory order");
+    return {};
+}
+
+// in, scale, zero_point, quant_min, quant_max, dtype[, out_dtype], out.
+// Tested by "dequantize_per_tensor" in test_quantization.py.
+Status per_tensor(Args& args) {
+    const Tensor& in = args.tensor(0);
+    const Grid grid{static_cast<float>(args.number(1)), static_cast<std::int32_t>(args.integer(2))};
+    Tensor& out = args.out(args.size() - 1);
+    ETB_TRY(check(args, in, out));
+    run_for(in.dtype)(grid, in.data, out.as<float>(), in.count());
+    return {};
+}
+
+// in, scales [channels], zero_points [channels] or none, axis, quant_min, quant_max, dtype[, out_dtype], out.
+// Tested by "dequantize_per_channel" in test_quantization.py.
+Status per_channel(Args& args) {
+    const Tensor& in = args.tensor(0);
+    const Tensor& scales = args.tensor(1);
+    const Tensor* zeros = args.optional_tensor(2);
+    const int axis_index = args.dimension(args.integer(3), in.rank);
+    Tensor& out = args.out(args.size() - 1);
+    ETB_TRY(check(args, in, out));
+    const Axis axis = axis_of(in, axis_index);
+    const bool wide = scales.dtype == DType::f64;
+    if ((!wide && scales.dtype != DType::f32) || (zeros && zeros->dtype != DType::i64))
+        return error(Code::mismatch, "dequantize_per_channel takes float scales and int64 zero points");
+    if (scales.count() < axis.length || (zeros && zeros->count() < axis.length))
+        return error(Code::mismatch, "dequantize_per_channel: fewer scales than channels", axis.length);
+    const Run run = run_for(in.dtype);
+    const std::size_t step = element_size(in.dtype);
+    std::size_t at = 0;
+    for (std::size_t o = 0; o < axis.outer; ++o)
+        for (std::size_t c = 0; c < axis.length; ++c, at += axis.inner) {
+            const float scale = wide ? static_cast<float>(scales.as<double>()[c]) : scales.as<float>()[c];
+            const Grid grid{scale, zeros ? static_cast<std::int32_t>(zeros->as<std::int64_t>()[c]) : 0};
+            run(grid, in.data + at * step, out.as<float>() + at, axis.inner);
+        }
+    return {};
+}
+
+}  // namespace
+
+ETB_KERNEL(dequantize_per_tensor, "quantized_decomposed::dequantize_per_tensor.out", per_tensor);
+ETB_KERNEL(cortex_m_dequantize_per_tensor, "cortex_m::dequantize_per_tensor.out", per_tensor);
+ETB_KERNEL(dequantize_per_channel, "quantized_decomposed::dequantize_per_channel.out", per_channel);
+
+}  // namespace etb

@@ -1,0 +1,106 @@
+// Floats to integers on a grid: q = clamp(zero_point + nearest(x / scale)), ties to even.
+//
+// The division is a product with 1 / scale, and sum and product are single precision, as in ExecuTorch's scalar path.
+// A value that is not a number gives quant_min.
+#include <cmath>
+
+#include "kernels/layout.h"
+
+namespace etb {
+namespace {
+
+struct Grid {
+    float inverse;     // 1 / scale
+    float zero_point;  // a small integer
+    std::int64_t low;
+    std::int64_t high;
+
+    Grid(double scale, std::int64_t zero, std::int64_t least, std::int64_t most)
+        : inverse(1.0f / static_cast<float>(scale)), zero_point(static_cast<float>(zero)), low(least), high(most) {}
+
+    [[nodiscard]] std::int64_t quantize(float x) const {
+        const float q = zero_point + std::nearbyint(inverse * x);
+        if (!(q > static_cast<float>(low))) return low;
+        if (q >= static_cast<float>(high)) return high;
+        return static_cast<std::int64_t>(q);
+    }
+};
+
+template <class T>
+void quantize_run(const Grid& grid, const float* x, std::uint8_t* q, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) store(q + i * sizeof(T), static_cast<T>(grid.quantize(x[i])));
+}
+
+using Run = void (*)(const Grid&, const float*, std::uint8_t*, std::size_t);
+
+Run run_for(DType type) {
+    switch (type) {
+        case DType::u8:
+            return quantize_run<std::uint8_t>;
+        case DType::i8:
+            return quantize_run<std::int8_t>;
+        case DType::i16:
+            return quantize_run<std::int16_t>;
+        case DType::i32:
+            return quantize_run<std::int32_t>;
+        default:
+            return nullptr;
+    }
+}
+
+Status check(Args& args, const Tensor& in, Tensor& out) {
+    ETB_TRY(args.status);
+    if (in.dtype != DType::f32 || !run_for(out.dtype))
+        return error(Code::mismatch, "quantize takes float32 to uint8, int8, int16 or int32, got type",
+                     static_cast<std::uint64_t>(out.dtype));
+    ETB_TRY(resize(out, Dims(in)));
+    if (!same_layout(in, out)) return error(Code::mismatch, "quantize: result has another memory order");
+    return {};
+}
+
+// in, scale, zero_point, quant_min, quant_max, dtype, out. Tested by "quantize_per_tensor" in test_quantization.py.
+Status per_tensor(Args& args) {
+    const Tensor& in = args.tensor(0);
+    const Grid grid(args.number(1), args.integer(2), args.integer(3), args.integer(4));
+    Tensor& out = args.out(6);
+    ETB_TRY(check(args, in, out));
+    run_for(out.dtype)(grid, in.as<float>(), out.data, in.count());
+    return {};
+}
+
+// in, scales [channels], zero_points [channels], axis, quant_min, quant_max, dtype, out.
+// Tested by "quantize_per_channel" in test_quantization.py.
+Status per_channel(Args& args) {
+    const Tensor& in = args.tensor(0);
+    const Tensor& scales = args.tensor(1);
+    const Tensor& zeros = args.tensor(2);
+    const int axis_index = args.dimension(args.integer(3), in.rank);
+    const std::int64_t low = args.integer(4);
+    const std::int64_t high = args.integer(5);
+    Tensor& out = args.out(7);
+    ETB_TRY(check(args, in, out));
+    const Axis axis = axis_of(in, axis_index);
+    const bool wide = scales.dtype == DType::f64;
+    if ((!wide && scales.dtype != DType::f32) || zeros.dtype != DType::i64)
+        return error(Code::mismatch, "quantize_per_channel takes float scales and int64 zero points");
+    if (scales.count() < axis.length || zeros.count() < axis.length)
+        return error(Code::mismatch, "quantize_per_channel: fewer scales than channels", axis.length);
+    const Run run = run_for(out.dtype);
+    const std::size_t step = element_size(out.dtype);
+    std::size_t at = 0;
+    for (std::size_t o = 0; o < axis.outer; ++o)
+        for (std::size_t c = 0; c < axis.length; ++c, at += axis.inner) {
+            const double scale = wide ? scales.as<double>()[c] : static_cast<double>(scales.as<float>()[c]);
+            const Grid grid(scale, zeros.as<std::int64_t>()[c], low, high);
+            run(grid, in.as<float>() + at, out.data + at * step, axis.inner);
+        }
+    return {};
+}
+
+}  // namespace
+
+ETB_KERNEL(quantize_per_tensor, "quantized_decomposed::quantize_per_tensor.out", per_tensor);
+ETB_KERNEL(cortex_m_quantize_per_tensor, "cortex_m::quantize_per_tensor.out", per_tensor);
+ETB_KERNEL(quantize_per_channel, "quantized_decomposed::quantize_per_channel.out", per_channel);
+
+}  // namespace etb

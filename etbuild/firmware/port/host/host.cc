@@ -1,0 +1,296 @@
+// The host library. The only place of the runtime that takes memory from the heap: it is the caller of the rest.
+#include "port/host/host.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "exec/method.h"
+#include "npu/emulator.h"
+
+namespace {
+
+using namespace etb;
+
+constexpr std::uint64_t most_bytes = std::uint64_t{2} << 30;  // of any one buffer that a program asks for
+
+// Memory from the heap, aligned to 16 bytes and zero.
+struct Buffer {
+    void* data = nullptr;
+    std::size_t size = 0;
+
+    Buffer() = default;
+    Buffer(Buffer&& other) noexcept : data(std::exchange(other.data, nullptr)), size(std::exchange(other.size, 0)) {}
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    ~Buffer() { std::free(data); }
+
+    Status take(std::uint64_t bytes) {
+        std::free(data);
+        data = nullptr;
+        size = 0;
+        if (bytes > most_bytes) return error(Code::no_memory, "program asks for too many bytes of memory", bytes);
+        const std::size_t rounded = (static_cast<std::size_t>(bytes) + 31) / 16 * 16;
+        data = std::aligned_alloc(16, rounded);
+        if (!data) return error(Code::no_memory, "the host has no memory left for bytes", bytes);
+        std::memset(data, 0, rounded);
+        size = static_cast<std::size_t>(bytes);
+        return {};
+    }
+    Status copy(const void* from, std::size_t bytes) {
+        ETB_TRY(take(bytes));
+        if (bytes) std::memcpy(data, from, bytes);
+        return {};
+    }
+    [[nodiscard]] MutableBytes span() const { return {static_cast<std::uint8_t*>(data), size}; }
+};
+
+struct Buffers {
+    std::vector<Buffer> all;
+    std::vector<MutableBytes> spans;
+
+    void count(std::size_t wanted) {
+        all.resize(wanted);
+        spans.resize(wanted);
+    }
+    Status fill(std::size_t i, std::uint64_t bytes) {
+        ETB_TRY(all[i].take(bytes));
+        spans[i] = all[i].span();
+        return {};
+    }
+};
+
+void describe_value(const Value& value, etb_value& out) {
+    out = {};
+    switch (value.type) {
+        case ValueType::tensor: {
+            const Tensor& tensor = *value.tensor;
+            out.dtype = static_cast<std::int32_t>(tensor.dtype);
+            out.rank = tensor.rank;
+            out.resizable = tensor.resizable;
+            for (int d = 0; d < tensor.rank; ++d) {
+                out.sizes[d] = tensor.sizes[d];
+                out.order[d] = tensor.order[d];
+            }
+            out.bytes = tensor.bytes();
+            out.data = tensor.data;
+            return;
+        }
+        case ValueType::integer:
+        case ValueType::real:
+            out.kind = value.type == ValueType::integer ? 1 : 3;
+            out.bytes = 8;
+            out.data = &value.integer;
+            return;
+        case ValueType::boolean:
+            out.kind = 2;
+            out.bytes = 1;
+            out.data = &value.boolean;
+            return;
+        default:
+            out.kind = 4;
+    }
+}
+
+}  // namespace
+
+struct etb_program {
+    Buffer pte;
+    Buffer ptd;
+    Buffer method_memory;
+    Buffer temp_memory;
+    Buffer fast_scratch;
+    Buffers planned;
+    Buffers inputs;   // of inputs without planned memory
+    Buffers outputs;  // of outputs without planned memory
+    Program program;
+    DataFile data;
+    npu::Emulator emulator{&npu::u55_u65, &npu::u85};
+    npu::Npu npu = npu::emulated_npu(emulator);
+    Arena method_arena;
+    Arena temp_arena;
+    Method method;
+    Status status;
+    char text[512] = "";
+
+    Status open(size_t fast_scratch_bytes) {
+        ETB_TRY(Program::open(pte.span(), program));
+        if (ptd.size) ETB_TRY(DataFile::open(ptd.span(), data));
+        if (program.methods() == 0) return error(Code::mismatch, "program has no method");
+        ETB_TRY(fast_scratch.take(fast_scratch_bytes));
+        ETB_TRY(take_planned());
+        ETB_TRY(load());
+        std::uint64_t bytes = 0;
+        ETB_TRY(method.temp_needed(bytes));
+        ETB_TRY(temp_memory.take(bytes));
+        temp_arena = Arena{temp_memory.span()};
+        inputs.count(method.inputs());
+        return take_outputs();
+    }
+
+    Status take_planned() {
+        const auto sizes = program.plan(0).vector<std::int64_t>(field::plan::non_const_buffer_sizes);
+        const std::size_t count = sizes.size ? sizes.size - 1 : 0;
+        planned.count(count);
+        for (std::size_t i = 0; i < count; ++i) ETB_TRY(planned.fill(i, static_cast<std::uint64_t>(sizes[i + 1])));
+        return {};
+    }
+
+    // What a method keeps is known only by loading it: try with more until it fits.
+    Status load() {
+        Resources resources;
+        resources.method = &method_arena;
+        resources.temp = &temp_arena;
+        resources.planned = {planned.spans.data(), planned.spans.size()};
+        resources.fast_scratch = fast_scratch.span();
+        resources.kernels = kernel_table;
+        resources.npu = &npu;
+        resources.data = ptd.size ? &data : nullptr;
+        resources.poison = true;
+        temp_arena = Arena{{nullptr, static_cast<std::size_t>(most_bytes)}};  // load takes nothing from it
+        for (std::uint64_t bytes = std::uint64_t{64} << 10;; bytes *= 4) {
+            ETB_TRY(method_memory.take(bytes));
+            method_arena = Arena{method_memory.span()};
+            const Status loaded = method.load(program, 0, resources);
+            if (loaded.code != Code::no_memory || bytes * 4 > most_bytes) return loaded;
+        }
+    }
+
+    Status take_outputs() {
+        outputs.count(method.outputs());
+        for (std::size_t i = 0; i < method.outputs(); ++i) {
+            const Value& value = method.output(i);
+            if (value.type != ValueType::tensor || value.tensor->data || value.tensor->memory != Memory::callers)
+                continue;
+            bool is_input = false;
+            for (std::size_t k = 0; k < method.inputs(); ++k) is_input = is_input || &method.input(k) == &value;
+            if (is_input) continue;
+            ETB_TRY(outputs.fill(i, value.tensor->bytes()));
+            ETB_TRY(method.set_output(i, outputs.spans[i]));
+        }
+        return {};
+    }
+
+    int finish(Status result) {
+        status = result;
+        if (result.ok()) return 0;
+        const Place& place = method.place();
+        char where[200] = "";
+        if (*place.name)
+            std::snprintf(where, sizeof where, "%s%s%s: ", place.name, *place.overload ? "." : "", place.overload);
+        std::snprintf(text, sizeof text, "%s%s (%llu)", where, result.text,
+                      static_cast<unsigned long long>(result.number));
+        return static_cast<int>(result.code);
+    }
+
+    Status run_delegate(size_t index, const void* const* sources, void* const* targets) {
+        if (index >= method.delegates().size) return error(Code::mismatch, "program has no such delegate", index);
+        const EthosU& delegate = method.delegates()[index];
+        const std::size_t count = delegate.inputs() + delegate.outputs();
+        Buffer memory;
+        ETB_TRY(memory.take(count * (sizeof(Value*) + sizeof(Value) + sizeof(Tensor) + 2 * sizeof(std::int32_t)) + 64));
+        Arena arena{memory.span()};
+        Span<Value*> args;
+        Span<Value> values;
+        Span<Tensor> tensors;
+        Span<std::int32_t> sizes;
+        ETB_TRY(arena.array(count, args));
+        ETB_TRY(arena.array(count, values));
+        ETB_TRY(arena.array(count, tensors));
+        ETB_TRY(arena.array(count, sizes));
+        static const std::uint8_t order[] = {0};
+        for (std::size_t i = 0; i < count; ++i) {
+            const bool is_input = i < delegate.inputs();
+            const EthosU::Place where = is_input ? delegate.input(i) : delegate.output(i - delegate.inputs());
+            sizes[i] = static_cast<std::int32_t>(where.bytes() / where.element_bytes);
+            const DType type = where.element_bytes == 4   ? DType::i32
+                               : where.element_bytes == 2 ? DType::i16
+                                                          : DType::i8;
+            tensors[i] = Tensor{type,      1,     Memory::callers, false,
+                                &sizes[i], order, nullptr,         static_cast<std::size_t>(where.bytes())};
+            // The delegate only reads its inputs.
+            tensors[i].data =
+                static_cast<std::uint8_t*>(is_input ? const_cast<void*>(sources[i]) : targets[i - delegate.inputs()]);
+            values[i] = Value();
+            values[i].type = ValueType::tensor;
+            values[i].tensor = &tensors[i];
+            args[i] = &values[i];
+        }
+        return method.run_delegate(index, {args.data, args.size}, nullptr);
+    }
+};
+
+etb_program* etb_open(const void* pte, size_t pte_bytes, const void* ptd, size_t ptd_bytes, size_t fast_scratch) {
+    auto* program = new etb_program;
+    Status status = program->pte.copy(pte, pte_bytes);
+    if (status.ok() && ptd_bytes) status = program->ptd.copy(ptd, ptd_bytes);
+    if (status.ok()) status = program->open(fast_scratch);
+    program->finish(status);
+    return program;
+}
+
+void etb_close(etb_program* program) { delete program; }
+
+int etb_status(const etb_program* program) { return static_cast<int>(program->status.code); }
+
+const char* etb_error(const etb_program* program) { return program->text; }
+
+const char* etb_method(const etb_program* program) { return program->method.name(); }
+
+etb_memory etb_memory_used(const etb_program* program) {
+    etb_memory used{program->method_arena.peak, 0, program->temp_memory.size};
+    for (const Buffer& pool : program->planned.all) used.planned += pool.size;
+    return used;
+}
+
+size_t etb_inputs(const etb_program* program) { return program->method.inputs(); }
+
+size_t etb_outputs(const etb_program* program) { return program->method.outputs(); }
+
+size_t etb_delegates(const etb_program* program) { return program->method.delegates().size; }
+
+int etb_input(etb_program* program, size_t index, etb_value* value) {
+    if (index >= program->method.inputs()) return program->finish(error(Code::mismatch, "no such input", index));
+    describe_value(program->method.input(index), *value);
+    return 0;
+}
+
+int etb_output(etb_program* program, size_t index, etb_value* value) {
+    if (index >= program->method.outputs()) return program->finish(error(Code::mismatch, "no such output", index));
+    describe_value(program->method.output(index), *value);
+    return 0;
+}
+
+int etb_set_input(etb_program* program, size_t index, const int32_t* sizes, size_t rank, const void* data,
+                  size_t bytes) {
+    if (index >= program->method.inputs() || rank > max_rank)
+        return program->finish(error(Code::mismatch, "no such input", index));
+    const Dims dims(sizes, static_cast<int>(rank));
+    const Status taken = program->inputs.fill(index, bytes);
+    if (!taken.ok()) return program->finish(taken);
+    const MutableBytes copy = program->inputs.spans[index];
+    if (bytes) std::memcpy(copy.data, data, bytes);
+    return program->finish(program->method.set_input(index, dims, copy));
+}
+
+int etb_run(etb_program* program) { return program->finish(program->method.run({})); }
+
+size_t etb_delegate_inputs(const etb_program* program, size_t delegate) {
+    return delegate < etb_delegates(program) ? program->method.delegates()[delegate].inputs() : 0;
+}
+
+size_t etb_delegate_outputs(const etb_program* program, size_t delegate) {
+    return delegate < etb_delegates(program) ? program->method.delegates()[delegate].outputs() : 0;
+}
+
+uint64_t etb_delegate_bytes(const etb_program* program, size_t delegate, size_t index) {
+    if (delegate >= etb_delegates(program)) return 0;
+    const EthosU& one = program->method.delegates()[delegate];
+    if (index >= one.inputs() + one.outputs()) return 0;
+    return (index < one.inputs() ? one.input(index) : one.output(index - one.inputs())).bytes();
+}
+
+int etb_run_delegate(etb_program* program, size_t delegate, const void* const* inputs, void* const* outputs) {
+    return program->finish(program->run_delegate(delegate, inputs, outputs));
+}

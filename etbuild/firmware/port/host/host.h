@@ -1,0 +1,63 @@
+/* The C interface of the host library: open a .pte, describe it, run it. One program is for one thread at a time.
+   Every function that can fail returns 0 for success; etb_error() then says what is wrong, in words. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ETB_API __attribute__((visibility("default")))
+
+typedef struct etb_program etb_program;
+
+/* A tensor or a scalar. dtype: the .pte's number of the type. data: valid until the next call for the program. */
+typedef struct {
+    int32_t kind; /* 0 tensor, 1 integer, 2 boolean, 3 real, 4 something else */
+    int32_t dtype;
+    int32_t rank;
+    int32_t resizable;
+    int32_t sizes[8];
+    int32_t order[8];
+    uint64_t bytes;
+    const void* data;
+} etb_value;
+
+/* Bytes that a run works with. */
+typedef struct {
+    uint64_t method;
+    uint64_t planned;
+    uint64_t temp;
+} etb_memory;
+
+/* Copies pte and ptd (may be NULL). fast_scratch: bytes of region 2. Never NULL; see etb_status. */
+ETB_API etb_program* etb_open(const void* pte, size_t pte_bytes, const void* ptd, size_t ptd_bytes,
+                              size_t fast_scratch);
+ETB_API void etb_close(etb_program* program);
+ETB_API int etb_status(const etb_program* program);
+ETB_API const char* etb_error(const etb_program* program);
+
+ETB_API const char* etb_method(const etb_program* program);
+ETB_API etb_memory etb_memory_used(const etb_program* program);
+ETB_API size_t etb_inputs(const etb_program* program);
+ETB_API size_t etb_outputs(const etb_program* program);
+ETB_API size_t etb_delegates(const etb_program* program);
+ETB_API int etb_input(etb_program* program, size_t index, etb_value* value);
+ETB_API int etb_output(etb_program* program, size_t index, etb_value* value);
+
+/* data is copied. */
+ETB_API int etb_set_input(etb_program* program, size_t index, const int32_t* sizes, size_t rank, const void* data,
+                          size_t bytes);
+ETB_API int etb_run(etb_program* program);
+
+/* One delegate alone. Shapes are Vela's: six sizes and the bytes of an element. */
+ETB_API size_t etb_delegate_inputs(const etb_program* program, size_t delegate);
+ETB_API size_t etb_delegate_outputs(const etb_program* program, size_t delegate);
+ETB_API uint64_t etb_delegate_bytes(const etb_program* program, size_t delegate, size_t index);
+ETB_API int etb_run_delegate(etb_program* program, size_t delegate, const void* const* inputs, void* const* outputs);
+
+#ifdef __cplusplus
+}
+#endif
