@@ -1,0 +1,59 @@
+"""The command `etbuild`: looks at files and at the machine, and writes a new recipe. It builds nothing: doit does.
+
+What a command needs is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from etbuild import __version__
+from etbuild.errors import exit_code_of
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit codes as in errors.py."""
+    return exit_code_of(_main, sys.argv[1:] if argv is None else argv)
+
+
+def _main(argv: Sequence[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    run = import_module(f"etbuild.cli_{arguments.command}").run
+    try:
+        code = int(run(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; Python's own last flush must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="etbuild",
+        description="Looks at compiled models and at this machine. Builds are doit's: doit list, doit build:NAME.",
+    )
+    parser.add_argument("--version", action="version", version=f"etbuild {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    inspect = commands.add_parser("inspect", help="what is in a .pte, .bpte or .ptd")
+    inspect.add_argument("file", metavar="FILE")
+    inspect.add_argument("--json", action="store_true", help="for programs")
+
+    doctor = commands.add_parser("doctor", help="which tools this machine has, which it lacks, how to get them")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+
+    new = commands.add_parser("new", help="a recipe, and a model to start from")
+    new.add_argument("name", metavar="NAME", help="of the recipe; it becomes recipes/NAME.yaml")
+    new.add_argument("--model", metavar="FILE.py", help="the model's source; written when absent")
+    new.add_argument("--npu", default="ethos-u55-128", help="default: %(default)s")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
