@@ -1,0 +1,83 @@
+"""Where a fault of an input file is, and the list that collects all of them before anything is raised."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from etbuild.errors import Problem, RecipeError
+
+KeyPath = tuple[str | int, ...]
+
+
+class Place(NamedTuple):
+    """A position in a file; line and column count from 1. file: as shown, relative to the project if inside it."""
+
+    file: Path
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Faults:
+    """Problems found so far; `check` raises them all, in the order of the files and of the lines in them."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Place, str], Problem] = {}
+
+    def add(self, place: Place, path: KeyPath, got: str, wanted: str, remedy: str = "") -> None:
+        """Keep one problem; the first one of a key at a place wins, for those that follow come from it."""
+        problem = Problem(str(place) if place.line else str(place.file), dotted(path), got, wanted, remedy)
+        self._found.setdefault((place, problem.path), problem)
+
+    def sorted(self, files: Sequence[Path]) -> tuple[Problem, ...]:
+        """All problems; `files` gives the order of the files, the rest follows."""
+        rank = {file: number for number, file in enumerate(files)}
+
+        def order(item: tuple[tuple[Place, str], Problem]) -> tuple[int, Place]:
+            place = item[0][0]
+            return rank.get(place.file, len(rank)), place
+
+        return tuple(problem for _, problem in sorted(self._found.items(), key=order))
+
+    def check(self, files: Sequence[Path]) -> None:
+        if self._found:
+            raise RecipeError(self.sorted(files))
+
+
+def dotted(path: KeyPath) -> str:
+    """("targets", 0, "npu") as "targets[0].npu"."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{shown(part)}" if text else shown(part)
+    return text
+
+
+def quoted(text: str) -> str:
+    return f'"{shown(text)}"'
+
+
+def shown(text: str, longest: int = 60) -> str:
+    """The user's text on one line of at most `longest` characters, with nothing in it that a terminal would obey."""
+    if len(text) > longest:
+        text = text[:longest] + "..."
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+
+
+def one_of(names: Iterable[object]) -> str:
+    """ "one of a, b", or the name itself when there is but one."""
+    texts = [str(name).lower() if isinstance(name, bool) else str(name) for name in names]
+    return texts[0] if len(texts) == 1 else "one of " + ", ".join(texts)
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """A remedy that names the nearest of the names, or ""."""
+    by_lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(word.lower()[:100], by_lower, n=1, cutoff=0.6)
+    return f"did you mean {by_lower[near[0]]}?" if near else ""
