@@ -23,7 +23,7 @@ def save_program(program: Any, path: Path) -> None:
     """Write an ExportedProgram as .pt2; equal programs give equal bytes, in any folder and process."""
     import torch
 
-    _make_portable(program)
+    make_portable(program)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.export.save(program, path)
 
@@ -77,7 +77,8 @@ def portable_trace(stack_trace: str) -> str:
     return "\n".join(kept)
 
 
-def _make_portable(program: Any) -> None:
+def make_portable(program: Any) -> None:
+    """Take addresses and absolute paths out of the nodes' metadata, in place."""
     import torch
 
     module_keys: dict[str, str] = {}

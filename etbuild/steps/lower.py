@@ -1,0 +1,194 @@
+"""The program of one profile, partitioned: one .tosa a delegate, and all around them. It runs no Vela.
+
+build/<recipe>/<profile>/: lowered.bin (the emitted program, see etbuild.lowered), delegates/<n>.tosa,
+partition.json (each operator: NPU or CPU, why, from which line of the model).
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from etbuild.errors import EtbuildError, StepError, exit_code_of
+from etbuild.lowered import Lowered, mark_of, write_lowered
+from etbuild.partition import NO_NPU, PartitionRecord
+from etbuild.profiles import reference_spec
+from etbuild.program import load_program, make_portable
+from etbuild.recipe import Recipe
+from etbuild.step import Step
+
+
+def step(recipe: Recipe, profile: str) -> Step:
+    folder = Path("build") / recipe.name / profile
+    etrecord = folder / "model.etrecord"
+    return Step(
+        name=f"lower:{recipe.name}@{profile}",
+        argv=(
+            *("--program", str(folder / "quantized.pt2"), "--profile", profile),
+            *(("--io", recipe.quantize.io) if recipe.quantize.io != "float32" else ()),
+            *("--output", str(folder / "lowered.bin"), "--delegates", str(folder / "delegates")),
+            *("--report", str(folder / "partition.json")),
+            *(("--etrecord", str(etrecord)) if recipe.pte.etrecord else ()),
+        ),
+        inputs=(folder / "quantized.pt2",),
+        outputs=(
+            folder / "lowered.bin",
+            folder / "delegates",
+            folder / "partition.json",
+            *((etrecord,) if recipe.pte.etrecord else ()),
+        ),
+        tools=("python", "torch", "executorch"),
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    from etbuild import stack
+
+    stack.load_executorch()
+    program = load_program(options.program)
+    record, graphs = PartitionRecord(), dict[bytes, bytes]()
+    try:
+        with _without_vela(graphs):
+            edge = lower(program, options.profile, options.io, record)
+        executorch = emit(edge)
+    except EtbuildError:
+        raise
+    except Exception as error:
+        said = (str(error).strip().splitlines() or [""])[0]
+        raise StepError(
+            f"{options.program}: lowering for {options.profile}: got {type(error).__name__}: {said}"
+        ) from error
+    lowered = Lowered(executorch.executorch_program, executorch._emitter_output.mutable_data)
+    marks = [_mark(lowered, delegate) for delegate in lowered.delegates]
+    record.number(_delegate_of_tag(edge, marks))
+    write_lowered(lowered, options.output)
+    options.delegates.mkdir(parents=True, exist_ok=True)
+    for number, mark in enumerate(marks):
+        (options.delegates / f"{number}.tosa").write_bytes(graphs[mark])
+    options.report.write_text(json.dumps(record.to_json(), indent=1) + "\n")
+    if options.etrecord:
+        write_etrecord(options.etrecord, edge, executorch)
+    return 0
+
+
+def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> Any:
+    """The EdgeProgramManager, as ExecuTorch's aot_arm_compiler makes it: partitioned, quantize nodes for Cortex-M."""
+    from executorch.backends.cortex_m.passes.replace_quant_nodes_pass import ReplaceQuantNodesPass
+    from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
+
+    edge = to_edge_transform_and_lower(
+        program,
+        partitioner=None if profile == "cpu" else [record.partitioner(reference_spec(profile))],
+        compile_config=EdgeCompileConfig(_check_ir_validity=False),
+    )
+    if profile == "cpu":
+        record.take(edge.exported_program().graph_module, {}, NO_NPU)
+    if io != "float32":
+        _integer_border(edge, io)
+    return edge.transform([ReplaceQuantNodesPass()])
+
+
+def emit(edge: Any) -> Any:
+    """The ExecutorchProgramManager, configured as aot_arm_compiler does."""
+    from executorch.exir import ExecutorchBackendConfig
+
+    return edge.to_executorch(config=ExecutorchBackendConfig(extract_delegate_segments=False))
+
+
+@contextmanager
+def _without_vela(graphs: dict[bytes, bytes]) -> Iterator[None]:
+    """While it lasts, a TOSA graph that is meant for Vela goes to `graphs`, and its mark takes its stream's place."""
+    from executorch.backends.arm.arm_vela import VelaCompileResult
+    from executorch.backends.arm.ethosu import backend
+
+    def keep(tosa_flatbuffer: bytes, *_: Any, **__: Any) -> Any:
+        mark = mark_of(tosa_flatbuffer)
+        graphs[mark] = tosa_flatbuffer
+        return VelaCompileResult(mark)
+
+    own = backend.vela_compile
+    backend.vela_compile = keep
+    try:
+        yield
+    finally:
+        backend.vela_compile = own
+
+
+def _integer_border(edge: Any, io: str) -> None:
+    """Take the quantize nodes off the model's inputs and the dequantize nodes off its outputs, in place."""
+    from executorch.exir.passes.quantize_io_pass import quantize_input, quantize_output
+
+    program = edge.exported_program()
+    borders = [("input", i, quantize_input) for i in range(len(program.graph_signature.user_inputs))]
+    borders += [("output", i, quantize_output) for i in range(len(program.graph_signature.user_outputs))]
+    for side, index, take_off in borders:
+        try:
+            dtype = str(take_off(program, index)[-1]).removeprefix("torch.")
+        except (ValueError, AssertionError) as error:
+            raise StepError(
+                f"quantize.io: got {io}, but {side} {index} of the model is not quantised at its border ({error})\n"
+                "    use io: float32, or quantise the operator there"
+            ) from error
+        if dtype != io:
+            raise StepError(f"quantize.io: got {io}, but {side} {index} of the model is quantised as {dtype}")
+    program.graph_module.recompile()
+
+
+def _mark(lowered: Lowered, delegate: Any) -> bytes:
+    return bytes(lowered.program.backend_delegate_data[delegate.processed.index].data)
+
+
+def _delegate_of_tag(edge: Any, marks: Sequence[bytes]) -> dict[str, int]:
+    """The number of each partition's delegate; of equal graphs the first in the program is the first delegate."""
+    from executorch.exir.lowered_backend_module import get_lowered_backend_modules
+
+    waiting = list(enumerate(marks))
+    numbers: dict[str, int] = {}
+    for module in get_lowered_backend_modules(edge.exported_program().graph_module):
+        tags = {node.meta.get("delegation_tag") for node in module.original_module.graph.nodes} - {None}
+        place = next(one for one in waiting if one[1] == module.processed_bytes)
+        waiting.remove(place)
+        numbers |= dict.fromkeys(tags, place[0])
+    return numbers
+
+
+def write_etrecord(path: Path, edge: Any, executorch: Any) -> None:
+    """ExecuTorch's record for its developer tools, with the dates of the archive's members taken out."""
+    import zipfile
+
+    from executorch.devtools import generate_etrecord
+    from executorch.exir.lowered_backend_module import get_lowered_backend_modules
+
+    program = edge.exported_program()
+    modules = get_lowered_backend_modules(program.graph_module)
+    for one in (program, executorch.exported_program(), *(module.original_module for module in modules)):
+        make_portable(one)
+    dated = path.with_suffix(".dated")
+    generate_etrecord(str(dated), copy.deepcopy(edge), executorch)
+    with zipfile.ZipFile(dated) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            target.writestr(zipfile.ZipInfo(name), source.read(name), zipfile.ZIP_DEFLATED)
+    dated.unlink()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m etbuild.steps.lower", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--program", type=Path, required=True, help="quantized.pt2")
+    parser.add_argument("--profile", required=True, help="tosa-u55, tosa-u85 or cpu")
+    parser.add_argument("--io", choices=("float32", "int8", "uint8"), default="float32", help="at the model's border")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--delegates", type=Path, required=True, help="folder for the .tosa files")
+    parser.add_argument("--report", type=Path, required=True)
+    parser.add_argument("--etrecord", type=Path, help="also write ExecuTorch's record for its developer tools")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main, sys.argv[1:]))
