@@ -1,0 +1,17 @@
+"""What pyproject.toml cannot say: schemas/ stands beside the package in the repository and inside it when installed."""
+
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+
+class BuildWithSchemas(build_py):
+    """Builds the package with schemas/ in it; an editable install uses the folder where it is."""
+
+    def _get_data_files(self):
+        schemas = sorted(file.name for file in Path("schemas").glob("*.json"))
+        return [*super()._get_data_files(), ("etbuild", "schemas", f"{self.build_lib}/etbuild/schemas", schemas)]
+
+
+setup(cmdclass={"build_py": BuildWithSchemas})
