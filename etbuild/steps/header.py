@@ -1,0 +1,249 @@
+"""A .pte for C and C++: model.h, which declares it, describes it and may define it, and model.S, which
+takes it in as it is. It compiles neither."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from etbuild.errors import UsageError, exit_code_of
+from etbuild.recipe import Header, Recipe
+from etbuild.step import Step
+from etbuild.targets import Target
+
+_C_TYPES = {
+    "bool": "uint8_t",
+    "uint8": "uint8_t",
+    "int8": "int8_t",
+    "int16": "int16_t",
+    "uint16": "uint16_t",
+    "int32": "int32_t",
+    "uint32": "uint32_t",
+    "int64": "int64_t",
+    "uint64": "uint64_t",
+    "float16": "uint16_t",
+    "bfloat16": "uint16_t",
+    "float32": "float",
+    "float64": "double",
+}
+"""What an element is in C; half floats are their bits."""
+
+
+def step(recipe: Recipe, target: Target) -> Step:
+    folder = Path("build") / recipe.name / target.variant
+    settings = recipe.header
+    argv = (
+        *("--pte", str(folder / "model.pte")),
+        *("--symbol", settings.symbol, "--alignment", str(settings.alignment)),
+        *(("--section", settings.section) if settings.section else ()),
+        *("--bytes-per-line", str(settings.bytes_per_line)),
+        *("--header", str(folder / "model.h"), "--assembly", str(folder / "model.S")),
+    )
+    return Step(
+        name=f"header:{recipe.name}@{target.variant}",
+        argv=argv,
+        inputs=(folder / "model.pte",),
+        outputs=(folder / "model.h", folder / "model.S"),
+        tools=("python",),
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    settings = Header(options.symbol, options.alignment, options.section, options.bytes_per_line)
+    _check(settings)
+    model = _read(options.pte)
+    options.header.write_text(header_text(model, settings), encoding="ascii")
+    options.assembly.write_text(assembly_text(model, settings), encoding="ascii")
+    return 0
+
+
+@dataclass(frozen=True)
+class Border:
+    """One input or output. name: INPUT_0 and so on. type: of an element in C, "" for what is no tensor."""
+
+    name: str
+    type: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+    scale: float | None
+    zero_point: int | None
+
+
+@dataclass(frozen=True)
+class Model:
+    data: bytes
+    inputs: tuple[Border, ...]
+    outputs: tuple[Border, ...]
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def header_text(model: Model, settings: Header) -> str:
+    """The whole of model.h. It holds no date and no path, so that equal models give equal bytes."""
+    return "".join(f"{line}\n" for line in _header_lines(model, settings))
+
+
+def assembly_text(model: Model, settings: Header) -> str:
+    """The whole of model.S, for the GNU assembler of any target."""
+    symbol = settings.symbol
+    return f"""\
+/* Defines {symbol} and {symbol}_end from model.pte, {len(model.data)} bytes,
+ * SHA-256 {model.digest}.
+ * Compile it as `gcc -c -I<folder of model.pte> model.S`; model.h declares the symbols.
+ */
+    .section {settings.section or f".rodata.{symbol}"}, "a", %progbits
+    .global {symbol}
+    .global {symbol}_end
+    .type {symbol}, %object
+    .balign {settings.alignment}
+{symbol}:
+    .incbin "model.pte"
+{symbol}_end:
+    .size {symbol}, {symbol}_end - {symbol}
+
+    .section .note.GNU-stack, "", %progbits
+"""
+
+
+def _header_lines(model: Model, settings: Header) -> Iterator[str]:
+    symbol, prefix = settings.symbol, settings.symbol.upper()
+    yield from f"""\
+/* model.pte, {len(model.data)} bytes, as the array {symbol}.
+ *
+ * Include this file wherever the model is used. For the array itself do one of two things:
+ *   assemble model.S, which is beside this file, or
+ *   write `#define {prefix}_DEFINE` before this include in one C or C++ file of the program.
+ */
+#ifndef {prefix}_H
+#define {prefix}_H
+
+#include <stdint.h>
+
+#define {prefix}_SIZE {len(model.data)}u
+#define {prefix}_ALIGNMENT {settings.alignment}u
+#define {prefix}_SHA256 "{model.digest}"
+""".splitlines()
+    yield from _borders(f"{prefix}_INPUT", model.inputs)
+    yield from _borders(f"{prefix}_OUTPUT", model.outputs)
+    yield from f"""
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+extern const unsigned char {symbol}[{prefix}_SIZE];
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+
+#if defined({prefix}_DEFINE) && !defined({prefix}_DEFINED)
+#define {prefix}_DEFINED
+
+#if defined(__cplusplus) && __cplusplus >= 201103L
+#define {prefix}_ALIGNED alignas({settings.alignment})
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define {prefix}_ALIGNED _Alignas({settings.alignment})
+#else
+#define {prefix}_ALIGNED __attribute__((aligned({settings.alignment})))
+#endif
+""".splitlines()
+    section = f' __attribute__((section("{settings.section}")))' if settings.section else ""
+    yield ""
+    yield f"{prefix}_ALIGNED const unsigned char {symbol}[{prefix}_SIZE]{section} = {{"
+    for start in range(0, len(model.data), settings.bytes_per_line):
+        row = model.data[start : start + settings.bytes_per_line]
+        yield f"    0x{row.hex(',').replace(',', ', 0x')},"
+    yield "};"
+    yield ""
+    yield "#endif"
+
+
+def _borders(prefix: str, borders: Sequence[Border]) -> Iterator[str]:
+    """Macros, since unused constants of C make warnings and macros also serve in #if."""
+    yield ""
+    yield f"#define {prefix}_COUNT {len(borders)}"
+    for border in borders:
+        if not border.type:
+            yield f"/* {border.name} is no tensor: {border.dtype}. */"
+            continue
+        yield f"/* {border.name}: {border.dtype}{list(border.shape)} */"
+        name = f"{prefix}_{border.name.rpartition('_')[2]}"
+        yield f"#define {name}_TYPE {border.type}"
+        yield f"#define {name}_RANK {len(border.shape)}"
+        yield f"#define {name}_SHAPE {{{', '.join(map(str, border.shape)) or '1'}}}"
+        yield f"#define {name}_BYTES {border.bytes}u"
+        if border.scale is not None:
+            yield f"#define {name}_SCALE {_float(border.scale)}"
+            yield f"#define {name}_ZERO_POINT {_integer(border.zero_point or 0)}"
+
+
+def _float(value: float) -> str:
+    """A float constant of C that reads back as the same 32-bit float."""
+    text = f"{value:.9g}"
+    return f"{text}f" if set(text) & set(".e") else f"{text}.0f"
+
+
+def _integer(value: int) -> str:
+    return str(value) if value >= 0 else f"({value})"
+
+
+def _read(path: Path) -> Model:
+    from etbuild.pte import read
+    from etbuild.pte.border import Port, inputs, outputs
+
+    program = read(path)
+    plan = program.plans[0]
+
+    def borders(noun: str, ports: tuple[Port, ...]) -> tuple[Border, ...]:
+        return tuple(
+            Border(
+                f"{noun}_{index}",
+                _C_TYPES.get(port.dtype, ""),
+                port.dtype,
+                port.shape,
+                port.bytes,
+                port.scale,
+                port.zero_point,
+            )
+            for index, port in enumerate(ports)
+        )
+
+    return Model(path.read_bytes(), borders("input", inputs(plan)), borders("output", outputs(plan)))
+
+
+def _check(settings: Header) -> None:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", settings.symbol):
+        raise UsageError(f"--symbol: got {settings.symbol!r}, wanted a name of C")
+    if settings.alignment < 1 or settings.alignment & (settings.alignment - 1):
+        raise UsageError(f"--alignment: got {settings.alignment}, wanted a power of two")
+    if settings.bytes_per_line < 1:
+        raise UsageError(f"--bytes-per-line: got {settings.bytes_per_line}, wanted at least 1")
+    if settings.section is not None and not re.fullmatch(r"[A-Za-z0-9_.$]+", settings.section):
+        raise UsageError(f"--section: got {settings.section!r}, wanted letters, digits, '_', '.' and '$'")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m etbuild.steps.header", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--pte", type=Path, required=True, help="model.pte")
+    parser.add_argument("--symbol", default="model_pte", help="name of the array; default: %(default)s")
+    parser.add_argument("--alignment", type=int, default=16, help="bytes, a power of two; default: %(default)s")
+    parser.add_argument("--section", help="linker section; default: the compiler's")
+    parser.add_argument("--bytes-per-line", type=int, default=12, help="default: %(default)s")
+    parser.add_argument("--header", type=Path, required=True, help="model.h, to be written")
+    parser.add_argument("--assembly", type=Path, required=True, help="model.S, to be written")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main, sys.argv[1:]))

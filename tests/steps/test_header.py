@@ -1,0 +1,221 @@
+"""model.h and model.S compile cleanly everywhere and carry the .pte byte for byte."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from etbuild.errors import UsageError
+from etbuild.recipe import Header, Model, Recipe
+from etbuild.step import Step
+from etbuild.steps import header
+from etbuild.targets import Target
+
+FILES = Path(__file__).parent.parent / "pte" / "files"
+STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
+TARGET = Target("ethos-u55-128", "ethos-u55-128", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the model; the current one."""
+    shutil.copy(FILES / "linear_u55.pte", tmp_path / "model.pte")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(*options: str) -> str:
+    assert header.main(["--pte", "model.pte", "--header", "model.h", "--assembly", "model.S", *options]) == 0
+    return Path("model.h").read_text()
+
+
+def test_the_step_reads_the_program_and_writes_both_files() -> None:
+    """Its settings are words of its command line."""
+    recipe = Recipe("kws", (Path("recipes/kws.yaml"),), Model(), (TARGET,), header=Header("kws", 32, ".model", 16))
+
+    assert header.step(recipe, TARGET) == Step(
+        name="header:kws@ethos-u55-128",
+        argv=(
+            *("--pte", "build/kws/ethos-u55-128/model.pte", "--symbol", "kws", "--alignment", "32"),
+            *("--section", ".model", "--bytes-per-line", "16"),
+            *("--header", "build/kws/ethos-u55-128/model.h", "--assembly", "build/kws/ethos-u55-128/model.S"),
+        ),
+        inputs=(Path("build/kws/ethos-u55-128/model.pte"),),
+        outputs=(Path("build/kws/ethos-u55-128/model.h"), Path("build/kws/ethos-u55-128/model.S")),
+        tools=("python",),
+    )
+
+
+def test_the_header_describes_the_model(folder: Path) -> None:
+    """Everything before the declaration of the array."""
+    assert (
+        write().partition("\n#ifdef __cplusplus")[0]
+        == """\
+/* model.pte, 2960 bytes, as the array model_pte.
+ *
+ * Include this file wherever the model is used. For the array itself do one of two things:
+ *   assemble model.S, which is beside this file, or
+ *   write `#define MODEL_PTE_DEFINE` before this include in one C or C++ file of the program.
+ */
+#ifndef MODEL_PTE_H
+#define MODEL_PTE_H
+
+#include <stdint.h>
+
+#define MODEL_PTE_SIZE 2960u
+#define MODEL_PTE_ALIGNMENT 16u
+#define MODEL_PTE_SHA256 "969d6c359fa2163c0546c183a2d2c9d71f4e42608ae5ab9fdbb9c9cf3261f97d"
+
+#define MODEL_PTE_INPUT_COUNT 1
+/* input_0: float32[1, 4] */
+#define MODEL_PTE_INPUT_0_TYPE float
+#define MODEL_PTE_INPUT_0_RANK 2
+#define MODEL_PTE_INPUT_0_SHAPE {1, 4}
+#define MODEL_PTE_INPUT_0_BYTES 16u
+#define MODEL_PTE_INPUT_0_SCALE 0.00783930719f
+#define MODEL_PTE_INPUT_0_ZERO_POINT 0
+
+#define MODEL_PTE_OUTPUT_COUNT 1
+/* output_0: float32[1, 3] */
+#define MODEL_PTE_OUTPUT_0_TYPE float
+#define MODEL_PTE_OUTPUT_0_RANK 2
+#define MODEL_PTE_OUTPUT_0_SHAPE {1, 3}
+#define MODEL_PTE_OUTPUT_0_BYTES 12u
+#define MODEL_PTE_OUTPUT_0_SCALE 0.00501075806f
+#define MODEL_PTE_OUTPUT_0_ZERO_POINT 85
+"""
+    )
+
+
+def test_the_bytes_per_line_are_as_asked(folder: Path) -> None:
+    """The last line is shorter: 2960 = 422 * 7 + 6."""
+    rows = [line for line in write("--bytes-per-line", "7").splitlines() if line.startswith("    0x")]
+
+    assert (len(rows), rows[0], rows[-1]) == (
+        423,
+        "    0x24, 0x00, 0x00, 0x00, 0x45, 0x54, 0x31,",
+        "    0x72, 0x77, 0x61, 0x72, 0x64, 0x00,",
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.0, "1.0f"), (1e-10, "1e-10f"), (0.5, "0.5f"), (3e9, "3e+09f"), (123.0, "123.0f")]
+)
+def test_a_scale_is_always_a_float_constant(value: float, text: str) -> None:
+    """`1f` is none."""
+    assert header._float(value) == text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--symbol", "2x"), "--symbol: got '2x', wanted a name of C"),
+        (("--alignment", "24"), "--alignment: got 24, wanted a power of two"),
+        (("--alignment", "0"), "--alignment: got 0, wanted a power of two"),
+        (("--bytes-per-line", "0"), "--bytes-per-line: got 0, wanted at least 1"),
+        (("--section", 'a"b'), "--section: got 'a\"b', wanted letters, digits, '_', '.' and '$'"),
+    ],
+)
+def test_a_wrong_setting_is_refused(folder: Path, options: tuple[str, ...], message: str) -> None:
+    """Before anything is written."""
+    with pytest.raises(UsageError) as caught:
+        write(*options)
+
+    assert str(caught.value) == message
+    assert not (folder / "model.h").exists()
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def bytes_of_symbol(binutils: str, file: str, symbol: str, section: str) -> tuple[bytes, int]:
+    """The symbol's bytes, cut out of its section, and that section's alignment."""
+    table = [line.split() for line in run(f"{binutils}nm", "-S", file).splitlines()]
+    start, size = next((int(row[0], 16), int(row[1], 16)) for row in table if len(row) == 4 and row[3] == symbol)
+    run(f"{binutils}objcopy", "--dump-section", f"{section}=dump", file, "copy.o")
+    headers = [line.split() for line in run(f"{binutils}objdump", "-h", file).splitlines()]
+    alignment = next(row[-1] for row in headers if len(row) > 6 and row[1] == section)
+    return Path("dump").read_bytes()[start : start + size], 1 << int(alignment.removeprefix("2**"))
+
+
+COMPILERS = [
+    ("arm-none-eabi-gcc", "arm-none-eabi-", ("-mcpu=cortex-m55", "-mthumb", "-std=c99"), "main.c"),
+    ("arm-none-eabi-gcc", "arm-none-eabi-", ("-mcpu=cortex-m55", "-mthumb", "-std=c11"), "main.c"),
+    ("arm-none-eabi-g++", "arm-none-eabi-", ("-mcpu=cortex-m55", "-mthumb", "-std=c++17"), "main.cc"),
+    ("g++", "", ("-std=c++17",), "main.cc"),
+    ("g++", "", ("-std=c++98",), "main.cc"),
+    ("gcc", "", ("-std=c11",), "main.c"),
+]
+USER = """\
+#include "model.h"
+#include "model.h"
+extern const int32_t shape[];
+extern const float scale;
+const int32_t shape[] = MODEL_PTE_INPUT_0_SHAPE;
+const float scale = MODEL_PTE_INPUT_0_SCALE;
+MODEL_PTE_OUTPUT_0_TYPE output[MODEL_PTE_OUTPUT_0_BYTES / sizeof(MODEL_PTE_OUTPUT_0_TYPE)];
+int main(void) { return model_pte[MODEL_PTE_SIZE - 1] + MODEL_PTE_OUTPUT_0_ZERO_POINT; }
+"""
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(("compiler", "binutils", "flags", "name"), COMPILERS)
+@pytest.mark.parametrize("section", [None, "network_model_sec"])
+def test_the_array_is_the_program(
+    folder: Path, compiler: str, binutils: str, flags: tuple[str, ...], name: str, section: str | None
+) -> None:
+    """Defined by the header, no warning from a strict compiler, aligned, in the section asked for."""
+    write("--alignment", "64", *(("--section", section) if section else ()))
+    Path(name).write_text(f"#define MODEL_PTE_DEFINE\n{USER}")
+
+    run(compiler, *flags, *STRICT, "-fdata-sections", "-c", name, "-o", "main.o")
+
+    found = bytes_of_symbol(binutils, "main.o", "model_pte", section or ".rodata.model_pte")
+    assert found == (Path("model.pte").read_bytes(), 64)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(("compiler", "binutils", "flags", "name"), COMPILERS)
+@pytest.mark.parametrize("section", [None, "network_model_sec"])
+def test_the_assembly_is_the_program(
+    folder: Path, compiler: str, binutils: str, flags: tuple[str, ...], name: str, section: str | None
+) -> None:
+    """The same symbol, the same bytes."""
+    write("--alignment", "64", *(("--section", section) if section else ()))
+
+    run(compiler, *flags, *STRICT, "-c", "model.S", "-o", "model.o")
+
+    found = bytes_of_symbol(binutils, "model.o", "model_pte", section or ".rodata.model_pte")
+    assert found == (Path("model.pte").read_bytes(), 64)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(("compiler", "name"), [("gcc", "main.c"), ("g++", "main.cc")])
+def test_the_assembly_links_with_what_the_header_declares(folder: Path, compiler: str, name: str) -> None:
+    """Compiled in another folder; the program returns the last byte plus the zero point, 85."""
+    write()
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / name).write_text(USER)
+
+    run(compiler, f"-I{folder}", *STRICT, str(elsewhere / name), "model.S", "-o", str(elsewhere / "main"))
+
+    assert subprocess.run([elsewhere / "main"], check=False).returncode == 85
+
+
+@pytest.mark.e2e
+def test_equal_models_give_equal_headers(folder: Path) -> None:
+    """Nothing of the place or the time gets in."""
+    first = (write(), Path("model.S").read_bytes())
+    Path("other").mkdir()
+    arguments = ["--pte", "model.pte", "--header", "other/model.h", "--assembly", "other/model.S"]
+
+    header.main(arguments)
+
+    assert (Path("other/model.h").read_text(), Path("other/model.S").read_bytes()) == first
