@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -69,7 +70,8 @@ def main(argv: Sequence[str]) -> int:
     marks = [_mark(lowered, delegate) for delegate in lowered.delegates]
     record.number(_delegate_of_tag(edge, marks))
     write_lowered(lowered, options.output)
-    options.delegates.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(options.delegates, ignore_errors=True)
+    options.delegates.mkdir(parents=True)
     for number, mark in enumerate(marks):
         (options.delegates / f"{number}.tosa").write_bytes(graphs[mark])
     options.report.write_text(json.dumps(record.to_json(), indent=1) + "\n")
