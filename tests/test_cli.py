@@ -157,3 +157,97 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "['etbuild.errors', 'etbuild.cli']"
+
+
+def test_new_writes_a_recipe_and_a_model(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And says what to do next, in a folder that is no project yet."""
+    assert main(["new", "my-net", "--npu", "ethos-u85-256"]) == 0
+
+    assert capsys.readouterr().out == (
+        "wrote recipes/my-net.yaml\n"
+        "wrote recipes/models/my_net.py\n"
+        "a dodo.py of these lines makes this folder a project:\n\n"
+        "from etbuild.tasks import DOIT_CONFIG, Project\n"
+        "project = Project(__file__)\n"
+        '__all__ = ["DOIT_CONFIG", "project"]\n\n'
+        "next: doit build:my-net\n"
+    )
+
+
+@pytest.mark.parametrize("npu", ["ethos-u55-128", "ethos-u65-512", "ethos-u85-1024"])
+def test_a_new_recipe_is_a_right_one(own_folder: Path, npu: str) -> None:
+    """It passes the checks, and says itself how the NPU is fed."""
+    from etbuild.npus import table
+    from etbuild.recipe import load_all
+
+    main(["new", "a.b", "--npu", npu])
+
+    (recipe,) = load_all(own_folder)
+    family = table().npus[npu].family
+    assert [(target.npu, target.system_config, target.memory_mode) for target in recipe.targets] == [
+        (npu, family.system_config, family.memory_mode)
+    ]
+    assert (recipe.model.source, recipe.header.symbol) == (Path("recipes/models/a_b.py"), "model_a_b")
+
+
+def test_new_takes_a_model_that_is_there(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its file stays as it is, wherever it lies; a dodo.py means no lecture."""
+    from etbuild.recipe import load_all
+
+    (own_folder / "dodo.py").touch()
+    (own_folder / "nets").mkdir()
+    (own_folder / "nets" / "my net.py").write_text("mine")
+
+    assert main(["new", "x", "--model", "nets/my net.py"]) == 0
+    assert capsys.readouterr().out == "wrote recipes/x.yaml\nnext: doit build:x\n"
+    assert (own_folder / "nets" / "my net.py").read_text() == "mine"
+    assert load_all(own_folder)[0].model.source == Path("nets/my net.py")
+
+
+def test_new_overwrites_nothing(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither the recipe nor, then, the model."""
+    (own_folder / "recipes").mkdir()
+    (own_folder / "recipes" / "x.yaml").write_text("mine")
+
+    assert main(["new", "x"]) == 2
+    assert capsys.readouterr().err == (
+        "recipes/x.yaml: got a file that exists, wanted a new name; nothing was overwritten\n"
+    )
+    assert (own_folder / "recipes" / "x.yaml").read_text() == "mine"
+    assert not (own_folder / "recipes" / "models").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["../x"], 'NAME: got "../x", wanted letters, digits, _, . and -, the first no sign\n'),
+        (["x", "--model", "x.pt"], '--model: got "x.pt", wanted a .py file\n'),
+        (
+            ["x", "--npu", "ethos-u55-129"],
+            '--npu: got "ethos-u55-129", wanted one of ethos-u55-32, ethos-u55-64, ethos-u55-128, ethos-u55-256, '
+            "ethos-u65-256, ethos-u65-512, ethos-u85-128, ethos-u85-256, ethos-u85-512, ethos-u85-1024, "
+            "ethos-u85-2048\n    did you mean ethos-u55-128?\n",
+        ),
+    ],
+)
+def test_new_says_what_is_wrong(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, nothing written."""
+    assert main(["new", *words]) == 2
+    assert capsys.readouterr().err == message
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.e2e
+def test_the_model_of_a_new_recipe_exports(own_folder: Path) -> None:
+    """It does what ExecuTorch's convention asks for."""
+    main(["new", "x"])
+    code = (
+        "import runpy, torch\n"
+        "found = runpy.run_path('recipes/models/x.py')\n"
+        "print(tuple(found['ModelUnderTest'](*found['ModelInputs']).shape))\n"
+        "torch.export.export(found['ModelUnderTest'], found['ModelInputs'])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "(1, 10)\n"
