@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etbuild import tools
+from etbuild.cache import Cache
 from etbuild.decision import Present, Reason, Record, reasons
 from etbuild.digest import Digests
 from etbuild.errors import EtbuildError, MissingTool, StepError
-from etbuild.sources import Sources
+from etbuild.sources import PACKAGE, Sources
 from etbuild.step import Step
 
 STATE = Path("build/.etbuild")
@@ -34,7 +35,7 @@ LAST_LINES = 20
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a step. how: "ran" or "up to date"; seconds: of the step's own process."""
+    """What became of a step. how: "ran", "cached" or "up to date"; seconds: of its process, or of its restoring."""
 
     how: str
     seconds: float
@@ -64,6 +65,15 @@ class Workspace:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._guard = threading.Lock()
         self._stopped = False
+        self._cache: Cache | None = None
+
+    @property
+    def cache(self) -> Cache:
+        """The cache that the environment asks for, looked up when the first step is not up to date."""
+        with self._guard:
+            if self._cache is None:
+                self._cache = Cache.of(tools.cache_settings())
+            return self._cache
 
     def record(self, step: Step) -> Record | None:
         try:
@@ -79,9 +89,9 @@ class Workspace:
         return self.sources.of(f"etbuild.steps.{step.kind}")
 
     def run(self, step: Step, forced: bool = False) -> Outcome:
-        """Bring the step's outputs up to date.
+        """Bring the step's outputs up to date, from the cache where it knows them.
 
-        forced: run even when nothing changed.
+        forced: run even when nothing changed, whatever the cache knows.
         raises: StepError when its command fails or an output is missing, MissingTool when the command says so.
         """
         with self._locked(step):
@@ -90,9 +100,16 @@ class Workspace:
             if not why:
                 return Outcome("up to date", 0.0, ())
             self._require_inputs(step)
-            record = self._build(step)
+            begin = time.perf_counter()
+            key = self.cache.key(step, self.present)
+            with self.cache.claimed(key):
+                record = None if forced else self._restore(step, key)
+                how, seconds = "cached", round(time.perf_counter() - begin, 3)
+                if record is None:
+                    record = self._build(step, key)
+                    how, seconds = "ran", record.seconds
             _write(self._record_file(step), record.to_json())
-        return Outcome("ran", record.seconds, why)
+        return Outcome(how, seconds, why)
 
     def forget(self, step: Step) -> None:
         """Drop the step's record, so that it runs next time."""
@@ -149,18 +166,38 @@ class Workspace:
             if self.digests.of(path) is None:
                 raise StepError(f"{path}: got no such file, wanted an input of {step.name}")
 
-    def _build(self, step: Step) -> Record:
+    def _restore(self, step: Step, key: str) -> Record | None:
+        """Put what the cache has of the step into place; None when it has not all of it."""
+        action = self.cache.find(step, key, self.present)
+        if action is None:
+            return None
+        with self._sandbox(step) as (sandbox, _):
+            if not self.cache.fetch(step, key, action, sandbox):
+                return None
+            self._commit(step, sandbox, action.record.outputs)
+        return action.record
+
+    def _build(self, step: Step, key: str) -> Record:
         before = {str(path): self.digests.of(path) or "" for path in step.inputs}
         started = time.time_ns()
         with self._sandbox(step) as (sandbox, alive):
+            self._fill(step, sandbox)
             seconds, peak_bytes = self._spawn(step, sandbox, alive)
             outputs = _check_outputs(step, sandbox)
-            found = _discovered(step, sandbox)
+            discovered = {path: self._settled(path, started) for path in _discovered(step, sandbox)}
+            record = Record(
+                step.argv, self.present.tools(step), self.source(step), before, discovered, outputs, seconds, peak_bytes
+            )
+            if self._undisturbed(record, started):
+                self.cache.keep(step, key, record, sandbox)
             self._commit(step, sandbox, outputs)
-        discovered = {path: self._settled(path, started) for path in found}
-        return Record(
-            step.argv, self.present.tools(step), self.source(step), before, discovered, outputs, seconds, peak_bytes
-        )
+        return record
+
+    def _undisturbed(self, record: Record, started_ns: int) -> bool:
+        """Whether all that the run read stood still meanwhile, so that its outputs are true for others too."""
+        read = {**record.inputs, **{str(PACKAGE / file): digest for file, digest in record.source.items()}}
+        still = all(self._settled(path, started_ns) == digest for path, digest in read.items())
+        return still and all(record.discovered.values())
 
     def _settled(self, path: str, started_ns: int) -> str:
         """The digest of a file read during the run; "" when it changed since the run began."""
@@ -229,7 +266,7 @@ class Workspace:
 
     @contextmanager
     def _sandbox(self, step: Step) -> Iterator[tuple[Path, int]]:
-        """A folder with the step's inputs under their own relative names, and the descriptor that says it lives.
+        """An empty folder on the project's disk, and the descriptor that says it lives.
 
         The step's process inherits the descriptor: after a kill of doit alone its sandbox stays taken until it ends.
         """
@@ -241,7 +278,6 @@ class Workspace:
         descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            self._fill(step, sandbox)
             yield sandbox, descriptor
         finally:
             shutil.rmtree(sandbox, ignore_errors=True)
@@ -249,6 +285,7 @@ class Workspace:
             os.close(descriptor)
 
     def _fill(self, step: Step, sandbox: Path) -> None:
+        """Give the sandbox the step's inputs under their own relative names, and its outputs' folders."""
         for path in step.inputs:
             if not path.is_absolute():
                 (sandbox / path).parent.mkdir(parents=True, exist_ok=True)

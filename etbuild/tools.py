@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from etbuild.errors import MissingTool
+from etbuild.errors import MissingTool, UsageError
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,39 @@ def cache_folder() -> Path:
     """Where etbuild keeps what may be thrown away, shared by all checkouts; it need not exist yet."""
     base = variable("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "etbuild"
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    """Where results of steps are kept for the next time.
+
+    folder:    of the local store; None for no cache at all.
+    remote:    a URL for fsspec; None for none.
+    read_only: nothing is written to the remote.
+    secret:    what records are signed with; empty for none.
+    """
+
+    folder: Path | None
+    remote: str | None
+    read_only: bool
+    secret: bytes
+
+
+def cache_settings() -> CacheSettings:
+    """From ETBUILD_CACHE (off, or a folder) and ETBUILD_REMOTE_CACHE with its _MODE and _KEY.
+
+    raises: UsageError for a mode that there is not.
+    """
+    folder = variable("ETBUILD_CACHE")
+    mode = variable("ETBUILD_REMOTE_CACHE_MODE") or "read-write"
+    if mode not in ("read-only", "read-write"):
+        raise UsageError(f'ETBUILD_REMOTE_CACHE_MODE: got "{mode}", wanted read-only or read-write')
+    return CacheSettings(
+        None if folder == "off" else Path(folder).expanduser().absolute() if folder else cache_folder() / "store",
+        variable("ETBUILD_REMOTE_CACHE"),
+        mode == "read-only",
+        (variable("ETBUILD_REMOTE_CACHE_KEY") or "").encode(),
+    )
 
 
 def _normalised(name: str) -> str:
