@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from etbuild.errors import UsageError, exit_code_of
+from etbuild.errors import StepError, UsageError, exit_code_of
 from etbuild.recipe import Header, Recipe
 from etbuild.step import Step
 from etbuild.targets import Target
@@ -38,7 +40,7 @@ def step(recipe: Recipe, target: Target) -> Step:
     folder = Path("build") / recipe.name / target.variant
     settings = recipe.header
     argv = (
-        *("--pte", str(folder / "model.pte")),
+        *("--pte", str(folder / "model.pte"), "--manifest", str(folder / "manifest.json")),
         *("--symbol", settings.symbol, "--alignment", str(settings.alignment)),
         *(("--section", settings.section) if settings.section else ()),
         *("--bytes-per-line", str(settings.bytes_per_line)),
@@ -47,7 +49,7 @@ def step(recipe: Recipe, target: Target) -> Step:
     return Step(
         name=f"header:{recipe.name}@{target.variant}",
         argv=argv,
-        inputs=(folder / "model.pte",),
+        inputs=(folder / "model.pte", folder / "manifest.json"),
         outputs=(folder / "model.h", folder / "model.S"),
         tools=("python",),
     )
@@ -57,15 +59,15 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     settings = Header(options.symbol, options.alignment, options.section, options.bytes_per_line)
     _check(settings)
-    model = _read(options.pte)
+    model = _read(options.pte, options.manifest)
     options.header.write_text(header_text(model, settings), encoding="ascii")
     options.assembly.write_text(assembly_text(model, settings), encoding="ascii")
     return 0
 
 
 @dataclass(frozen=True)
-class Border:
-    """One input or output. name: INPUT_0 and so on. type: of an element in C, "" for what is no tensor."""
+class Port:
+    """One input or output. name: input_0 and so on. type: of an element in C, "" for what is no tensor."""
 
     name: str
     type: str
@@ -79,8 +81,8 @@ class Border:
 @dataclass(frozen=True)
 class Model:
     data: bytes
-    inputs: tuple[Border, ...]
-    outputs: tuple[Border, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
 
     @property
     def digest(self) -> str:
@@ -132,8 +134,8 @@ def _header_lines(model: Model, settings: Header) -> Iterator[str]:
 #define {prefix}_ALIGNMENT {settings.alignment}u
 #define {prefix}_SHA256 "{model.digest}"
 """.splitlines()
-    yield from _borders(f"{prefix}_INPUT", model.inputs)
-    yield from _borders(f"{prefix}_OUTPUT", model.outputs)
+    yield from _describe(f"{prefix}_INPUT", model.inputs)
+    yield from _describe(f"{prefix}_OUTPUT", model.outputs)
     yield from f"""
 #ifdef __cplusplus
 extern "C" {{
@@ -169,23 +171,23 @@ extern const unsigned char {symbol}[{prefix}_SIZE];
     yield "#endif"
 
 
-def _borders(prefix: str, borders: Sequence[Border]) -> Iterator[str]:
+def _describe(prefix: str, ports: Sequence[Port]) -> Iterator[str]:
     """Macros, since unused constants of C make warnings and macros also serve in #if."""
     yield ""
-    yield f"#define {prefix}_COUNT {len(borders)}"
-    for border in borders:
-        if not border.type:
-            yield f"/* {border.name} is no tensor: {border.dtype}. */"
+    yield f"#define {prefix}_COUNT {len(ports)}"
+    for port in ports:
+        if not port.type:
+            yield f"/* {port.name} is no tensor: {port.dtype}. */"
             continue
-        yield f"/* {border.name}: {border.dtype}{list(border.shape)} */"
-        name = f"{prefix}_{border.name.rpartition('_')[2]}"
-        yield f"#define {name}_TYPE {border.type}"
-        yield f"#define {name}_RANK {len(border.shape)}"
-        yield f"#define {name}_SHAPE {{{', '.join(map(str, border.shape)) or '1'}}}"
-        yield f"#define {name}_BYTES {border.bytes}u"
-        if border.scale is not None:
-            yield f"#define {name}_SCALE {_float(border.scale)}"
-            yield f"#define {name}_ZERO_POINT {_integer(border.zero_point or 0)}"
+        yield f"/* {port.name}: {port.dtype}{list(port.shape)} */"
+        name = f"{prefix}_{port.name.rpartition('_')[2]}"
+        yield f"#define {name}_TYPE {port.type}"
+        yield f"#define {name}_RANK {len(port.shape)}"
+        yield f"#define {name}_SHAPE {{{', '.join(map(str, port.shape)) or '1'}}}"
+        yield f"#define {name}_BYTES {port.bytes}u"
+        if port.scale is not None:
+            yield f"#define {name}_SCALE {_float(port.scale)}"
+            yield f"#define {name}_ZERO_POINT {_integer(port.zero_point or 0)}"
 
 
 def _float(value: float) -> str:
@@ -198,28 +200,28 @@ def _integer(value: int) -> str:
     return str(value) if value >= 0 else f"({value})"
 
 
-def _read(path: Path) -> Model:
-    from etbuild.pte import read
-    from etbuild.pte.border import Port, inputs, outputs
+def _read(pte: Path, manifest: Path) -> Model:
+    """The manifest tells the grid of an integer border too, which the program itself no longer holds."""
+    told = json.loads(manifest.read_text(encoding="utf-8"))
+    model = Model(pte.read_bytes(), _ports("input", told["inputs"]), _ports("output", told["outputs"]))
+    if told["pte"]["sha256"] != model.digest:
+        raise StepError(f"{manifest}: pte.sha256: got {told['pte']['sha256']}, wanted that of {pte}, {model.digest}")
+    return model
 
-    program = read(path)
-    plan = program.plans[0]
 
-    def borders(noun: str, ports: tuple[Port, ...]) -> tuple[Border, ...]:
-        return tuple(
-            Border(
-                f"{noun}_{index}",
-                _C_TYPES.get(port.dtype, ""),
-                port.dtype,
-                port.shape,
-                port.bytes,
-                port.scale,
-                port.zero_point,
-            )
-            for index, port in enumerate(ports)
+def _ports(noun: str, rows: Sequence[dict[str, Any]]) -> tuple[Port, ...]:
+    return tuple(
+        Port(
+            f"{noun}_{index}",
+            _C_TYPES.get(row["dtype"], ""),
+            row["dtype"],
+            tuple(row["shape"]),
+            row["bytes"],
+            row["scale"],
+            row["zero_point"],
         )
-
-    return Model(path.read_bytes(), borders("input", inputs(plan)), borders("output", outputs(plan)))
+        for index, row in enumerate(rows)
+    )
 
 
 def _check(settings: Header) -> None:
@@ -236,6 +238,7 @@ def _check(settings: Header) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m etbuild.steps.header", description=__doc__, allow_abbrev=False)
     parser.add_argument("--pte", type=Path, required=True, help="model.pte")
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest.json of that model.pte")
     parser.add_argument("--symbol", default="model_pte", help="name of the array; default: %(default)s")
     parser.add_argument("--alignment", type=int, default=16, help="bytes, a power of two; default: %(default)s")
     parser.add_argument("--section", help="linker section; default: the compiler's")

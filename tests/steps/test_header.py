@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from etbuild.errors import UsageError
+from etbuild.errors import StepError, UsageError
+from etbuild.pte import read
+from etbuild.pte.border import inputs, outputs
 from etbuild.recipe import Header, Model, Recipe
 from etbuild.step import Step
 from etbuild.steps import header
@@ -24,11 +30,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the model; the current one."""
     shutil.copy(FILES / "linear_u55.pte", tmp_path / "model.pte")
     monkeypatch.chdir(tmp_path)
+    plan = read("model.pte").plans[0]
+    write_manifest([asdict(port) for port in inputs(plan)], [asdict(port) for port in outputs(plan)])
     return tmp_path
 
 
+def write_manifest(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
+    """As far as the step reads it."""
+    digest = hashlib.sha256(Path("model.pte").read_bytes()).hexdigest()
+    told = {"pte": {"sha256": digest}, "inputs": inputs, "outputs": outputs}
+    Path("manifest.json").write_text(json.dumps(told))
+
+
 def write(*options: str) -> str:
-    assert header.main(["--pte", "model.pte", "--header", "model.h", "--assembly", "model.S", *options]) == 0
+    files = ["--pte", "model.pte", "--manifest", "manifest.json", "--header", "model.h", "--assembly", "model.S"]
+    assert header.main([*files, *options]) == 0
     return Path("model.h").read_text()
 
 
@@ -39,11 +55,13 @@ def test_the_step_reads_the_program_and_writes_both_files() -> None:
     assert header.step(recipe, TARGET) == Step(
         name="header:kws@ethos-u55-128",
         argv=(
-            *("--pte", "build/kws/ethos-u55-128/model.pte", "--symbol", "kws", "--alignment", "32"),
+            *("--pte", "build/kws/ethos-u55-128/model.pte"),
+            *("--manifest", "build/kws/ethos-u55-128/manifest.json"),
+            *("--symbol", "kws", "--alignment", "32"),
             *("--section", ".model", "--bytes-per-line", "16"),
             *("--header", "build/kws/ethos-u55-128/model.h", "--assembly", "build/kws/ethos-u55-128/model.S"),
         ),
-        inputs=(Path("build/kws/ethos-u55-128/model.pte"),),
+        inputs=(Path("build/kws/ethos-u55-128/model.pte"), Path("build/kws/ethos-u55-128/manifest.json")),
         outputs=(Path("build/kws/ethos-u55-128/model.h"), Path("build/kws/ethos-u55-128/model.S")),
         tools=("python",),
     )
@@ -88,6 +106,38 @@ def test_the_header_describes_the_model(folder: Path) -> None:
 #define MODEL_PTE_OUTPUT_0_ZERO_POINT 85
 """
     )
+
+
+def test_an_integer_border_has_its_grid(folder: Path) -> None:
+    """It is not in the program any more; the manifest knows."""
+    grid = {"dtype": "int8", "shape": [1, 4], "bytes": 4, "scale": 0.5, "zero_point": -3, "quantized": "int8"}
+    write_manifest([grid], [])
+
+    assert write().partition("_SHA256")[2].partition("\n\n#ifdef")[0].partition("\n\n")[2] == (
+        """\
+#define MODEL_PTE_INPUT_COUNT 1
+/* input_0: int8[1, 4] */
+#define MODEL_PTE_INPUT_0_TYPE int8_t
+#define MODEL_PTE_INPUT_0_RANK 2
+#define MODEL_PTE_INPUT_0_SHAPE {1, 4}
+#define MODEL_PTE_INPUT_0_BYTES 4u
+#define MODEL_PTE_INPUT_0_SCALE 0.5f
+#define MODEL_PTE_INPUT_0_ZERO_POINT (-3)
+
+#define MODEL_PTE_OUTPUT_COUNT 0"""
+    )
+
+
+def test_a_manifest_of_another_program_is_refused(folder: Path) -> None:
+    """They are bound by SHA-256."""
+    wrong = hashlib.sha256(b"other").hexdigest()
+    right = hashlib.sha256(Path("model.pte").read_bytes()).hexdigest()
+    Path("manifest.json").write_text(json.dumps({"pte": {"sha256": wrong}, "inputs": [], "outputs": []}))
+
+    with pytest.raises(StepError) as caught:
+        write()
+
+    assert str(caught.value) == f"manifest.json: pte.sha256: got {wrong}, wanted that of model.pte, {right}"
 
 
 def test_the_bytes_per_line_are_as_asked(folder: Path) -> None:
@@ -214,8 +264,7 @@ def test_equal_models_give_equal_headers(folder: Path) -> None:
     """Nothing of the place or the time gets in."""
     first = (write(), Path("model.S").read_bytes())
     Path("other").mkdir()
-    arguments = ["--pte", "model.pte", "--header", "other/model.h", "--assembly", "other/model.S"]
 
-    header.main(arguments)
+    write("--header", "other/model.h", "--assembly", "other/model.S")
 
     assert (Path("other/model.h").read_text(), Path("other/model.S").read_bytes()) == first
