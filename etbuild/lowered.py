@@ -1,6 +1,6 @@
 """What lowering leaves for later steps: the emitted program, with a mark wherever a delegate's stream will go.
 
-The file is a pickle of plain ExecuTorch schema objects. It is read with load_executorch or load_serializer called.
+The file is a pickle of plain ExecuTorch schema objects. It is read within stack.serializer.
 """
 
 from __future__ import annotations

@@ -48,32 +48,32 @@ def load_executorch() -> None:
         import executorch.kernels.quantized  # noqa: F401 - registers the out variants that emission asks for
 
 
-def load_serializer() -> ModuleType:
+@contextmanager
+def serializer() -> Iterator[ModuleType]:
     """ExecuTorch's module that turns a Program into the bytes of a .pte, without the compiler around it.
 
     The package executorch.exir imports the whole compiler (seconds) when any of its modules is imported first;
-    the serializer needs a dozen small ones. So they are imported below a bare package of that name, which is taken
-    away again: a later `import executorch.exir` runs as ever. A process that needs both calls load_executorch first.
+    the serializer needs a dozen small ones. While this lasts they are found below a bare package of that name.
+    A process that needs both calls load_executorch first; then there is nothing to be spared.
     """
     import importlib
+    import importlib.util
 
-    with _collector_off():
-        if "executorch.exir" in sys.modules:
-            return importlib.import_module("executorch.exir._serialize._program")
-        executorch = importlib.import_module("executorch")
-        bare = {name: _bare_package(name, executorch) for name in ("executorch.exir", "executorch.exir._serialize")}
-        sys.modules.update(bare)
-        try:
-            return importlib.import_module("executorch.exir._serialize._program")
-        finally:
-            for name in bare:
-                del sys.modules[name]
-
-
-def _bare_package(name: str, executorch: ModuleType) -> ModuleType:
-    package = ModuleType(name)
-    package.__path__ = [f"{folder}/{name.partition('.')[2].replace('.', '/')}" for folder in executorch.__path__]
-    return package
+    bare = []
+    if "executorch.exir" not in sys.modules:
+        for name in ("executorch.exir", "executorch.exir._serialize"):
+            spec = importlib.util.find_spec(name)
+            assert spec, "the package is installed with its subpackages"
+            # Made and not executed: its __init__ is what takes the time.
+            sys.modules[name] = importlib.util.module_from_spec(spec)
+            bare.append(name)
+    try:
+        with _collector_off():
+            module = importlib.import_module("executorch.exir._serialize._program")
+        yield module
+    finally:
+        for name in bare:
+            del sys.modules[name]
 
 
 @contextmanager

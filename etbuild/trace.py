@@ -10,12 +10,13 @@ import json
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from etbuild.program import portable_path
+from etbuild.provenance import digests
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -59,9 +60,13 @@ class Reads:
                 self.note(path)
 
 
-def write_depfile(path: Path, files: tuple[Path, ...]) -> None:
+def write_depfile(path: Path, found: tuple[Path, ...], declared: Iterable[Path | None]) -> None:
+    """inputs: what was read and not declared; digests: of all that was read, for the manifest."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"inputs": [file.as_posix() for file in files]}, indent=1) + "\n")
+    known = set(declared)
+    inputs = [file for file in found if file not in known]
+    told = {"inputs": [file.as_posix() for file in inputs], "digests": digests((*inputs, *known))}
+    path.write_text(json.dumps(told, indent=1) + "\n")
 
 
 def _belongs(file: Path) -> bool:

@@ -45,7 +45,7 @@ def target_options(target: Target) -> tuple[str, ...]:
         *option("--ini", vela.ini),
         *(("--optimise", vela.optimise) if vela.optimise != "Performance" else ()),
         *option("--arena-cache-size", vela.arena_cache_size),
-        *(f"--vela={flag}" for flag in vela.flags),
+        *(f"--vela-flag={flag}" for flag in vela.flags),
     )
 
 
@@ -56,12 +56,14 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ini", type=Path, help="Vela's configuration; default: the one that comes with it")
     parser.add_argument("--optimise", choices=("Performance", "Size"), default="Performance")
     parser.add_argument("--arena-cache-size", type=int, help="bytes")
-    parser.add_argument("--vela", action="append", default=[], help="a further flag for Vela: --vela=--flag=value")
+    parser.add_argument(
+        "--vela-flag", action="append", default=[], help="a further flag for Vela: --vela-flag=--name=value"
+    )
 
 
 def read_target(options: argparse.Namespace) -> Target:
     """The target that the options name; its variant and profile play no part here."""
-    vela = Vela(options.ini, options.optimise, options.arena_cache_size, tuple(options.vela))
+    vela = Vela(options.ini, options.optimise, options.arena_cache_size, tuple(options.vela_flag))
     return Target("", options.npu, "", options.system_config, options.memory_mode, vela)
 
 

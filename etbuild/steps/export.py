@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
         program = export(model, options.strict, tuple(options.dynamic))
     save_program(program, options.output)
     declared = {model.source, model.program, model.weights, *(spec.file for spec in model.inputs)}
-    write_depfile(options.depfile, tuple(path for path in reads.files() if path not in declared))
+    write_depfile(options.depfile, reads.files(), declared)
     return 0
 
 

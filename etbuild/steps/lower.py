@@ -21,6 +21,7 @@ from etbuild.lowered import Lowered, mark_of, write_lowered
 from etbuild.partition import NO_NPU, PartitionRecord
 from etbuild.profiles import reference_spec
 from etbuild.program import load_program, make_portable
+from etbuild.provenance import digests
 from etbuild.recipe import Recipe
 from etbuild.step import Step
 
@@ -57,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
     record, graphs = PartitionRecord(), dict[bytes, bytes]()
     try:
         with _without_vela(graphs):
-            edge = lower(program, options.profile, options.io, record)
+            edge, border = lower(program, options.profile, options.io, record)
         executorch = emit(edge)
     except EtbuildError:
         raise
@@ -74,27 +75,34 @@ def main(argv: Sequence[str]) -> int:
     options.delegates.mkdir(parents=True)
     for number, mark in enumerate(marks):
         (options.delegates / f"{number}.tosa").write_bytes(graphs[mark])
-    options.report.write_text(json.dumps(record.to_json(), indent=1) + "\n")
+    report = {"digests": digests((options.program,)), **record.to_json(), "border": border}
+    options.report.write_text(json.dumps(report, indent=1) + "\n")
     if options.etrecord:
         write_etrecord(options.etrecord, edge, executorch)
     return 0
 
 
-def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> Any:
-    """The EdgeProgramManager, as ExecuTorch's aot_arm_compiler makes it: partitioned, quantize nodes for Cortex-M."""
+def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> tuple[Any, dict[str, Any]]:
+    """The EdgeProgramManager, as ExecuTorch's aot_arm_compiler makes it: partitioned, quantize nodes for Cortex-M.
+
+    Beside it the integer grids at the model's border, null where an input or output has none.
+    """
     from executorch.backends.cortex_m.passes.replace_quant_nodes_pass import ReplaceQuantNodesPass
     from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
+    quantised = any("quantized_decomposed" in str(node.target) for node in program.graph.nodes)
+    spec = reference_spec(profile, quantised)
     edge = to_edge_transform_and_lower(
         program,
-        partitioner=None if profile == "cpu" else [record.partitioner(reference_spec(profile))],
+        partitioner=None if profile == "cpu" else [record.partitioner(spec)],
         compile_config=EdgeCompileConfig(_check_ir_validity=False),
     )
     if profile == "cpu":
         record.take(edge.exported_program().graph_module, {}, NO_NPU)
+    border = _border(edge.exported_program())
     if io != "float32":
         _integer_border(edge, io)
-    return edge.transform([ReplaceQuantNodesPass()])
+    return edge.transform([ReplaceQuantNodesPass()]), border
 
 
 def emit(edge: Any) -> Any:
@@ -121,6 +129,26 @@ def _without_vela(graphs: dict[bytes, bytes]) -> Iterator[None]:
         yield
     finally:
         backend.vela_compile = own
+
+
+def _border(program: Any) -> dict[str, Any]:
+    """The grids that inputs are brought to and outputs come from."""
+    nodes = {node.name: node for node in program.graph_module.graph.nodes}
+    inputs = [nodes[name] for name in program.graph_signature.user_inputs]
+    outputs = list(program.graph_module.graph.output_node().args[0])[-len(program.graph_signature.user_outputs) :]
+    readers = [[user for user in node.users if "quantize_per_tensor" in str(user.target)] for node in inputs]
+    return {
+        "inputs": [_grid(found[0], ".quantize_per_tensor") if found else None for found in readers],
+        "outputs": [_grid(node, ".dequantize_per_tensor") for node in outputs],
+    }
+
+
+def _grid(node: Any, operator: str) -> dict[str, Any] | None:
+    if operator not in str(getattr(node, "target", "")):
+        return None
+    _, scale, zero_point, low, high, dtype = node.args[:6]
+    name = str(dtype).removeprefix("torch.")
+    return {"dtype": name, "scale": float(scale), "zero_point": int(zero_point), "range": [low, high]}
 
 
 def _integer_border(edge: Any, io: str) -> None:

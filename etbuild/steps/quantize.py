@@ -20,6 +20,7 @@ from etbuild.arguments import (
     write_rule,
 )
 from etbuild.errors import StepError, exit_code_of
+from etbuild.provenance import digests
 from etbuild.recipe import Quantize, Recipe
 from etbuild.step import Step
 
@@ -72,7 +73,8 @@ def main(argv: Sequence[str]) -> int:
         stack.load_executorch()
         program, report = quantize(load_program(options.program), settings, options)
         save_program(program, options.output)
-    options.report.write_text(json.dumps({"scheme": settings.scheme, **report}, indent=1) + "\n")
+    read = digests((options.program, settings.calibration.data))
+    options.report.write_text(json.dumps({"digests": read, "scheme": settings.scheme, **report}, indent=1) + "\n")
     return 0
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from etbuild.errors import StepError, exit_code_of
+from etbuild.provenance import digests
 from etbuild.recipe import Recipe
 from etbuild.step import Step
 from etbuild.targets import Target
@@ -53,7 +54,13 @@ def main(argv: Sequence[str]) -> int:
     options.output.mkdir(parents=True)
     graphs = sorted(options.delegates.glob("*.tosa"), key=lambda path: int(path.stem))
     delegates = [compile_delegate(graph, target, options.output) for graph in graphs]
-    report = {"target": target_json(target), "kind": "estimate", "delegates": delegates, "total": total(delegates)}
+    report = {
+        "digests": digests((options.delegates, target.vela.ini)),
+        "target": target_json(target),
+        "kind": "estimate",
+        "delegates": delegates,
+        "total": total(delegates),
+    }
     options.report.write_text(json.dumps(report, indent=1) + "\n")
     return 0
 
