@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = ("arm-none-eabi-gcc", "g++", "cmake", "ninja", "qemu-system-arm", "clang-format")
-SYSTEM = "bash env sha256sum readlink flock find mktemp tail rm mkdir mv sed sleep id cat sh touch cp chmod".split()
+SYSTEM = "bash env sha256sum readlink flock find mktemp tail rm mkdir mv sed sleep id cat sh touch cp chmod"
 
 # `python -m venv DIR` copies itself there; `-m pip` and everything else is noted.
 PYTHON = """#!/bin/bash
@@ -48,7 +48,7 @@ class Machine:
         self.log.touch()
         for name in ("bootstrap", "pyproject.toml"):
             shutil.copy(ROOT / name, self.checkout)
-        for name in SYSTEM:
+        for name in SYSTEM.split():
             real = shutil.which(name)
             assert real is not None
             (self.bin / name).symlink_to(real)
