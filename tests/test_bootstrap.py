@@ -63,7 +63,14 @@ class Machine:
         (self.bin / name).chmod(0o755)
 
     def environment(self, **more: str) -> dict[str, str]:
-        return {"PATH": str(self.bin), "LOG": str(self.log), "BIN": str(self.bin), "HOME": str(self.bin), **more}
+        return {
+            "PATH": str(self.bin),
+            "LOG": str(self.log),
+            "BIN": str(self.bin),
+            "HOME": str(self.bin),
+            "TMPDIR": str(self.bin),
+            **more,
+        }
 
     def start(self, *command: str, **more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
