@@ -33,7 +33,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             code = 130
         finally:
             for project in projects:
-                project.workspace.stop()
+                project.workspace.processes.stop()
                 project.workspace.save()
         return MissingTool.exit_code if code == 1 and any(project.lacking for project in projects) else code
 

@@ -11,7 +11,6 @@ import os
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -26,6 +25,7 @@ from etbuild.cache import Cache
 from etbuild.decision import Present, Reason, Record, reasons
 from etbuild.digest import Digests
 from etbuild.errors import EtbuildError, MissingTool, StepError
+from etbuild.process import Processes, ServerLost, module_command
 from etbuild.sources import PACKAGE, Sources
 from etbuild.step import Step
 
@@ -46,25 +46,23 @@ class Workspace:
     """One project on disk: its digests, its records, its running steps. Safe to share between threads.
 
     root:     the folder with dodo.py and recipes/; every path of a step is relative to it.
-    command:  the process that does a step.
+    command:  the process that does a step; None: its own module, from the warm server where one may serve.
     versions: of the tools that a step names.
     """
 
     def __init__(
         self,
         root: Path,
-        command: Callable[[Step], list[str]] = lambda step: [sys.executable, *module_command(step)],
+        command: Callable[[Step], list[str]] | None = None,
         versions: Callable[[Step], Mapping[str, str]] = lambda step: tool_versions(step),
     ):
         self.root = root
-        self._command = command
+        self.processes = Processes(command)
         self.state = root / STATE
         self.digests = Digests(root, self.state / "digests.json")
         self.sources = Sources(self.digests, self.state / "sources.json")
         self.present = Present(self.digests.of, versions, self.source)
-        self._running: set[subprocess.Popen[bytes]] = set()
         self._guard = threading.Lock()
-        self._stopped = False
         self._cache: Cache | None = None
 
     @property
@@ -130,14 +128,6 @@ class Workspace:
         with suppress(OSError):
             self.sources.save()
 
-    def stop(self) -> None:
-        """Kill every running step with all its children; nothing starts afterwards."""
-        with self._guard:
-            self._stopped = True
-            for process in self._running:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-
     def log(self, step: Step) -> Path:
         return self.state / "logs" / f"{_file_name(step)}.log"
 
@@ -178,16 +168,28 @@ class Workspace:
         return action.record
 
     def _build(self, step: Step, key: str) -> Record:
+        """Do the step's work, by the warm server where it may serve, plainly when that one is lost."""
+        if self.processes.warm(step):
+            try:
+                return self._attempt(step, key, warm=True)
+            except ServerLost as lost:
+                print(f"{step.name}: {lost}; a plain process does it", file=sys.stderr)
+        return self._attempt(step, key, warm=False)
+
+    def _attempt(self, step: Step, key: str, warm: bool) -> Record:
         before = {str(path): self.digests.of(path) or "" for path in step.inputs}
         started = time.time_ns()
         with self._sandbox(step) as (sandbox, alive):
             self._fill(step, sandbox)
-            seconds, peak_bytes = self._spawn(step, sandbox, alive)
+            log = self.log(step)
+            ended = self.processes.run(step, sandbox, log, alive, warm)
+            if ended.exit:
+                raise _failure(step, ended.exit, log, self.root)
             outputs = _check_outputs(step, sandbox)
             discovered = {path: self._settled(path, started) for path in _discovered(step, sandbox)}
-            record = Record(
-                step.argv, self.present.tools(step), self.source(step), before, discovered, outputs, seconds, peak_bytes
-            )
+            tools_used, source = self.present.tools(step), self.source(step)
+            seconds = round(ended.seconds, 3)
+            record = Record(step.argv, tools_used, source, before, discovered, outputs, seconds, ended.peak_bytes)
             if self._undisturbed(record, started):
                 self.cache.keep(step, key, record, sandbox)
             self._commit(step, sandbox, outputs)
@@ -207,40 +209,6 @@ class Workspace:
             return ""
         self.digests.forget(path)
         return "" if changed else self.digests.of(path) or ""
-
-    def _spawn(self, step: Step, sandbox: Path, alive: int) -> tuple[float, int]:
-        """Run the step's command in the sandbox; seconds of wall clock and peak resident bytes."""
-        log = self.log(step)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        begin = time.perf_counter()
-        with log.open("wb") as output, self._guard:
-            if self._stopped:
-                raise StepError(f"{step.name}: stopped")
-            process = subprocess.Popen(
-                self._command(step),
-                cwd=sandbox,
-                env=tools.step_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=(alive,),
-            )
-            self._running.add(process)
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
-        finally:
-            with self._guard:
-                self._running.discard(process)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise _failure(step, process.returncode, log, self.root)
-        return round(time.perf_counter() - begin, 3), usage.ru_maxrss * 1024
 
     def _commit(self, step: Step, sandbox: Path, outputs: Mapping[str, str]) -> None:
         """Move outputs into place; what has the same content stays, with its times."""
@@ -298,11 +266,6 @@ class Workspace:
 
 def tool_versions(step: Step) -> dict[str, str]:
     return {name: tools.version(name) for name in ("python", *step.tools)}
-
-
-def module_command(step: Step) -> list[str]:
-    """The arguments of Python that do a step, in the project's root or in a sandbox."""
-    return ["-m", f"etbuild.steps.{step.kind}", *step.argv]
 
 
 def command_line(step: Step) -> str:

@@ -48,6 +48,16 @@ def load_executorch() -> None:
         import executorch.kernels.quantized  # noqa: F401 - registers the out variants that emission asks for
 
 
+def load_all() -> None:
+    """All that any step imports, for a process that forks steps."""
+    load_executorch()
+    load_quantized_operators()
+    import ethosu.vela.vela
+    import safetensors.torch
+    import torchao.quantization.pt2e.quantize_pt2e
+    import tosa_reference_model  # noqa: F401 - imported to be there
+
+
 @contextmanager
 def serializer() -> Iterator[ModuleType]:
     """ExecuTorch's module that turns a Program into the bytes of a .pte, without the compiler around it.

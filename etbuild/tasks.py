@@ -91,7 +91,7 @@ class Project:
         self.forced = False
         self.lacking = False
         self.outcomes: dict[str, Outcome] = {}
-        atexit.register(self.workspace.stop)
+        atexit.register(self.workspace.processes.stop)
 
     @property
     def doit_config(self) -> dict[str, object]:

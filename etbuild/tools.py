@@ -87,6 +87,16 @@ def variable(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
+def installed() -> dict[str, str]:
+    """Every installed Python package with its version; nothing is imported."""
+    return _packages(tuple(sys.path))
+
+
+def server_allowed() -> bool:
+    """Whether the warm compile server may be used: not with ETBUILD_SERVER=off, nor where its means are missing."""
+    return variable("ETBUILD_SERVER") != "off" and hasattr(os, "pidfd_open")
+
+
 def step_environment() -> dict[str, str]:
     """What a step's process sees: the user's environment, with all that could change bytes held fixed."""
     return {
