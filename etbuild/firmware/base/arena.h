@@ -1,4 +1,5 @@
 // Bump allocation from one buffer of the caller's. Nothing is freed but all at once, back to a mark.
+// A counting arena hands out empty spans and only adds up: it tells how large a real one, aligned to 16, must be.
 #pragma once
 
 #include "base/span.h"
@@ -9,6 +10,14 @@ struct Arena {
     MutableBytes memory;
     std::size_t used = 0;
     std::size_t peak = 0;
+    bool counting = false;
+
+    static Arena counter() {
+        Arena arena;
+        arena.memory.size = SIZE_MAX;
+        arena.counting = true;
+        return arena;
+    }
 
     // alignment: a power of two, of the address itself.
     Status allocate(std::uint64_t count, std::size_t alignment, MutableBytes& out) {
@@ -16,7 +25,7 @@ struct Arena {
         const std::size_t gap = static_cast<std::size_t>((alignment - address % alignment) % alignment);
         if (gap > memory.size - used || count > memory.size - used - gap)
             return error(Code::no_memory, "arena is too small by bytes", count - (memory.size - used));
-        out = {memory.data + used + gap, static_cast<std::size_t>(count)};
+        out = counting ? MutableBytes{} : MutableBytes{memory.data + used + gap, static_cast<std::size_t>(count)};
         used += gap + static_cast<std::size_t>(count);
         if (used > peak) peak = used;
         return {};
@@ -27,7 +36,7 @@ struct Arena {
         MutableBytes bytes;
         if (count > memory.size / sizeof(T)) return error(Code::no_memory, "arena is too small for elements", count);
         ETB_TRY(allocate(count * sizeof(T), alignof(T), bytes));
-        out = {reinterpret_cast<T*>(bytes.data), static_cast<std::size_t>(count)};
+        out = {reinterpret_cast<T*>(bytes.data), counting ? 0 : static_cast<std::size_t>(count)};
         return {};
     }
 

@@ -1,0 +1,142 @@
+// Feature maps: addresses, their extent, loads and stores.
+#include "npu/feature_map.h"
+
+#include <initializer_list>
+
+#include "base/little_endian.h"
+
+namespace etb::npu {
+namespace {
+
+struct Extent {
+    std::int64_t low = 0, high = 0;
+
+    void step(std::int64_t stride, std::int64_t count) {
+        (stride < 0 ? low : high) += stride * (count - 1);
+    }
+};
+
+// Of the channels alone, relative to channel 0.
+Extent channel_extent(const FeatureMap& map) {
+    const std::int32_t last = map.shape.depth - 1, bricks = last >> 4;
+    Extent extent;
+    extent.high = map.channel(last);
+    if (!map.brick || bricks == 0) return extent;
+    if (map.stride_c < 0) extent.low = bricks * map.stride_c;
+    for (const std::int32_t c : {15, bricks * 16 - 1})
+        if (map.channel(c) > extent.high) extent.high = map.channel(c);
+    return extent;
+}
+
+void include_tile(const FeatureMap& map, int tile, std::int64_t rows, std::int64_t columns, Extent& all, bool& any) {
+    if (rows <= 0 || columns <= 0) return;
+    Extent extent = channel_extent(map);
+    extent.step(map.stride_y, rows);
+    extent.step(map.brick ? 16 * map.element : map.stride_x, columns);
+    extent.low += map.base[tile];
+    extent.high += map.base[tile] + map.element;
+    if (!any || extent.low < all.low) all.low = extent.low;
+    if (!any || extent.high > all.high) all.high = extent.high;
+    any = true;
+}
+
+template <class From, class To>
+void convert(const std::uint8_t* from, std::int32_t count, std::int32_t zero_point, To* out) {
+    for (std::int32_t i = 0; i < count; ++i) {
+        const From value = load<From>(from + static_cast<std::size_t>(i) * sizeof(From));
+        if constexpr (sizeof(To) == 8)
+            out[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(value) - static_cast<std::uint64_t>(static_cast<std::int64_t>(zero_point)));
+        else
+            out[i] = static_cast<To>(static_cast<std::uint32_t>(value) - static_cast<std::uint32_t>(zero_point));
+    }
+}
+
+template <class To>
+void convert_run(const FeatureMap& map, const std::uint8_t* from, std::int32_t count, To* out) {
+    const int kind = map.element * 2 + (map.is_signed ? 1 : 0);
+    if (kind == 3) return convert<std::int8_t>(from, count, map.zero_point, out);
+    if (kind == 2) return convert<std::uint8_t>(from, count, map.zero_point, out);
+    if constexpr (sizeof(To) > 2) {
+        if (kind == 5) return convert<std::int16_t>(from, count, map.zero_point, out);
+        if (kind == 4) return convert<std::uint16_t>(from, count, map.zero_point, out);
+        if (kind == 9) return convert<std::int32_t>(from, count, map.zero_point, out);
+        if (kind == 8) return convert<std::uint32_t>(from, count, map.zero_point, out);
+    }
+    if constexpr (sizeof(To) > 4) convert<std::int64_t>(from, count, map.zero_point, out);
+}
+
+}  // namespace
+
+std::int64_t FeatureMap::pixel(std::int32_t y, std::int32_t x) const {
+    int tile = 0;
+    if (x >= width0) {
+        x -= width0;
+        tile = 1;
+        if (y >= height1) {
+            y -= height1;
+            tile = 3;
+        }
+    } else if (y >= height0) {
+        y -= height0;
+        tile = 2;
+    }
+    return base[tile] + y * stride_y + x * (brick ? std::int64_t{16} * element : stride_x);
+}
+
+bool address_range(const FeatureMap& map, std::int64_t& first, std::int64_t& end) {
+    if (map.shape.empty()) return false;
+    const std::int32_t height = map.shape.height, width = map.shape.width;
+    const std::int32_t left = width < map.width0 ? width : map.width0, right = width - left;
+    const std::int32_t top0 = height < map.height0 ? height : map.height0;
+    const std::int32_t top1 = height < map.height1 ? height : map.height1;
+    Extent all;
+    bool any = false;
+    include_tile(map, 0, top0, left, all, any);
+    include_tile(map, 2, height - top0, left, all, any);
+    include_tile(map, 1, top1, right, all, any);
+    include_tile(map, 3, height - top1, right, all, any);
+    first = all.low;
+    end = all.high;
+    return any;
+}
+
+template <class T>
+void load_channels(const FeatureMap& map, std::int32_t y, std::int32_t x, std::int32_t c, std::int32_t count, T* out) {
+    if (map.storage == Storage::none) {
+        for (std::int32_t i = 0; i < count; ++i) out[i] = static_cast<T>(std::int64_t{map.scalar} - map.zero_point);
+        return;
+    }
+    const std::uint8_t* at = map.memory + map.pixel(map.repeat_height ? 0 : y, map.repeat_width ? 0 : x);
+    if (map.repeat_depth) {
+        convert_run(map, at, 1, out);
+        for (std::int32_t i = 1; i < count; ++i) out[i] = out[0];
+        return;
+    }
+    while (count > 0) {
+        const std::int32_t run = map.run(c, count);
+        convert_run(map, at + map.channel(c), run, out);
+        c += run;
+        out += run;
+        count -= run;
+    }
+}
+
+template void load_channels(const FeatureMap&, std::int32_t, std::int32_t, std::int32_t, std::int32_t, std::int16_t*);
+template void load_channels(const FeatureMap&, std::int32_t, std::int32_t, std::int32_t, std::int32_t, std::int32_t*);
+template void load_channels(const FeatureMap&, std::int32_t, std::int32_t, std::int32_t, std::int32_t, std::int64_t*);
+
+void store_channels(const FeatureMap& map, std::int32_t y, std::int32_t x, std::int32_t c, std::int32_t count,
+                    const std::int64_t* values) {
+    std::uint8_t* at = map.memory + map.pixel(y, x);
+    for (std::int32_t i = 0; i < count; ++i) {
+        std::uint8_t* to = at + map.channel(c + i);
+        switch (map.element) {
+            case 1: store(to, static_cast<std::uint8_t>(values[i])); break;
+            case 2: store(to, static_cast<std::uint16_t>(values[i])); break;
+            case 4: store(to, static_cast<std::uint32_t>(values[i])); break;
+            default: store(to, values[i]);
+        }
+    }
+}
+
+}  // namespace etb::npu

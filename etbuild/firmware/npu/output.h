@@ -1,0 +1,25 @@
+// The end of every operation: accumulators, bias, scale, zero point, clamp, table, store.
+#pragma once
+
+#include "npu/machine.h"
+#include "npu/weights.h"
+
+namespace etb::npu {
+
+// Channels [first, first + count) of output pixel (y, x).
+struct OutputRun {
+    std::int32_t y = 0, x = 0;
+    std::int32_t first = 0, count = 0;
+};
+
+// Sums become results. scales: of these channels, or null for operation.scale. values is overwritten.
+void finish_sums(Machine& machine, const Operation& operation, const OutputRun& run, std::int64_t* values,
+                 const ChannelScale* scales);
+
+// Scaled values become results. values is overwritten.
+void finish_scaled(const Machine& machine, const Operation& operation, const OutputRun& run, std::int64_t* values);
+
+// Checks and counts what the operation needs of the accumulators; called while planning.
+Status plan_accumulators(Machine& machine, const Operation& operation);
+
+}  // namespace etb::npu

@@ -1,0 +1,82 @@
+// DMA_START: count1 times count0 copies of length bytes; Ethos-U85 takes either side's place from a table of indices.
+// A copy to internal memory fills the lookup tables. source: NPU register semantics; 1D and indexed pinned by the grid.
+#include <cstring>
+#include <initializer_list>
+
+#include "base/little_endian.h"
+#include "npu/machine.h"
+
+namespace etb::npu {
+namespace {
+
+Status target_bytes(const Machine& machine, const Transfer& how, std::int64_t address, MutableBytes& out) {
+    if (!how.target_internal) return write_region(machine, how.target_region, address, how.length, out);
+    const std::int64_t offset = address - static_cast<std::int64_t>(machine.config.tables_address);
+    if (offset < 0 || how.length > machine.config.tables_size ||
+        static_cast<std::uint64_t>(offset) > machine.config.tables_size - how.length)
+        return error(Code::unsupported, "DMA to internal memory outside the tables");
+    if (machine.planning) return {};
+    return machine.tables.slice(static_cast<std::uint64_t>(offset), how.length, out);
+}
+
+Status copy(const Machine& machine, const Transfer& how, std::int64_t from, std::int64_t to) {
+    Bytes source;
+    MutableBytes target;
+    ETB_TRY(read_region(machine, how.source_region, from, how.length, source));
+    ETB_TRY(target_bytes(machine, how, to, target));
+    if (!machine.planning && how.length > 0) std::memmove(target.data, source.data, source.size);
+    return {};
+}
+
+// Copy (inner, outer): where it begins on both sides.
+struct Place {
+    std::int64_t source, target;
+};
+
+std::int64_t index_address(const Transfer& how, std::int32_t inner, std::int32_t outer) {
+    const std::int64_t place = std::int64_t{outer} * how.count0 + inner;
+    return how.index + 4 * place + wrapping_product(outer, how.index_skip);
+}
+
+Status place_of(const Machine& machine, const Transfer& how, std::int32_t inner, std::int32_t outer, Place& out) {
+    std::int64_t from = inner, to = inner;
+    if (how.source_indexed || how.target_indexed) {
+        Bytes bytes;
+        ETB_TRY(read_region(machine, how.index_region, index_address(how, inner, outer), 4, bytes));
+        const std::int64_t index = machine.planning ? 0 : load<std::int32_t>(bytes.data);
+        if (index < 0 || index > std::int64_t{how.index_max})
+            return error(Code::out_of_bounds, "DMA index out of range");
+        (how.source_indexed ? from : to) = index;
+    }
+    out.source = wrapping_sum(how.source, wrapping_sum(wrapping_product(from, how.source_step0),
+                                                       wrapping_product(outer, how.source_step1)));
+    out.target = wrapping_sum(how.target, wrapping_sum(wrapping_product(to, how.target_step0),
+                                                       wrapping_product(outer, how.target_step1)));
+    return {};
+}
+
+Status transfer_one(const Machine& machine, const Transfer& how, std::int32_t inner, std::int32_t outer) {
+    Place place{};
+    ETB_TRY(place_of(machine, how, inner, outer, place));
+    return copy(machine, how, place.source, place.target);
+}
+
+// Places are linear in both counts, so the corners speak for all.
+Status plan(const Machine& machine, const Transfer& how) {
+    for (const std::int32_t outer : {0, how.count1 - 1})
+        for (const std::int32_t inner : {0, how.count0 - 1}) ETB_TRY(transfer_one(machine, how, inner, outer));
+    return {};
+}
+
+}  // namespace
+
+Status transfer(Machine& machine, Operation& operation) {
+    const Transfer& how = operation.transfer;
+    if (how.count0 == 0 || how.count1 == 0) return {};
+    if (machine.planning) return plan(machine, how);
+    for (std::int32_t outer = 0; outer < how.count1; ++outer)
+        for (std::int32_t inner = 0; inner < how.count0; ++inner) ETB_TRY(transfer_one(machine, how, inner, outer));
+    return {};
+}
+
+}  // namespace etb::npu
