@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -78,6 +77,8 @@ def one_of(names: Iterable[object]) -> str:
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
     """A remedy that names the nearest of the names, or ""."""
+    import difflib
+
     by_lower = {name.lower(): name for name in names}
     near = difflib.get_close_matches(word.lower()[:100], by_lower, n=1, cutoff=0.6)
     return f"did you mean {by_lower[near[0]]}?" if near else ""

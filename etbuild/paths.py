@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from etbuild.errors import EtbuildError
-from etbuild.faults import quoted, shown
+from etbuild.faults import did_you_mean, quoted, shown
 
 
 class BadPathError(EtbuildError):
@@ -68,17 +68,27 @@ class ProjectPaths:
         raises:   BadPathError; also for a file that this user may not read.
         """
         path = self.shown(base.parent / self._expanded(text))
-        wanted = f"a file that ends in {' or '.join(suffixes)}" + (", or a folder" if folder else "")
+        ends = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
+        wanted = f"a file that ends in {ends}" + (", or a folder" if folder else "")
         kind = kind_of(self.absolute(path))
         if kind == "folder" and folder:
             return path
         if kind == "missing":
-            raise BadPathError(f"{quoted(text)}, which does not exist", wanted, f"looked for {shown(str(path), 200)}")
+            remedy = self._near(path) or f"looked for {shown(str(path), 200)}"
+            raise BadPathError(f"{quoted(text)}, which does not exist", wanted, remedy)
         if kind != "file":
             raise BadPathError(f"{quoted(text)}, which is a {kind}", wanted)
         if path.suffix not in suffixes:
             raise BadPathError(quoted(text), wanted)
         return path
+
+    def _near(self, path: Path) -> str:
+        """A file of the same folder with nearly the same name, as a remedy."""
+        try:
+            names = [entry.name for entry in self.absolute(path).parent.iterdir()]
+        except (OSError, ValueError):
+            return ""
+        return did_you_mean(path.name, names[:1000])
 
     def _expanded(self, text: str) -> str:
         """`text` with `~`, `$NAME` and `${NAME}` replaced; `$$` is a dollar sign."""

@@ -73,7 +73,9 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
 def _model(view: View) -> Model:
     given = [key for key in _SOURCES if view.has(key)]
     for key in given[1:]:
-        view.fault(key, f"{key} beside {given[0]}", f"exactly one of {', '.join(_SOURCES)}")
+        other = view.place(given[0]).file
+        remedy = f"{given[0]}: null drops what {other} says" if other != view.place(key).file else ""
+        view.fault(key, f"{key} beside {given[0]}", f"exactly one of {', '.join(_SOURCES)}", remedy)
     entry = view.text("entry")
     if not given and not view.has("entry"):
         view.fault("", "nothing to take the model from", f"exactly one of {', '.join(_SOURCES)}, or entry alone")
@@ -151,11 +153,11 @@ def _dynamic_dim(view: View, model: Model) -> DynamicDim | None:
     if low >= high:
         view.fault("range", f"[{low}, {high}]", "the smallest size first, and a larger one")
     if model.inputs and dim.input >= len(model.inputs):
-        view.fault("input", str(dim.input), f"an input of the model: it has {len(model.inputs)}, from 0")
+        view.fault("input", str(dim.input), f"0 to {len(model.inputs) - 1}, the model's inputs")
     elif model.inputs and not model.inputs[dim.input].file:
         shape = model.inputs[dim.input].shape
         if dim.axis >= len(shape):
-            view.fault("axis", str(dim.axis), f"an axis of the input: it has {len(shape)}, from 0")
+            view.fault("axis", str(dim.axis), f"0 to {len(shape) - 1}, the axes of {list(shape)}")
         elif not low <= shape[dim.axis] <= high:
             view.fault("range", f"[{low}, {high}]", f"a range with {shape[dim.axis]} in it, the input's size there")
     return dim
@@ -168,7 +170,7 @@ def _quantize(view: View, targets: Sequence[Target]) -> Quantize:
     on_npu = [target.npu for target in targets if target.npu != "none"]
     if scheme == "none" and on_npu and not quantizes:
         remedy = f"{on_npu[0]} computes with integers only; quantise something by quantize.rules, or choose npu: none"
-        view.fault("scheme", "none", "int8 or int16x8", remedy)
+        view.fault("scheme", quoted(scheme), "int8 or int16x8", remedy)
     io = view.text("io", "float32")
     if scheme == "none" and not quantizes and io != "float32":
         view.fault("io", quoted(io), "float32", "without quantisation the model's inputs and outputs stay floats")

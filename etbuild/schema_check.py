@@ -50,8 +50,12 @@ def check(root: MapNode, schema_file: Path, faults: Faults) -> frozenset[KeyPath
             _add_unknown(node, path, validator, error.schema, faults)
         elif error.validator == "required":
             _add_missing(root, path, validator, error, faults)
+        elif error.validator == "uniqueItems":
+            _add_repeated(node, path, faults)
+            bad.add(path)
         else:
-            wanted = _wanted(error.schema, validator)
+            least = ", at least one" if (error.validator, error.validator_value) == ("minItems", 1) else ""
+            wanted = _wanted(error.schema, validator) + least
             faults.add(_place(root, path), path, described(node), wanted, _remedy(node, error.schema))
             bad.add(path)
     return frozenset(bad)
@@ -128,6 +132,14 @@ def _add_unknown(node: Node, path: KeyPath, validator: Any, schema: Schema, faul
             owners = [name for name, part in validator.schema["$defs"].items() if key in part.get("properties", ())]
             remedy = did_you_mean(key, free or known) or (f"{key} is a key of {' and '.join(owners)}" if owners else "")
             faults.add(entry.place, (*path, key), "a key that does not exist", one_of(known), remedy)
+
+
+def _add_repeated(node: Node, path: KeyPath, faults: Faults) -> None:
+    assert isinstance(node, ListNode)
+    values = [plain(item) for item in node.items]
+    for index, item in enumerate(node.items):
+        if values[index] in values[:index]:
+            faults.add(item.place, (*path, index), f"{described(item)} again", "each value once")
 
 
 def _add_missing(root: MapNode, path: KeyPath, validator: Any, error: Any, faults: Faults) -> None:

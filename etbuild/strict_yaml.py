@@ -130,8 +130,7 @@ def _events(text: str, file: Path, faults: Faults) -> Iterator[Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
-        reason = str(getattr(error, "problem", "") or getattr(error, "reason", "") or error)
-        faults.add(place, (), *_syntax_message(reason, _character_at(text, place)))
+        faults.add(place, (), *_syntax_message(error, text, place))
         raise _Stop from None
 
 
@@ -141,12 +140,21 @@ def _character_at(text: str, place: Place) -> str:
     return line[place.column - 1 : place.column]
 
 
-def _syntax_message(reason: str, character: str) -> tuple[str, str, str]:
+def _syntax_message(error: Any, text: str, place: Place) -> tuple[str, str, str]:
+    """got, wanted and remedy for what the parser refuses."""
+    reason = str(getattr(error, "problem", "") or getattr(error, "reason", "") or error)
+    context, mark = str(getattr(error, "context", "") or ""), getattr(error, "context_mark", None)
+    character = _character_at(text, place)
     if character == "\t" or "tab character" in reason:
         return "a tab", "spaces", "YAML does not indent with tabs"
     remedy = ""
     if "mapping values are not allowed" in reason:
         remedy = 'quote text that holds ": ", and indent a key deeper than the key that holds it'
+    elif mark and any(word in context for word in ("flow sequence", "flow mapping", "quoted scalar")):
+        opening = _character_at(text, Place(place.file, mark.line + 1, mark.column + 1))
+        remedy = f"the {opening} in line {mark.line + 1} is not closed, or a comma is missing after it"
+    elif "block" in context:
+        remedy = "keys of one mapping, and entries of one list, begin in one column"
     elif character and character in "@`%&*!|>":
         remedy = f"quote text that starts with {character}"
     return f"text that YAML cannot read: {shown(reason)}", "valid YAML", remedy

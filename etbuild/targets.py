@@ -208,7 +208,7 @@ def _mode(name: str, config: SystemConfig, family: Family, feeds: Feeds) -> Memo
     mode = feeds.memory_modes[name or family.memory_mode]
     reason = refusal(config, mode)
     if reason:
-        got = quoted(name) if name else f"nothing, which means {mode.name},"
+        got = quoted(name) if name else f"nothing (which means {mode.name})"
         raise IllegalTargetError("memory_mode", got, f"{legal} with {config.name}", reason)
     return mode
 

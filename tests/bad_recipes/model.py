@@ -1,0 +1,1 @@
+"""Stands for a model; nothing here imports it."""
