@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
-    run = import_module(f"etbuild.cli_{arguments.command}").run
+    run = import_module(getattr(arguments, "module", f"etbuild.cli_{arguments.command}")).run
     try:
         code = int(run(arguments))
         sys.stdout.flush()
@@ -52,6 +52,15 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("name", metavar="NAME", help="of the recipe; it becomes recipes/NAME.yaml")
     new.add_argument("--model", metavar="FILE.py", help="the model's source; written when absent")
     new.add_argument("--npu", default="ethos-u55-128", help="default: %(default)s")
+
+    cache = commands.add_parser("cache", help="what the build cache holds; make it smaller, check it, empty it")
+    cache.set_defaults(module="etbuild.cache.cli")
+    actions = cache.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("stats", help="where it is, how much it holds, when it was last used")
+    gc = actions.add_parser("gc", help="remove what was used least recently")
+    gc.add_argument("--max-size", metavar="SIZE", default="10G", help="what may stay, e.g. 500M; default: %(default)s")
+    actions.add_parser("verify", help="check every file, drop the damaged; exit code 1 when there were any")
+    actions.add_parser("clear", help="remove everything")
     return parser
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from typing import Any
 
 from etbuild import tools
 from etbuild.cache.seal import unseal
@@ -13,18 +12,6 @@ from etbuild.cache.store import Kept, Store, file_digest
 from etbuild.errors import UsageError
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def register(commands: Any) -> None:
-    """Add `cache` to the subcommands of an argument parser."""
-    parser = commands.add_parser("cache", help="what the build cache holds; make it smaller, check it, empty it")
-    parser.set_defaults(module=__name__)
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("stats", help="where it is, how much it holds, when it was last used")
-    collect = actions.add_parser("gc", help="remove what was used least recently")
-    collect.add_argument("--max-size", metavar="SIZE", default="10G", help="what may stay, e.g. 500M (default: 10G)")
-    actions.add_parser("verify", help="check every file, drop the damaged; exit code 1 when there were any")
-    actions.add_parser("clear", help="remove everything")
 
 
 def run(arguments: argparse.Namespace) -> int:
