@@ -26,3 +26,11 @@ def workspace(dodo: str, versions: Callable[[Step], Mapping[str, str]] = version
 
 def _command(step: Step) -> list[str]:
     return [sys.executable, "-S", str(FAKE_STEP), json.dumps(dataclasses.asdict(step), default=str)]
+
+
+def _full(self: Path, target: Path) -> Path:
+    raise OSError(28, "No space left on device", str(target))
+
+
+if os.environ.get("FAKE_DISK") == "full":
+    Path.replace = _full  # type: ignore[method-assign,assignment]

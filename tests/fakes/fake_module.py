@@ -1,0 +1,33 @@
+"""A step's module that does what its first argument says."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from etbuild.errors import StepError
+
+
+def main(argv: Sequence[str]) -> int:
+    what, *rest = argv
+    if what == "tell":
+        print(f"cwd {Path.cwd()}")
+        print(f"SEEN {os.environ.get('SEEN')}", file=sys.stderr)
+    if what == "write":
+        Path(rest[0]).write_text("done")
+    if what == "mistake":
+        raise StepError("the model is wrong")
+    if what == "bug":
+        raise RuntimeError("our own bug")
+    if what == "exit":
+        sys.exit(int(rest[0]))
+    if what == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "hang":
+        helper = subprocess.Popen(["sleep", "600"])
+        Path("pids").write_text(f"{os.getpid()} {helper.pid}")
+        time.sleep(600)
+    return 0

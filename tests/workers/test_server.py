@@ -1,0 +1,207 @@
+"""The warm server with a stand-in for a step: what passes through it, and what happens when something dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from etbuild import tools
+from etbuild.step import Step
+from etbuild.workers import client, wire
+from etbuild.workers.client import Ended, Request, ServerLost
+
+FAKE_SERVER = Path(__file__).parent.parent / "fakes/fake_server.py"
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that listens where a client of this test looks."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    (tmp_path / "run").mkdir()
+    process = start(60)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def start(idle_s: float) -> subprocess.Popen[bytes]:
+    path = wire.socket_path(tools.step_environment())
+    process = subprocess.Popen([sys.executable, str(FAKE_SERVER), "--socket", str(path), "--idle-s", str(idle_s)])
+    while not path.exists():
+        time.sleep(0.01)
+    return process
+
+
+def do(folder: Path, *argv: str) -> tuple[Ended, str]:
+    """How a step ended, and what it said."""
+    with request(folder, *argv) as asked:
+        ended = asked.wait()
+    return ended, (folder / "log").read_text()
+
+
+class request:  # noqa: N801 - reads as a function
+    """A request under way; its descriptors are closed at the end."""
+
+    def __init__(self, folder: Path, *argv: str):
+        self._log = (folder / "log").open("wb")
+        step = Step("fake:r", argv, (), ())
+        self._request = Request(step, folder, self._log.fileno(), self._log.fileno())
+
+    def __enter__(self) -> Request:
+        return self._request
+
+    def __exit__(self, *_: object) -> None:
+        self._log.close()
+
+
+@pytest.mark.usefixtures("server")
+def test_folder_environment_and_both_streams_reach_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the step had been started in the sandbox."""
+    monkeypatch.setenv("SEEN", "yes")
+
+    ended, said = do(tmp_path, "tell")
+
+    assert ended.exit == 0
+    assert ended.peak_bytes > 1 << 20
+    assert sorted(said.splitlines()) == ["SEEN yes", f"cwd {tmp_path}"]
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    ("argv", "code", "last_line"),
+    [
+        (("mistake",), 1, "the model is wrong"),
+        (("bug",), 1, "RuntimeError: our own bug"),
+        (("exit", "3"), 3, ""),
+    ],
+)
+def test_an_exit_code_is_that_of_a_plain_process(
+    tmp_path: Path, argv: tuple[str, ...], code: int, last_line: str
+) -> None:
+    """User's mistakes, our bugs and sys.exit."""
+    ended, said = do(tmp_path, *argv)
+
+    assert (ended.exit, (said.splitlines() or [""])[-1]) == (code, last_line)
+
+
+@pytest.mark.usefixtures("server")
+def test_a_killed_child_is_a_lost_server_and_not_a_failed_step(tmp_path: Path) -> None:
+    """The step is then done by a plain process."""
+    with pytest.raises(ServerLost, match=r"^the compile server's child was killed by signal 9$"):
+        do(tmp_path, "die")
+
+
+def test_a_killed_server_is_noticed_while_waiting(tmp_path: Path, server: subprocess.Popen[bytes]) -> None:
+    """kill -9 in the middle of a step."""
+    with request(tmp_path, "hang") as asked:
+        pids = wait_for_pids(tmp_path)
+        server.kill()
+        with pytest.raises(ServerLost, match=r"^the compile server went away"):
+            asked.wait()
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("server")
+def test_hanging_up_kills_the_step_and_its_children(tmp_path: Path) -> None:
+    """Ctrl-C in doit: nothing goes on behind its back."""
+    with request(tmp_path, "hang") as asked:
+        pids = wait_for_pids(tmp_path)
+        asked.cancel()
+        with pytest.raises(ServerLost):
+            asked.wait()
+
+    deadline = time.monotonic() + 10
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(alive(pid) for pid in pids)
+
+
+@pytest.mark.usefixtures("server")
+def test_steps_run_side_by_side(tmp_path: Path) -> None:
+    """One that hangs keeps nobody waiting."""
+    (tmp_path / "other").mkdir()
+    with request(tmp_path, "hang") as asked:
+        wait_for_pids(tmp_path)
+        ended, _ = do(tmp_path / "other", "write", "done")
+        running = client.ask("status")
+        asked.cancel()
+
+    assert ended.exit == 0
+    assert running is not None and (running["running"], running["served"]) == (1, 2)
+
+
+def test_stop_ends_the_server(server: subprocess.Popen[bytes]) -> None:
+    """It answers, removes its socket and goes."""
+    answer = client.ask("stop")
+
+    assert answer is not None and answer["pid"] == server.pid
+    assert server.wait(10) == 0
+    assert client.ask("status") is None
+
+
+def test_an_idle_server_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time it was given."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+    assert start(0.1).wait(10) == 0
+
+
+@pytest.mark.usefixtures("server")
+def test_two_clients_start_one_server(tmp_path: Path) -> None:
+    """The one that listens is used; nobody starts another beside it."""
+    ended: list[int] = []
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    threads = [threading.Thread(target=lambda f=f: ended.append(do(f, "write", "x")[0].exit)) for f in folders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert ended == [0, 0]
+    assert len(list(wire.private_folder().glob("*.sock"))) == 1
+
+
+def test_a_folder_that_others_can_see_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket there could be somebody else's."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "etbuild").mkdir(mode=0o755)
+    (tmp_path / "etbuild").chmod(0o755)
+
+    with pytest.raises(PermissionError, match="wanted ours, 700"):
+        wire.private_folder()
+
+
+@pytest.mark.usefixtures("server")
+def test_nonsense_from_a_client_harms_nobody() -> None:
+    """The next client is served."""
+    import socket
+
+    for nonsense in (b"", b"\xff\xff\xff\xff", b"\x05\x00\x00\x00hello", b"\x02\x00\x00\x00[]"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.connect(str(wire.socket_path(tools.step_environment())))
+            connection.sendall(nonsense)
+
+    assert client.ask("status") is not None
+
+
+def wait_for_pids(folder: Path) -> list[int]:
+    file = folder / "pids"
+    while not (file.exists() and len(file.read_text().split()) == 2):
+        time.sleep(0.01)
+    return [int(pid) for pid in file.read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
