@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etbuild import strict_yaml
-from etbuild.faults import Faults, Place
+from etbuild.faults import Faults, Place, shown
 from etbuild.paths import BadPathError, ProjectPaths, kind_of
 from etbuild.strict_yaml import Entry, MapNode, Node, Scalar, described
 
@@ -68,7 +68,7 @@ def _base(node: Node, files: Sequence[Path], paths: ProjectPaths, faults: Faults
             raise BadPathError(f"{described(node)}, which is outside the project", "a recipe of the project", remedy)
         if base in files:
             circle = " -> ".join(str(file) for file in [*files[files.index(base) :], base])
-            raise BadPathError(described(node), "a recipe that does not extend this one", circle)
+            raise BadPathError(described(node), "a recipe that does not extend this one", shown(circle, 500))
     except BadPathError as bad:
         faults.add(node.place, ("extends",), bad.got, bad.wanted, bad.remedy)
         return None

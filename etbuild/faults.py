@@ -12,14 +12,18 @@ KeyPath = tuple[str | int, ...]
 
 
 class Place(NamedTuple):
-    """A position in a file; line and column count from 1. file: as shown, relative to the project if inside it."""
+    """A position in a file; line and column count from 1, and line 0 is the file as a whole.
+
+    file: relative to the project if inside it, else absolute.
+    """
 
     file: Path
     line: int
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        file = shown(str(self.file), 500)
+        return f"{file}:{self.line}:{self.column}" if self.line else file
 
 
 class Faults:
@@ -30,7 +34,7 @@ class Faults:
 
     def add(self, place: Place, path: KeyPath, got: str, wanted: str, remedy: str = "") -> None:
         """Keep one problem; the first one of a key at a place wins, for those that follow come from it."""
-        problem = Problem(str(place) if place.line else str(place.file), dotted(path), got, wanted, remedy)
+        problem = Problem(str(place), dotted(path), got, wanted, remedy)
         self._found.setdefault((place, problem.path), problem)
 
     def sorted(self, files: Sequence[Path]) -> tuple[Problem, ...]:

@@ -134,10 +134,11 @@ def read_vela_ini(file: Path, name: str) -> Feeds:
     import configparser
 
     ini = configparser.ConfigParser()
+    configs: dict[str, SystemConfig] = {}
+    modes: dict[str, MemoryMode] = {}
     try:
         with file.open(encoding="utf-8") as lines:
             ini.read_file(lines)
-        configs, modes = {}, {}
         for section in ini.sections():
             kind, _, title = section.partition(".")
             if kind == "System_Config":
@@ -148,6 +149,8 @@ def read_vela_ini(file: Path, name: str) -> Feeds:
         raise ValueError(" ".join(str(error).split())) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(str(error)) from None
+    if not configs or not modes:
+        raise ValueError(f"no section [{'Memory_Mode' if configs else 'System_Config'}.NAME]")
     return Feeds(name, configs, modes)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from etbuild import npus
-from etbuild.faults import quoted
+from etbuild.faults import quoted, shown
 from etbuild.recipe import (
     Data,
     DynamicDim,
@@ -240,7 +240,7 @@ def _target_spec(item: View) -> TargetSpec | None:
         try:
             feeds = npus.read_vela_ini(item.reading.paths.absolute(ini), str(ini))
         except ValueError as error:
-            vela.fault("ini", f"a file that Vela cannot read: {error}", "a Vela config file")
+            vela.fault("ini", f"a file that Vela cannot read: {shown(str(error), 300)}", "a Vela config file")
             return None
     flags = vela.alternatives("flags")
     for flag in flags:

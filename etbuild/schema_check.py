@@ -129,7 +129,9 @@ def _add_unknown(node: Node, path: KeyPath, validator: Any, schema: Schema, faul
     for key, entry in node.entries.items():
         if key not in known:
             free = [name for name in known if name not in node.entries]
-            owners = [name for name, part in validator.schema["$defs"].items() if key in part.get("properties", ())]
+            owners = [
+                name for name, part in validator.schema.get("$defs", {}).items() if key in part.get("properties", ())
+            ]
             remedy = did_you_mean(key, free or known) or (f"{key} is a key of {' and '.join(owners)}" if owners else "")
             faults.add(entry.place, (*path, key), "a key that does not exist", one_of(known), remedy)
 

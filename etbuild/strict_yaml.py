@@ -64,7 +64,7 @@ def read(data: bytes, file: Path, faults: Faults) -> Node | None:
     """
     start = Place(file, 1, 1)
     if len(data) > MAX_BYTES:
-        faults.add(start, (), f"a file of more than {MAX_BYTES} bytes", "a recipe of a person's size")
+        faults.add(start, (), f"a file of more than {MAX_BYTES} bytes", "a file that a person can read")
         return None
     text = _decoded(data, file, faults)
     if text is None:
@@ -197,7 +197,7 @@ class _Composer:
         from yaml import events as kinds
 
         place = self._place(event)
-        self._count(1, depth, place, path)
+        self._count(1, depth, place)
         if isinstance(event, kinds.AliasEvent):
             return self._aliased(str(event.anchor), place, path, depth)
         node: Node
@@ -262,7 +262,7 @@ class _Composer:
         if node is None:
             self._faults.add(place, path, f"the alias *{shown(anchor)}", "an alias of an anchor that ends above it")
             return Scalar(None, shown(anchor), place, sound=False)
-        self._count(_size(node), depth + _height(node), place, path)
+        self._count(_size(node), depth + _height(node), place)
         return node
 
     def _scalar(self, event: Any, place: Place, path: KeyPath) -> Scalar:
@@ -275,13 +275,13 @@ class _Composer:
             self._faults.add(place, path, shown(text), ambiguous.wanted, ambiguous.remedy)
             return Scalar(None, shown(text), place, sound=False)
 
-    def _count(self, values: int, depth: int, place: Place, path: KeyPath) -> None:
+    def _count(self, values: int, depth: int, place: Place) -> None:
         self._values += values
         if self._values > MAX_VALUES:
-            self._faults.add(place, (), f"more than {MAX_VALUES} values", "a recipe of a person's size")
+            self._faults.add(place, (), f"more than {MAX_VALUES} values", "a file that a person can read")
             raise _Stop
         if depth > MAX_DEPTH:
-            self._faults.add(place, (), f"values nested more than {MAX_DEPTH} deep", "a recipe of a person's size")
+            self._faults.add(place, (), f"values nested more than {MAX_DEPTH} deep", "a file that a person can read")
             raise _Stop
 
     def _place(self, event: Any) -> Place:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, product
 from pathlib import Path
@@ -139,17 +139,21 @@ def _families(spec: TargetSpec) -> tuple[Family, ...]:
     return tuple({npus[name].family: None for name in spec.npu if name in npus})
 
 
-def _known(key: str, name: str, names: object, source: str, families: tuple[Family, ...]) -> None:
-    assert isinstance(names, dict)
+def _known(
+    key: str,
+    name: str,
+    names: Mapping[str, SystemConfig] | Mapping[str, MemoryMode],
+    source: str,
+    families: tuple[Family, ...],
+) -> None:
+    """Refuse a name that the config file does not have, and name those that go with the families."""
     if name in names:
         return
     offered = [
         other
         for other, row in names.items()
         if not isinstance(row, SystemConfig) or row.family is None or row.family in families
-    ]
-    if not offered:
-        raise IllegalTargetError(key, quoted(name), f"a name that {source} defines", f"{source} has no {key} at all")
+    ] or list(names)
     place = "" if source == table().feeds.source else f" of {source}"
     raise IllegalTargetError(key, quoted(name), one_of(offered) + place, did_you_mean(name, offered))
 

@@ -134,7 +134,7 @@ def test_aliases_that_grow_are_stopped_before_they_do(parser: str) -> None:
     lines += [f"a{number}: &a{number} [" + f"*a{number - 1}," * 10 + "]" for number in range(1, 9)]
 
     assert faults_of("\n".join(lines)) == [
-        "net.yaml:4:22: got more than 5000 values, wanted a recipe of a person's size"
+        "net.yaml:4:22: got more than 5000 values, wanted a file that a person can read"
     ]
 
 
@@ -143,7 +143,7 @@ def test_aliases_that_deepen_are_stopped(parser: str) -> None:
     lines = ["a0: &a0 []", *(f"a{number}: &a{number} [*a{number - 1}]" for number in range(1, 60))]
 
     assert faults_of("\n".join(lines)) == [
-        "net.yaml:25:12: got values nested more than 24 deep, wanted a recipe of a person's size"
+        "net.yaml:25:12: got values nested more than 24 deep, wanted a file that a person can read"
     ]
 
 
@@ -152,13 +152,13 @@ def test_deep_nesting_is_stopped_early(text: str) -> None:
     """The reader's own stack is safe."""
     (message,) = faults_of(text)
 
-    assert message.endswith("values nested more than 24 deep, wanted a recipe of a person's size")
+    assert message.endswith("values nested more than 24 deep, wanted a file that a person can read")
 
 
 def test_a_huge_file_is_not_parsed() -> None:
     """A recipe is a page; a model given as a recipe is not."""
     assert faults_of(b"#" * (strict_yaml.MAX_BYTES + 1)) == [
-        "net.yaml:1:1: got a file of more than 262144 bytes, wanted a recipe of a person's size"
+        "net.yaml:1:1: got a file of more than 262144 bytes, wanted a file that a person can read"
     ]
 
 

@@ -303,6 +303,8 @@ def test_a_pair_of_the_users_file_that_vela_would_refuse_is_refused(tmp_path: Pa
         ("[Memory_Mode.A]\narena_cache_size=1e6\n", "arena_cache_size of A is 1e6, not an integer"),
         ("[Memory_Mode.A]\ninherit=Memory_Mode.B\n", "[Memory_Mode.A] inherits [Memory_Mode.B], which is not there"),
         ("[Memory_Mode.A]\ninherit=Memory_Mode.A\n", "[Memory_Mode.A] inherits itself"),
+        ("[System_Config.A]\n", "no section [Memory_Mode.NAME]"),
+        ("[Memory_Mode.A]\n", "no section [System_Config.NAME]"),
         ("\x00[\xff", "File contains no section headers. file: '{}', line: 1 '\\x00[ÿ'"),
     ],
 )
