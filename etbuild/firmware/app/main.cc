@@ -1,0 +1,204 @@
+#include <cstring>
+
+#include "app/app.h"
+#include "app/exit.h"
+#include "app/frame.h"
+#include "app/vectors.h"
+#include "exec/method.h"
+#include "port/port.h"
+
+namespace etb::app {
+namespace {
+
+constexpr std::uint32_t protocol = 1;
+constexpr std::size_t most_pools = 8;
+
+struct App {
+    port::Memory memory;
+    Program program;
+    Vectors vectors;
+    Arena arena;
+    Arena own_scratch;
+    MutableBytes pools[most_pools];
+    Method method;
+    std::size_t planned = 0;  // bytes
+
+    // Scratch shares what the arena leaves when both are in one region.
+    Arena& scratch() { return memory.scratch.data == memory.arena.data ? arena : own_scratch; }
+};
+
+App app;
+
+void send_error(const Status& status, const Place& place) {
+    Frame frame('L');
+    frame.u32(static_cast<std::uint32_t>(status.code));
+    frame.u64(status.number);
+    if (*place.name) {
+        frame.text(place.name);
+        frame.text(*place.overload ? "." : "");
+        frame.text(place.overload);
+        frame.text(": ");
+    }
+    frame.text(status.text);
+    frame.send();
+}
+
+int finish(Exit code, const Status& status) {
+    if (!status.ok()) send_error(status, app.method.place());
+    send_end(code);
+    return code;
+}
+
+void send_hello() {
+    Frame frame('H');
+    frame.u32(protocol);
+    frame.u32(app.vectors.count);
+    frame.u32(static_cast<std::uint32_t>(app.method.outputs()));
+    frame.bytes(app.vectors.model_digest);
+    frame.text(port::board_name());
+    frame.send();
+}
+
+void send_memory() {
+    Frame frame('M');
+    const bool shared = app.memory.scratch.data == app.memory.arena.data;
+    const std::size_t figures[] = {app.planned,
+                                   app.arena.peak,
+                                   app.memory.arena.size,
+                                   shared ? 0 : app.own_scratch.peak,
+                                   shared ? 0 : app.memory.scratch.size,
+                                   app.memory.fast_scratch.size,
+                                   port::stack_used(),
+                                   port::stack_size()};
+    for (const std::size_t bytes : figures) frame.u32(static_cast<std::uint32_t>(bytes));
+    frame.send();
+}
+
+void send_output(std::uint32_t vector, std::uint32_t index, Bytes data) {
+    constexpr std::size_t most = most_data - 16;
+    std::size_t at = 0;
+    do {
+        const std::size_t count = data.size - at < most ? data.size - at : most;
+        Frame frame('O');
+        frame.u32(vector);
+        frame.u32(index);
+        frame.u32(static_cast<std::uint32_t>(at));
+        frame.u32(static_cast<std::uint32_t>(data.size));
+        frame.bytes({data.data + at, count});
+        frame.send();
+        at += count;
+    } while (at < data.size);
+}
+
+Bytes bytes_of(const Value& value) {
+    switch (value.type) {
+        case ValueType::tensor:
+            return {value.tensor->data, value.tensor->bytes()};
+        case ValueType::integer:
+        case ValueType::real:
+            return {reinterpret_cast<const std::uint8_t*>(&value.integer), 8};
+        case ValueType::boolean:
+            return {reinterpret_cast<const std::uint8_t*>(&value.boolean), 1};
+        default:
+            return {};
+    }
+}
+
+Status take_pools() {
+    const auto sizes = app.program.plan(0).vector<std::int64_t>(field::plan::non_const_buffer_sizes);
+    if (sizes.size > most_pools + 1)
+        return error(Code::unsupported, "program has too many planned buffers", sizes.size);
+    for (std::uint32_t i = 1; i < sizes.size; ++i) {
+        ETB_TRY(app.arena.allocate(static_cast<std::uint64_t>(sizes[i]), 16, app.pools[i - 1]));
+        app.planned += app.pools[i - 1].size;
+    }
+    return {};
+}
+
+bool is_input(const Value& value) {
+    for (std::size_t i = 0; i < app.method.inputs(); ++i)
+        if (&app.method.input(i) == &value) return true;
+    return false;
+}
+
+Status take_outputs() {
+    for (std::size_t i = 0; i < app.method.outputs(); ++i) {
+        const Value& value = app.method.output(i);
+        if (value.type != ValueType::tensor || value.tensor->data || value.tensor->memory != Memory::callers ||
+            is_input(value))
+            continue;
+        MutableBytes memory;
+        ETB_TRY(app.arena.allocate(value.tensor->bytes(), 16, memory));
+        ETB_TRY(app.method.set_output(i, memory));
+    }
+    return {};
+}
+
+Status load() {
+    app.arena = Arena{app.memory.arena};
+    app.own_scratch = Arena{app.memory.scratch};
+    ETB_TRY(Program::open(app.memory.model, app.program));
+    if (app.program.methods() == 0) return error(Code::malformed, "program has no method");
+    ETB_TRY(take_pools());
+    Resources resources;
+    resources.method = &app.arena;
+    resources.temp = &app.scratch();
+    resources.planned = {app.pools, most_pools};
+    resources.fast_scratch = app.memory.fast_scratch;
+    resources.kernels = kernel_table;
+    ETB_TRY(port::open_npu(resources.npu));
+    ETB_TRY(app.method.load(app.program, 0, resources));
+    if (app.method.inputs() != app.vectors.inputs)
+        return error(Code::mismatch, "test vectors have another number of inputs than the program", app.vectors.inputs);
+    return take_outputs();
+}
+
+Status run_vector(std::uint32_t vector) {
+    for (std::size_t i = 0; i < app.method.inputs(); ++i) {
+        const Bytes data = app.vectors.data(vector, i);
+        const Dims sizes(app.vectors.sizes(i), static_cast<int>(app.vectors.rank(i)));
+        // No kernel writes to an input.
+        ETB_TRY(app.method.set_input(i, sizes, {const_cast<std::uint8_t*>(data.data), data.size}));
+    }
+    const std::uint64_t before = port::ticks();
+    ETB_TRY(app.method.run({}));
+    const std::uint64_t after = port::ticks();
+    for (std::size_t i = 0; i < app.method.outputs(); ++i)
+        send_output(vector, static_cast<std::uint32_t>(i), bytes_of(app.method.output(i)));
+    Frame frame('V');
+    frame.u32(vector);
+    frame.u64(after - before);
+    frame.u64(port::npu_cycles());
+    frame.send();
+    return {};
+}
+
+Exit exit_of(Code code, Exit otherwise) {
+    switch (code) {
+        case Code::no_memory:
+            return exit_memory;
+        case Code::mismatch:
+            return exit_other;
+        case Code::timeout:
+        case Code::fault:
+            return exit_npu;
+        default:
+            return otherwise;
+    }
+}
+
+}  // namespace
+
+int run() {
+    app.memory = port::memory();
+    Status status = Vectors::open(app.memory.vectors, app.vectors);
+    if (!status.ok()) return finish(exit_vectors, status);
+    status = load();
+    if (!status.ok()) return finish(exit_of(status.code, exit_model), status);
+    send_hello();
+    for (std::uint32_t vector = 0; vector < app.vectors.count && status.ok(); ++vector) status = run_vector(vector);
+    send_memory();
+    return finish(status.ok() ? exit_done : exit_of(status.code, exit_run), status);
+}
+
+}  // namespace etb::app

@@ -1,0 +1,9 @@
+// Time: the core's cycle counter, or SysTick where there is none (QEMU).
+#pragma once
+
+namespace etb::port {
+
+void open_clock();
+extern "C" void etb_systick();
+
+}  // namespace etb::port

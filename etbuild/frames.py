@@ -1,0 +1,246 @@
+"""What a firmware printed, read back: docs/firmware-protocol.md. It trusts no byte and never raises.
+
+A console may add text of its own round the frames; what looks like a frame and is none is a problem, not text.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+PROTOCOL = 1
+
+# app/exit.h has the same table.
+EXITS: Mapping[int, str] = {
+    0: "done",
+    10: "the test vectors are damaged or for another model",
+    11: "the model is damaged or needs what is not linked",
+    12: "the model does not fit",
+    13: "the model is for another NPU, or data of it is missing",
+    14: "an instruction of the program failed",
+    15: "the NPU is missing, does not answer or reported an error",
+    20: "an exception of the processor",
+    21: "the stack overflowed",
+}
+
+_FRAME = re.compile(rb"~([A-Z])([0-9a-f]{4})([A-Za-z0-9+/]*={0,2}):([0-9a-f]{8})")
+# No console of a firmware has a reason to print more, and no run to have more of anything.
+_MOST_BYTES = 1 << 28
+_MOST_OUTPUTS = 256
+_MOST_OUTPUT_BYTES = 1 << 26
+
+
+@dataclass(frozen=True)
+class Frame:
+    type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Hello:
+    vectors: int
+    outputs: int
+    model_digest: str
+    board: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes: planned buffers, the deepest that arena, scratch and stack were used, and their sizes. Where arena and
+    scratch share a region, the arena's figures count both and the scratch's are 0."""
+
+    planned: int
+    arena_used: int
+    arena: int
+    scratch_used: int
+    scratch: int
+    fast_scratch: int
+    stack_used: int
+    stack: int
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A processor's exception. registers: r0-r3, r12, lr, pc, xpsr, all 0 when they could not be saved."""
+
+    cause: str
+    exception: int
+    cfsr: int
+    hfsr: int
+    sfsr: int
+    address: int
+    registers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class VectorRun:
+    """outputs: their bytes as they lie in memory. ticks: of the board's counter. npu_cycles: 0 where none count."""
+
+    outputs: tuple[bytes, ...]
+    ticks: int
+    npu_cycles: int
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """problem: what is wrong with the transcript itself, "" when it is whole. exit: None without an end frame."""
+
+    hello: Hello | None = None
+    vectors: tuple[VectorRun, ...] = ()
+    memory: Memory | None = None
+    error: str = ""
+    fault: Fault | None = None
+    exit: int | None = None
+    problem: str = ""
+    text: str = ""
+
+
+def read_frames(console: bytes) -> tuple[tuple[Frame, ...], str, bytes]:
+    """The frames in order; the first problem, or ""; and the text between the frames."""
+    frames: list[Frame] = []
+    problem, between, at = "", b"", 0
+    if len(console) > _MOST_BYTES:
+        return (), f"{len(console)} bytes of output", b""
+    for match in _FRAME.finditer(console):
+        between += console[at : match.start()]
+        at = match.end()
+        frame = _frame(match)
+        if frame is None:
+            problem = problem or f"frame {len(frames)} is damaged: its CRC is wrong"
+        else:
+            frames.append(frame)
+    between += console[at:]
+    if not problem and re.search(rb"~[A-Z][0-9a-f]{4}", between):
+        problem = "a frame is cut short"
+    return tuple(frames), problem, between
+
+
+def _frame(match: re.Match[bytes]) -> Frame | None:
+    kind, length, text, crc = match.groups()
+    try:
+        data = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return None
+    size = int(length, 16)
+    if len(data) != size or zlib.crc32(kind + struct.pack("<H", size) + data) != int(crc, 16):
+        return None
+    return Frame(kind.decode(), data)
+
+
+def read_transcript(console: bytes) -> Transcript:
+    """Everything that a firmware said."""
+    frames, problem, between = read_frames(console)
+    reader = _Reader()
+    for number, frame in enumerate(frames):
+        try:
+            reader.take(number, frame)
+        except (struct.error, ValueError, IndexError) as error:
+            reader.complain(f"frame {number} ({frame.type}): {error}")
+    reader.check_end()
+    text = between.replace(b"\x04", b"").decode("utf-8", "replace").strip()
+    return Transcript(
+        reader.hello,
+        tuple(VectorRun(tuple(map(bytes, run.outputs)), run.ticks, run.npu_cycles) for run in reader.done),
+        reader.memory,
+        reader.error,
+        reader.fault,
+        reader.exit,
+        problem or reader.problem,
+        text,
+    )
+
+
+@dataclass
+class _Run:
+    outputs: list[bytearray] = field(default_factory=list)
+    missing: int = 0
+    ticks: int = 0
+    npu_cycles: int = 0
+
+
+class _Reader:
+    """The state of reading: what is known so far, and the first problem."""
+
+    def __init__(self) -> None:
+        self.hello: Hello | None = None
+        self.done: list[_Run] = []
+        self.memory: Memory | None = None
+        self.error = ""
+        self.fault: Fault | None = None
+        self.exit: int | None = None
+        self.problem = ""
+        self._current = _Run()
+
+    def complain(self, problem: str) -> None:
+        self.problem = self.problem or problem
+
+    def take(self, number: int, frame: Frame) -> None:
+        if self.exit is not None:
+            raise ValueError("comes after the end frame")
+        take = getattr(self, f"_take_{frame.type.lower()}", None)
+        if take is None:
+            raise ValueError("is of an unknown type")
+        take(number, frame.data)
+
+    def check_end(self) -> None:
+        if self.exit is None:
+            self.complain("there is no end frame")
+        elif self.exit == 0 and (self.hello is None or len(self.done) != self.hello.vectors):
+            wanted = self.hello.vectors if self.hello else "some"
+            self.complain(f"results of {len(self.done)} vectors, not of {wanted}")
+
+    def _take_h(self, _: int, data: bytes) -> None:
+        version, vectors, outputs = struct.unpack_from("<3I", data)
+        if version != PROTOCOL:
+            raise ValueError(f"protocol {version}, not {PROTOCOL}")
+        if outputs > _MOST_OUTPUTS:
+            raise ValueError(f"{outputs} outputs")
+        self.hello = Hello(vectors, outputs, data[12:44].hex(), data[44:].decode("utf-8", "replace"))
+
+    def _take_o(self, _: int, data: bytes) -> None:
+        vector, index, offset, total = struct.unpack_from("<4I", data)
+        part, outputs = data[16:], self._current.outputs
+        if vector != len(self.done):
+            raise ValueError(f"an output of vector {vector}, not of {len(self.done)}")
+        if offset == 0 and index == len(outputs) < _MOST_OUTPUTS and total <= _MOST_OUTPUT_BYTES:
+            outputs.append(bytearray())
+            self._current.missing += total
+        if index != len(outputs) - 1 or offset != len(outputs[index]) or len(part) > self._current.missing:
+            raise ValueError(f"part {offset} of output {index} is not the next one")
+        outputs[index] += part
+        self._current.missing -= len(part)
+
+    def _take_v(self, _: int, data: bytes) -> None:
+        vector, ticks, npu_cycles = struct.unpack("<IQQ", data)
+        run, self._current = self._current, _Run()
+        if vector != len(self.done):
+            raise ValueError(f"the end of vector {vector}, not of {len(self.done)}")
+        if run.missing or self.hello is None or len(run.outputs) != self.hello.outputs:
+            raise ValueError(f"vector {vector} ends without all of its outputs")
+        run.ticks, run.npu_cycles = ticks, npu_cycles
+        self.done.append(run)
+
+    def _take_m(self, _: int, data: bytes) -> None:
+        self.memory = Memory(*struct.unpack("<8I", data))
+
+    def _take_l(self, _: int, data: bytes) -> None:
+        _code, number = struct.unpack_from("<IQ", data)
+        text = data[12:].decode("utf-8", "replace")
+        self.error = f"{text} ({number})"
+
+    def _take_f(self, _: int, data: bytes) -> None:
+        words = struct.unpack_from("<15I", data)
+        cause = data[60:].decode("utf-8", "replace")
+        _, exception, _, cfsr, hfsr, sfsr, address = words[:7]
+        self.fault = Fault(cause, exception, cfsr, hfsr, sfsr, address, words[7:])
+
+    def _take_e(self, number: int, data: bytes) -> None:
+        code, frames = struct.unpack("<2I", data)
+        self.exit = code
+        if frames != number:
+            raise ValueError(f"{frames} frames were sent, {number} arrived")
