@@ -56,9 +56,7 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ini", type=Path, help="Vela's configuration; default: the one that comes with it")
     parser.add_argument("--optimise", choices=("Performance", "Size"), default="Performance")
     parser.add_argument("--arena-cache-size", type=int, help="bytes")
-    parser.add_argument(
-        "--vela-flag", action="append", default=[], help="a further flag for Vela: --vela-flag=--name=value"
-    )
+    parser.add_argument("--vela-flag", action="append", default=[], help="a further flag: --vela-flag=--name=value")
 
 
 def read_target(options: argparse.Namespace) -> Target:

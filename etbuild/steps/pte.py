@@ -90,10 +90,14 @@ def _streams(folder: Path | None, count: int) -> list[bytes]:
 
 
 def _accounts(options: argparse.Namespace) -> Accounts:
-    paths = (options.model_inputs, options.quantization, options.partition, options.vela)
-    reports = [json.loads(path.read_text()) if path else None for path in paths]
-    merged = {path: digest for report in reports if report for path, digest in report["digests"].items()}
-    return Accounts(reports[2], reports[3], merged | digests((options.lowered, options.golden)))
+    read = {
+        path: json.loads(path.read_text()) for path in (options.model_inputs, options.quantization, options.partition)
+    }
+    vela = json.loads(options.vela.read_text()) if options.vela else None
+    merged = {
+        path: digest for report in (*read.values(), vela or {}) for path, digest in report.get("digests", {}).items()
+    }
+    return Accounts(read[options.partition], vela, merged | digests((options.lowered, options.golden)))
 
 
 def _write_beside(options: argparse.Namespace, pte: Path, weights: Sequence[NamedData]) -> list[Path]:
