@@ -184,10 +184,8 @@ def _initial_tensor(schema: Any, lowered: Lowered) -> Any:
 
     if schema.data_buffer_idx == 0:
         return None
-    if schema.allocation_info is None:
-        buffers = lowered.program.constant_buffer
-    else:
-        buffers = lowered.mutable_data or []
+    constant = schema.allocation_info is None
+    buffers = lowered.program.constant_buffer if constant else lowered.mutable_data or []
     if schema.data_buffer_idx >= len(buffers):
         return None
     return _from_array(np.frombuffer(buffers[schema.data_buffer_idx].storage, np.uint8), schema)

@@ -88,7 +88,7 @@ class TosaGraph:
             if status != reference.GraphStatus.TOSA_VALID:
                 raise StepError(
                     f"{self.path}: got {status.name} from the TOSA reference model, wanted TOSA_VALID{told()}\n"
-                    "    the graph's result is not defined for this input: look for an overflow or an index out of range"
+                    "    the graph's result is not defined for this input: an overflow, or an index out of range?"
                 )
         return [
             np.ascontiguousarray(array).reshape(-1).view(port.dtype).reshape(port.shape)

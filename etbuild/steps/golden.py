@@ -29,6 +29,9 @@ from etbuild.tosa_graph import TosaGraph
 # Beside the example inputs, where a recipe names no vectors.
 MADE_UP_VECTORS = 3
 
+# The integers at the model's border, as partition.json has them: scale, zero_point, range, dtype.
+Grid = dict[str, Any] | None
+
 
 def step(recipe: Recipe, profile: str) -> Step:
     base = Path("build") / recipe.name
@@ -113,7 +116,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def describe(outputs: Outputs, samples: Samples, grids: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
+def describe(outputs: Outputs, samples: Samples, grids: Sequence[Grid]) -> dict[str, Any]:
     """golden.json: per output the steps between reference and quantised program, and both against the float model."""
     told = []
     for reference, quantized, floating, grid in zip(
@@ -137,7 +140,7 @@ def describe(outputs: Outputs, samples: Samples, grids: Sequence[dict[str, Any] 
     return report
 
 
-def judge(outputs: Outputs, grids: Sequence[dict[str, Any] | None], limits: Golden, report: dict[str, Any]) -> None:
+def judge(outputs: Outputs, grids: Sequence[Grid], limits: Golden, report: dict[str, Any]) -> None:
     """Raises StepError at the first limit of the recipe that is not held."""
     import numpy as np
 
@@ -167,9 +170,7 @@ def judge(outputs: Outputs, grids: Sequence[dict[str, Any] | None], limits: Gold
 
 def _judge_accuracy(wanted: float, found: dict[str, float] | None) -> None:
     if found is None:
-        raise StepError(
-            "golden.accuracy: got vectors without labels, wanted labels to count by\n    add them as `labels`"
-        )
+        raise StepError("golden.accuracy: got vectors without labels, wanted an array `labels` in the data")
     if found["reference"] < wanted:
         raise StepError(
             f"golden.accuracy: got {found['reference']:.2%} on the delegate ({found['quantized']:.2%} quantised, "
@@ -177,9 +178,7 @@ def _judge_accuracy(wanted: float, found: dict[str, float] | None) -> None:
         )
 
 
-def _program_inputs(
-    samples: Samples, grids: Sequence[dict[str, Any] | None], lowered: Lowered
-) -> list[tuple[Any, ...]]:
+def _program_inputs(samples: Samples, grids: Sequence[Grid], lowered: Lowered) -> list[tuple[Any, ...]]:
     """The vectors as the program takes them: in integers where its border is."""
     import torch
 
@@ -224,7 +223,7 @@ def _columns(rows: Sequence[Sequence[Any]]) -> list[Any]:
     return [torch.stack([row[index] for row in rows]).contiguous().numpy() for index in range(len(rows[0]))]
 
 
-def _floating(values: Any, grid: dict[str, Any] | None) -> Any:
+def _floating(values: Any, grid: Grid) -> Any:
     return from_grid(values, grid) if grid and values.dtype.kind != "f" else values
 
 

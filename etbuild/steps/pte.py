@@ -90,14 +90,13 @@ def _streams(folder: Path | None, count: int) -> list[bytes]:
 
 
 def _accounts(options: argparse.Namespace) -> Accounts:
-    read = {
-        path: json.loads(path.read_text()) for path in (options.model_inputs, options.quantization, options.partition)
-    }
+    partition = json.loads(options.partition.read_text())
     vela = json.loads(options.vela.read_text()) if options.vela else None
-    merged = {
-        path: digest for report in (*read.values(), vela or {}) for path, digest in report.get("digests", {}).items()
-    }
-    return Accounts(read[options.partition], vela, merged | digests((options.lowered, options.golden)))
+    others = [json.loads(path.read_text()) for path in (options.model_inputs, options.quantization)]
+    found = digests((options.lowered, options.golden))
+    for report in (*others, partition, vela or {}):
+        found |= report.get("digests", {})
+    return Accounts(partition, vela, found)
 
 
 def _write_beside(options: argparse.Namespace, pte: Path, weights: Sequence[NamedData]) -> list[Path]:
