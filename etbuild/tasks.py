@@ -91,6 +91,8 @@ class Project:
         self.forced = False
         self.lacking = False
         self.outcomes: dict[str, Outcome] = {}
+        # On the instance: doit takes every object in a dodo.py that has the name, so also this class by its import.
+        self.create_doit_tasks = self._create_doit_tasks
         atexit.register(self.workspace.processes.stop)
 
     @property
@@ -108,7 +110,7 @@ class Project:
             "verbosity": 0,
         }
 
-    def create_doit_tasks(self) -> Iterator[dict[str, object]]:
+    def _create_doit_tasks(self) -> Iterator[dict[str, object]]:
         """doit's tasks: one a step, and groups a recipe, a variant and a kind."""
         try:
             plan = load_plan(self.root, self.workspace.digests, self.workspace.sources)
