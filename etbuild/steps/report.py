@@ -1,0 +1,236 @@
+"""All that is known of a recipe's outputs, in one file: build/<recipe>/report.json; and the closing table of a run.
+
+Every figure says its kind: exact (counted or allocated), estimate (Vela's), measured. It computes no new figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from etbuild.errors import StepError, exit_code_of
+from etbuild.recipe import Recipe
+from etbuild.step import Step
+
+Json = dict[str, Any]
+
+FORMAT = 1
+_OF_PROFILE = ("quantization.json", "partition.json", "golden.json")
+
+
+def step(recipe: Recipe) -> Step:
+    folder = Path("build") / recipe.name
+    inputs = [folder / profile / name for profile in recipe.profiles for name in _OF_PROFILE]
+    for target in recipe.targets:
+        names = ("manifest.json", "vela.json") if target.npu != "none" else ("manifest.json",)
+        inputs += [folder / target.variant / name for name in names]
+    return Step(
+        name=f"report:{recipe.name}",
+        argv=(
+            *("--recipe", recipe.name, "--folder", str(folder)),
+            *(word for profile in recipe.profiles for word in ("--profile", profile)),
+            *(word for target in recipe.targets for word in ("--variant", f"{target.variant}={target.profile}")),
+            *("--output", str(folder / "report.json")),
+        ),
+        inputs=tuple(inputs),
+        outputs=(folder / "report.json",),
+        tools=("python",),
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    profiles = [_profile(options.folder / name, name) for name in options.profile]
+    variants = []
+    for word in options.variant:
+        variant, _, profile = word.rpartition("=")
+        variants.append(_variant(options.folder / variant, variant, profile))
+    report = {"format": FORMAT, "recipe": options.recipe, "profiles": profiles, "variants": variants}
+    options.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _profile(folder: Path, name: str) -> Json:
+    quantization, partition, golden = (_read(folder / file) for file in _OF_PROFILE)
+    return {
+        "profile": name,
+        "quantization": {
+            "scheme": quantization["scheme"],
+            "tensors": len(quantization["tensors"]),
+            "accepted": len(quantization["accepted"]),
+            "rejected": len(quantization["rejected"]),
+        },
+        "operators": {
+            "compute": _exact(partition["compute"], "operators", "partition.json"),
+            "compute_on_npu": _exact(partition["compute_on_npu"], "operators", "partition.json"),
+            "npu_share": _exact(partition["npu_share"], "1", "partition.json"),
+            "on_cpu": _on_cpu(partition["operators"]),
+        },
+        "golden": _golden(golden),
+    }
+
+
+def _golden(golden: Json) -> Json:
+    """How far the TOSA reference model, the quantised program and the float model are apart on the test vectors."""
+    right = golden["accuracy"]
+    return {
+        "vectors": _exact(golden["vectors"], "vectors", "golden.json"),
+        "lsb": _exact(max((one["lsb"]["max"] for one in golden["outputs"]), default=0), "steps", "golden.json"),
+        "accuracy": right and {name: _figure(share, "1", "measured", "golden.json") for name, share in right.items()},
+        "differences": {"kind": "exact", "source": "golden.json", "outputs": golden["outputs"]},
+    }
+
+
+def _on_cpu(operators: Sequence[Json]) -> list[Json]:
+    """Operators that no NPU runs, equal ones together, most frequent first; border operators are not among them."""
+    found = Counter(
+        (one["operator"], one["reason"], one["line"])
+        for one in operators
+        if one["place"] == "CPU" and one["class"] == "compute"
+    )
+    return [
+        {"operator": operator, "reason": reason, "line": line, "count": count}
+        for (operator, reason, line), count in found.most_common()
+    ]
+
+
+def _variant(folder: Path, variant: str, profile: str) -> Json:
+    manifest = _read(folder / "manifest.json")
+    vela = _read(folder / "vela.json") if manifest["target"]["npu"] != "none" else None
+    run = folder / "run.json"
+    return {
+        "variant": variant,
+        "profile": profile,
+        "target": manifest["target"],
+        "tools": manifest["tools"],
+        "pte_sha256": manifest["pte"]["sha256"],
+        "figures": {**_exact_figures(manifest), **(_vela_figures(vela["total"]) if vela else _cpu_figures(manifest))},
+        "vela": {"kind": "estimate", "source": "vela.json", "delegates": vela["delegates"]} if vela else None,
+        "run": _read(run) if run.exists() else None,
+    }
+
+
+def _exact_figures(manifest: Json) -> Json:
+    memory = manifest["memory"]
+    return {
+        "pte_bytes": _exact(manifest["pte"]["bytes"], "bytes", "manifest.json"),
+        "planned_bytes": _exact(sum(memory["planned_bytes"]), "bytes", "manifest.json"),
+        "constant_bytes": _exact(memory["constant_bytes"], "bytes", "manifest.json"),
+        "scratch_bytes": _exact(memory["scratch_bytes"], "bytes", "manifest.json"),
+        "fast_scratch_bytes": _exact(memory["fast_scratch_bytes"], "bytes", "manifest.json"),
+        "weight_bytes": _exact(memory["weight_bytes"], "bytes", "manifest.json"),
+        "command_bytes": _exact(memory["command_bytes"], "bytes", "manifest.json"),
+        "npu_share": _exact(manifest["operators"]["npu_share"], "1", "manifest.json"),
+        "macs": _exact(manifest["macs"], "MACs", "manifest.json"),
+    }
+
+
+def _vela_figures(total: Json) -> Json:
+    """Memory is what Vela has allocated in each area for weights and activations; times are its estimates."""
+    memory = total["memory_bytes"]
+    return {
+        "sram_bytes": _exact(memory["sram"], "bytes", "vela.json"),
+        "dram_bytes": _exact(memory["dram"], "bytes", "vela.json"),
+        "flash_bytes": _exact(memory["on_chip_flash"] + memory["off_chip_flash"], "bytes", "vela.json"),
+        "cycles": _figure(total["cycles"]["total"], "cycles", "estimate", "vela.json"),
+        "inference_s": _figure(total["inference_time_s"], "s", "estimate", "vela.json"),
+    }
+
+
+def _cpu_figures(manifest: Json) -> Json:
+    """Without an NPU the planned buffers are the working memory, and the program is all that flash holds."""
+    return {
+        "sram_bytes": _exact(sum(manifest["memory"]["planned_bytes"]), "bytes", "manifest.json"),
+        "dram_bytes": _exact(0, "bytes", "manifest.json"),
+        "flash_bytes": _exact(manifest["pte"]["bytes"], "bytes", "manifest.json"),
+    }
+
+
+def _exact(value: float, unit: str, source: str) -> Json:
+    return _figure(value, unit, "exact", source)
+
+
+def _figure(value: float, unit: str, kind: str, source: str) -> Json:
+    return {"value": value, "unit": unit, "kind": kind, "source": source}
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StepError(f"{path}: got {error}, wanted the JSON of an earlier step") from error
+
+
+def table(reports: Sequence[Json]) -> str:
+    """One line a variant of every report, and what the columns mean; no line end."""
+    rows = [_row(report, variant) for report in reports for variant in report["variants"]]
+    if not rows:
+        return ""
+    titles = ("", ".pte bytes", "SRAM", "DRAM", "flash", "on NPU", "MACs", "inference", "golden", "right")
+    shown = [at for at, title in enumerate(titles) if not title or any(row[at] for row in rows)]
+    widths = {at: max(len(line[at]) for line in (titles, *rows)) for at in shown}
+    lines = [
+        "  ".join(line[at].rjust(widths[at]) if at else line[at].ljust(widths[at]) for at in shown).rstrip()
+        for line in (titles, *rows)
+    ]
+    notes = [
+        "inference: estimated by Vela, not measured; SRAM, DRAM, flash: as Vela places weights and activations",
+        "golden: TOSA reference model against quantised PyTorch on the test vectors; exact means bit for bit",
+    ]
+    if any(row[-1] for row in rows):
+        notes.append("right: vectors answered right by the float model, by quantised PyTorch, by the delegates")
+    return "\n".join((*lines, *notes))
+
+
+def _row(report: Json, variant: Json) -> tuple[str, ...]:
+    figures = {name: figure["value"] for name, figure in variant["figures"].items()}
+    golden = next(one["golden"] for one in report["profiles"] if one["profile"] == variant["profile"])
+    right = golden["accuracy"]
+    return (
+        f"{report['recipe']}@{variant['variant']}",
+        f"{figures['pte_bytes']:,}",
+        *(_kib(figures[f"{area}_bytes"]) for area in ("sram", "dram", "flash")),
+        _percent(figures["npu_share"]),
+        _macs(figures["macs"]),
+        f"{figures['inference_s'] * 1e3:.3f} ms" if "inference_s" in figures else "",
+        f"{golden['vectors']['value']} vectors {_apart(golden['lsb']['value'])}",
+        ", ".join(_percent(right[who]["value"]) for who in ("float", "quantized", "reference")) if right else "",
+    )
+
+
+def _kib(size: int) -> str:
+    return f"{size / 1024:,.1f} KiB" if size else ""
+
+
+def _percent(share: float) -> str:
+    """Never rounded up to all."""
+    return "100 %" if share == 1 else f"{min(share * 100, 99.9):.1f} %"
+
+
+def _macs(count: int) -> str:
+    return f"{count / 1e6:,.1f} M" if count >= 1e6 else f"{count:,}" if count else ""
+
+
+def _apart(steps: float) -> str:
+    return "exact" if steps == 0 else f"within {steps:g} step{'' if steps == 1 else 's'}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m etbuild.steps.report", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--recipe", required=True, help="its name")
+    parser.add_argument("--folder", type=Path, required=True, help="build/<recipe>")
+    parser.add_argument("--profile", action="append", default=[], help="a folder in it with golden.json and so on")
+    parser.add_argument(
+        "--variant", action="append", default=[], help="NAME=PROFILE, a folder in it with manifest.json"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="report.json, to be written")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main, sys.argv[1:]))

@@ -1,0 +1,267 @@
+"""report.json gathers what the steps said, each figure with its kind; the closing table shows the most of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from etbuild.errors import StepError
+from etbuild.recipe import Model, Recipe
+from etbuild.schema import schema_file
+from etbuild.step import Step
+from etbuild.steps import report
+from etbuild.targets import Target
+
+U55 = Target("ethos-u55-128", "ethos-u55-128", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")
+CPU = Target("cpu", "none", "cpu")
+AREAS = {"sram": 12288, "dram": 0, "on_chip_flash": 0, "off_chip_flash": 58208}
+CYCLES = {"npu": 50, "sram_access": 40, "dram_access": 0, "on_chip_flash_access": 0, "off_chip_flash_access": 60}
+ERRORS = {"max_abs": 0.5, "mean_abs": 0.25, "sqnr_db": 30.0}
+
+QUANTIZATION = {"scheme": "int8", "tensors": [1, 2, 3], "accepted": [1], "rejected": []}
+SORT = {"node": "sort", "operator": "sort.default", "class": "compute", "place": "CPU", "delegate": None,
+        "reason": "not supported", "line": "models/kws.py:9"}  # fmt: skip
+PARTITION = {
+    "operators": [
+        {**SORT, "operator": "linear.default", "place": "NPU", "delegate": 0, "reason": None},
+        {**SORT, "operator": "quantize_per_tensor", "class": "quantize"},
+        SORT,
+        SORT,
+    ],
+    "compute": 3,
+    "compute_on_npu": 1,
+    "npu_share": 1 / 3,
+}
+GOLDEN = {
+    "vectors": 16,
+    "outputs": [
+        {
+            "shape": [10],
+            "dtype": "float32",
+            "step": 0.5,
+            "lsb": {"max": 0.0, "mean": 0.0},
+            "reference_to_float": ERRORS,
+            "quantized_to_float": ERRORS,
+        }
+    ],
+    "accuracy": {"float": 1.0, "quantized": 0.9844, "reference": 0.98},
+    "delegates": [{"delegate": 0, "calls": 16}],
+}
+DELEGATE = {
+    "delegate": 0,
+    "macs": 300774272,
+    "cycles": {**CYCLES, "total": 81234},
+    "inference_time_s": 0.000162,
+    "clock_hz": 500000000,
+    "memory_bytes": AREAS,
+    "constant_bytes": {**AREAS, "sram": 0},
+    "scratch_bytes": 12288,
+    "fast_scratch_bytes": 0,
+    "weight_bytes": 58208,
+    "command_bytes": 1840,
+    "layers": [
+        {
+            "name": "linear",
+            "operator": "FullyConnected",
+            "original_operator": "Linear",
+            "cycles": {**CYCLES, "total": 81234},
+            "macs": 300774272,
+            "mac_utilisation": 0.5,
+            "staging_bytes": 12288,
+        }
+    ],
+}
+VELA = {
+    "delegates": [DELEGATE],
+    "total": {
+        "cycles": {**CYCLES, "total": 81234},
+        "inference_time_s": 0.000162,
+        "memory_bytes": AREAS,
+    },
+}
+
+
+def manifest(npu: str) -> dict[str, Any]:
+    on_npu = npu != "none"
+    return {
+        "pte": {"file": "model.pte", "bytes": 115192, "sha256": "0" * 64},
+        "target": {
+            "npu": npu,
+            "system_config": "",
+            "memory_mode": "",
+            "config": "",
+            "optimise": "Performance",
+            "arena_cache_size_bytes": None,
+            "flags": [],
+        },
+        "tools": {"python": "cpython 3.11.7"},
+        "operators": {"npu_share": 1 / 3 if on_npu else 0.0},
+        "memory": {
+            "planned_bytes": [96, 4],
+            "constant_bytes": 8,
+            "scratch_bytes": 12288 if on_npu else 0,
+            "fast_scratch_bytes": 0,
+            "weight_bytes": 58208 if on_npu else 0,
+            "command_bytes": 1840 if on_npu else 0,
+        },
+        "macs": 300774272 if on_npu else 0,
+    }
+
+
+def write(path: str, value: object) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps(value))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the steps before have left for one variant with an NPU and one without."""
+    monkeypatch.chdir(tmp_path)
+    for profile in ("tosa-u55", "cpu"):
+        write(f"build/kws/{profile}/quantization.json", QUANTIZATION)
+        write(f"build/kws/{profile}/partition.json", PARTITION)
+        write(f"build/kws/{profile}/golden.json", GOLDEN)
+    write("build/kws/ethos-u55-128/manifest.json", manifest("ethos-u55-128"))
+    write("build/kws/ethos-u55-128/vela.json", VELA)
+    write("build/kws/cpu/manifest.json", manifest("none"))
+    return tmp_path
+
+
+def make(*targets: Target) -> Any:
+    step = report.step(Recipe("kws", (), Model(), targets))
+    assert report.main(step.argv) == 0
+    return json.loads(Path("build/kws/report.json").read_text())
+
+
+def test_the_step_reads_every_account_of_the_recipe() -> None:
+    """Of each profile once, of each variant, and no vela.json where there is no NPU."""
+    assert report.step(Recipe("kws", (), Model(), (U55, CPU))) == Step(
+        name="report:kws",
+        argv=(
+            *("--recipe", "kws", "--folder", "build/kws"),
+            *("--profile", "tosa-u55", "--profile", "cpu"),
+            *("--variant", "ethos-u55-128=tosa-u55", "--variant", "cpu=cpu"),
+            *("--output", "build/kws/report.json"),
+        ),
+        inputs=tuple(
+            Path("build/kws") / name
+            for name in (
+                *("tosa-u55/quantization.json", "tosa-u55/partition.json", "tosa-u55/golden.json"),
+                *("cpu/quantization.json", "cpu/partition.json", "cpu/golden.json"),
+                *("ethos-u55-128/manifest.json", "ethos-u55-128/vela.json", "cpu/manifest.json"),
+            )
+        ),
+        outputs=(Path("build/kws/report.json"),),
+        tools=("python",),
+    )
+
+
+@pytest.mark.parametrize("targets", [(U55,), (CPU,), (U55, CPU)])
+def test_a_report_keeps_to_its_schema(folder: Path, targets: tuple[Target, ...]) -> None:
+    """No key too many, none missing."""
+    schema = json.loads(schema_file("report").read_text())
+
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(make(*targets))] == []
+
+
+def test_the_schema_describes_every_key() -> None:
+    """With an example each."""
+    schema = json.loads(schema_file("report").read_text())
+    Draft202012Validator.check_schema(schema)
+
+    def bare(node: Any, path: str) -> list[str]:
+        found = []
+        for name, child in node.get("properties", {}).items() if isinstance(node, dict) else ():
+            told = child if "$ref" not in child else {**schema["$defs"][child["$ref"].split("/")[-1]], **child}
+            has_example = "examples" in told or told.get("type") == "object" or "oneOf" in told
+            found += [] if "description" in told and has_example else [f"{path}.{name}"]
+        children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        return found + [line for child in children for line in bare(child, path)]
+
+    assert bare(schema, "") == []
+
+
+def test_estimates_and_exact_figures_are_told_apart(folder: Path) -> None:
+    """Time is Vela's guess, size is counted."""
+    figures = make(U55)["variants"][0]["figures"]
+
+    assert figures["inference_s"] == {"value": 0.000162, "unit": "s", "kind": "estimate", "source": "vela.json"}
+    assert figures["pte_bytes"] == {"value": 115192, "unit": "bytes", "kind": "exact", "source": "manifest.json"}
+    assert figures["flash_bytes"] == {"value": 58208, "unit": "bytes", "kind": "exact", "source": "vela.json"}
+
+
+def test_without_an_npu_there_is_no_estimate(folder: Path) -> None:
+    """Nobody guesses the CPU's time; its memory is the memory plan's."""
+    variant = make(CPU)["variants"][0]
+
+    assert {figure["kind"] for figure in variant["figures"].values()} == {"exact"}
+    assert (variant["figures"]["sram_bytes"]["value"], variant["vela"]) == (100, None)
+
+
+def test_operators_on_the_cpu_are_counted_by_reason_and_line(folder: Path) -> None:
+    """The border does not count."""
+    assert make(U55)["profiles"][0]["operators"]["on_cpu"] == [
+        {"operator": "sort.default", "reason": "not supported", "line": "models/kws.py:9", "count": 2}
+    ]
+
+
+def test_a_run_is_taken_in_where_there_is_one(folder: Path) -> None:
+    """As it is."""
+    write("build/kws/ethos-u55-128/run.json", {"verdict": "exact"})
+
+    assert make(U55)["variants"][0]["run"] == {"verdict": "exact"}
+
+
+def test_a_missing_account_is_named(folder: Path) -> None:
+    """With its path."""
+    Path("build/kws/tosa-u55/golden.json").unlink()
+
+    with pytest.raises(StepError) as caught:
+        make(U55)
+
+    assert str(caught.value) == (
+        "build/kws/tosa-u55/golden.json: got [Errno 2] No such file or directory: "
+        "'build/kws/tosa-u55/golden.json', wanted the JSON of an earlier step"
+    )
+
+
+def test_the_table_has_one_line_a_variant(folder: Path) -> None:
+    """Empty columns are left out."""
+    assert report.table([make(U55, CPU)]) == (
+        """\
+                   .pte bytes      SRAM      flash  on NPU     MACs  inference            golden                  right
+kws@ethos-u55-128     115,192  12.0 KiB   56.8 KiB  33.3 %  300.8 M   0.162 ms  16 vectors exact  100 %, 98.4 %, 98.0 %
+kws@cpu               115,192   0.1 KiB  112.5 KiB   0.0 %                      16 vectors exact  100 %, 98.4 %, 98.0 %
+inference: estimated by Vela, not measured; SRAM, DRAM, flash: as Vela places weights and activations
+golden: TOSA reference model against quantised PyTorch on the test vectors; exact means bit for bit
+right: vectors answered right by the float model, by quantised PyTorch, by the delegates"""
+    )
+
+
+def test_the_table_says_how_far_golden_is_apart(folder: Path) -> None:
+    """And has no column of right answers without labels."""
+    outputs = [{**GOLDEN["outputs"][0], "lsb": {"max": 2.0, "mean": 0.5}}]  # type: ignore[index]
+    write("build/kws/tosa-u55/golden.json", {**GOLDEN, "outputs": outputs, "accuracy": None})
+
+    lines = report.table([make(U55)]).splitlines()
+
+    assert lines[0].endswith("golden")
+    assert lines[1].endswith("16 vectors within 2 steps")
+    assert len(lines) == 4
+
+
+def test_the_table_of_nothing_is_empty() -> None:
+    """A run of single steps ends without one."""
+    assert report.table([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(1.0, "100 %"), (0.99999, "99.9 %"), (0.5, "50.0 %"), (0.0, "0.0 %"), (0.981, "98.1 %")]
+)
+def test_a_share_is_never_rounded_up_to_all(share: float, text: str) -> None:
+    """One operator of a thousand on the CPU is not none."""
+    assert report._percent(share) == text
