@@ -52,10 +52,10 @@ def load_all() -> None:
     """All that any step imports, for a process that forks steps."""
     load_executorch()
     load_quantized_operators()
-    import ethosu.vela.vela
-    import safetensors.torch
-    import torchao.quantization.pt2e.quantize_pt2e
-    import tosa_reference_model  # noqa: F401 - imported to be there
+    import ethosu.vela.vela  # noqa: F401 - imported to be there, as are the others
+    import safetensors.torch  # noqa: F401
+    import torchao.quantization.pt2e.quantize_pt2e  # noqa: F401
+    import tosa_reference_model  # noqa: F401
 
 
 @contextmanager
