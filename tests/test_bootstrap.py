@@ -234,6 +234,8 @@ def test_without_a_python_it_says_what_to_install(machine: Machine) -> None:
     assert machine.run("sh", "-c", ":") == (
         3,
         "",
+        "bootstrap: missing, and not to be installed from here; what needs them will say so:\n"
+        "bootstrap:     sudo apt-get install python3 python3-venv\n"
         "bootstrap: got no Python 3.11 or 3.12 with venv, wanted one\n"
         "bootstrap:     sudo apt-get install python3 python3-venv\n",
     )
