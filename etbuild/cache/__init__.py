@@ -77,10 +77,11 @@ class Cache:
         for path in step.outputs:
             if not any(PurePosixPath(file.path).is_relative_to(path) for file in action.files):
                 (folder / path).mkdir(parents=True, exist_ok=True)
-        for file in action.files:
-            if not self._store.take(file.digest, folder / file.path, file.executable) and not self._pull(file, folder):
-                self._store.drop(action.name)
-                return False
+        # All of them, even after one that failed: each that is damaged has to be noticed, to be replaced.
+        whole = [self._bring(file, folder) for file in action.files]
+        if not all(whole):
+            self._store.drop(action.name)
+            return False
         if self._store.read(action.name) is None:
             self._locally(lambda store: self._write(store, step, key, action))
         return True
@@ -141,8 +142,10 @@ class Cache:
             if paths not in known:
                 shelf.write(name, seal(name, json.dumps([paths, *known][:MOST_LISTS]).encode(), self._secret))
 
-    def _pull(self, file: StoredFile, folder: Path) -> bool:
-        """Bring a blob from the remote, to its place and to the local store."""
+    def _bring(self, file: StoredFile, folder: Path) -> bool:
+        """Bring a blob from the local store, else from the remote: then to the local store too."""
+        if self._store and self._store.take(file.digest, folder / file.path, file.executable):
+            return True
         data = self._remote.read(name_of("blobs", file.digest), file.size) if self._remote else None
         if data is None:
             return False

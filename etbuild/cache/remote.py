@@ -15,23 +15,21 @@ from typing import Any, TypeVar
 
 from etbuild.cache.store import FORMAT
 
+# Of one question, and on top of it for what must come through: slower is no help to a build.
 TIMEOUT_S = 10.0
-
-# Beyond the first answer, what must come through: slower is no help to a build.
 BYTES_PER_S = 1_000_000
 
 T = TypeVar("T")
 
 
 class Remote:
-    """url: as fsspec takes it; http and https are read-only. timeout_s: of one question, without its bytes."""
+    """url: as fsspec takes it; http and https are read-only."""
 
-    def __init__(self, url: str, read_only: bool, timeout_s: float = TIMEOUT_S):
+    def __init__(self, url: str, read_only: bool):
         protocol, colon, rest = url.partition("://")
         self.writable = not read_only and protocol not in ("http", "https")
         self.place = f"{protocol}{colon}{rest.rpartition('@')[2]}"
         self._url = url
-        self._timeout_s = timeout_s
         self._guard = threading.Lock()
         self._on = True
         self._opened: tuple[Any, str] | None = None
@@ -41,7 +39,13 @@ class Remote:
         return self._ask(lambda files, base: bytes(files.cat_file(f"{base}/{name}")), None, size)
 
     def write(self, name: str, data: bytes) -> None:
-        self._ask(lambda files, base: files.pipe_file(f"{base}/{name}", data), None, len(data))
+        def put(files: Any, base: str) -> None:
+            try:
+                files.pipe_file(f"{base}/{name}", data)
+            except FileNotFoundError as error:  # No such bucket, or a folder that cannot be made.
+                raise OSError(f"{error}") from error
+
+        self._ask(put, None, len(data))
 
     def has(self, name: str, size: int) -> bool:
         """Whether that many bytes lie under the name."""
@@ -69,7 +73,7 @@ class Remote:
 
         # A daemon: one that hangs for ever holds up neither the build nor the end of the process.
         threading.Thread(target=ask, name="remote cache", daemon=True).start()
-        limit_s = self._timeout_s + size / BYTES_PER_S
+        limit_s = TIMEOUT_S + size / BYTES_PER_S
         try:
             answer, fault = answers.get(timeout=limit_s)
         except queue.Empty:

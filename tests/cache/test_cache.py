@@ -1,8 +1,9 @@
 """What a step finds again, and what it must not."""
 
 import os
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -324,6 +325,63 @@ def test_a_full_disk_is_told_of_once_and_leaves_no_half_entries(
     assert machine.kept("") == before
     assert capfd.readouterr().err == (
         f"{machine.store}: got No space left on device, wanted a cache that can be written\n"
+        "    the build goes on without storing in it\n"
+    )
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mount a disk of its own, or mount it again with other options."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(options: str) -> Path:
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"mounting a disk takes root: {done.stderr.strip()}")
+        return place
+
+    yield mount
+    subprocess.run(["umount", place], check=False, capture_output=True)
+
+
+def test_a_disk_that_is_full(
+    machine: Machine,
+    disk: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The real thing, in the middle of a blob: the build has all its outputs, the disk no half entry."""
+    place = disk("size=64k")
+    monkeypatch.setenv("ETBUILD_CACHE", str(place))
+    big = "Path('build/r/a.bin').write_bytes(b'x' * 100000); Path('build/r/folder').mkdir()"
+    space = machine.scripted("first", big)
+
+    assert (space.run(STEP).how, space.run(replace(STEP, argv=())).how) == ("ran", "ran")
+    assert [path for path in place.rglob("*") if path.is_file()] == []
+    assert capfd.readouterr().err == (
+        f"{place}: got No space left on device, wanted a cache that can be written\n"
+        "    the build goes on without storing in it\n"
+    )
+
+
+def test_a_disk_that_is_read_only(
+    machine: Machine,
+    disk: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """What it holds is found; what is new is told of once."""
+    monkeypatch.setenv("ETBUILD_CACHE", str(disk("size=1m")))
+    machine.checkout("first").run(STEP)
+    place = disk("remount,ro")
+    space = machine.checkout("second")
+
+    how = [space.run(STEP).how, space.run(TRACED).how, space.run(replace(TRACED, argv=())).how]
+
+    assert how == ["cached", "ran", "ran"]
+    assert capfd.readouterr().err == (
+        f"{place}: got Read-only file system, wanted a cache that can be written\n"
         "    the build goes on without storing in it\n"
     )
 
