@@ -1,6 +1,4 @@
 // Ethos-U85: what its registers mean, and which function does what.
-#include <initializer_list>
-
 #include "npu/describe.h"
 #include "npu/emulator.h"
 
@@ -102,12 +100,17 @@ Status describe_output(const Registers& registers, Operation& operation) {
     return describe_activation(registers, operation);
 }
 
+Status describe_stored(const Registers& registers, bool second, FeatureMap& map) {
+    map = describe_map(registers, second ? ifm2_fields : ifm_fields);
+    map.scalar = registers.get(reg85::op_scalar);
+    return describe_storage(registers, second ? reg85::ifm2_precision_storage : reg85::ifm_precision_storage, map);
+}
+
+// An operand of ELEMENTWISE; no other operation heeds the broadcast registers.
 Status describe_operand(const Registers& registers, bool second, Operation& operation) {
     FeatureMap& map = second ? operation.ifm2 : operation.ifm;
-    map = describe_map(registers, second ? ifm2_fields : ifm_fields);
-    ETB_TRY(describe_storage(registers, second ? reg85::ifm2_precision_storage : reg85::ifm_precision_storage, map));
+    ETB_TRY(describe_stored(registers, second, map));
     if (registers.get(second ? reg85::ifm2_broadcast_scalar : reg85::ifm_broadcast_scalar)) map.storage = Storage::none;
-    map.scalar = registers.get(reg85::op_scalar);
     map.repeat_height = registers.get(second ? reg85::ifm2_broadcast_height : reg85::ifm_broadcast_height) != 0;
     map.repeat_width = registers.get(second ? reg85::ifm2_broadcast_width : reg85::ifm_broadcast_width) != 0;
     map.repeat_depth = registers.get(second ? reg85::ifm2_broadcast_depth : reg85::ifm_broadcast_depth) != 0;
@@ -127,19 +130,18 @@ Status describe_accumulator(const Registers& registers, Operation& operation) {
     operation.output_disabled = registers.get(reg85::acc_format_output_disabled) != 0;
     if (operation.output_disabled) operation.uses_ofm = false;
     if (operation.accumulator_input != AccumulatorInput::ifm2) return {};
-    operation.ifm2 = describe_map(registers, ifm2_fields);
+    ETB_TRY(describe_stored(registers, true, operation.ifm2));
     operation.ifm2.shape = operation.out;
     operation.uses_ifm2 = true;
-    return describe_storage(registers, reg85::ifm2_precision_storage, operation.ifm2);
+    return {};
 }
 
 // A window's input: no broadcast, and depth as the operation sums it.
 Status describe_windowed_input(const Registers& registers, Operation& operation, std::int32_t depth) {
-    operation.ifm = describe_map(registers, ifm_fields);
+    ETB_TRY(describe_stored(registers, false, operation.ifm));
     operation.ifm.shape = source_shape(operation.window, depth);
-    operation.ifm.scalar = registers.get(reg85::op_scalar);
     operation.uses_ifm = true;
-    return describe_storage(registers, reg85::ifm_precision_storage, operation.ifm);
+    return {};
 }
 
 Status describe_scales(const Machine& machine, const Registers& registers, Operation& operation) {
@@ -173,14 +175,13 @@ Status describe_convolution(const Machine& machine, const Registers& registers, 
 
 Status describe_matrix_product(const Machine& machine, const Registers& registers, Operation& operation) {
     ETB_TRY(describe_output(registers, operation));
-    ETB_TRY(describe_operand(registers, false, operation));
-    ETB_TRY(describe_operand(registers, true, operation));
+    ETB_TRY(describe_stored(registers, false, operation.ifm));
+    ETB_TRY(describe_stored(registers, true, operation.ifm2));
+    operation.uses_ifm = operation.uses_ifm2 = true;
     const std::int32_t length = registers.get(reg::ifm_depth);
     const Shape& out = operation.out;
     operation.ifm.shape = {out.height, out.width, length};
     operation.ifm2.shape = {out.height, out.depth, length};
-    for (FeatureMap* map : {&operation.ifm, &operation.ifm2})
-        map->repeat_height = map->repeat_width = map->repeat_depth = false;
     operation.scale.pre_shift = 0;
     operation.macs = product(elements(out), static_cast<std::uint64_t>(length));
     return bind_maps(machine, operation);

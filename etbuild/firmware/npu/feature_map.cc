@@ -23,7 +23,7 @@ Extent channel_extent(const FeatureMap& map) {
     extent.high = map.channel(last);
     if (!map.brick || bricks == 0) return extent;
     if (map.stride_c < 0) extent.low = bricks * map.stride_c;
-    for (const std::int32_t c : {15, bricks * 16 - 1})
+    for (const std::int32_t c : {std::int32_t{15}, bricks * 16 - 1})
         if (map.channel(c) > extent.high) extent.high = map.channel(c);
     return extent;
 }

@@ -63,8 +63,8 @@ Status transfer_one(const Machine& machine, const Transfer& how, std::int32_t in
 
 // Places are linear in both counts, so the corners speak for all.
 Status plan(const Machine& machine, const Transfer& how) {
-    for (const std::int32_t outer : {0, how.count1 - 1})
-        for (const std::int32_t inner : {0, how.count0 - 1}) ETB_TRY(transfer_one(machine, how, inner, outer));
+    for (const std::int32_t outer : {std::int32_t{0}, how.count1 - 1})
+        for (const std::int32_t inner : {std::int32_t{0}, how.count0 - 1}) ETB_TRY(transfer_one(machine, how, inner, outer));
     return {};
 }
 
