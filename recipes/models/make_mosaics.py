@@ -12,10 +12,10 @@ import numpy as np
 from seeded import mosaics
 
 DATA = Path(__file__).parent.parent / "data"
-CALIBRATION_SAMPLES = 16
+CALIBRATION_SAMPLES = 32
 TEST_SAMPLES = 8
 
-SHAPES = ((3, 224, 224), (3, 96, 96), (3, 32, 32), (1, 49, 10), (1, 5, 128))
+SHAPES = ((3, 224, 224), (3, 96, 96), (3, 32, 32), (3, 16, 16), (1, 49, 10), (1, 5, 128))
 
 
 def main() -> None:
