@@ -118,9 +118,7 @@ class Workspace:
         self.forget(step)
         self.log(step).unlink(missing_ok=True)
         for path in step.outputs:
-            _remove(self.root / path)
-            with suppress(OSError):
-                (self.root / path).parent.rmdir()
+            self._remove_output(path)
         self.digests.forget(*step.outputs)
 
     def save(self) -> None:
@@ -142,11 +140,16 @@ class Workspace:
                     continue
                 print(f"{file.stem}: removing {name}")
                 if not dryrun:
-                    _remove(self.root / name)
-                    with suppress(OSError):
-                        (self.root / name).parent.rmdir()
+                    self._remove_output(Path(name))
             if file.name not in live and not dryrun:
                 file.unlink()
+
+    def _remove_output(self, path: Path) -> None:
+        """Remove an output, and the folders that are empty without it, up to build/."""
+        _remove(self.root / path)
+        with suppress(OSError):
+            for folder in path.parents[:-2]:
+                (self.root / folder).rmdir()
 
     def _record_file(self, step: Step) -> Path:
         return self.state / "steps" / f"{_file_name(step)}.json"

@@ -1,0 +1,384 @@
+"""What runs again after what change: real recipes, real plan, real doit, steps done by a stand-in.
+
+The steps of the project below, in order: export, quantize, lower, golden, vela, pte, header, report.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+FAKES = Path(__file__).parent / "fakes"
+RECIPE = """\
+# The one recipe.
+model:
+  source: models/net.py
+quantize:
+  scheme: int8
+  calibration: {data: data/calibration.npz}
+targets:
+  - npu: ethos-u55-128
+    system_config: Ethos_U55_High_End_Embedded
+    memory_mode: Shared_Sram
+"""
+DODO = f"""\
+import sys
+sys.path.insert(0, {str(FAKES)!r})
+from fake_project import workspace
+from etbuild.tasks import Project
+project = Project(__file__, workspace(__file__))
+DOIT_CONFIG = project.doit_config
+"""
+PROFILE = {"quantize:net@tosa-u55", "lower:net@tosa-u55", "golden:net@tosa-u55"}
+VARIANT = {f"{kind}:net@ethos-u55-128" for kind in ("vela", "pte", "header")}
+ALL = {"export:net", *PROFILE, *VARIANT, "report:net"}
+
+
+@dataclass
+class FakeProject:
+    """A project below `root`; `doit` runs in it with its environment."""
+
+    root: Path
+    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def __post_init__(self) -> None:
+        # The cache has tests of its own: here a step that has to run does run.
+        self.environment |= {"ETBUILD_CACHE": "off"}
+        self.environment |= {"FAKE_CONTROL": str(self.root / "control.json"), "FAKE_RAN": str(self.root / "ran")}
+        if self.recipe.exists():
+            return
+        self.behave({})
+        for folder in ("recipes/models", "recipes/data"):
+            (self.root / folder).mkdir(parents=True)
+        (self.root / "dodo.py").write_text(DODO)
+        self.recipe.write_text(RECIPE)
+        (self.root / "recipes/models/net.py").write_text("# a model")
+        (self.root / "recipes/data/calibration.npz").write_bytes(b"samples")
+
+    @property
+    def recipe(self) -> Path:
+        return self.root / "recipes/net.yaml"
+
+    def behave(self, how: dict[str, object]) -> None:
+        (self.root / "control.json").write_text(json.dumps(how))
+
+    def command(self, *arguments: str) -> list[str]:
+        return [str(Path(sys.executable).with_name("doit")), *arguments]
+
+    def doit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments), cwd=self.root, env=self.environment, capture_output=True, text=True, check=False
+        )
+
+    def ran(self) -> set[str]:
+        """The steps whose process ran since the last call."""
+        file = self.root / "ran"
+        names = file.read_text().split() if file.exists() else []
+        file.unlink(missing_ok=True)
+        assert len(names) == len(set(names)), f"run twice: {names}"
+        return set(names)
+
+    def outputs(self) -> dict[str, bytes]:
+        files = sorted(path for path in (self.root / "build/net").rglob("*") if path.is_file())
+        return {str(path.relative_to(self.root)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that has been built once, to be copied."""
+    made = FakeProject(tmp_path_factory.mktemp("template"))
+    assert rebuilt(made) == ALL
+    return made.root
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> FakeProject:
+    """A project that has been built, in a folder of its own."""
+    return FakeProject(Path(shutil.copytree(template, tmp_path / "project")))
+
+
+def rebuilt(project: FakeProject, *arguments: str) -> set[str]:
+    """Build, expecting it to end well; the steps that ran."""
+    done = project.doit(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project.ran()
+
+
+def test_nothing_changed(project: FakeProject) -> None:
+    """No process is started, and every line says so."""
+    done = project.doit()
+
+    assert project.ran() == set()
+    assert {line.split()[0] for line in done.stdout.splitlines() if line.endswith("up to date")} == ALL
+
+
+def test_content_changed_under_the_same_mtime(project: FakeProject) -> None:
+    """Size and mtime as before, content not: what a restored backup or a fast editor does."""
+    data = project.root / "recipes/data/calibration.npz"
+    times = data.stat()
+    data.write_bytes(b"SAMPLES")
+    os.utime(data, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    assert rebuilt(project) == ALL - {"export:net"}
+
+
+def test_mtime_changed_and_content_did_not(project: FakeProject) -> None:
+    """A checkout or a touch rebuilds nothing."""
+    for file in (project.root / "recipes").rglob("*.*"):
+        os.utime(file)
+
+    assert rebuilt(project) == set()
+
+
+def test_a_comment_and_the_order_of_keys_in_the_recipe(project: FakeProject) -> None:
+    """YAML that means the same is the same."""
+    head, targets = RECIPE.split("targets:\n")
+    project.recipe.write_text("# Another comment.\ntargets:\n" + targets + head)
+
+    assert rebuilt(project) == set()
+
+
+def test_a_setting_of_one_step(project: FakeProject) -> None:
+    """The memory mode is Vela's: nothing before vela runs again."""
+    project.recipe.write_text(RECIPE.replace("Shared_Sram", "Sram_Only"))
+    why = project.doit("why", "build:net")
+
+    assert rebuilt(project) == VARIANT | {"report:net"}
+    assert "vela:net@ethos-u55-128 runs\n    memory_mode: Shared_Sram -> Sram_Only\n" in why.stdout
+    assert {line.split()[0] for line in why.stdout.splitlines() if " runs" in line} == VARIANT | {"report:net"}
+
+
+def test_another_variant(project: FakeProject) -> None:
+    """Export, quantisation and lowering are shared: they do not run again."""
+    second = RECIPE[RECIPE.index("  - npu") :].replace("128", "256")
+    project.recipe.write_text(RECIPE + second)
+
+    assert rebuilt(project) == {f"{kind}:net@ethos-u55-256" for kind in ("vela", "pte", "header")} | {"report:net"}
+
+
+def test_a_tool_of_another_version(project: FakeProject) -> None:
+    """Only the steps that use it, and what changed after them."""
+    project.environment["FAKE_VERSIONS"] = json.dumps({"ethos-u-vela": "6.0.0"})
+    why = project.doit("why", "vela:net")
+
+    ran = rebuilt(project)
+
+    assert "vela:net@ethos-u55-128" in ran
+    assert not ran & {"export:net", "quantize:net@tosa-u55"}
+    assert "    ethos-u-vela: 1.0 -> 6.0.0\n" in why.stdout
+
+
+def test_the_source_of_a_step(project: FakeProject) -> None:
+    """An etbuild whose vela step was other code: its record no longer fits."""
+    record = project.root / "build/.etbuild/steps/vela.net@ethos-u55-128.json"
+    record.write_text(record.read_text().replace('"steps/vela.py": "', '"steps/vela.py": "0'))
+    why = project.doit("why", "vela:net")
+
+    assert rebuilt(project) == {"vela:net@ethos-u55-128"}
+    assert "    source of steps/vela.py: " in why.stdout
+
+
+def test_a_file_that_the_model_imports(tmp_path: Path) -> None:
+    """Discovered while exporting, an input from then on; its removal is a change too."""
+    project = FakeProject(tmp_path)
+    (tmp_path / "recipes/models/blocks.py").write_text("1")
+    project.behave({"imports": ["recipes/models/blocks.py"]})
+    time.sleep(0.06)
+    rebuilt(project)
+
+    (tmp_path / "recipes/models/blocks.py").write_text("2")
+    why = project.doit("why", "export:net")
+
+    assert rebuilt(project, "export:net") == {"export:net"}
+    assert "    imported recipes/models/blocks.py: " in why.stdout
+    assert rebuilt(project, "export:net") == set()
+
+
+def test_an_output_that_was_deleted(project: FakeProject) -> None:
+    """It comes back, the same, and so nothing after it runs."""
+    before = project.outputs()
+    (project.root / "build/net/tosa-u55/quantized.pt2").unlink()
+
+    assert rebuilt(project) == {"quantize:net@tosa-u55"}
+    assert project.outputs() == before
+
+
+def test_an_output_that_was_tampered_with(project: FakeProject) -> None:
+    """What stands in build/ is what the step wrote, or the step runs."""
+    before = project.outputs()
+    (project.root / "build/net/ethos-u55-128/model.pte").write_bytes(b"mine")
+
+    assert rebuilt(project) == {"pte:net@ethos-u55-128"}
+    assert project.outputs() == before
+
+
+def test_an_output_that_stays_the_same_stops_the_wave(project: FakeProject) -> None:
+    """Early cut-off: a changed model that exports to the same program rebuilds nothing more."""
+    project.behave({"export:net": "constant"})
+    project.doit("-a", "export:net")
+    rebuilt(project)
+    (project.root / "recipes/models/net.py").write_text("# the same model, said otherwise")
+
+    assert rebuilt(project) == {"export:net"}
+
+
+@pytest.mark.parametrize(
+    ("how", "first_line"),
+    [
+        ("fail", "lower:net@tosa-u55 ended with exit code 1"),
+        ("die", "lower:net@tosa-u55 was killed by SIGKILL"),
+        ("nothing", "lower:net@tosa-u55: its command ended well but did not write build/net/tosa-u55/lowered.bin"),
+    ],
+)
+def test_a_step_that_fails_midway(project: FakeProject, how: str, first_line: str) -> None:
+    """Exit code 1, the reason said once, nothing half in build/, and the next build goes on from there."""
+    before = project.outputs()
+    (project.root / "recipes/data/calibration.npz").write_bytes(b"other samples")
+    project.behave({"lower:net@tosa-u55": how})
+    done = project.doit()
+    failed = project.ran()
+    after = project.outputs()
+    project.behave({})
+
+    assert done.returncode == 1
+    assert done.stdout.count(first_line) == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert failed == {"quantize:net@tosa-u55", "lower:net@tosa-u55"}
+    assert {name for name in after if after[name] != before[name]} == {
+        name for name in before if name.startswith("build/net/tosa-u55/quanti")
+    }
+    assert rebuilt(project) == ALL - {"export:net", "quantize:net@tosa-u55"}
+
+
+def test_a_machine_that_lacks_a_tool_is_exit_code_3(project: FakeProject) -> None:
+    """So that a script can tell a broken model from a machine without a compiler."""
+    (project.root / "recipes/models/net.py").write_text("# new")
+    project.behave({"export:net": "lack"})
+
+    assert project.doit().returncode == 3
+
+
+def test_a_step_that_hangs_ends_with_doit(project: FakeProject) -> None:
+    """Ctrl-C kills the step with its children; what was complete is kept."""
+    (project.root / "recipes/models/net.py").write_text("# new")
+    project.behave({"quantize:net@tosa-u55": "hang"})
+    process = subprocess.Popen(project.command(), cwd=project.root, env=project.environment, stdout=subprocess.DEVNULL)
+    wait_for(project, "quantize:net@tosa-u55")
+    process.send_signal(signal.SIGINT)
+    code = process.wait(timeout=20)
+    project.behave({})
+
+    assert code == 130
+    assert project.ran() == {"export:net", "quantize:net@tosa-u55"}
+    assert list((project.root / "build/.etbuild/sandbox").iterdir()) == []
+    assert rebuilt(project) == ALL - {"export:net"}
+
+
+def test_doit_killed_with_sigkill_loses_only_the_running_step(project: FakeProject) -> None:
+    """No half files, nothing to clean by hand, nothing complete is built again."""
+    (project.root / "recipes/models/net.py").write_text("# new")
+    project.behave({"quantize:net@tosa-u55": "hang"})
+    process = subprocess.Popen(project.command(), cwd=project.root, env=project.environment, stdout=subprocess.DEVNULL)
+    wait_for(project, "quantize:net@tosa-u55")
+    process.kill()
+    process.wait()
+    project.behave({})
+    project.ran()
+
+    assert rebuilt(project) == ALL - {"export:net"}
+    assert rebuilt(project) == set()
+
+
+def test_a_recipe_that_was_removed(project: FakeProject) -> None:
+    """Its tasks are gone, with a hint; `doit clean` removes what it left."""
+    (project.root / "recipes/other.yaml").write_text(RECIPE)
+    rebuilt(project)
+    (project.root / "recipes/other.yaml").unlink()
+    unknown = project.doit("build:other")
+    rest = rebuilt(project)
+    project.doit("clean", "build")
+
+    assert unknown.returncode == 3
+    assert "build:other: got no such task" in unknown.stderr
+    assert rest == set()
+    assert not (project.root / "build/other").exists()
+    assert (project.root / "build/net/report.json").exists()
+
+
+def test_two_builds_at_once(project: FakeProject) -> None:
+    """Each step runs once, both builds end well."""
+    (project.root / "recipes/models/net.py").write_text("# new")
+    project.behave({"export:net": "wait", "lower:net@tosa-u55": "wait"})
+    both = [
+        subprocess.Popen(project.command(), cwd=project.root, env=project.environment, stdout=subprocess.DEVNULL)
+        for _ in range(2)
+    ]
+
+    assert [process.wait() for process in both] == [0, 0]
+    assert project.ran() == ALL
+
+
+def test_parallel_steps_give_the_same_bytes(project: FakeProject) -> None:
+    """doit -n 2."""
+    before = project.outputs()
+    project.doit("clean")
+    cleaned = project.outputs()
+
+    assert rebuilt(project, "-n", "2") == ALL
+    assert cleaned == {}
+    assert project.outputs() == before
+
+
+def test_forget_and_always(project: FakeProject) -> None:
+    """doit's own words keep their meaning."""
+    project.doit("forget", "header:net")
+    forgotten = rebuilt(project)
+    always = rebuilt(project, "-a", "vela:net@ethos-u55-128")
+
+    assert forgotten == {"header:net@ethos-u55-128"}
+    assert "vela:net@ethos-u55-128" in always
+
+
+def test_a_database_of_doit_that_was_lost_rebuilds_nothing(project: FakeProject) -> None:
+    """What ran is known from our own records."""
+    (project.root / "build/.etbuild/doit.json").unlink()
+
+    assert rebuilt(project) == set()
+
+
+def test_a_full_disk(project: FakeProject) -> None:
+    """A message, exit code 1, and the next build goes on."""
+    (project.root / "recipes/models/net.py").write_text("# new")
+    before = project.outputs()
+    small = {**project.environment, "FAKE_DISK": "full"}
+    done = subprocess.run(project.command(), cwd=project.root, env=small, capture_output=True, text=True, check=False)
+    project.ran()
+
+    assert done.returncode == 1
+    assert "No space left on device" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert project.outputs() == before
+    assert rebuilt(project) == ALL
+
+
+def test_a_broken_recipe_is_a_message_and_exit_code_2(project: FakeProject) -> None:
+    """No traceback of doit's, and nothing runs."""
+    project.recipe.write_text(RECIPE.replace("int8", "int9"))
+    done = project.doit()
+
+    assert done.returncode == 2
+    assert 'recipes/net.yaml:5:11: quantize.scheme: got "int9"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def wait_for(project: FakeProject, name: str) -> None:
+    file = project.root / "ran"
+    while not (file.exists() and name in file.read_text().split()):
+        time.sleep(0.01)
