@@ -43,7 +43,7 @@ def check(root: MapNode, schema_file: Path, faults: Faults) -> frozenset[KeyPath
             bad.add(path)
     for error in errors:
         path = tuple(error.absolute_path)
-        if "else" in error.absolute_schema_path or any(path[: len(other)] == other for other in bad):
+        if "else" in error.absolute_schema_path or any(path[:length] in bad for length in range(len(path) + 1)):
             continue
         node = _at(root, path)
         if error.validator == "additionalProperties":
@@ -63,9 +63,21 @@ def check(root: MapNode, schema_file: Path, faults: Faults) -> frozenset[KeyPath
 
 @functools.cache
 def _validator(schema_file: Path) -> Any:
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator, ValidationError
+    from jsonschema.validators import extend
 
-    return Draft202012Validator(json.loads(schema_file.read_text(encoding="utf-8")))
+    def unique_items(validator: Any, wanted: bool, values: Any, _schema: Schema) -> Iterator[ValidationError]:
+        """In linear time; jsonschema's own compares every pair."""
+        if wanted and validator.is_type(values, "array") and len(set(map(_text, values))) < len(values):
+            yield ValidationError("repeated")
+
+    # jsonschema's stubs leave `extend` without types.
+    validator = extend(Draft202012Validator, {"uniqueItems": unique_items})  # type: ignore[no-untyped-call]
+    return validator(json.loads(schema_file.read_text(encoding="utf-8")))
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _flat(errors: Iterator[Any]) -> Iterator[Any]:
@@ -138,10 +150,11 @@ def _add_unknown(node: Node, path: KeyPath, validator: Any, schema: Schema, faul
 
 def _add_repeated(node: Node, path: KeyPath, faults: Faults) -> None:
     assert isinstance(node, ListNode)
-    values = [plain(item) for item in node.items]
+    seen: set[str] = set()
     for index, item in enumerate(node.items):
-        if values[index] in values[:index]:
+        if (text := _text(plain(item))) in seen:
             faults.add(item.place, (*path, index), f"{described(item)} again", "each value once")
+        seen.add(text)
 
 
 def _add_missing(root: MapNode, path: KeyPath, validator: Any, error: Any, faults: Faults) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ SETTING_OF_FLAG = {
     "--output-dir": "",
     "--output-format": "",
 }
+
+# All NPUs with all system configs, memory modes and goals of the table are 1452.
+MAX_COMBINATIONS = 2000
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,10 @@ def expand(spec: TargetSpec) -> tuple[Target, ...]:
         _known("system_config", name, feeds.system_configs, feeds.source, _families(spec))
     for name in spec.memory_mode:
         _known("memory_mode", name, feeds.memory_modes, feeds.source, ())
+    settings = (spec.npu, spec.system_config, spec.memory_mode, spec.optimise, spec.arena_cache_size)
+    combinations = math.prod(len(values) or 1 for values in settings)
+    if combinations > MAX_COMBINATIONS:
+        raise IllegalTargetError("", f"a matrix of {combinations} combinations", f"at most {MAX_COMBINATIONS}")
     targets: dict[Target, None] = {}
     first_refusal: IllegalTargetError | None = None
     for npu in spec.npu:
@@ -115,14 +123,13 @@ def expand(spec: TargetSpec) -> tuple[Target, ...]:
 
 def named(targets: Sequence[Target]) -> tuple[Target, ...]:
     """The same targets with the variant names that tell them apart within one recipe."""
-    names: list[str] = []
+    values: dict[str, list[set[str]]] = {}
     for target in targets:
-        siblings = [other for other in targets if other.npu == target.npu]
-        name = "cpu" if target.npu == "none" else target.npu
-        name = "+".join([name, *_differences(target, siblings)])
-        copies = (f"{name}+{number}" for number in count(2))
-        names.append(name if name not in names else next(copy for copy in copies if copy not in names))
-    return tuple(replace(target, variant=name) for target, name in zip(targets, names, strict=True))
+        columns = values.setdefault(target.npu, [set() for _ in _settings(target)])
+        for column, setting in zip(columns, _settings(target), strict=True):
+            column.add(setting)
+    taken: set[str] = set()
+    return tuple(replace(target, variant=_free_name(target, values[target.npu], taken)) for target in targets)
 
 
 def flag_fault(flag: str) -> str:
@@ -217,12 +224,15 @@ def _mode(name: str, config: SystemConfig, family: Family, feeds: Feeds) -> Memo
     return mode
 
 
-def _differences(target: Target, siblings: Sequence[Target]) -> list[str]:
-    """The settings, as parts of a file name, that not all targets of one NPU share."""
-    settings = [_settings(sibling) for sibling in siblings]
-    own = _settings(target)
-    parts = [own[place] for place in range(len(own)) if len({other[place] for other in settings}) > 1]
-    return [re.sub(r"[^A-Za-z0-9_.-]+", "-", part).strip("-")[:48] for part in parts if part]
+def _free_name(target: Target, columns: Sequence[set[str]], taken: set[str]) -> str:
+    """The NPU and the settings that not all targets of this NPU share, as a file name; numbered when it is taken."""
+    parts = [setting for setting, column in zip(_settings(target), columns, strict=True) if len(column) > 1 and setting]
+    words = [re.sub(r"[^A-Za-z0-9_.-]+", "-", part).strip("-")[:48] for part in parts]
+    name = "+".join(["cpu" if target.npu == "none" else target.npu, *words])
+    if name in taken:
+        name = next(copy for number in count(2) if (copy := f"{name}+{number}") not in taken)
+    taken.add(name)
+    return name
 
 
 def _settings(target: Target) -> tuple[str, ...]:

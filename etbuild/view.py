@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from etbuild.faults import Faults, KeyPath, Place
@@ -24,7 +25,11 @@ class Reading:
 
     def sound(self, path: KeyPath) -> bool:
         """Whether nothing at or below this path was reported by the schema."""
-        return not any(other[: len(path)] == path for other in self.bad)
+        return path not in self._above_bad
+
+    @cached_property
+    def _above_bad(self) -> frozenset[KeyPath]:
+        return frozenset(path[:length] for path in self.bad for length in range(len(path) + 1))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,6 +65,25 @@ def read(data: bytes) -> Recipe | RecipeError:
 def test_the_seed_is_good() -> None:
     """Otherwise the mutations start from an error."""
     assert isinstance(read(GOOD), Recipe)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "targets: {npu: [" + ",".join(f"x{n}" if n % 2 else str(n) for n in range(4900)) + "]}",
+        "targets: {npu: [" + ",".join(f"{{a: {n}}}" for n in range(1600)) + "]}",
+        "targets: [" + ",".join(f"{{npu: none, vela: {{arena_cache_size: {n}}}}}" for n in range(1, 900)) + "]",
+        "\n".join(f"key{n}: {n}" for n in range(4900)),
+        "targets: " + "9" * 250_000,
+        "? " * 120_000,
+        "&a " * 80_000,
+        "'" * 250_001,
+        "a: |\n" + " x\n" * 80_000,
+    ],
+)
+def test_a_large_file_of_one_kind_gives_its_faults_soon(text: str) -> None:
+    """Nothing compares every value with every other, or follows the parser into its quadratic corners."""
+    assert isinstance(read(text.encode()), RecipeError)
 
 
 @settings(max_examples=150, deadline=None)
