@@ -1,7 +1,7 @@
 """Run a .pte on the host, its delegates on an emulated NPU: `Program(path).run(*arrays)`. It compiles nothing.
 
-    program = Program("model.pte")
-    (logits,) = program.run(image)
+program = Program("model.pte")
+(logits,) = program.run(image)
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ class Program:
         ptd = _read(Path(data)) if data else b""
         self._handle = self._library.etb_open(pte, len(pte), ptd, len(ptd), fast_scratch)
         self._check(self._library.etb_status(self._handle))
-        self.inputs = tuple(self._info(i, self._library.etb_input) for i in range(self._library.etb_inputs(self._handle)))
+        self.inputs = tuple(
+            self._info(i, self._library.etb_input) for i in range(self._library.etb_inputs(self._handle))
+        )
         self.outputs = tuple(
             self._info(i, self._library.etb_output) for i in range(self._library.etb_outputs(self._handle))
         )

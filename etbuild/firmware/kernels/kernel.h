@@ -65,6 +65,6 @@ extern const KernelTable kernel_table;  // generated
 
 }  // namespace etb
 
-#define ETB_KERNEL(symbol, name, function)      \
+#define ETB_KERNEL(symbol, name, ...)           \
     extern const ::etb::Kernel kernel_##symbol; \
-    const ::etb::Kernel kernel_##symbol { name, function }
+    const ::etb::Kernel kernel_##symbol { name, __VA_ARGS__ }

@@ -25,8 +25,8 @@ Status resize(Tensor& tensor, const Dims& sizes) {
         if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(sizes[d]), &bytes))
             return error(Code::no_memory, "result is too large");
     }
-    if (same) return {};
-    if (!tensor.resizable) return error(Code::mismatch, "result has another shape than its tensor, which is static");
+    if (!same && !tensor.resizable)
+        return error(Code::mismatch, "result has another shape than its tensor, which is static");
     if (bytes > tensor.capacity)
         return error(Code::no_memory, "result outgrows its memory by bytes", bytes - tensor.capacity);
     for (int d = 0; d < sizes.rank; ++d) tensor.sizes[d] = sizes[d];

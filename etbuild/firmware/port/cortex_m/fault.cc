@@ -8,10 +8,10 @@
 
 extern "C" {
 extern std::uint32_t etb_stack[], etb_stack_top[];
-[[noreturn]] void etb_report_fault(std::uint32_t exception_return, const std::uint32_t* stacked);
+[[noreturn, gnu::used]] void etb_report_fault(std::uint32_t exception_return, const std::uint32_t* stacked);
 
 // A stack of its own: the main one may be what is at fault.
-alignas(8) std::uint32_t etb_fault_stack[224];
+[[gnu::used]] alignas(8) std::uint32_t etb_fault_stack[224];
 }
 
 namespace etb::port {

@@ -22,7 +22,7 @@ extern void (*etb_init_array[])();
 extern void (*etb_init_array_end[])();
 
 [[noreturn]] void etb_reset();
-[[noreturn]] void etb_start();
+[[noreturn, gnu::used]] void etb_start();
 }
 
 namespace etb::port {

@@ -1,0 +1,21 @@
+// The NPU in software. Which families it knows is in the source that is generated for the firmware.
+#include "npu/emulator.h"
+#include "port/cortex_m/npu_port.h"
+#include "port/port.h"
+
+extern "C" void etb_npu_interrupt() {}
+
+namespace etb::port {
+
+extern const npu::Emulator emulator;
+
+Status open_npu(const npu::Npu*& npu) {
+    static npu::Npu emulated;
+    emulated = npu::emulated_npu(emulator);
+    npu = &emulated;
+    return {};
+}
+
+std::uint64_t npu_cycles() { return 0; }
+
+}  // namespace etb::port
