@@ -148,7 +148,7 @@ def _delegate(program: Program, delegate: Delegate) -> Json:
 def _stream(program: Program, delegate: Delegate) -> Json:
     stream = read_stream(program, delegate)
     commands = stream.commands
-    target = commands.configuration if commands else None
+    target = commands and commands.configuration
     return {
         "npu": target and target.npu,
         "config_word": target and f"0x{target.word:08x}",
@@ -169,7 +169,7 @@ def _io(tensor: IoTensor) -> Json:
     return {
         "shape": list(tensor.shape),
         "element_bytes": tensor.element_bytes,
-        "scratch_offset": tensor.offset,
+        "offset": tensor.offset,
         "region": tensor.region,
     }
 

@@ -7,6 +7,9 @@ from typing import Any
 
 Json = dict[str, Any]
 
+SCRATCH = 1
+"""The region that the runtime makes the scratch area."""
+
 
 def render(found: Json) -> str:
     """One line a fact, without a line end."""
@@ -104,12 +107,11 @@ def _delegate(index: int, delegate: Json) -> Iterator[str]:
 
 
 def _stream(stream: Json) -> Iterator[str]:
-    if stream["npu"]:
+    if stream["format"]:
         shram = f", SHRAM {stream['shram_kib']} KiB" if stream["shram_kib"] else ""
         yield f"    compiled for {stream['npu']}: CONFIG {stream['config_word']}, architecture {stream['arch']}{shram}"
-    if stream["format"]:
-        words = f"{stream['command_words']:,} command words, " if stream["npu"] else ""
-        yield f"    commands: {words}{stream['command_bytes']:,} bytes, {stream['format']}"
+        words = _count(stream["command_words"], "command word")
+        yield f"    commands: {words}, {stream['command_bytes']:,} bytes, {stream['format']}"
     if stream["weights_bytes"] is not None:
         yield f"    weights: {stream['weights_bytes']:,} bytes"
     for block in stream["blocks"]:
@@ -118,8 +120,9 @@ def _stream(stream: Json) -> Iterator[str]:
     yield f"    scratch: {stream['scratch_bytes']:,} bytes"
     for side in ("input", "output"):
         for index, tensor in enumerate(stream[f"{side}s"]):
-            place = f"scratch + {tensor['scratch_offset']}, region {tensor['region']}"
-            yield f"    {side} {index}: {tensor['shape']} of {_count(tensor['element_bytes'], 'byte')} at {place}"
+            area = "scratch" if tensor["region"] == SCRATCH else f"region {tensor['region']}"
+            what = f"{tensor['shape']} of {_count(tensor['element_bytes'], 'byte')}"
+            yield f"    {side} {index}: {what} at {area} + {tensor['offset']}"
 
 
 def _count(number: int, noun: str) -> str:

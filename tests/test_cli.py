@@ -56,8 +56,8 @@ method forward: 3 instructions, 2 kernels, 1 delegate call
     commands: 75 command words, 332 bytes, COP1
     weights: 272 bytes
     scratch: 32 bytes
-    input 0: [1, 1, 1, 1, 1, 4] of 1 byte at scratch + 16, region 1
-    output 0: [1, 1, 1, 1, 1, 3] of 1 byte at scratch + 0, region 1
+    input 0: [1, 1, 1, 1, 1, 4] of 1 byte at scratch + 16
+    output 0: [1, 1, 1, 1, 1, 3] of 1 byte at scratch + 0
 segment 0: 0 bytes at 2048, 0 constants
 segment 1: 944 bytes at 2048, delegate 0 of forward
 """

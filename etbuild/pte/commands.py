@@ -5,6 +5,14 @@
     1   optimizer configuration: CONFIG and ID of the NPU follow
     2   command stream: its length in words is bits 8-15 (high) and 16-31 (low); the stream follows
     5   nothing, to keep the stream on 16 bytes
+
+"COP2", as Vela 5.1 writes it for the direct drive from Linux, counts bytes, all in little-endian words:
+
+    0   "COP2", version 1, size of what follows these four words, 0
+    16  1 (command stream), size of what follows this word, size of the metadata
+    28  metadata: "VEUM", then records of tag, size, content, then 0xffffffff;
+        record 1: CONFIG and ID of the NPU, three more words
+    ..  the stream, to the end
 """
 
 from __future__ import annotations
@@ -15,7 +23,7 @@ from etbuild.pte.flatbuffer import Bytes
 
 _CONFIGURATION, _STREAM, _NOTHING = 1, 2, 5
 _PRODUCTS = ("u55", "u65", "u85")
-_FORMATS = (b"COP1", b"COP2")
+_LAST = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +50,11 @@ class Configuration:
 @dataclass(frozen=True, slots=True)
 class Commands:
     """format: COP1 or COP2. bytes: the whole envelope. offset: byte of the file where the words begin.
-    words: the NPU's command words, 4 bytes each. Of COP2 the envelope is known only in part:
-    its configuration is None and its words are empty."""
+    words: the NPU's command words, 4 bytes each."""
 
     format: str
     bytes: int
-    configuration: Configuration | None
+    configuration: Configuration
     offset: int
     words: memoryview
 
@@ -55,10 +62,12 @@ class Commands:
 def read_commands(data: Bytes) -> Commands:
     """raises: BadPte."""
     name = bytes(data.cut(0, 4, "cmd_data"))
-    if name not in _FORMATS:
+    if name not in _READERS:
         raise data.bad(0, "cmd_data", repr(name), '"COP1" or "COP2"')
-    if name == b"COP2":
-        return Commands("COP2", data.size, None, data.base, data.data[:0])
+    return _READERS[name](data)
+
+
+def _read_cop1(data: Bytes) -> Commands:
     configuration = None
     at = 4
     while True:
@@ -73,11 +82,36 @@ def read_commands(data: Bytes) -> Commands:
             break
         else:
             raise data.bad(at, "cmd_data", f"driver action {action}", "1, 2 or 5")
-    if configuration is None:
-        raise data.bad(at, "cmd_data", "a stream without a configuration", "the NPU that it is for")
     count = (word >> 8 & 0xFF) << 16 | word >> 16
-    words = data.cut(at + 4, 4 * count, "cmd_data")
-    return Commands("COP1", data.size, configuration, data.base + at + 4, words)
+    return _commands("COP1", data, configuration, at + 4, 4 * count)
+
+
+def _read_cop2(data: Bytes) -> Commands:
+    for at, wanted in ((4, 1), (8, data.size - 16), (16, 1), (20, data.size - 24)):
+        found = data.u32(at, "cmd_data")
+        if found != wanted:
+            raise data.bad(at, "cmd_data", str(found), str(wanted))
+    metadata = Bytes(data.cut(28, data.u32(24, "cmd_data"), "cmd_data.metadata"), data.place, data.base + 28)
+    if bytes(metadata.cut(0, 4, "cmd_data.metadata")) != b"VEUM":
+        raise metadata.bad(0, "cmd_data.metadata", repr(bytes(metadata.data[:4])), '"VEUM"')
+    configuration = None
+    at = 4
+    while (tag := metadata.u32(at, "cmd_data.metadata")) != _LAST:
+        record = metadata.cut(at + 8, metadata.u32(at + 4, "cmd_data.metadata"), "cmd_data.metadata")
+        if tag == 1:
+            configuration = _configuration(Bytes(record, data.place, metadata.base + at + 8), 0)
+        at += 8 + len(record)
+    start = 28 + metadata.size
+    return _commands("COP2", data, configuration, start, (data.size - start) & ~3)
+
+
+def _commands(name: str, data: Bytes, configuration: Configuration | None, start: int, size: int) -> Commands:
+    if configuration is None:
+        raise data.bad(start, "cmd_data", "a stream without a configuration", "the NPU that it is for")
+    return Commands(name, data.size, configuration, data.base + start, data.cut(start, size, "cmd_data"))
+
+
+_READERS = {b"COP1": _read_cop1, b"COP2": _read_cop2}
 
 
 def _configuration(data: Bytes, at: int) -> Configuration:

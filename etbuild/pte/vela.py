@@ -43,7 +43,7 @@ class IoTensor:
     """One input or output as the NPU sees it.
 
     shape: six axes, filled up with 1 from the left. element_bytes: size of one element.
-    offset: bytes from the start of the scratch area. region: which of the NPU's base addresses.
+    offset: bytes from the start of its region. region: which of the NPU's base addresses; 1 is the scratch area.
     """
 
     shape: tuple[int, ...]

@@ -105,6 +105,8 @@ def main() -> None:
     suite = MethodTestSuite("forward", [MethodTestCase(inputs=row, expected_outputs=(Linear()(*row),))])
     bundled = serialize_from_bundled_program_to_flatbuffer(BundledProgram(cpu, [suite]))
     (FILES / "linear_cpu.bpte").write_bytes(bundled)
+    direct = ["--separate-io-regions", "--cop-format=COP2"]
+    write("linear_direct.pte", npu_program(Linear(), row, "ethos-u85-256", extra_flags=direct).to_executorch(inline))
 
 
 if __name__ == "__main__":

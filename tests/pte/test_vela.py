@@ -118,11 +118,40 @@ def test_bytes_behind_the_stream_are_refused() -> None:
         read_stream(program, longer)
 
 
-def test_commands_of_the_second_format_are_recognised() -> None:
-    """Written for the Linux driver; what is in them stays unread."""
-    commands = read_commands(Bytes(memoryview(b"COP2" + bytes(12)), "x.pte", 100))
+def test_commands_of_the_second_format_are_read() -> None:
+    """linear_direct.pte: written for the direct drive from Linux, inputs and outputs in regions of their own."""
+    found = stream("linear_direct.pte")
 
-    assert (commands.format, commands.bytes, commands.configuration, len(commands.words)) == ("COP2", 16, None, 0)
+    assert found.commands is not None
+    assert (found.commands.format, found.commands.configuration.npu) == ("COP2", "ethos-u85-256")
+    assert bytes(found.commands.words[-4:]) == struct.pack("<I", 0xFFFF0000)
+    assert [tensor.region for tensor in (*found.inputs, *found.outputs)] == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({4: b"\x02"}, "byte 4: cmd_data: got 2, wanted 1"),
+        ({8: b"\xff"}, "byte 8: cmd_data: got 255, wanted 48"),
+        ({16: b"\x02"}, "byte 16: cmd_data: got 2, wanted 1"),
+        ({24: b"\xff"}, "byte 28: cmd_data.metadata: got 255 bytes from here on, wanted them to end by byte 64"),
+        ({28: b"X"}, "byte 28: cmd_data.metadata: got b'XEUM', wanted \"VEUM\""),
+        ({32: b"\x09"}, "byte 64: cmd_data: got a stream without a configuration, wanted the NPU that it is for"),
+        ({36: b"\xff"}, "byte 40: cmd_data.metadata: got 255 bytes from here on, wanted them to end by byte 64"),
+    ],
+)
+def test_a_broken_second_format_is_refused(edit: dict[int, bytes], message: str) -> None:
+    """An envelope of 64 bytes without a word in it."""
+    record = struct.pack("<7I", 1, 20, 0x20000118, 0x20000000, 2, 32, 0)
+    metadata = b"VEUM" + record + b"\xff" * 4
+    data = bytearray(b"COP2" + struct.pack("<6I", 1, 48, 0, 1, 40, len(metadata)) + metadata)
+    for offset, new in edit.items():
+        data[offset : offset + len(new)] = new
+
+    with pytest.raises(BadPte) as caught:
+        read_commands(Bytes(memoryview(bytes(data)), "x.pte"))
+
+    assert str(caught.value) == f"x.pte: {message}"
 
 
 def test_a_stream_without_a_configuration_is_refused() -> None:
