@@ -13,9 +13,9 @@ from etbuild.npus import Family, table
 from etbuild.schema import schema_file
 
 DODO = """\
-from etbuild.tasks import DOIT_CONFIG, Project
+from etbuild.tasks import Project
 project = Project(__file__)
-__all__ = ["DOIT_CONFIG", "project"]"""
+DOIT_CONFIG = project.doit_config"""
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from etbuild import cli_new
 from etbuild.cli import main
 
 FILES = Path(__file__).parent / "pte" / "files"
@@ -167,11 +169,19 @@ def test_new_writes_a_recipe_and_a_model(own_folder: Path, capsys: pytest.Captur
         "wrote recipes/my-net.yaml\n"
         "wrote recipes/models/my_net.py\n"
         "a dodo.py of these lines makes this folder a project:\n\n"
-        "from etbuild.tasks import DOIT_CONFIG, Project\n"
+        "from etbuild.tasks import Project\n"
         "project = Project(__file__)\n"
-        '__all__ = ["DOIT_CONFIG", "project"]\n\n'
+        "DOIT_CONFIG = project.doit_config\n\n"
         "next: doit build:my-net\n"
     )
+
+
+def test_the_lines_of_a_dodo_are_those_of_our_own() -> None:
+    """Whatever this project's dodo.py says, another's needs no more."""
+    text = (Path(__file__).parent.parent / "dodo.py").read_text()
+    code = ast.unparse(ast.Module(ast.parse(text).body[1:], []))
+
+    assert code == ast.unparse(ast.parse(cli_new.DODO))
 
 
 @pytest.mark.parametrize("npu", ["ethos-u55-128", "ethos-u65-512", "ethos-u85-1024"])
