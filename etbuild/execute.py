@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,8 @@ class Workspace:
         self.present = Present(self.digests.of, versions, self.source)
         self._guard = threading.Lock()
         self._cache: Cache | None = None
+        self._staging: Path | None = None
+        self._held = ExitStack()
 
     @property
     def cache(self) -> Cache:
@@ -122,6 +124,10 @@ class Workspace:
         self.digests.forget(*step.outputs)
 
     def save(self) -> None:
+        """Keep between runs what makes the next one faster; no step runs any more."""
+        with self._guard:
+            self._held.close()
+            self._staging = None
         self.digests.save()
         with suppress(OSError):
             self.sources.save()
@@ -164,10 +170,19 @@ class Workspace:
         action = self.cache.find(step, key, self.present)
         if action is None:
             return None
-        with self._sandbox(step) as (sandbox, _):
-            if not self.cache.fetch(step, key, action, sandbox):
+        # One folder for all of them: to make and remove one for each step would take longer than the rest.
+        with self._guard:
+            if self._staging is None:
+                self._staging, _ = self._held.enter_context(self._sandbox("cache"))
+            folder = self._staging
+        places = {str(path): folder / f"{_file_name(step)}.{number}" for number, path in enumerate(step.outputs)}
+        try:
+            if not self.cache.fetch(step, key, action, places):
                 return None
-            self._commit(step, sandbox, action.record.outputs)
+            self._commit(places, action.record.outputs)
+        finally:
+            for place in places.values():
+                _remove(place)
         return action.record
 
     def _build(self, step: Step, key: str) -> Record:
@@ -182,7 +197,7 @@ class Workspace:
     def _attempt(self, step: Step, key: str, warm: bool) -> Record:
         before = {str(path): self.digests.of(path) or "" for path in step.inputs}
         started = time.time_ns()
-        with self._sandbox(step) as (sandbox, alive):
+        with self._sandbox(step.kind) as (sandbox, alive):
             self._fill(step, sandbox)
             log = self.log(step)
             ended = self.processes.run(step, sandbox, log, alive, warm)
@@ -195,7 +210,7 @@ class Workspace:
             record = Record(step.argv, tools_used, source, before, discovered, outputs, seconds, ended.peak_bytes)
             if self._undisturbed(record, started):
                 self.cache.keep(step, key, record, sandbox)
-            self._commit(step, sandbox, outputs)
+            self._commit({name: sandbox / name for name in outputs}, outputs)
         return record
 
     def _undisturbed(self, record: Record, started_ns: int) -> bool:
@@ -213,17 +228,17 @@ class Workspace:
         self.digests.forget(path)
         return "" if changed else self.digests.of(path) or ""
 
-    def _commit(self, step: Step, sandbox: Path, outputs: Mapping[str, str]) -> None:
-        """Move outputs into place; what has the same content stays, with its times."""
+    def _commit(self, places: Mapping[str, Path], outputs: Mapping[str, str]) -> None:
+        """Move outputs from where they were made into place; what has the same content stays, with its times."""
         for name, digest in outputs.items():
             self.digests.forget(name)
             if self.digests.of(name) == digest:
                 continue
             target = self.root / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            if (sandbox / name).is_dir():
+            if places[name].is_dir():
                 _remove(target)
-            (sandbox / name).replace(target)
+            places[name].replace(target)
             self.digests.forget(name)
 
     @contextmanager
@@ -236,7 +251,7 @@ class Workspace:
             yield
 
     @contextmanager
-    def _sandbox(self, step: Step) -> Iterator[tuple[Path, int]]:
+    def _sandbox(self, kind: str) -> Iterator[tuple[Path, int]]:
         """An empty folder on the project's disk, and the descriptor that says it lives.
 
         The step's process inherits the descriptor: after a kill of doit alone its sandbox stays taken until it ends.
@@ -244,7 +259,7 @@ class Workspace:
         base = self.state / "sandbox"
         base.mkdir(parents=True, exist_ok=True)
         _sweep(base)
-        sandbox = Path(tempfile.mkdtemp(prefix=f"{step.kind}-", dir=base))
+        sandbox = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=base))
         lock = sandbox.with_name(f"{sandbox.name}.lock")
         descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
         try:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
+import threading
 from pathlib import Path
 
 from etbuild.digest import Digests
 
 PACKAGE = Path(__file__).parent
+
+# Python 3.11.7 counts the depth of all threads' parsing together: "AST constructor recursion depth mismatch".
+_PARSING = threading.Lock()
 
 
 class Sources:
@@ -76,7 +80,9 @@ def _file(module: str) -> str | None:
 
 def _imports(text: str) -> list[str]:
     names: list[str] = []
-    for node in ast.walk(ast.parse(text)):
+    with _PARSING:
+        tree = ast.parse(text)
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

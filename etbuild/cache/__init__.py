@@ -14,9 +14,9 @@ import hashlib
 import json
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from etbuild.cache.action import Action, StoredFile, files_of
 from etbuild.cache.key import first_key, second_key
@@ -71,14 +71,13 @@ class Cache:
             found = self._find(self._remote, step, key, present)
         return found
 
-    def fetch(self, step: Step, key: str, action: Action, folder: Path) -> bool:
-        """Write the action's outputs below the folder; False when one is lost or not what it was."""
+    def fetch(self, step: Step, key: str, action: Action, places: Mapping[str, Path]) -> bool:
+        """Write each output to its place, which is new; False when one is lost or not what it was."""
         assert self._store is not None
-        for path in step.outputs:
-            if not any(PurePosixPath(file.path).is_relative_to(path) for file in action.files):
-                (folder / path).mkdir(parents=True, exist_ok=True)
+        for output in places.keys() - {file.output for file in action.files}:
+            places[output].mkdir(parents=True)  # A folder that was empty.
         # All of them, even after one that failed: each that is damaged has to be noticed, to be replaced.
-        whole = [self._bring(file, folder) for file in action.files]
+        whole = [self._bring(file, places[file.output] / file.inner) for file in action.files]
         if not all(whole):
             self._store.drop(action.name)
             return False
@@ -94,12 +93,13 @@ class Cache:
         digests = Digests(folder, folder / "digests.json")
         if any(digests.of(path) != digest for path, digest in record.outputs.items()):
             return  # Something of the step still writes.
-        self._locally(lambda store: self._put(store, step, key, action, folder))
+        sources = {file: folder / file.output / file.inner for file in action.files}
+        self._locally(lambda store: self._put(store, step, key, action, sources))
         if self._remote is not None and self._remote.writable:
-            for file in action.files:
+            for file, source in sources.items():
                 blob = name_of("blobs", file.digest)
                 if file.digest in self._spoilt or not self._remote.has(blob, file.size):
-                    self._remote.write(blob, (folder / file.path).read_bytes())
+                    self._remote.write(blob, source.read_bytes())
             self._write(self._remote, step, key, action)
 
     def _find(self, shelf: Store | Remote, step: Step, key: str, present: Present) -> Action | None:
@@ -128,9 +128,9 @@ class Cache:
             shelf.drop(name)
         return body
 
-    def _put(self, store: Store, step: Step, key: str, action: Action, folder: Path) -> None:
-        for file in action.files:
-            store.put(folder / file.path, file.digest)
+    def _put(self, store: Store, step: Step, key: str, action: Action, sources: Mapping[StoredFile, Path]) -> None:
+        for file, source in sources.items():
+            store.put(source, file.digest)
         self._write(store, step, key, action)
 
     def _write(self, shelf: Store | Remote, step: Step, key: str, action: Action) -> None:
@@ -142,9 +142,9 @@ class Cache:
             if paths not in known:
                 shelf.write(name, seal(name, json.dumps([paths, *known][:MOST_LISTS]).encode(), self._secret))
 
-    def _bring(self, file: StoredFile, folder: Path) -> bool:
+    def _bring(self, file: StoredFile, target: Path) -> bool:
         """Bring a blob from the local store, else from the remote: then to the local store too."""
-        if self._store and self._store.take(file.digest, folder / file.path, file.executable):
+        if self._store and self._store.take(file.digest, target, file.executable):
             return True
         data = self._remote.read(name_of("blobs", file.digest), file.size) if self._remote else None
         if data is None:
@@ -153,11 +153,11 @@ class Cache:
             self._spoilt.add(file.digest)
             return False
         try:
-            with create(folder / file.path, file.executable) as new:
+            with create(target, file.executable) as new:
                 new.write(data)
         except OSError:
             return False
-        self._locally(lambda store: store.put(folder / file.path, file.digest))
+        self._locally(lambda store: store.put(target, file.digest))
         return True
 
     def _locally(self, write: Callable[[Store], None]) -> None:

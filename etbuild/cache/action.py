@@ -1,6 +1,6 @@
 """One action as it is stored: the record of the run, and the files that it left. It touches no store.
 
-Two lines of JSON and more: [[path, digest, size, executable], ...], then the record as decision.py writes it. The list
+A line of JSON, [[output, inner, digest, size, executable], ...], then the record as decision.py writes it. The list
 holds the files of output folders too, so it is their tree.
 """
 
@@ -22,9 +22,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class StoredFile:
-    """An output, or a file in an output that is a folder. path: relative to the project's root."""
+    """A file that a step has left. output: of the step's; inner: the path below it, "" for the output itself."""
 
-    path: str
+    output: str
+    inner: str
     digest: str
     size: int
     executable: bool
@@ -59,25 +60,26 @@ def files_of(step: Step, folder: Path) -> Iterator[StoredFile]:
     """What a run of the step has left below the folder."""
     for output in map(str, step.outputs):
         if not (folder / output).is_dir():
-            yield _stored(folder, output)
+            yield _stored(folder, output, "")
             continue
         for at, _, names in os.walk(folder / output):
             for name in sorted(names):
-                yield _stored(folder, (Path(at) / name).relative_to(folder).as_posix())
+                yield _stored(folder, output, (Path(at) / name).relative_to(folder / output).as_posix())
 
 
-def _stored(folder: Path, path: str) -> StoredFile:
-    stat = (folder / path).stat()
-    return StoredFile(path, file_digest(folder / path), stat.st_size, bool(stat.st_mode & 0o100))
+def _stored(folder: Path, output: str, inner: str) -> StoredFile:
+    path = folder / output / inner
+    stat = path.stat()
+    return StoredFile(output, inner, file_digest(path), stat.st_size, bool(stat.st_mode & 0o100))
 
 
 def _is_of(file: StoredFile, step: Step) -> bool:
     """Whether the file lies where the step may write, and all its fields are what they should be."""
     return (
-        isinstance(file.path, str)
-        and "\0" not in file.path
-        and ".." not in PurePosixPath(file.path).parts
-        and any(PurePosixPath(file.path).is_relative_to(output) for output in step.outputs)
+        file.output in map(str, step.outputs)
+        and isinstance(file.inner, str)
+        and "\0" not in file.inner
+        and not {"/", ".."} & set(PurePosixPath(file.inner).parts)
         and isinstance(file.digest, str)
         and _SHA256.fullmatch(file.digest) is not None
         and isinstance(file.size, int)

@@ -327,7 +327,7 @@ def forge(shared: Path, secret: bytes) -> None:
         body = unseal(name, path.read_bytes(), b"")
         assert body is not None
         head, _, record = body.partition(b"\n")
-        rows = [[row[0], digest, len(blob), False] for row in json.loads(head)]
+        rows = [[*row[:2], digest, len(blob), False] for row in json.loads(head)]
         path.write_bytes(seal(name, json.dumps(rows).encode() + b"\n" + record, secret))
 
 
@@ -396,17 +396,27 @@ def test_a_blob_that_is_not_its_digest_is_built_again_and_mended(
 
 
 @pytest.mark.parametrize(
-    "path", ["../escaped", "build/r/folder/../../../escaped", "/escaped", "build/s/escaped", "model.py", "a\0b", 7]
+    "place",
+    [
+        ["build/r/folder", "../../../escaped"],
+        ["build/r/folder", "a/../../../../escaped"],
+        ["build/r/folder", "/escaped"],
+        ["build/r/folder", "a\0b"],
+        ["build/r/folder", 7],
+        ["build/r/../../escaped", ""],
+        ["model.py", ""],
+        [["build/r/folder"], ""],
+    ],
 )
 def test_a_record_that_would_write_elsewhere_is_none(
-    machine: Machine, shared: Path, elsewhere: Elsewhere, path: object
+    machine: Machine, shared: Path, elsewhere: Elsewhere, place: list[object]
 ) -> None:
     """A cache may write the step's outputs and nothing else, whoever has filled it."""
     elsewhere("first").run(STEP)
     (action,) = files(shared, "actions")
     name = name_of("actions", action.name)
     head, _, record = (unseal(name, action.read_bytes(), b"") or b"").partition(b"\n")
-    rows = [[path, *json.loads(head)[0][1:]], *json.loads(head)]
+    rows = [[*place, *json.loads(head)[0][2:]], *json.loads(head)]
     action.write_bytes(seal(name, json.dumps(rows).encode() + b"\n" + record, b""))
 
     assert elsewhere("second").run(STEP).how == "ran"
