@@ -24,6 +24,8 @@ FIRMWARE = Path(__file__).parent / "firmware"
 LIBRARY = "libetbuild_host.so"
 
 _PARTS = ("base", "pte", "kernels", "npu", "exec", "port/host")
+# What a step that imports this module depends on beside Python: files and folders of the package.
+SOURCES = ("firmware/CMakeLists.txt", *(f"firmware/{part}" for part in _PARTS))
 _SUFFIXES = (".h", ".cc", ".cmake", ".txt")
 _LOG_LINES = 20
 
