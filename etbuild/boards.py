@@ -117,6 +117,11 @@ class Board:
     qemu: str
     fvp: Fvp | None
 
+    @property
+    def is_of_user(self) -> bool:
+        """Whether its file is not one of those that come with etbuild."""
+        return self.file.parent != BOARDS
+
     def region(self, name: str) -> Region:
         return next(region for region in self.memory if region.name == name)
 
@@ -126,7 +131,7 @@ class Board:
         return self.memory_modes.get(memory_mode) or self.memory_modes.get(family) or self.placement
 
     def refusal(self, family: str, macs: int) -> str:
-        """Why this board cannot run a target of that NPU, or ""."""
+        """Why the NPU of this board cannot run a target, or ""."""
         if family not in self.npu.families:
             return f"{self.title} has {one_of(f'Ethos-{name.upper()}' for name in self.npu.families)}"
         if self.npu.macs and macs not in self.npu.macs:

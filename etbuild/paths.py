@@ -82,6 +82,10 @@ class ProjectPaths:
             raise BadPathError(quoted(text), wanted)
         return path
 
+    def named(self, text: str, base: Path) -> Path:
+        """The path that a recipe names, whether anything is there or not; see `find`."""
+        return self.shown(base.parent / self._expanded(text))
+
     def _near(self, path: Path) -> str:
         """A file of the same folder with nearly the same name, as a remedy."""
         try:

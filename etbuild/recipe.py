@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from etbuild.boards import Board
 from etbuild.errors import Problem, RecipeError
 from etbuild.targets import Target
 
@@ -133,11 +134,25 @@ class Pte:
 
 
 @dataclass(frozen=True)
+class Runtime:
+    """The firmware that is built. npu: ethosu or emulator. prefix: of an installed ExecuTorch, with that engine."""
+
+    board: Board
+    engine: str
+    npu: str
+    stack_bytes: int
+    prefix: Path | None = None
+
+
+@dataclass(frozen=True)
 class Run:
-    """on: where the .pte runs: host or none. timeout_s: seconds for all vectors together."""
+    """on: where it runs: host, qemu, fvp, auto or none. timeout_s: seconds for all vectors together.
+    fvp: the FVP's program where it is not on PATH. timing_adapters: of an FVP."""
 
     on: str = "host"
     timeout_s: float = 60.0
+    fvp: Path | None = None
+    timing_adapters: bool = True
 
 
 @dataclass(frozen=True)
@@ -145,7 +160,7 @@ class Recipe:
     """One recipe, resolved: nothing is implicit any more.
 
     name:    the file's name without .yaml.
-    files:   the files it was read from: itself, then what it extends, then Vela config files of the user's.
+    files:   the files it was read from: itself, what it extends, Vela config files and the board of the user's.
     env:     the environment variables that its paths name, with their values.
     """
 
@@ -159,6 +174,7 @@ class Recipe:
     golden: Golden = field(default_factory=Golden)
     header: Header = field(default_factory=Header)
     pte: Pte = field(default_factory=Pte)
+    runtime: Runtime | None = None
     run: Run = field(default_factory=Run)
     env: tuple[tuple[str, str], ...] = ()
 

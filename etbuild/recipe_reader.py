@@ -20,8 +20,8 @@ from etbuild.recipe import (
     Quantize,
     Recipe,
     Rule,
-    Run,
 )
+from etbuild.recipe_runtime import read_run, read_runtime
 from etbuild.strict_yaml import MapNode
 from etbuild.targets import IllegalTargetError, Target, TargetSpec, expand, flag_fault, named
 from etbuild.view import Reading, View
@@ -54,9 +54,11 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
     model = _model(view.section("model")) if view.has("model") and ("model",) not in reading.bad else Model()
     targets, inis = _targets(view)
     quantize = _quantize(view.section("quantize"), targets)
+    runtime = read_runtime(view.section("runtime"), targets) if view.has("runtime") else None
+    boards = [runtime.board.file] if runtime and runtime.board.is_of_user else []
     return Recipe(
         name=name,
-        files=tuple(dict.fromkeys([*files, *inis])),
+        files=tuple(dict.fromkeys([*files, *inis, *boards])),
         model=model,
         targets=targets,
         export=_export(view.section("export"), model, targets),
@@ -65,7 +67,8 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
         golden=_golden(view, quantize),
         header=_header(view.section("header"), name),
         pte=_pte(view.section("pte")),
-        run=_run(view.section("run")),
+        runtime=runtime,
+        run=read_run(view.section("run"), runtime, view.has("runtime")),
         env=reading.paths.env,
     )
 
@@ -303,7 +306,3 @@ def _header(view: View, name: str) -> Header:
 
 def _pte(view: View) -> Pte:
     return Pte(view.flag("bundled_io", False), view.flag("etrecord", False), view.flag("external_weights", False))
-
-
-def _run(view: View) -> Run:
-    return Run(view.text("on", "host"), view.number("timeout_s", 60.0))

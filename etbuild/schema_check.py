@@ -177,7 +177,8 @@ def _wanted(schema: Schema, validator: Any) -> str:
     if "anyOf" in schema:
         return " or ".join(_wanted(branch, validator) for branch in schema["anyOf"])
     if schema["type"] == "object":
-        return f"a mapping with {', '.join(schema['properties'])}"
+        keys = schema.get("properties", ())
+        return f"a mapping with {', '.join(keys)}" if keys else "a mapping"
     return _TYPES[schema["type"]] + _bounds(schema)
 
 

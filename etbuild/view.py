@@ -110,6 +110,17 @@ class View:
             self.fault(key, bad.got, bad.wanted, bad.remedy)
             return None
 
+    def named_path(self, key: str) -> Path | None:
+        """A path that need not exist on this machine; None when absent or wrong."""
+        node = self._node(key)
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            return None
+        try:
+            return self.reading.paths.named(node.value, node.place.file)
+        except BadPathError as bad:
+            self.fault(key, bad.got, bad.wanted, bad.remedy)
+            return None
+
     def _node(self, key: str) -> Node | None:
         sound = self.reading.sound((*self.path, key))
         return self.node.entries[key].node if self.has(key) and sound else None

@@ -1,0 +1,214 @@
+"""A .pte and its test vectors as a firmware for a board: firmware.elf, .bin, .hex, .map; sizes.json; and in firmware/
+what was generated for it and compile_commands.json. It runs nothing.
+
+The runtime's objects are kept by content in the cache folder, so that a model costs a link.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etbuild import board_files, cross, image_sizes, tools
+from etbuild.boards import Board, board_file, load_board
+from etbuild.errors import StepError, exit_code_of
+from etbuild.firmware_sources import FIRMWARE, Needs, Selection, select, selection_source
+from etbuild.pte import read
+from etbuild.recipe import Recipe
+from etbuild.step import Step
+from etbuild.targets import Target
+from etbuild.vector_block import vector_block
+
+# What the firmware is made from beside Python: folders of the package.
+SOURCES = ("firmware", "boards")
+
+_FLAGS = (
+    *("-std=c++17", "-Os", "-g", "-ffunction-sections", "-fdata-sections", "-fno-exceptions", "-fno-rtti"),
+    *("-fno-threadsafe-statics", "-fno-use-cxa-atexit", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
+    # No contraction of products and sums: a float result must not depend on whether the machine can fuse them.
+    *("-ffp-contract=off", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "--specs=nano.specs"),
+)
+_LINK = (
+    *("-nostartfiles", "-nostdlib", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-Map=firmware.map"),
+    "-Wl,--no-warn-rwx-segments",
+)
+_LIBRARIES = ("-Wl,--start-group", "-lm", "-lc_nano", "-lgcc", "-Wl,--end-group")
+# The model and the vectors go in as they are.
+_BLOBS = """\
+    .section .model, "a", %progbits
+    .incbin "model.pte"
+    .section .test_vectors, "a", %progbits
+    .incbin "vectors.bin"
+"""
+
+
+def step(recipe: Recipe, target: Target) -> Step:
+    runtime = recipe.runtime
+    assert runtime is not None
+    folder = Path("build") / recipe.name / target.variant
+    inputs = {
+        "--pte": folder / "model.pte",
+        "--manifest": folder / "manifest.json",
+        "--vectors": Path("build") / recipe.name / target.profile / "golden.npz",
+    }
+    own_board = (runtime.board.file,) if runtime.board.is_of_user else ()
+    made = ("firmware.elf", "firmware.bin", "firmware.hex", "firmware.map", "sizes.json", "firmware")
+    return Step(
+        name=f"firmware:{recipe.name}@{target.variant}",
+        argv=(
+            *("--board", str(own_board[0]) if own_board else runtime.board.name),
+            *(("--npu", target.npu, "--memory-mode", target.memory_mode) if target.npu != "none" else ()),
+            *("--driver", runtime.npu, "--stack", str(runtime.stack_bytes)),
+            *(word for name, path in inputs.items() for word in (name, str(path))),
+            *("--output", str(folder)),
+        ),
+        inputs=(*inputs.values(), *own_board),
+        outputs=tuple(folder / name for name in made),
+        tools=("python", "arm-none-eabi-g++", "arm-none-eabi-objcopy"),
+    )
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """One firmware on its way. work: where it is made."""
+
+    board: Board
+    layout: board_files.Layout
+    needs: Needs
+    selection: Selection
+    work: Path
+
+    @property
+    def toolchain(self) -> cross.Toolchain:
+        return cross.Toolchain((("generated", self.work / "generated"), ("firmware", FIRMWARE)))
+
+    @property
+    def units(self) -> list[cross.Compilation]:
+        flags = (*self.board.cpu.flags, *_FLAGS)
+        units = [
+            cross.Compilation(name.removesuffix(".cc"), FIRMWARE / name, flags) for name in self.selection.sources
+        ]
+        return [*units, cross.Compilation("selection", self.work / "generated/selection.cc", flags)]
+
+
+def main(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    board = load_board(board_file(options.board) or Path(options.board), Path(options.board))
+    manifest = json.loads(options.manifest.read_text(encoding="utf-8"))
+    vectors = vector_block(options.pte, options.vectors)
+    work = Path("work").absolute()
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "generated").mkdir(parents=True)
+    placement = board.placement_for(options.memory_mode)
+    layout = board_files.Layout(board, placement, options.stack, manifest["memory"]["fast_scratch_bytes"])
+    needs = needs_of(options.pte, options.driver, options.npu)
+    firmware = Firmware(board, layout, needs, select(needs), work)
+    parts = image_sizes.known_parts(placement, options.stack, len(vectors), manifest)
+    if told := image_sizes.misfit(board, parts):
+        raise StepError(f"{options.pte}: does not fit on {board.title}\n{told}")
+    _generate(firmware)
+    (work / "vectors.bin").write_bytes(vectors)
+    shutil.copyfile(options.pte, work / "model.pte")
+    objects = firmware.toolchain.compile(firmware.units)
+    _link(firmware, objects, parts, options.pte)
+    sections = image_sizes.read_map((work / "firmware.map").read_text())
+    usage = "".join(made.stack_usage.read_text() for made in objects)
+    _commit(firmware, sections, usage, options.output)
+    print(image_sizes.linked_text(sections))
+    return 0
+
+
+def needs_of(pte: Path, driver: str, npu: str) -> Needs:
+    """What this program asks of its firmware. npu: ethos-u55-128..., "" for none."""
+    plan = read(pte).plans[0]
+    used = {call.operator for call in plan.kernel_calls()}
+    operators = tuple(sorted(str(plan.operators[index]) for index in used))
+    if not plan.delegates:
+        return Needs(operators, "", "")
+    return Needs(operators, driver, npu.split("-")[1])
+
+
+def _generate(firmware: Firmware) -> None:
+    generated = firmware.work / "generated"
+    (generated / "board.h").write_text(board_files.header(firmware.board))
+    (generated / "selection.cc").write_text(selection_source(firmware.needs, firmware.selection))
+    (generated / "firmware.ld").write_text(board_files.linker_script(firmware.layout))
+    (firmware.work / "blobs.S").write_text(_BLOBS)
+
+
+def _link(
+    firmware: Firmware, objects: Sequence[cross.Object], parts: Sequence[image_sizes.Part], pte: Path
+) -> None:
+    """firmware.elf, .bin and .hex in the working folder, all names in them relative to it."""
+    names = []
+    for made in objects:
+        name = Path("objects") / f"{made.name}.o"
+        (firmware.work / name).parent.mkdir(parents=True, exist_ok=True)
+        (firmware.work / name).symlink_to(made.object)
+        names.append(str(name))
+    flags = (*firmware.board.cpu.flags, *_LINK, "-T", "generated/firmware.ld")
+    here = Path.cwd()
+    os.chdir(firmware.work)
+    try:
+        cross.run(["arm-none-eabi-g++", *firmware.board.cpu.flags, "-c", "blobs.S", "-o", "objects/blobs.o"])
+        cross.run(["arm-none-eabi-g++", *flags, "objects/blobs.o", *names, *_LIBRARIES, "-o", "firmware.elf"])
+    except StepError as error:
+        told = image_sizes.overflow(firmware.board, parts, str(error))
+        if not told:
+            raise
+        raise StepError(f"{pte}: does not fit on {firmware.board.title}\n{told}") from None
+    finally:
+        os.chdir(here)
+    elf = str(firmware.work / "firmware.elf")
+    cross.run(["arm-none-eabi-objcopy", "-O", "ihex", elf, str(firmware.work / "firmware.hex")])
+    code = [word for name in (".vectors", ".text", ".init_array", ".data") for word in ("-j", name)]
+    cross.run(["arm-none-eabi-objcopy", "-O", "binary", *code, elf, str(firmware.work / "firmware.bin")])
+
+
+def _commit(firmware: Firmware, sections: Sequence[image_sizes.Section], usage: str, output: Path) -> None:
+    work = firmware.work
+    for name in ("firmware.elf", "firmware.bin", "firmware.hex", "firmware.map"):
+        shutil.move(work / name, output / name)
+    figures = image_sizes.sizes(firmware.board, sections, usage)
+    (output / "sizes.json").write_text(json.dumps(figures, indent=1) + "\n")
+    shutil.rmtree(output / "firmware", ignore_errors=True)
+    shutil.move(work / "generated", output / "firmware")
+    (output / "firmware/compile_commands.json").write_text(json.dumps(_commands(firmware), indent=1) + "\n")
+    shutil.rmtree(work)
+
+
+def _commands(firmware: Firmware) -> list[dict[str, Any]]:
+    """compile_commands.json: FIRMWARE stands for the folder of the runtime's sources, wherever the checkout is."""
+    plain = cross.Toolchain((("generated", Path(".")), ("firmware", Path("FIRMWARE"))))
+    rows = []
+    for unit in firmware.units:
+        inside = unit.source.is_relative_to(FIRMWARE)
+        source = Path("FIRMWARE") / unit.source.relative_to(FIRMWARE) if inside else Path(unit.source.name)
+        named = cross.Compilation(unit.name, source, unit.flags)
+        rows.append({"directory": ".", "file": str(source), "arguments": plain.command(named, f"{unit.name}.o")})
+    return rows
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m etbuild.steps.firmware", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--board", required=True, help="a board's name, or its file")
+    parser.add_argument("--npu", default="", help="what the model was compiled for, e.g. ethos-u55-128")
+    parser.add_argument("--memory-mode", default="", help="Vela's memory mode")
+    parser.add_argument("--driver", choices=("ethosu", "emulator"), required=True)
+    parser.add_argument("--stack", type=int, required=True, help="bytes")
+    parser.add_argument("--pte", type=Path, required=True)
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--vectors", type=Path, required=True, help="golden.npz")
+    parser.add_argument("--output", type=Path, required=True, help="folder")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main, sys.argv[1:]))
