@@ -23,9 +23,16 @@ from etbuild.errors import StepError
 FIRMWARE = Path(__file__).parent / "firmware"
 LIBRARY = "libetbuild_host.so"
 
-_PARTS = ("base", "pte", "kernels", "npu", "exec", "port/host")
 # What a step that imports this module depends on beside Python: files and folders of the package.
-SOURCES = ("firmware/CMakeLists.txt", *(f"firmware/{part}" for part in _PARTS))
+SOURCES = (
+    "firmware/CMakeLists.txt",
+    "firmware/base",
+    "firmware/pte",
+    "firmware/kernels",
+    "firmware/npu",
+    "firmware/exec",
+    "firmware/port/host",
+)
 _SUFFIXES = (".h", ".cc", ".cmake", ".txt")
 _LOG_LINES = 20
 
@@ -56,9 +63,9 @@ def _digest(options: tuple[str, ...]) -> str:
 
 
 def _sources() -> list[Path]:
-    found = [FIRMWARE / "CMakeLists.txt"]
-    for part in _PARTS:
-        found += sorted(path for path in (FIRMWARE / part).iterdir() if path.suffix in _SUFFIXES)
+    found = []
+    for part in (FIRMWARE.parent / name for name in SOURCES):
+        found += sorted(path for path in part.iterdir() if path.suffix in _SUFFIXES) if part.is_dir() else [part]
     return found
 
 

@@ -1,4 +1,7 @@
-"""Which of our own files a step's module runs through, found by reading imports. It imports none of them."""
+"""Which of our own files a step's module runs through, found by reading imports. It imports none of them.
+
+What a module reads beside Python stands in its SOURCES: a tuple of files and folders of the package, each in quotes.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ class Sources:
         self._changed = False
         self._answers: dict[str, dict[str, str]] = {}
         self._closures: dict[str, dict[str, str]] = {}
+        self._imported: dict[str, list[str]] = {}
         try:
             closures = json.loads(memory.read_bytes())
             if isinstance(closures, dict):
@@ -40,7 +44,7 @@ class Sources:
             return self._answers[module]
         known = self._closures.get(module)
         if known is None or any(self._digest(file) != digest for file, digest in known.items()):
-            known = {file: self._digest(file) for file in sorted(_closure(module))}
+            known = {file: self._digest(file) for file in sorted(self._closure(module))}
             self._closures[module] = known
             self._changed = True
         self._answers[module] = known
@@ -55,17 +59,19 @@ class Sources:
     def _digest(self, file: str) -> str:
         return self._digests.of(PACKAGE / file) or ""
 
-
-def _closure(module: str) -> set[str]:
-    found: set[str] = set()
-    waiting = [module]
-    while waiting:
-        path = _file(waiting.pop())
-        if path is None or path in found:
-            continue
-        found.add(path)
-        waiting += _imports((PACKAGE / path).read_text())
-    return found
+    def _closure(self, module: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [_file(module)]
+        while waiting:
+            path = waiting.pop()
+            if path is None or path in found:
+                continue
+            found.add(path)
+            if path not in self._imported:
+                names = _imports((PACKAGE / path).read_text())
+                self._imported[path] = [file for name in dict.fromkeys(names) if (file := _file(name))]
+            waiting += self._imported[path]
+        return found
 
 
 def _file(module: str) -> str | None:
@@ -78,13 +84,18 @@ def _file(module: str) -> str | None:
     return None
 
 
-def _imports(text: str) -> list[str]:
+def _uses(text: str) -> tuple[list[str], set[str]]:
+    """The modules that a file imports, and its SOURCES."""
     names: list[str] = []
+    others: set[str] = set()
     with _PARSING:
         tree = ast.parse(text)
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["SOURCES"]:
+            others |= set(ast.literal_eval(node.value))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return names
+    return names, others

@@ -27,7 +27,17 @@ from etbuild.targets import Target
 from etbuild.vector_block import vector_block
 
 # What the firmware is made from beside Python: folders of the package.
-SOURCES = ("firmware", "boards")
+SOURCES = (
+    "firmware/app",
+    "firmware/base",
+    "firmware/exec",
+    "firmware/kernels",
+    "firmware/npu",
+    "firmware/port/cortex_m",
+    "firmware/port/port.h",
+    "firmware/pte",
+    "boards",
+)
 
 _FLAGS = (
     *("-std=c++17", "-Os", "-g", "-ffunction-sections", "-fdata-sections", "-fno-exceptions", "-fno-rtti"),
