@@ -31,6 +31,7 @@ class Sources:
         self._answers: dict[str, dict[str, str]] = {}
         self._closures: dict[str, dict[str, str]] = {}
         self._imported: dict[str, list[str]] = {}
+        self._others: dict[str, set[str]] = {}
         try:
             closures = json.loads(memory.read_bytes())
             if isinstance(closures, dict):
@@ -61,6 +62,7 @@ class Sources:
 
     def _closure(self, module: str) -> set[str]:
         found: set[str] = set()
+        beside: set[str] = set()
         waiting = [_file(module)]
         while waiting:
             path = waiting.pop()
@@ -68,10 +70,12 @@ class Sources:
                 continue
             found.add(path)
             if path not in self._imported:
-                names = _imports((PACKAGE / path).read_text())
+                names, others = _uses((PACKAGE / path).read_text())
                 self._imported[path] = [file for name in dict.fromkeys(names) if (file := _file(name))]
+                self._others[path] = others
             waiting += self._imported[path]
-        return found
+            beside |= self._others[path]
+        return found | beside
 
 
 def _file(module: str) -> str | None:
