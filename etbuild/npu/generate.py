@@ -32,7 +32,7 @@ def _constants(register: Register) -> Iterator[str]:
         wide, signed = str(register.wide).lower(), str(field.signed).lower()
         code = register.code & 0xFF
         where = f"{code:#04x}, {wide}, {field.low}, {field.bits}"
-        yield f"inline constexpr Field {name}{{{where}, {signed}, {field.plus}}};"
+        yield f"inline constexpr Field {name} = field({where}, {signed}, {field.plus});"
         for value, number in field.values:
             yield f"inline constexpr unsigned {name}_{value.lower()} = {number};"
 
@@ -107,15 +107,13 @@ def header(table: Table) -> str:
         "};",
         "",
         *(line for one in table.operations if one.modes for line in (*_modes(one), "")),
-        "// Some bits of a register; `plus` is added to their number.",
-        "struct Field {",
-        "    std::uint8_t code;  // low byte",
-        "    bool wide;",
-        "    std::uint8_t low;",
-        "    std::uint8_t bits;",
-        "    bool is_signed;",
-        "    std::uint8_t plus;",
-        "};",
+        "// Some bits of a register; `plus` (0 or 1) is added to their number. Packed, so that it is one constant.",
+        "enum class Field : std::uint32_t {};",
+        "constexpr Field field(unsigned code, bool wide, unsigned low, unsigned bits, bool is_signed, unsigned plus) {",
+        "    return Field{code | (wide ? 1U : 0U) << 8 | low << 9 | bits << 15 | (is_signed ? 1U : 0U) << 21 | plus << 22};",
+        "}",
+        "// The same bits of the register `count` codes further on.",
+        "constexpr Field after(Field one, unsigned count) { return Field{static_cast<std::uint32_t>(one) + count}; }",
         "",
     ]
     for namespace in ("reg", "reg55", "reg85"):

@@ -34,9 +34,8 @@ struct Arena {
     template <class T>
     Status array(std::uint64_t count, Span<T>& out) {
         MutableBytes bytes;
-        if (count > memory.size / sizeof(T)) return error(Code::no_memory, "arena is too small for elements", count);
-        ETB_TRY(allocate(count * sizeof(T), alignof(T), bytes));
-        out = {reinterpret_cast<T*>(bytes.data), counting ? 0 : static_cast<std::size_t>(count)};
+        ETB_TRY(allocate(count > SIZE_MAX / sizeof(T) ? UINT64_MAX : count * sizeof(T), alignof(T), bytes));
+        out = {reinterpret_cast<T*>(bytes.data), bytes.size / sizeof(T)};
         return {};
     }
 

@@ -18,11 +18,7 @@ const MapFields ofm_fields = {
 
 FeatureMap describe_map(const Registers& registers, const MapFields& fields) {
     FeatureMap map;
-    Field base = fields.base0;
-    for (std::int64_t& tile : map.base) {
-        tile = registers.get64(base);
-        ++base.code;
-    }
+    for (unsigned tile = 0; tile < 4; ++tile) map.base[tile] = registers.get64(after(fields.base0, tile));
     map.stride_x = registers.get64(fields.stride_x);
     map.stride_y = registers.get64(fields.stride_y);
     map.stride_c = registers.get64(fields.stride_c);
@@ -82,8 +78,8 @@ Status describe_weights(const Machine& machine, const Registers& registers, Oper
     for (int core = 0; core < weights.cores; ++core) {
         const auto size = static_cast<std::uint64_t>(registers.get64(length));
         ETB_TRY(read_region(machine, weights.region, registers.get64(base), size, weights.streams[core]));
-        base.code = static_cast<std::uint8_t>(reg::weight1_base.code + 2 * core);
-        length.code = static_cast<std::uint8_t>(base.code + 1);
+        base = after(reg::weight1_base, 2 * static_cast<unsigned>(core));
+        length = after(reg::weight1_length, 2 * static_cast<unsigned>(core));
     }
     operation.uses_weights = true;
     return {};

@@ -40,29 +40,30 @@ void include_tile(const FeatureMap& map, int tile, std::int64_t rows, std::int64
     any = true;
 }
 
-template <class From, class To>
-void convert(const std::uint8_t* from, std::int32_t count, std::int32_t zero_point, To* out) {
-    for (std::int32_t i = 0; i < count; ++i) {
-        const From value = load<From>(from + static_cast<std::size_t>(i) * sizeof(From));
-        if constexpr (sizeof(To) == 8)
-            out[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(value) - static_cast<std::uint64_t>(static_cast<std::int64_t>(zero_point)));
-        else
-            out[i] = static_cast<To>(static_cast<std::uint32_t>(value) - static_cast<std::uint32_t>(zero_point));
+std::int64_t element(const FeatureMap& map, const std::uint8_t* from) {
+    switch (map.element * 2 + (map.is_signed ? 1 : 0)) {
+        case 2: return *from;
+        case 3: return load<std::int8_t>(from);
+        case 4: return load<std::uint16_t>(from);
+        case 5: return load<std::int16_t>(from);
+        case 8: return load<std::uint32_t>(from);
+        case 9: return load<std::int32_t>(from);
+        default: return load<std::int64_t>(from);
     }
+}
+
+void convert_run(const FeatureMap& map, const std::uint8_t* from, std::int32_t count, std::int16_t* out) {
+    const std::int32_t zero_point = map.zero_point;
+    if (map.is_signed)
+        for (std::int32_t i = 0; i < count; ++i) out[i] = static_cast<std::int16_t>(load<std::int8_t>(from + i) - zero_point);
+    else
+        for (std::int32_t i = 0; i < count; ++i) out[i] = static_cast<std::int16_t>(from[i] - zero_point);
 }
 
 template <class To>
 void convert_run(const FeatureMap& map, const std::uint8_t* from, std::int32_t count, To* out) {
-    const int kind = map.element * 2 + (map.is_signed ? 1 : 0);
-    if (kind == 3) return convert<std::int8_t>(from, count, map.zero_point, out);
-    if (kind == 2) return convert<std::uint8_t>(from, count, map.zero_point, out);
-    if constexpr (sizeof(To) > 2) {
-        if (kind == 5) return convert<std::int16_t>(from, count, map.zero_point, out);
-        if (kind == 4) return convert<std::uint16_t>(from, count, map.zero_point, out);
-        if (kind == 9) return convert<std::int32_t>(from, count, map.zero_point, out);
-        if (kind == 8) return convert<std::uint32_t>(from, count, map.zero_point, out);
-    }
-    if constexpr (sizeof(To) > 4) convert<std::int64_t>(from, count, map.zero_point, out);
+    for (std::int32_t i = 0; i < count; ++i, from += map.element)
+        out[i] = static_cast<To>(static_cast<std::uint64_t>(element(map, from)) - static_cast<std::uint64_t>(std::int64_t{map.zero_point}));
 }
 
 }  // namespace

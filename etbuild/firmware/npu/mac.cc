@@ -9,9 +9,9 @@
 namespace etb::npu {
 
 ETB_MAC_VERSIONS void multiply(const std::int16_t* inputs, const std::int16_t* weights, std::size_t length,
-                               std::int32_t channels, std::int32_t* sums) {
+                               std::size_t channels, std::int64_t* sums) {
     const std::int16_t *const a = inputs, *const b = a + length, *const c = b + length, *const d = c + length;
-    for (std::int32_t channel = 0; channel < channels; ++channel, weights += length) {
+    for (std::size_t channel = 0; channel < channels; ++channel, weights += length) {
         std::uint32_t sum_a = 0, sum_b = 0, sum_c = 0, sum_d = 0;
         for (std::size_t i = 0; i < length; ++i) {
             sum_a += static_cast<std::uint32_t>(a[i] * weights[i]);
@@ -27,10 +27,10 @@ ETB_MAC_VERSIONS void multiply(const std::int16_t* inputs, const std::int16_t* w
 }
 
 ETB_MAC_VERSIONS void multiply(const std::int32_t* inputs, const std::int16_t* weights, std::size_t length,
-                               std::int32_t channels, std::int64_t* sums) {
-    for (std::int32_t pixel = 0; pixel < mac_pixels; ++pixel, inputs += length) {
+                               std::size_t channels, std::int64_t* sums) {
+    for (std::size_t pixel = 0; pixel < mac_pixels; ++pixel, inputs += length) {
         const std::int16_t* row = weights;
-        for (std::int32_t channel = 0; channel < channels; ++channel, row += length) {
+        for (std::size_t channel = 0; channel < channels; ++channel, row += length) {
             std::int64_t sum = 0;
             for (std::size_t i = 0; i < length; ++i) sum += std::int64_t{inputs[i]} * row[i];
             *sums++ = sum;
@@ -39,16 +39,16 @@ ETB_MAC_VERSIONS void multiply(const std::int32_t* inputs, const std::int16_t* w
 }
 
 ETB_MAC_VERSIONS void accumulate_products(const std::int16_t* inputs, const std::int16_t* weights,
-                                          std::int32_t channels, std::int32_t* sums) {
-    for (std::int32_t c = 0; c < channels; ++c) {
+                                          std::size_t channels, std::int32_t* sums) {
+    for (std::size_t c = 0; c < channels; ++c) {
         const auto product = static_cast<std::uint32_t>(inputs[c] * weights[c]);
         sums[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(sums[c]) + product);
     }
 }
 
 ETB_MAC_VERSIONS void accumulate_products(const std::int32_t* inputs, const std::int16_t* weights,
-                                          std::int32_t channels, std::int64_t* sums) {
-    for (std::int32_t c = 0; c < channels; ++c) sums[c] += std::int64_t{inputs[c]} * weights[c];
+                                          std::size_t channels, std::int64_t* sums) {
+    for (std::size_t c = 0; c < channels; ++c) sums[c] += std::int64_t{inputs[c]} * weights[c];
 }
 
 }  // namespace etb::npu

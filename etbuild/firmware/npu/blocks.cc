@@ -1,0 +1,70 @@
+// Buffers, weights and scales of one block of OFM channels after the other.
+#include "npu/blocks.h"
+
+namespace etb::npu {
+namespace {
+
+Status allocate(Machine& machine, const Operation& operation, const BlockLayout& layout, Blocks& blocks) {
+    Arena& arena = *machine.arena;
+    ETB_TRY(arena.array(layout.weights, blocks.weights));
+    const bool narrow = operation.ifm.element == 1;
+    ETB_TRY(arena.array(narrow ? layout.inputs : 0, blocks.narrow));
+    ETB_TRY(arena.array(narrow ? 0 : layout.inputs, blocks.wide));
+    ETB_TRY(arena.array(narrow ? layout.narrow_sums : 0, blocks.narrow_sums));
+    ETB_TRY(arena.array(layout.sums, blocks.sums));
+    ETB_TRY(arena.array(layout.channels, blocks.scales));
+    return arena.array((operation.weight_order->state_bytes + 7) / 8, blocks.order);
+}
+
+// All weights of a block are there, and nothing else but zeros.
+void count_weights(Operation& operation, const Blocks& blocks) {
+    const std::uint64_t per_channel =
+        static_cast<std::uint64_t>(operation.window.taps()) *
+        static_cast<std::uint64_t>(operation.code == Op::conv ? operation.ifm.shape.depth : 1);
+    const std::uint64_t all = per_channel * static_cast<std::uint64_t>(blocks.current.count);
+    operation.counters.weights += all;
+    operation.counters.zero_weights += all;
+    for (const std::int16_t weight : blocks.weights) operation.counters.zero_weights -= weight != 0 ? 1 : 0;
+}
+
+}  // namespace
+
+std::size_t block_channels(const Operation& operation) {
+    const std::int32_t depth = operation.weights.block_depth, all = operation.out.depth;
+    return static_cast<std::size_t>(depth < all ? depth : all);
+}
+
+Status for_each_block(Machine& machine, Operation& operation, const BlockLayout& layout,
+                      void (*pixels)(Machine& machine, const Operation& operation, const Blocks& blocks)) {
+    Blocks blocks;
+    ETB_TRY(plan_accumulators(machine, operation));
+    ETB_TRY(allocate(machine, operation, layout, blocks));
+    if (machine.planning) return {};
+    const WeightOrder& order = *operation.weight_order;
+    ETB_TRY(order.open(operation, blocks.order.data));
+    for (std::int16_t& input : blocks.narrow) input = 0;
+    for (std::int32_t& input : blocks.wide) input = 0;
+    WeightBlock& block = blocks.current;
+    block.data = blocks.weights.data;
+    block.channel_stride = layout.channel_stride;
+    block.tap_stride = layout.tap_stride;
+    const auto depth = static_cast<std::int32_t>(layout.channels);
+    for (; block.first < operation.out.depth; block.first += depth) {
+        const std::int32_t left = operation.out.depth - block.first;
+        block.count = left < depth ? left : depth;
+        for (std::int16_t& weight : blocks.weights) weight = 0;
+        ETB_TRY(order.block(operation, blocks.order.data, block));
+        if (operation.uses_scales) read_channel_scales(operation, block.first, block.count, blocks.scales.data);
+        if (machine.observer) count_weights(operation, blocks);
+        pixels(machine, operation, blocks);
+    }
+    return order.close(operation, blocks.order.data);
+}
+
+void finish_pixel(Machine& machine, const Operation& operation, const Blocks& blocks, std::int32_t y, std::int32_t x,
+                  std::int64_t* sums) {
+    finish_sums(machine, operation, {y, x, blocks.current.first, blocks.current.count}, sums,
+                operation.uses_scales ? blocks.scales.data : nullptr);
+}
+
+}  // namespace etb::npu
