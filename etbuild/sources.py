@@ -71,8 +71,9 @@ class Sources:
             found.add(path)
             if path not in self._imported:
                 names, others = _uses((PACKAGE / path).read_text())
-                self._imported[path] = [file for name in dict.fromkeys(names) if (file := _file(name))]
+                # In this order: another thread that finds the imports finds the others too.
                 self._others[path] = others
+                self._imported[path] = [file for name in dict.fromkeys(names) if (file := _file(name))]
             waiting += self._imported[path]
             beside |= self._others[path]
         return found | beside
