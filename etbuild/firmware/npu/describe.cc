@@ -77,7 +77,8 @@ Status describe_weights(const Machine& machine, const Registers& registers, Oper
     Field base = reg::weight_base, length = reg::weight_length;
     for (int core = 0; core < weights.cores; ++core) {
         const auto size = static_cast<std::uint64_t>(registers.get64(length));
-        ETB_TRY(read_region(machine, weights.region, registers.get64(base), size, weights.streams[core]));
+        weights.addresses[core] = registers.get64(base);
+        ETB_TRY(read_region(machine, weights.region, weights.addresses[core], size, weights.streams[core]));
         base = after(reg::weight1_base, 2 * static_cast<unsigned>(core));
         length = after(reg::weight1_length, 2 * static_cast<unsigned>(core));
     }
@@ -91,8 +92,9 @@ Status describe_channel_scales(const Machine& machine, const Registers& register
     Field base = reg::scale_base;
     for (int core = 0; core < scales.cores; ++core) {
         const std::int32_t channels = (operation.out.depth + scales.cores - 1 - core) / scales.cores;
-        ETB_TRY(read_region(machine, scales.region, registers.get64(base), static_cast<std::uint64_t>(channels) * 10,
-                            scales.streams[core]));
+        scales.addresses[core] = registers.get64(base);
+        ETB_TRY(read_region(machine, scales.region, scales.addresses[core],
+                            static_cast<std::uint64_t>(channels) * 10, scales.streams[core]));
         base = reg55::scale1_base;
     }
     operation.uses_scales = true;

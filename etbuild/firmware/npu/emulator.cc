@@ -74,6 +74,7 @@ Status walk(Machine& machine, const Family& family, Bytes stream, Visit visit) {
         operation.mode = static_cast<std::uint16_t>(word >> 16);
         operation.config = &machine.config;
         operation.registers = &registers;
+        operation.machine = &machine;
         if (operation.code == Op::stop) return {};
         if (has_no_effect(operation.code)) continue;
         const Status status = visit(machine, family, operation);

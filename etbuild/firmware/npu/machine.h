@@ -50,6 +50,13 @@ Status write_region(const Machine& machine, std::uint8_t region, std::int64_t ad
 Status bind_input(const Machine& machine, FeatureMap& map);
 Status bind_output(const Machine& machine, FeatureMap& map);
 
+// Copy (inner, outer) of a transfer: where it begins on both sides, and where its index lies.
+struct TransferPlace {
+    std::int64_t source = 0, target = 0, index = 0;
+};
+Status transfer_place(const Machine& machine, const Transfer& how, std::int32_t inner, std::int32_t outer,
+                      TransferPlace& out);
+
 // The operations. Each is in the file of its name.
 Status convolution(Machine& machine, Operation& operation);
 Status depthwise(Machine& machine, Operation& operation);

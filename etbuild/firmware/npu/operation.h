@@ -53,6 +53,7 @@ struct Activation {
 // Encoded weights: one stream a core.
 struct Weights {
     Bytes streams[4];
+    std::int64_t addresses[4] = {};
     int cores = 1;
     std::int32_t block_depth = 1;  // of the OFM, after which the order begins anew
     bool part_kernel_first = false;
@@ -64,6 +65,7 @@ struct Weights {
 // Bias and scale of each channel, 10 bytes: bias, then scale, then shift (6 bits).
 struct ChannelScales {
     Bytes streams[2];
+    std::int64_t addresses[2] = {};
     int cores = 1;
     std::uint8_t bias_bytes = 5, scale_bytes = 4;
     std::uint32_t scale_mask = 0xFFFFFFFF;
@@ -102,6 +104,7 @@ struct Counters {
 };
 
 struct WeightOrder;  // npu/weights.h
+struct Machine;      // npu/machine.h
 
 struct Operation {
     std::uint32_t index = 0;  // among the stream's operations
@@ -110,6 +113,7 @@ struct Operation {
     std::uint16_t mode = 0;  // its parameter
     const Config* config = nullptr;
     const Registers* registers = nullptr;
+    const Machine* machine = nullptr;
 
     FeatureMap ifm, ifm2, ofm;
     bool uses_ifm = false, uses_ifm2 = false, uses_weights = false, uses_scales = false, uses_ofm = false;

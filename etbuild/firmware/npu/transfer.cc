@@ -28,21 +28,20 @@ Status copy(const Machine& machine, const Transfer& how, std::int64_t from, std:
     return {};
 }
 
-// Copy (inner, outer): where it begins on both sides.
-struct Place {
-    std::int64_t source, target;
-};
-
 std::int64_t index_address(const Transfer& how, std::int32_t inner, std::int32_t outer) {
     const std::int64_t place = std::int64_t{outer} * how.count0 + inner;
     return how.index + 4 * place + wrapping_product(outer, how.index_skip);
 }
 
-Status place_of(const Machine& machine, const Transfer& how, std::int32_t inner, std::int32_t outer, Place& out) {
+}  // namespace
+
+Status transfer_place(const Machine& machine, const Transfer& how, std::int32_t inner, std::int32_t outer,
+                      TransferPlace& out) {
     std::int64_t from = inner, to = inner;
     if (how.source_indexed || how.target_indexed) {
         Bytes bytes;
-        ETB_TRY(read_region(machine, how.index_region, index_address(how, inner, outer), 4, bytes));
+        out.index = index_address(how, inner, outer);
+        ETB_TRY(read_region(machine, how.index_region, out.index, 4, bytes));
         const std::int64_t index = machine.planning ? 0 : load<std::int32_t>(bytes.data);
         if (index < 0 || index > std::int64_t{how.index_max})
             return error(Code::out_of_bounds, "DMA index out of range");
@@ -55,9 +54,11 @@ Status place_of(const Machine& machine, const Transfer& how, std::int32_t inner,
     return {};
 }
 
+namespace {
+
 Status transfer_one(const Machine& machine, const Transfer& how, std::int32_t inner, std::int32_t outer) {
-    Place place{};
-    ETB_TRY(place_of(machine, how, inner, outer, place));
+    TransferPlace place;
+    ETB_TRY(transfer_place(machine, how, inner, outer, place));
     return copy(machine, how, place.source, place.target);
 }
 

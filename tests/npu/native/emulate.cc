@@ -1,9 +1,18 @@
 // A C face of the emulator for the tests: flat memory in, Status out.
+#include <vector>
+
 #include "npu/emulator.h"
+#include "npu/hazards.h"
 
 namespace {
 
 using namespace etb;
+
+struct Memory {
+    std::uint8_t* data[8];
+    std::size_t size[8];
+    std::uint8_t writable;  // one bit a region
+};
 
 struct Result {
     const char* text;
@@ -12,28 +21,110 @@ struct Result {
     std::uint64_t scratch_peak;  // as used
 };
 
-}  // namespace
+struct Range {
+    std::uint8_t region;
+    std::uint64_t address, size;
+};
 
-// regions: 8 addresses and sizes; writable: one bit a region. Returns the Status code.
-extern "C" __attribute__((visibility("default"))) int npu_run(const std::uint8_t* payload, std::size_t payload_size,
-                                                              std::uint8_t* const* regions, const std::size_t* sizes,
-                                                              unsigned writable, std::uint64_t work_limit,
-                                                              Result* result) {
+struct Trace {
+    std::uint32_t index;
+    char name[32];
+    std::uint64_t macs, weights, zero_weights, elements;
+    std::int64_t min, max;
+    std::uint64_t bytes_read[8], bytes_written[8];
+};
+
+npu::Job job_of(Bytes payload, const Memory& memory) {
+    npu::Job job;
+    job.payload = payload;
+    for (int i = 0; i < 8; ++i) job.regions.at[i] = {memory.data[i], memory.size[i], (memory.writable >> i & 1) != 0};
+    return job;
+}
+
+int run(const npu::Job& job, std::uint64_t work_limit, Result& result) {
     const npu::Emulator emulator{&npu::u55_u65, &npu::u85, work_limit};
     const npu::Npu machine = npu::emulated_npu(emulator);
-    npu::Job job;
-    job.payload = {payload, payload_size};
-    for (int i = 0; i < 8; ++i) job.regions.at[i] = {regions[i], sizes[i], (writable >> i & 1) != 0};
-    Status status = machine.scratch_size(machine.context, job.payload, result->scratch_size);
+    Status status = machine.scratch_size(machine.context, job.payload, result.scratch_size);
     if (status.ok()) {
-        auto* const memory = new std::uint8_t[result->scratch_size];
+        std::vector<std::uint8_t> bytes(result.scratch_size);
         Arena scratch;
-        scratch.memory = {memory, result->scratch_size};
+        scratch.memory = {bytes.data(), bytes.size()};
         status = machine.run(machine.context, job, scratch);
-        result->scratch_peak = scratch.peak;
-        delete[] memory;
+        result.scratch_peak = scratch.peak;
     }
-    result->text = status.text;
-    result->number = status.number;
+    result.text = status.text;
+    result.number = status.number;
     return static_cast<int>(status.code);
+}
+
+struct Tracer {
+    Trace* out;
+    std::size_t room, count;
+};
+
+void trace(void* context, const npu::Operation& operation) {
+    auto& tracer = *static_cast<Tracer*>(context);
+    const npu::Effects effects = npu::measure(operation);
+    if (tracer.count >= tracer.room) return;
+    Trace& out = tracer.out[tracer.count++];
+    out.index = operation.index;
+    const char* name = npu::operation_name(operation);
+    for (std::size_t i = 0; i + 1 < sizeof out.name && name[i]; ++i) out.name[i] = name[i];
+    out.macs = operation.macs;
+    out.weights = operation.counters.weights;
+    out.zero_weights = operation.counters.zero_weights;
+    out.elements = effects.elements;
+    out.min = effects.min;
+    out.max = effects.max;
+    for (int i = 0; i < 8; ++i) {
+        out.bytes_read[i] = effects.bytes_read[i];
+        out.bytes_written[i] = effects.bytes_written[i];
+    }
+}
+
+}  // namespace
+
+#define EXPORTED extern "C" __attribute__((visibility("default")))
+
+// All return the Status code.
+EXPORTED int npu_run(const std::uint8_t* payload, std::size_t size, const Memory* memory, std::uint64_t work_limit,
+                     Result* result) {
+    return run(job_of({payload, size}, *memory), work_limit, *result);
+}
+
+// traces: in order of the stream; their number comes back in *count, which holds the room first.
+EXPORTED int npu_trace(const std::uint8_t* payload, std::size_t size, const Memory* memory, Result* result,
+                       Trace* traces, std::size_t* count) {
+    Tracer tracer{traces, *count, 0};
+    npu::Job job = job_of({payload, size}, *memory);
+    const npu::Observer observer{&tracer, nullptr, trace};
+    job.observer = &observer;
+    const int code = run(job, UINT64_MAX, *result);
+    *count = tracer.count;
+    return code;
+}
+
+// ranges: inputs bytes first, outputs after them. found: as traces above, *count comes back beyond the room too.
+EXPORTED int npu_hazards(const std::uint8_t* payload, std::size_t size, const Memory* memory, Result* result,
+                         const Range* ranges, std::size_t inputs, std::size_t outputs, npu::Hazard* found,
+                         std::size_t* count) {
+    std::vector<npu::ByteHistory> bytes[8];
+    std::vector<npu::WriterHistory> writers(size / 4);
+    npu::Hazards hazards;
+    for (int i = 0; i < 8; ++i) {
+        if (memory->writable >> i & 1) bytes[i].resize(memory->size[i]);
+        hazards.bytes[i] = {bytes[i].data(), bytes[i].size()};
+    }
+    hazards.writers = {writers.data(), writers.size()};
+    hazards.found = {found, *count};
+    for (std::size_t i = 0; i < inputs; ++i) hazards.written_before(ranges[i].region, ranges[i].address, ranges[i].size);
+    npu::Job job = job_of({payload, size}, *memory);
+    const npu::Observer observer = hazards.observer();
+    job.observer = &observer;
+    const int code = run(job, UINT64_MAX, *result);
+    for (std::size_t i = inputs; i < inputs + outputs; ++i)
+        hazards.read_after(ranges[i].region, ranges[i].address, ranges[i].size);
+    hazards.finish();
+    *count = hazards.count;
+    return code;
 }

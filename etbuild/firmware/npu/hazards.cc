@@ -1,0 +1,176 @@
+// The hazard check. Each operation's reads are judged before it runs, then its writes are recorded.
+#include "npu/hazards.h"
+
+#include <initializer_list>
+
+namespace etb::npu {
+namespace {
+
+constexpr std::uint32_t before_job = UINT32_MAX;
+
+// Who wrote the operand that is being read; more writers than fit are not compared.
+struct Sources {
+    std::uint32_t writers[64];
+    std::size_t count = 0;
+
+    void add(std::uint32_t writer) {
+        if (!has(writer) && count < 64) writers[count++] = writer;
+    }
+    [[nodiscard]] bool has(std::uint32_t writer) const {
+        for (std::size_t i = 0; i < count; ++i)
+            if (writers[i] == writer) return true;
+        return false;
+    }
+};
+
+// Reading one operand: first its writers are collected, then its bytes judged; one hazard an operand is enough.
+struct Reading {
+    Hazards& hazards;
+    const Operation& operation;
+    Operand operand;
+    bool repeated;
+    Sources sources;
+    bool judging = false, reported = false;
+};
+
+ByteHistory* history(const Hazards& hazards, const Access& access, std::uint64_t offset) {
+    const Span<ByteHistory>& bytes = hazards.bytes[access.region];
+    const std::uint64_t at = static_cast<std::uint64_t>(access.address) + offset;
+    return bytes.holds(at, 1) ? bytes.data + at : nullptr;
+}
+
+WriterHistory* writer_history(const Hazards& hazards, std::uint32_t writer) {
+    if (writer == 0 || writer == before_job || writer > hazards.writers.size) return nullptr;
+    return hazards.writers.data + (writer - 1);
+}
+
+void report(Hazards& hazards, const Hazard& hazard) {
+    if (hazards.count < hazards.found.size) hazards.found[hazards.count] = hazard;
+    ++hazards.count;
+}
+
+bool layouts_differ(const Hazards& hazards, std::uint32_t a, std::uint32_t b) {
+    const WriterHistory *const first = writer_history(hazards, a), *const second = writer_history(hazards, b);
+    return first && second && first->layout != second->layout;
+}
+
+void judge(Reading& reading, const Access& access, std::int64_t address, const ByteHistory& byte) {
+    if (reading.reported) return;
+    Hazard hazard{HazardKind::never_written, access.operand, access.region, reading.operation.index, 0, 0, address};
+    if (byte.writer != 0) {
+        const bool destroyed = byte.previous != 0 && byte.previous != byte.writer && reading.sources.has(byte.previous) &&
+                               layouts_differ(reading.hazards, byte.previous, byte.writer);
+        if (!destroyed) return;
+        hazard.kind = HazardKind::overwritten;
+        hazard.writer = byte.writer - 1;
+        hazard.victim = byte.previous - 1;
+    }
+    reading.reported = true;
+    report(reading.hazards, hazard);
+}
+
+void note_read(Reading& reading, ByteHistory& byte) {
+    WriterHistory* const writer = writer_history(reading.hazards, byte.writer);
+    if (!writer) return;
+    if (!byte.read) ++writer->read;
+    byte.read = true;
+    if (reading.repeated) writer->read_repeated = true;
+}
+
+void read_bytes(void* context, const Access& access) {
+    auto& reading = *static_cast<Reading*>(context);
+    if (access.writes || access.operand != reading.operand) return;
+    for (std::uint64_t i = 0; i < access.size; ++i) {
+        ByteHistory* const byte = history(reading.hazards, access, i);
+        if (!byte) continue;
+        if (!reading.judging) {
+            reading.sources.add(byte->writer);
+            continue;
+        }
+        judge(reading, access, access.address + static_cast<std::int64_t>(i), *byte);
+        note_read(reading, *byte);
+    }
+}
+
+struct Writing {
+    Hazards& hazards;
+    std::uint32_t writer;
+};
+
+void write_bytes(void* context, const Access& access) {
+    auto& writing = *static_cast<Writing*>(context);
+    if (!access.writes) return;
+    WriterHistory* const writer = writer_history(writing.hazards, writing.writer);
+    for (std::uint64_t i = 0; i < access.size; ++i) {
+        ByteHistory* const byte = history(writing.hazards, access, i);
+        if (!byte || byte->writer == writing.writer) continue;
+        *byte = {writing.writer, byte->writer, false};
+        if (!writer) continue;
+        if (writer->written++ == 0) writer->first = access.address;
+        writer->region = access.region;
+    }
+}
+
+std::uint32_t mix(std::uint32_t hash, std::int64_t value) {
+    const auto bits = static_cast<std::uint64_t>(value);
+    return (hash ^ static_cast<std::uint32_t>(bits ^ bits >> 32)) * 16777619U;
+}
+
+std::uint32_t layout_of(const Operation& operation) {
+    if (operation.code == Op::dma_start) return 1;
+    const FeatureMap& map = operation.ofm;
+    std::uint32_t hash = mix(2166136261U, map.stride_y);
+    hash = mix(mix(hash, map.stride_x), map.stride_c);
+    return mix(mix(hash, map.element), map.brick ? 1 : 0);
+}
+
+void before(void* context, const Operation& operation) {
+    auto& hazards = *static_cast<Hazards*>(context);
+    for (const Operand operand : {Operand::ifm, Operand::ifm2, Operand::weights, Operand::scales, Operand::indices,
+                                  Operand::source}) {
+        const FeatureMap& map = operand == Operand::ifm ? operation.ifm : operation.ifm2;
+        const bool repeated = operand <= Operand::ifm2 && (map.repeat_height || map.repeat_width || map.repeat_depth);
+        Reading reading{hazards, operation, operand, repeated, {}};
+        for_each_access(operation, &reading, read_bytes);
+        reading.judging = true;
+        for_each_access(operation, &reading, read_bytes);
+    }
+    Writing writing{hazards, operation.index + 1};
+    if (WriterHistory* const writer = writer_history(hazards, writing.writer)) writer->layout = layout_of(operation);
+    for_each_access(operation, &writing, write_bytes);
+}
+
+}  // namespace
+
+void Hazards::written_before(std::uint8_t region, std::uint64_t address, std::uint64_t size) {
+    for (std::uint64_t i = 0; i < size; ++i)
+        if (bytes[region].holds(address + i, 1)) bytes[region].data[address + i] = {before_job, 0, false};
+}
+
+void Hazards::read_after(std::uint8_t region, std::uint64_t address, std::uint64_t size) {
+    for (std::uint64_t i = 0; i < size; ++i) {
+        if (!bytes[region].holds(address + i, 1)) continue;
+        ByteHistory& byte = bytes[region].data[address + i];
+        WriterHistory* const writer = writer_history(*this, byte.writer);
+        if (writer && !byte.read) ++writer->read;
+        byte.read = true;
+    }
+}
+
+Observer Hazards::observer() { return {this, before, nullptr}; }
+
+void Hazards::finish() {
+    for (std::size_t i = 0; i < writers.size; ++i) {
+        const WriterHistory& writer = writers[i];
+        if (!writer.read_repeated || writer.read >= writer.written) continue;
+        Hazard hazard;
+        hazard.kind = HazardKind::unread;
+        hazard.operand = Operand::ofm;
+        hazard.region = writer.region;
+        hazard.operation = static_cast<std::uint32_t>(i);
+        hazard.address = writer.first;
+        report(*this, hazard);
+    }
+}
+
+}  // namespace etb::npu
