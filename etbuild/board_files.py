@@ -50,7 +50,10 @@ SECTIONS
         KEEP(*(SORT_BY_INIT_PRIORITY(.init_array.*) .init_array))
         etb_init_array_end = .;
     }} > {at.code}
-    .stack (NOLOAD) : ALIGN(8) {{ etb_stack = .; . += {layout.stack_bytes}; . = ALIGN(8); etb_stack_top = .; }} > {at.stack}
+    .stack (NOLOAD) : ALIGN(8)
+    {{
+        etb_stack = .; . += {layout.stack_bytes}; . = ALIGN(8); etb_stack_top = .;
+    }} > {at.stack}
     .data : ALIGN(4) {{ etb_data = .; *(.data .data.*) . = ALIGN(4); etb_data_end = .; }} > {at.data} AT> {at.code}
     etb_data_load = LOADADDR(.data);
     .bss (NOLOAD) : ALIGN(4) {{ etb_bss = .; *(.bss .bss.* COMMON) . = ALIGN(4); etb_bss_end = .; }} > {at.data}

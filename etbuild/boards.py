@@ -253,7 +253,7 @@ def _contradictions(board: Board) -> Iterator[tuple[KeyPath, str, str, str]]:
             if region.address < other.address < region.end:
                 got = f"{other.address:#010x}, inside {region.name}"
                 yield ("memory", other.name, "address"), got, "regions that do not overlap", ""
-    places = {("placement",): board.placement}
+    places: dict[KeyPath, Placement] = {("placement",): board.placement}
     places |= {("placement", "memory_modes", mode): place for mode, place in board.memory_modes.items()}
     for path, placement in places.items():
         for part, name in vars(placement).items():

@@ -1,8 +1,8 @@
 """The cross compiler: sources to objects that are kept by content, objects to an image. It knows no recipe.
 
-An object's name is a digest of all that its bytes depend on: compiler, flags, its source and every header that the source
-takes in. So whatever firmware asks for it, in whatever checkout, gets it without compiling; two processes that make the
-same one make the same bytes, and a rename puts it in place.
+An object's name is a digest of all that its bytes depend on: compiler, flags, its source and every header that the
+source takes in. So whatever firmware asks for it, in whatever checkout, gets it without compiling; two processes that
+make the same one make the same bytes, and a rename puts it in place.
 """
 
 from __future__ import annotations

@@ -87,7 +87,8 @@ def selection_source(needs: Needs, selection: Selection) -> str:
     npu = ""
     if needs.npu == "emulator":
         families = "nullptr, &npu::u85" if needs.family == "u85" else "&npu::u55_u65, nullptr"
-        npu = f"namespace port {{\nextern const npu::Emulator emulator;\nconst npu::Emulator emulator{{{families}}};\n}}\n"
+        emulator = "const npu::Emulator emulator"
+        npu = f"namespace port {{\nextern {emulator};\n{emulator}{{{families}}};\n}}\n"
     include = '#include "npu/emulator.h"\n' if npu else ""
     return f'#include "kernels/kernel.h"\n{include}namespace etb {{\n{declarations}{table}{npu}}}\n'
 

@@ -95,9 +95,9 @@ def _uses(text: str) -> tuple[list[str], set[str]]:
     others: set[str] = set()
     with _PARSING:
         tree = ast.parse(text)
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["SOURCES"]:
-            others |= set(ast.literal_eval(node.value))
+    for line in tree.body:
+        if isinstance(line, ast.Assign) and [ast.unparse(target) for target in line.targets] == ["SOURCES"]:
+            others |= set(ast.literal_eval(line.value))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]

@@ -29,6 +29,7 @@ PROGRAMS = {
     "arm-none-eabi-gcc": ProgramSpec("gcc-arm-none-eabi", (12,)),
     "arm-none-eabi-g++": ProgramSpec("gcc-arm-none-eabi", (12,)),
     "arm-none-eabi-objcopy": ProgramSpec("binutils-arm-none-eabi", (2, 35)),
+    "arm-none-eabi-addr2line": ProgramSpec("binutils-arm-none-eabi", (2, 35)),
     "qemu-system-arm": ProgramSpec("qemu-system-arm", (7,)),
     "cmake": ProgramSpec("cmake", (3, 20)),
     "ninja": ProgramSpec("ninja-build", (1, 10)),
@@ -36,6 +37,8 @@ PROGRAMS = {
 }
 
 FVPS = ("FVP_Corstone_SSE-300_Ethos-U55", "FVP_Corstone_SSE-300_Ethos-U65", "FVP_Corstone_SSE-320")
+
+FVP_REMEDY = "get it from Arm (Ecosystem FVPs, with a licence to accept), then set FVP_PATH to its folder"
 
 _VERSION_TIMEOUT_S = 20
 
@@ -73,7 +76,7 @@ def program(name: str) -> Path:
 
     if name in FVPS:
         found = shutil.which(name, path=os.pathsep.join(filter(None, (variable("FVP_PATH"), variable("PATH")))))
-        remedy = "get it from Arm (Ecosystem FVPs, with a licence to accept), then set FVP_PATH to its folder"
+        remedy = FVP_REMEDY
     else:
         command = (variable("CXX") or name) if name == "c++" else name
         found = shutil.which(command)
@@ -81,6 +84,14 @@ def program(name: str) -> Path:
     if found is None:
         raise MissingTool(f"{name}: got no such program on PATH, wanted one\n    {remedy}")
     return Path(found)
+
+
+def find(name: str) -> Path | None:
+    """As `program`, None where there is none."""
+    try:
+        return program(name)
+    except MissingTool:
+        return None
 
 
 def variable(name: str) -> str | None:

@@ -38,7 +38,7 @@ class Column:
 
 def read_columns(file: Path, prefix: str) -> tuple[Column, ...]:
     """The arrays PREFIX_0, PREFIX_1... of an uncompressed or compressed .npz."""
-    columns = []
+    columns: list[Column] = []
     with zipfile.ZipFile(file) as archive:
         names = set(archive.namelist())
         while f"{prefix}_{len(columns)}.npy" in names:

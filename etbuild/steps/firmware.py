@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etbuild import board_files, cross, image_sizes, tools
+from etbuild import board_files, cross, image_sizes
 from etbuild.boards import Board, board_file, load_board
 from etbuild.errors import StepError, exit_code_of
 from etbuild.firmware_sources import FIRMWARE, Needs, Selection, select, selection_source
@@ -102,9 +102,7 @@ class Firmware:
     @property
     def units(self) -> list[cross.Compilation]:
         flags = (*self.board.cpu.flags, *_FLAGS)
-        units = [
-            cross.Compilation(name.removesuffix(".cc"), FIRMWARE / name, flags) for name in self.selection.sources
-        ]
+        units = [cross.Compilation(name.removesuffix(".cc"), FIRMWARE / name, flags) for name in self.selection.sources]
         return [*units, cross.Compilation("selection", self.work / "generated/selection.cc", flags)]
 
 
@@ -153,9 +151,7 @@ def _generate(firmware: Firmware) -> None:
     (firmware.work / "blobs.S").write_text(_BLOBS)
 
 
-def _link(
-    firmware: Firmware, objects: Sequence[cross.Object], parts: Sequence[image_sizes.Part], pte: Path
-) -> None:
+def _link(firmware: Firmware, objects: Sequence[cross.Object], parts: Sequence[image_sizes.Part], pte: Path) -> None:
     """firmware.elf, .bin and .hex in the working folder, all names in them relative to it."""
     names = []
     for made in objects:
@@ -196,7 +192,7 @@ def _commit(firmware: Firmware, sections: Sequence[image_sizes.Section], usage: 
 
 def _commands(firmware: Firmware) -> list[dict[str, Any]]:
     """compile_commands.json: FIRMWARE stands for the folder of the runtime's sources, wherever the checkout is."""
-    plain = cross.Toolchain((("generated", Path(".")), ("firmware", Path("FIRMWARE"))))
+    plain = cross.Toolchain((("generated", Path()), ("firmware", Path("FIRMWARE"))))
     rows = []
     for unit in firmware.units:
         inside = unit.source.is_relative_to(FIRMWARE)

@@ -1,7 +1,9 @@
-"""The .pte on its test vectors, each delegate on an emulated NPU: build/<recipe>/<variant>/run.json.
+"""The .pte on its test vectors: on the host, each delegate on an emulated NPU, or as a firmware in a simulator of its
+board; build/<recipe>/<variant>/run.json.
 
-Every output must be golden's, bit for bit. Where one is not, each delegate is run alone on golden's own inputs for it,
-so that the message can say where the first difference arose.
+Every output must be golden's, bit for bit. Where one is not on the host, each delegate is run alone on golden's own
+inputs for it, so that the message can say where the first difference arose. A simulator that printed nothing, lost a
+frame, found no end in time or ended with an error has failed, whatever it had printed before.
 """
 
 from __future__ import annotations
@@ -9,12 +11,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etbuild import simulators
 from etbuild.arguments import option
+from etbuild.boards import board_file, load_board
 from etbuild.errors import StepError, exit_code_of
+from etbuild.firmware_verdict import Wanted, difference, verdict
+from etbuild.pte import read
+from etbuild.pte.program import Tensor
 from etbuild.recipe import Recipe
 from etbuild.step import Step
 from etbuild.targets import Target
@@ -23,25 +31,49 @@ if TYPE_CHECKING:
     from etbuild.runtime import Program
 
 FORMAT = 1
-RUNNER = "host (emulated NPU)"
+HOST = "host (emulated NPU)"
 
 
 def step(recipe: Recipe, target: Target) -> Step:
     folder = Path("build") / recipe.name / target.variant
+    simulated = recipe.runtime is not None and recipe.run.on != "host"
     inputs = {
         "--pte": folder / "model.pte",
         "--ptd": folder / "model.ptd" if recipe.pte.external_weights and target.npu != "none" else None,
         "--golden": Path("build") / recipe.name / target.profile / "golden.npz",
+        "--elf": folder / "firmware.elf" if simulated else None,
     }
+    board = recipe.runtime.board.file if simulated and recipe.runtime and recipe.runtime.board.is_of_user else None
     return Step(
         name=f"run:{recipe.name}@{target.variant}",
         argv=(
             *(word for name, path in inputs.items() for word in option(name, path)),
+            *(_simulator_options(recipe, target) if simulated else ()),
             *("--output", str(folder / "run.json")),
         ),
-        inputs=tuple(path for path in inputs.values() if path),
+        inputs=tuple(path for path in (*inputs.values(), board) if path),
         outputs=(folder / "run.json",),
-        tools=("python", "numpy", "c++"),
+        tools=("python", "numpy", "qemu-system-arm" if _on_qemu(recipe) else "c++"),
+    )
+
+
+def _on_qemu(recipe: Recipe) -> bool:
+    """Whether it is known beforehand that QEMU will run it."""
+    runtime, on = recipe.runtime, recipe.run.on
+    if runtime is None or not runtime.board.qemu:
+        return False
+    return on == "qemu" or (on == "auto" and runtime.board.fvp is None)
+
+
+def _simulator_options(recipe: Recipe, target: Target) -> tuple[str, ...]:
+    runtime, run = recipe.runtime, recipe.run
+    assert runtime is not None
+    return (
+        *("--board", str(runtime.board.file) if runtime.board.is_of_user else runtime.board.name),
+        *("--driver", runtime.npu, "--on", run.on, "--timeout", f"{run.timeout_s:g}"),
+        *(("--npu", target.npu) if target.npu != "none" else ()),
+        *option("--fvp", run.fvp),
+        *(() if run.timing_adapters else ("--no-timing-adapters",)),
     )
 
 
@@ -49,22 +81,56 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     import numpy as np
 
-    from etbuild.runtime import Program
-
-    program = Program(options.pte, options.ptd)
     with np.load(options.golden) as file:
         golden = dict(file)
+    request = _request(options)
+    on = simulators.resolve(request) if request else "host"
+    if request is None or on == "host":
+        report = _on_host(options, golden)
+    else:
+        ended = simulators.run(simulators.command(request, on), request.limit_s)
+        report = verdict(request, on, ended, _wanted(options.pte, _columns(golden, "output")))
+    options.output.write_text(json.dumps({"format": FORMAT, **report}, indent=1) + "\n")
+    print(f"run on {report['runner']}: {report['bit_exact']}/{report['vectors']} vectors bit-exact")
+    return 0
+
+
+def _request(options: argparse.Namespace) -> simulators.Request | None:
+    if options.elf is None:
+        return None
+    board = load_board(board_file(options.board) or Path(options.board), Path(options.board))
+    return simulators.Request(
+        options.on,
+        board,
+        options.driver,
+        options.npu,
+        options.elf,
+        options.timeout,
+        options.fvp,
+        not options.no_timing_adapters,
+    )
+
+
+def _on_host(options: argparse.Namespace, golden: dict[str, Any]) -> dict[str, Any]:
+    from etbuild.runtime import Program
+
+    begin = time.perf_counter()
+    program = Program(options.pte, options.ptd)
     vectors = _columns(golden, "input")
     wanted = _columns(golden, "output")
     count = len(wanted[0]) if wanted else 0
     for number in range(count):
         got = program.run(*(column[number] for column in vectors))
         _compare(program, golden, number, got, [column[number] for column in wanted])
-    options.output.write_text(
-        json.dumps({"format": FORMAT, "runner": RUNNER, "vectors": count, "bit_exact": count}, indent=1) + "\n"
-    )
-    print(f"run on {RUNNER}: {count}/{count} vectors bit-exact")
-    return 0
+    seconds = {"value": round(time.perf_counter() - begin, 3), "unit": "s", "kind": "measured"}
+    return {"runner": HOST, "on": "host", "vectors": count, "bit_exact": count, "figures": {"duration": seconds}}
+
+
+def _wanted(pte: Path, columns: Sequence[Any]) -> list[Wanted]:
+    plan = read(pte).plans[0]
+    outputs = [plan.values[index] for index in plan.outputs]
+    orders = [value.dim_order if isinstance(value, Tensor) else () for value in outputs]
+    return [Wanted(column, order) for column, order in zip(columns, orders, strict=False)]
 
 
 def _columns(golden: dict[str, Any], name: str) -> list[Any]:
@@ -83,24 +149,6 @@ def _compare(program: Program, golden: dict[str, Any], number: int, got: Sequenc
         if told:
             cause = _first_delegate(program, golden, number)
             raise StepError(f"vector {number}, output {index}: {told}\n    {cause}")
-
-
-def difference(got: Any, wanted: Any) -> str:
-    """The first element that differs, and how many do; "" for the same bits, nan being equal to nan."""
-    import numpy as np
-
-    if got.dtype != wanted.dtype or got.shape != wanted.shape:
-        return f"got {got.dtype}{list(got.shape)}, wanted {wanted.dtype}{list(wanted.shape)}"
-    wrong = got != wanted
-    if got.dtype.kind == "f":
-        wrong &= ~(np.isnan(got) & np.isnan(wanted))
-    if not wrong.any():
-        return ""
-    place = tuple(int(axis) for axis in np.argwhere(wrong)[0])
-    return (
-        f"element {list(place)}: got {got[place].item()!r}, wanted {wanted[place].item()!r}; "
-        f"{int(wrong.sum())} of {wrong.size} elements differ"
-    )
 
 
 def _first_delegate(program: Program, golden: dict[str, Any], number: int) -> str:
@@ -127,6 +175,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pte", type=Path, required=True, help="model.pte")
     parser.add_argument("--ptd", type=Path, help="model.ptd, its weights")
     parser.add_argument("--golden", type=Path, required=True, help="golden.npz")
+    parser.add_argument("--elf", type=Path, help="firmware.elf, to run in a simulator; without it the .pte on the host")
+    parser.add_argument("--board", help="with --elf: a board's name, or its file")
+    parser.add_argument("--driver", choices=("ethosu", "emulator"), default="emulator", help="the firmware's NPU")
+    parser.add_argument("--npu", default="", help="what the model was compiled for, e.g. ethos-u55-128")
+    parser.add_argument("--on", choices=("auto", "host", "qemu", "fvp"), default="auto")
+    parser.add_argument("--timeout", type=float, default=60.0, help="seconds for all vectors together")
+    parser.add_argument("--fvp", type=Path, help="the FVP's program")
+    parser.add_argument("--no-timing-adapters", action="store_true", help="run an FVP's NPU at full speed")
     parser.add_argument("--output", type=Path, required=True, help="run.json, to be written")
     return parser
 
