@@ -63,7 +63,7 @@ def load_plan(root: Path, digests: Digests, sources: Sources) -> Plan:
 
 
 def _steps(recipe) -> list[Step]:  # type: ignore[no-untyped-def]
-    from etbuild.steps import export, golden, header, lower, pte, quantize, report, vela
+    from etbuild.steps import export, firmware, golden, header, lower, pte, quantize, report, run, vela
 
     steps = [export.step(recipe)]
     for profile in recipe.profiles:
@@ -72,6 +72,10 @@ def _steps(recipe) -> list[Step]:  # type: ignore[no-untyped-def]
         if target.npu != "none":
             steps.append(vela.step(recipe, target))
         steps += [pte.step(recipe, target), header.step(recipe, target)]
+        if recipe.runtime:
+            steps.append(firmware.step(recipe, target))
+        if recipe.run.on != "none":
+            steps.append(run.step(recipe, target))
     return [*steps, report.step(recipe)]
 
 

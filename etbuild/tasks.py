@@ -34,6 +34,7 @@ KINDS = {
     "vela": "the NPU's command streams, and Vela's estimates",
     "pte": "model.pte and manifest.json",
     "header": "the model for C: model.h and model.S",
+    "firmware": "an image for a board, with the test vectors in it",
     "run": "the model run on its vectors, compared with golden",
     "report": "report.json of a recipe",
 }

@@ -27,8 +27,13 @@ def step(recipe: Recipe) -> Step:
     folder = Path("build") / recipe.name
     inputs = [folder / profile / name for profile in recipe.profiles for name in _OF_PROFILE]
     for target in recipe.targets:
-        names = ("manifest.json", "vela.json") if target.npu != "none" else ("manifest.json",)
-        inputs += [folder / target.variant / name for name in names]
+        names = {
+            "manifest.json": True,
+            "vela.json": target.npu != "none",
+            "sizes.json": recipe.runtime is not None,
+            "run.json": recipe.run.on != "none",
+        }
+        inputs += [folder / target.variant / name for name, is_made in names.items() if is_made]
     return Step(
         name=f"report:{recipe.name}",
         argv=(
@@ -102,7 +107,6 @@ def _on_cpu(operators: Sequence[Json]) -> list[Json]:
 def _variant(folder: Path, variant: str, profile: str) -> Json:
     manifest = _read(folder / "manifest.json")
     vela = _read(folder / "vela.json") if manifest["target"]["npu"] != "none" else None
-    run = folder / "run.json"
     return {
         "variant": variant,
         "profile": profile,
@@ -111,7 +115,8 @@ def _variant(folder: Path, variant: str, profile: str) -> Json:
         "pte_sha256": manifest["pte"]["sha256"],
         "figures": {**_exact_figures(manifest), **(_vela_figures(vela["total"]) if vela else _cpu_figures(manifest))},
         "vela": {"kind": "estimate", "source": "vela.json", "delegates": vela["delegates"]} if vela else None,
-        "run": _read(run) if run.exists() else None,
+        "firmware": _read_if_made(folder / "sizes.json"),
+        "run": _read_if_made(folder / "run.json"),
     }
 
 
@@ -159,6 +164,10 @@ def _figure(value: float, unit: str, kind: str, source: str) -> Json:
     return {"value": value, "unit": unit, "kind": kind, "source": source}
 
 
+def _read_if_made(path: Path) -> Any:
+    return _read(path) if path.exists() else None
+
+
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
@@ -184,7 +193,22 @@ def table(reports: Sequence[Json]) -> str:
     ]
     if any(row[-1] for row in rows):
         notes.append("right: vectors answered right by the float model, by quantised PyTorch, by the delegates")
-    return "\n".join((*lines, *notes))
+    runs = [line for report in reports for variant in report["variants"] for line in _run_lines(report, variant)]
+    return "\n".join((*lines, *notes, *(["", *runs] if runs else [])))
+
+
+def _run_lines(report: Json, variant: Json) -> list[str]:
+    """What ran where, and how large the firmware is."""
+    name, run, firmware = f"{report['recipe']}@{variant['variant']}", variant["run"], variant["firmware"]
+    lines = []
+    if firmware:
+        lines.append(
+            f"{name}  firmware for {firmware['board']}: code {firmware['code_bytes']:,} bytes, static RAM "
+            f"{firmware['static_ram_bytes']:,}, stack {firmware['stack_bytes']:,}, model {firmware['model_bytes']:,}"
+        )
+    if run:
+        lines.append(f"{name}  run on {run['runner']}: {run['bit_exact']}/{run['vectors']} vectors bit-exact")
+    return lines
 
 
 def _row(report: Json, variant: Json) -> tuple[str, ...]:

@@ -152,7 +152,8 @@ def test_the_step_reads_every_account_of_the_recipe() -> None:
             for name in (
                 *("tosa-u55/quantization.json", "tosa-u55/partition.json", "tosa-u55/golden.json"),
                 *("cpu/quantization.json", "cpu/partition.json", "cpu/golden.json"),
-                *("ethos-u55-128/manifest.json", "ethos-u55-128/vela.json", "cpu/manifest.json"),
+                *("ethos-u55-128/manifest.json", "ethos-u55-128/vela.json", "ethos-u55-128/run.json"),
+                *("cpu/manifest.json", "cpu/run.json"),
             )
         ),
         outputs=(Path("build/kws/report.json"),),
@@ -214,6 +215,21 @@ def test_a_run_is_taken_in_where_there_is_one(folder: Path) -> None:
     write("build/kws/ethos-u55-128/run.json", {"verdict": "exact"})
 
     assert make(U55)["variants"][0]["run"] == {"verdict": "exact"}
+
+
+def test_the_table_ends_with_what_ran_where(folder: Path) -> None:
+    """And with the size of its firmware."""
+    run_json = {"runner": "qemu-mps3-an547 (emulated NPU)", "vectors": 16, "bit_exact": 16}
+    sizes = {"board": "qemu-mps3-an547", "code_bytes": 42000, "static_ram_bytes": 1228}
+    write("build/kws/ethos-u55-128/run.json", run_json)
+    write("build/kws/ethos-u55-128/sizes.json", {**sizes, "stack_bytes": 16384, "model_bytes": 115192})
+
+    assert report.table([make(U55)]).splitlines()[-3:] == [
+        "",
+        "kws@ethos-u55-128  firmware for qemu-mps3-an547: code 42,000 bytes, static RAM 1,228, stack 16,384, "
+        "model 115,192",
+        "kws@ethos-u55-128  run on qemu-mps3-an547 (emulated NPU): 16/16 vectors bit-exact",
+    ]
 
 
 def test_a_missing_account_is_named(folder: Path) -> None:
