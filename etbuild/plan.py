@@ -6,14 +6,19 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etbuild import tools
 from etbuild.digest import Digests
 from etbuild.sources import PACKAGE, Sources
 from etbuild.step import Step
 
-# Read while planning and not Python: a change of these makes the plan again.
-TABLES = ("data/npus.yaml", "boards")
+if TYPE_CHECKING:
+    from etbuild.recipe import Recipe
+
+# Read while planning and not Python: a change of these makes the plan again. The schemas lie inside the package when it
+# is installed, beside it in a checkout.
+TABLES = ("data/npus.yaml", "boards", "schemas", "../schemas")
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,10 @@ class Plan:
     steps: tuple[Step, ...]
 
 
-def plan_of(recipes: Iterable[object]) -> Plan:
+def plan_of(recipes: Iterable[Recipe]) -> Plan:
     """The steps of the recipes, in the recipes' order."""
-    from etbuild.recipe import Recipe
-
-    outlines, steps = [], []
+    outlines, steps = list[Outline](), list[Step]()
     for recipe in recipes:
-        assert isinstance(recipe, Recipe)
         outlines.append(Outline(recipe.name, {target.variant: target.profile for target in recipe.targets}))
         steps += _steps(recipe)
     return Plan(tuple(outlines), tuple(steps))
@@ -62,7 +64,7 @@ def load_plan(root: Path, digests: Digests, sources: Sources) -> Plan:
     return plan
 
 
-def _steps(recipe) -> list[Step]:  # type: ignore[no-untyped-def]
+def _steps(recipe: Recipe) -> list[Step]:
     from etbuild.steps import export, firmware, golden, header, lower, pte, quantize, report, run, vela
 
     steps = [export.step(recipe)]
@@ -84,11 +86,11 @@ def _basis(root: Path, digests: Digests, sources: Sources) -> dict[str, object]:
     return {
         "source": sources.of("etbuild.plan"),
         "tables": {name: digests.of(PACKAGE / name) for name in TABLES},
-        "recipes": sorted(file.name for file in (root / "recipes").glob("*.yaml")),
+        "recipes": sorted(file.name for file in (root / "recipes").glob("*.y*ml")),
     }
 
 
-def _conditions(recipes, digests: Digests) -> dict[str, object]:  # type: ignore[no-untyped-def]
+def _conditions(recipes: Iterable[Recipe], digests: Digests) -> dict[str, object]:
     files = {str(file): digests.of(file) for recipe in recipes for file in recipe.files}
     return {"files": files, "env": {name: value for recipe in recipes for name, value in recipe.env}}
 

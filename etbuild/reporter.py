@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from doit.exceptions import UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from etbuild.errors import EtbuildError
@@ -32,7 +33,6 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         self._reports: list[str] = []
         self._guard = threading.Lock()
         self._done = threading.Event()
-        self._failed = 0
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
         if self._terminal:
@@ -44,6 +44,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
                 self._running[task.name] = time.monotonic()
 
     def add_success(self, task: Any) -> None:
+        self._note_report(task)
         outcome = self.project.outcomes.get(task.name)
         if outcome is None:
             self._end(task, "ran" if task.actions else None)
@@ -54,14 +55,16 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
             self._end(task, f"{outcome.how:<10} {outcome.seconds:7.1f} s  {why}")
 
     def skip_uptodate(self, task: Any) -> None:
+        self._note_report(task)
         self._end(task, "up to date" if task.actions else None)
 
     def skip_ignore(self, task: Any) -> None:
         self._end(task, "ignored")
 
     def add_failure(self, task: Any, fail: Any) -> None:
-        self._failed += 1
-        if fail.report:
+        if isinstance(fail, UnmetDependency):
+            self._end(task, "not built, for what failed before it" if task.actions else None)
+        elif fail.report:
             self._end(task, "FAILED")
             self._line(fail.get_msg().rstrip())
 
@@ -71,16 +74,19 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         for message in self.runtime_errors:
             self.write(f"{message}\n")
         table = self._table()
-        if table and not self._failed:
+        if table:
             self.write(f"\n{table}\n")
+
+    def _note_report(self, task: Any) -> None:
+        kind, _, recipe = task.name.partition(":")
+        if kind == "report" and task.actions:
+            self._reports.append(recipe)
 
     def _end(self, task: Any, what: str | None) -> None:
         with self._guard:
             self._running.pop(task.name, None)
         if what is not None:
             self._line(f"{task.name:<{NAME_WIDTH}} {what}")
-        if task.name.startswith("report:"):
-            self._reports.append(task.name.partition(":")[2])
 
     def _line(self, text: str | None) -> None:
         """Print a line above the live one; None only takes the live one away."""
