@@ -37,7 +37,7 @@ project = Project(__file__, workspace(__file__))
 DOIT_CONFIG = project.doit_config
 """
 PROFILE = {"quantize:net@tosa-u55", "lower:net@tosa-u55", "golden:net@tosa-u55"}
-VARIANT = {f"{kind}:net@ethos-u55-128" for kind in ("vela", "pte", "header")}
+VARIANT = {f"{kind}:net@ethos-u55-128" for kind in ("vela", "pte", "header", "run")}
 ALL = {"export:net", *PROFILE, *VARIANT, "report:net"}
 
 
@@ -160,7 +160,7 @@ def test_another_variant(project: FakeProject) -> None:
     second = RECIPE[RECIPE.index("  - npu") :].replace("128", "256")
     project.recipe.write_text(RECIPE + second)
 
-    assert rebuilt(project) == {f"{kind}:net@ethos-u55-256" for kind in ("vela", "pte", "header")} | {"report:net"}
+    assert rebuilt(project) == {f"{kind}:net@ethos-u55-256" for kind in ("vela", "pte", "header", "run")} | {"report:net"}
 
 
 def test_a_tool_of_another_version(project: FakeProject) -> None:
