@@ -9,10 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import shlex
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +24,7 @@ from etbuild.decision import Present, Reason, Record, reasons
 from etbuild.digest import Digests
 from etbuild.errors import EtbuildError, MissingTool, StepError
 from etbuild.process import Processes, ServerLost, module_command
+from etbuild.sandbox import Sandboxes
 from etbuild.sources import PACKAGE, Sources
 from etbuild.step import Step
 
@@ -59,6 +58,7 @@ class Workspace:
         self.root = root
         self.processes = Processes(command)
         self.state = root / STATE
+        self.sandboxes = Sandboxes(self.state / "sandbox")
         self.digests = Digests(root, self.state / "digests.json")
         self.sources = Sources(self.digests, self.state / "sources.json")
         self.present = Present(self.digests.of, versions, self.source)
@@ -152,7 +152,7 @@ class Workspace:
 
     def _remove_output(self, path: Path) -> None:
         """Remove an output, and the folders that are empty without it, up to build/."""
-        _remove(self.root / path)
+        self.sandboxes.discard(self.root / path)
         with suppress(OSError):
             for folder in path.parents[:-2]:
                 (self.root / folder).rmdir()
@@ -173,7 +173,7 @@ class Workspace:
         # One folder for all of them: to make and remove one for each step would take longer than the rest.
         with self._guard:
             if self._staging is None:
-                self._staging, _ = self._held.enter_context(self._sandbox("cache"))
+                self._staging, _ = self._held.enter_context(self.sandboxes.opened("cache"))
             folder = self._staging
         places = {str(path): folder / f"{_file_name(step)}.{number}" for number, path in enumerate(step.outputs)}
         try:
@@ -182,7 +182,7 @@ class Workspace:
             self._commit(places, action.record.outputs)
         finally:
             for place in places.values():
-                _remove(place)
+                self.sandboxes.discard(place)
         return action.record
 
     def _build(self, step: Step, key: str) -> Record:
@@ -197,7 +197,7 @@ class Workspace:
     def _attempt(self, step: Step, key: str, warm: bool) -> Record:
         before = {str(path): self.digests.of(path) or "" for path in step.inputs}
         started = time.time_ns()
-        with self._sandbox(step.kind) as (sandbox, alive):
+        with self.sandboxes.opened(step.kind) as (sandbox, alive):
             self._fill(step, sandbox)
             log = self.log(step)
             ended = self.processes.run(step, sandbox, log, alive, warm)
@@ -237,7 +237,7 @@ class Workspace:
             target = self.root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if places[name].is_dir():
-                _remove(target)
+                self.sandboxes.discard(target)
             places[name].replace(target)
             self.digests.forget(name)
 
@@ -249,26 +249,6 @@ class Workspace:
         with file.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-    @contextmanager
-    def _sandbox(self, kind: str) -> Iterator[tuple[Path, int]]:
-        """An empty folder on the project's disk, and the descriptor that says it lives.
-
-        The step's process inherits the descriptor: after a kill of doit alone its sandbox stays taken until it ends.
-        """
-        base = self.state / "sandbox"
-        base.mkdir(parents=True, exist_ok=True)
-        _sweep(base)
-        sandbox = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=base))
-        lock = sandbox.with_name(f"{sandbox.name}.lock")
-        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield sandbox, descriptor
-        finally:
-            shutil.rmtree(sandbox, ignore_errors=True)
-            lock.unlink(missing_ok=True)
-            os.close(descriptor)
 
     def _fill(self, step: Step, sandbox: Path) -> None:
         """Give the sandbox the step's inputs under their own relative names, and its outputs' folders."""
@@ -300,25 +280,6 @@ def _write(file: Path, text: str) -> None:
     part = file.with_suffix(f".{os.getpid()}.part")
     part.write_text(text)
     part.replace(file)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        # Renamed first: a folder that is half removed never stands under its own name.
-        gone = path.with_name(f".{path.name}.{os.getpid()}.gone")
-        path.replace(gone)
-        shutil.rmtree(gone, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _sweep(base: Path) -> None:
-    """Remove the sandboxes that no living process holds."""
-    for lock in base.glob("*.lock"):
-        with suppress(OSError), lock.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-            lock.unlink(missing_ok=True)
 
 
 def _show(shown: Path, sandbox: Path) -> None:

@@ -54,6 +54,7 @@ class FakeProject:
         self.environment |= {"FAKE_CONTROL": str(self.root / "control.json"), "FAKE_RAN": str(self.root / "ran")}
         if self.recipe.exists():
             return
+        self.root.mkdir(exist_ok=True)
         self.behave({})
         for folder in ("recipes/models", "recipes/data"):
             (self.root / folder).mkdir(parents=True)
