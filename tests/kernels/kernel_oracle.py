@@ -51,7 +51,8 @@ def check(case: Case, table: Sequence[Case]) -> None:
     found = _compare_together(chunk) if len(chunk) > 1 else None
     pairs = (found or _compare((case,)))[case.name]
     lines = [difference_of_arrays(case, *pair) for pair in pairs]
-    assert "\n".join(f"output {i}: {line}" for i, line in enumerate(lines) if line) == ""
+    told = "\n".join(f"output {i}: {line}" for i, line in enumerate(lines) if line)
+    assert not told, told
 
 
 @functools.cache
@@ -99,7 +100,7 @@ def compile_cases(cases: Sequence[Case]) -> bytes:
             for axis in chosen:
                 array = np.concatenate([array, array], axis)
             examples.append(torch.from_numpy(array.copy()))
-            axes.append({axis: torch.export.Dim.AUTO for axis in chosen})
+            axes.append(dict.fromkeys(chosen, torch.export.Dim.AUTO))
     program = torch.export.export(Calls(), tuple(examples), dynamic_shapes=(tuple(axes),) if any(axes) else None)
     edge = to_edge(program, compile_config=EdgeCompileConfig(_check_ir_validity=False))
     return bytes(edge.to_executorch().buffer)
@@ -138,7 +139,8 @@ def difference_of_arrays(case: Case, got: Array, wanted: Array) -> str:
         return ""
     where = tuple(int(i) for i in np.argwhere(wrong)[0])
     most = int(ulps(got, wanted)[wrong].max()) if got.dtype == np.float32 else 0
-    return f"{int(wrong.sum())} of {wrong.size} differ, first at {where}: got {got[where]!r}, wanted {wanted[where]!r}, ulp {most}"
+    first = f"first at {where}: got {got[where]!r}, wanted {wanted[where]!r}"
+    return f"{int(wrong.sum())} of {wrong.size} differ, {first}, at most {most} ulp"
 
 
 def ulps(a: Array, b: Array) -> Array:

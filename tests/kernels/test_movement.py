@@ -93,6 +93,29 @@ CREATE = [
     Case("arange-down", lambda t, x: x + t.arange(5, 0, -1), (Q,)),
 ]
 
+PLACES = np.array([2, 0, 2, 1], np.int64)
+G = RANDOM.integers(0, 3, (2, 2, 4, 5)).astype(np.int64)
+WORDS = RANDOM.integers(0, 6, (2, 3)).astype(np.int64)
+INDEX = [
+    Case("index_select", lambda t, x, i: t.index_select(x, 1, i), (X, PLACES)),
+    Case("index_select-int8", lambda t, x, i: t.index_select(x, -1, i), (Q, PLACES.astype(np.int32))),
+    Case("gather", lambda t, x, i: t.gather(x, 1, i), (X, G)),
+    Case("gather-last", lambda t, x, i: t.gather(x, 3, i), (Q, G)),
+    Case("embedding", lambda t, w, i: t.nn.functional.embedding(i, w), (M, WORDS)),
+    Case("index", lambda t, x, i: x[:, i], (X, PLACES)),
+    Case("index-two", lambda t, x, i: x[:, i, i], (X, PLACES)),
+    Case("index-apart", lambda t, x, i: x[i - 2, :, :, i], (X, PLACES)),
+    Case("index-broadcast", lambda t, x, i: x[:, i.view(4, 1), i], (Q, PLACES)),
+    Case("index-negative", lambda t, x, i: x[..., i - 3], (L, PLACES)),
+]
+
+
+@pytest.mark.parametrize("case", INDEX, ids=str)
+def test_index(case: Case) -> None:
+    """Elements chosen by indices are ExecuTorch's."""
+    check(case, INDEX)
+
+
 DYNAMIC = [
     Case("view-dynamic", lambda t, x: x.view(x.shape[0], 60) + 1, (X,), dynamic=((0,),)),
     Case("cat-dynamic", lambda t, x, y: t.cat([x, y], 1) * 2, (X, Y), dynamic=((0,), (0,))),

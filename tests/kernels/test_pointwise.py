@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from kernel_oracle import Case, check
 
 pytestmark = pytest.mark.e2e

@@ -9,25 +9,25 @@ namespace {
 struct Add {
     template <class T>
     T operator()(T a, T b, T alpha) const {
-        return a + alpha * b;
+        return plus(a, times(alpha, b));
     }
 };
 struct Sub {
     template <class T>
     T operator()(T a, T b, T alpha) const {
-        return a - alpha * b;
+        return minus(a, times(alpha, b));
     }
 };
 struct Rsub {
     template <class T>
     T operator()(T a, T b, T alpha) const {
-        return b - alpha * a;
+        return minus(b, times(alpha, a));
     }
 };
 struct Mul {
     template <class T>
     T operator()(T a, T b) const {
-        return a * b;
+        return times(a, b);
     }
 };
 struct Minimum {
@@ -47,8 +47,8 @@ struct Pow {
     std::int64_t operator()(std::int64_t base, std::int64_t exponent) const {
         if (exponent < 0) return base == 1 ? 1 : base == -1 ? (exponent % 2 ? -1 : 1) : 0;
         std::int64_t power = 1;
-        for (; exponent; exponent >>= 1, base *= base)
-            if (exponent & 1) power *= base;
+        for (; exponent; exponent >>= 1, base = times(base, base))
+            if (exponent & 1) power = times(power, base);
         return power;
     }
 };

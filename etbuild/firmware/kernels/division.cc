@@ -11,7 +11,7 @@ struct Div {
     float operator()(float a, float b) const { return a / b; }
 };
 // The least integer b = -1 divides to what wraps.
-std::int64_t quotient(std::int64_t a, std::int64_t b) { return b == -1 ? -a : a / b; }
+std::int64_t quotient(std::int64_t a, std::int64_t b) { return b == -1 ? minus(std::int64_t{0}, a) : a / b; }
 
 struct DivTrunc {
     float operator()(float a, float b) const { return std::trunc(a / b); }
@@ -30,7 +30,7 @@ struct DivFloor {
     }
     std::int64_t operator()(std::int64_t a, std::int64_t b) const {
         const std::int64_t whole = quotient(a, b);
-        return whole * b != a && (a < 0) != (b < 0) ? whole - 1 : whole;
+        return times(whole, b) != a && (a < 0) != (b < 0) ? whole - 1 : whole;
     }
 };
 // The sign of fmod is that of a, the sign of remainder that of b.

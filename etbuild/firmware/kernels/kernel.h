@@ -35,7 +35,7 @@ public:
     Tensor* item(Span<Value* const> list, std::size_t i);  // null where an optional list has none
 
     void fail(Code code, const char* text, std::uint64_t number = 0) {
-        if (status.ok()) status = error(code, text, number);
+        if (status.ok()) status = Status{code, text, number};
     }
     // Fails unless `condition`.
     void demand(bool condition, const char* text, std::uint64_t number = 0) {

@@ -36,9 +36,9 @@ Status relation(Args& args) {
             return expression;            \
         }                                 \
     }
-ETB_FUNCTION(Add, a + b);
-ETB_FUNCTION(Sub, a - b);
-ETB_FUNCTION(Mul, a* b);
+ETB_FUNCTION(Add, plus(a, b));
+ETB_FUNCTION(Sub, minus(a, b));
+ETB_FUNCTION(Mul, times(a, b));
 ETB_FUNCTION(Least, b < a ? b : a);
 ETB_FUNCTION(Most, b > a ? b : a);
 ETB_FUNCTION(Eq, a == b);
@@ -54,8 +54,8 @@ Status floordiv(Args& args) {
     const std::int64_t b = args.integer(1);
     args.demand(b != 0, "integer division by zero");
     ETB_TRY(args.status);
-    const std::int64_t whole = b == -1 ? -a : a / b;
-    args.value(2) = Value::of(whole * b != a && (a < 0) != (b < 0) ? whole - 1 : whole);
+    const std::int64_t whole = b == -1 ? minus(std::int64_t{0}, a) : a / b;
+    args.value(2) = Value::of(times(whole, b) != a && (a < 0) != (b < 0) ? whole - 1 : whole);
     return args.status;
 }
 
@@ -76,7 +76,7 @@ Status truediv(Args& args) {
 }
 
 Status negate(Args& args) {
-    args.value(1) = floating(args, 0) ? Value::of(-args.number(0)) : Value::of(-args.integer(0));
+    args.value(1) = floating(args, 0) ? Value::of(-args.number(0)) : Value::of(minus(std::int64_t{0}, args.integer(0)));
     return args.status;
 }
 

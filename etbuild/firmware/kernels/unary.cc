@@ -9,13 +9,11 @@ namespace {
 
 struct Abs {
     float operator()(float x) const { return std::fabs(x); }
-    std::int64_t operator()(std::int64_t x) const { return x < 0 ? -x : x; }
+    std::int64_t operator()(std::int64_t x) const { return x < 0 ? minus(std::int64_t{0}, x) : x; }
 };
 struct Neg {
-    template <class T>
-    T operator()(T x) const {
-        return -x;
-    }
+    float operator()(float x) const { return -x; }
+    std::int64_t operator()(std::int64_t x) const { return minus(std::int64_t{0}, x); }
 };
 struct Sign {
     template <class T>

@@ -1,0 +1,131 @@
+// Larger and smaller pictures, [N, C, H, W]: the nearest element, or the four nearest by their distances. Positions are
+// computed in single precision. Tested by "upsample" in test_window.py.
+#include <cmath>
+
+#include "kernels/view.h"
+
+namespace etb {
+namespace {
+
+struct Axis {
+    std::int32_t in, out;
+    float scale;  // input positions for each of the output
+
+    [[nodiscard]] std::int32_t nearest(std::int32_t o) const {
+        const auto i = static_cast<std::int32_t>(static_cast<float>(o) * scale);
+        return i < in - 1 ? i : in - 1;
+    }
+    // Between `i` and `next`, that much of the second.
+    float between(std::int32_t o, bool corners, std::int32_t& i, std::int32_t& next) const {
+        float at = corners ? static_cast<float>(o) * scale : (static_cast<float>(o) + 0.5f) * scale - 0.5f;
+        if (at < 0) at = 0;
+        i = static_cast<std::int32_t>(at);
+        if (i > in - 1) i = in - 1;
+        next = i < in - 1 ? i + 1 : i;
+        const float part = at - static_cast<float>(i);
+        return part < 0 ? 0 : part > 1 ? 1 : part;
+    }
+};
+
+// The factors stand in a list of reals, which is packed.
+bool factor_at(Args& args, std::size_t argument, std::size_t i, double& factor) {
+    if (args.is_null(argument)) return false;
+    const Value& list = args.value(argument);
+    args.demand(list.type == ValueType::reals && list.count == 2,
+                "upsample: scale_factors is not a list of two numbers");
+    if (!args.status.ok()) return false;
+    factor = load<double>(list.packed + 8 * i);
+    args.demand(factor > 0 && factor < 65536, "upsample: wrong scale factor");
+    return args.status.ok();
+}
+
+// The sizes from output_size (argument 1) or else from scale_factors; scale as PyTorch computes it.
+Status place_axes(Args& args, const Tensor& in, std::size_t factors, bool corners, Axis (&axes)[2], Dims& sizes) {
+    const Dims wanted = args.integers(1);
+    args.demand(in.rank == 4 && (wanted.rank == 0 || wanted.rank == 2), "upsample takes four dimensions");
+    ETB_TRY(args.status);
+    sizes = Dims(in);
+    for (int d = 0; d < 2; ++d) {
+        double factor = 0;
+        const bool given = factor_at(args, factors, static_cast<std::size_t>(d), factor);
+        ETB_TRY(args.status);
+        Axis& axis = axes[d];
+        axis.in = in.sizes[2 + d];
+        const double size = wanted.rank ? wanted[d] : std::floor(axis.in * factor);
+        if (!(size >= 1) || size > INT32_MAX || axis.in < 1) return error(Code::mismatch, "upsample: wrong size");
+        axis.out = static_cast<std::int32_t>(size);
+        if (corners) {
+            axis.scale = axis.out > 1 ? static_cast<float>(axis.in - 1) / static_cast<float>(axis.out - 1) : 0;
+        } else {
+            axis.scale =
+                given ? static_cast<float>(1.0 / factor) : static_cast<float>(axis.in) / static_cast<float>(axis.out);
+        }
+        sizes[2 + d] = axis.out;
+    }
+    return {};
+}
+
+// self, output_size or none, scale_factors or none, out; any type, elements are only moved.
+Status nearest(Args& args) {
+    const Tensor& in = args.tensor(0);
+    Tensor& out = args.out(3);
+    Axis axes[2];
+    Dims sizes;
+    ETB_TRY(place_axes(args, in, 2, false, axes, sizes));
+    ETB_TRY(resize(out, sizes));
+    for (std::int32_t y = 0; y < axes[0].out; ++y)
+        for (std::int32_t x = 0; x < axes[1].out; ++x) {
+            View from(in);
+            View to(out);
+            from.narrow(2, axes[0].nearest(y), 1);
+            from.narrow(3, axes[1].nearest(x), 1);
+            to.narrow(2, y, 1);
+            to.narrow(3, x, 1);
+            ETB_TRY(copy(from, to));
+        }
+    return {};
+}
+
+// self, output_size or none, align_corners, scale_factors or none, out.
+Status bilinear(Args& args) {
+    const Tensor& in = args.tensor(0);
+    const bool corners = args.boolean(2);
+    Tensor& out = args.out(4);
+    args.demand(in.dtype == DType::f32 && out.dtype == DType::f32, "bilinear upsample takes float32");
+    Axis axes[2];
+    Dims sizes;
+    ETB_TRY(place_axes(args, in, 3, corners, axes, sizes));
+    ETB_TRY(resize(out, sizes));
+    const Dims from = strides(in);
+    const Dims to = strides(out);
+    for (std::int32_t n = 0; n < sizes[0]; ++n)
+        for (std::int32_t c = 0; c < sizes[1]; ++c) {
+            const float* plane = in.as<float>() + std::ptrdiff_t{n} * from[0] + std::ptrdiff_t{c} * from[1];
+            float* result = out.as<float>() + std::ptrdiff_t{n} * to[0] + std::ptrdiff_t{c} * to[1];
+            for (std::int32_t y = 0; y < axes[0].out; ++y) {
+                std::int32_t top;
+                std::int32_t bottom;
+                const float down = axes[0].between(y, corners, top, bottom);
+                const float* const upper = plane + std::ptrdiff_t{top} * from[2];
+                const float* const lower = plane + std::ptrdiff_t{bottom} * from[2];
+                for (std::int32_t x = 0; x < axes[1].out; ++x) {
+                    std::int32_t left;
+                    std::int32_t right;
+                    const float across = axes[1].between(x, corners, left, right);
+                    const std::ptrdiff_t l = std::ptrdiff_t{left} * from[3];
+                    const std::ptrdiff_t r = std::ptrdiff_t{right} * from[3];
+                    result[std::ptrdiff_t{y} * to[2] + std::ptrdiff_t{x} * to[3]] =
+                        (1 - down) * ((1 - across) * upper[l] + across * upper[r]) +
+                        down * ((1 - across) * lower[l] + across * lower[r]);
+                }
+            }
+        }
+    return {};
+}
+
+}  // namespace
+
+ETB_KERNEL(upsample_nearest2d, "aten::upsample_nearest2d.vec_out", nearest);
+ETB_KERNEL(upsample_bilinear2d, "aten::upsample_bilinear2d.vec_out", bilinear);
+
+}  // namespace etb
