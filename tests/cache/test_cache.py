@@ -39,6 +39,18 @@ def test_a_hit_starts_no_process(machine: Machine) -> None:
     assert Workspace(root, refuse, lambda step: {}).run(STEP).how == "cached"
 
 
+def test_hits_leave_nothing_behind(machine: Machine) -> None:
+    """The folder that they were put together in goes with the end of the build."""
+    machine.checkout("first").run(STEP)
+    space = machine.checkout("second")
+    space.run(STEP)
+    during = len(list((space.state / "sandbox").iterdir()))
+
+    space.save()
+
+    assert (during, list((space.state / "sandbox").iterdir())) == (2, [])
+
+
 def test_what_was_cleaned_comes_back(machine: Machine) -> None:
     """doit clean, then doit."""
     space = machine.checkout("first")
