@@ -63,7 +63,8 @@ SECTIONS
     {{
         etb_fast_scratch = .; . += {layout.fast_scratch_bytes}; etb_fast_scratch_end = .; . = ALIGN(32);
     }} > {at.fast_scratch}
-{"".join(rests)}    /DISCARD/ : {{ *(.ARM.exidx* .ARM.extab* .comment .note*) }}
+{"".join(rests)}    .texts 0 (INFO) : {{ KEEP(*(.texts)) }}
+    /DISCARD/ : {{ *(.ARM.exidx* .ARM.extab* .comment .note*) }}
 }}
 """
 

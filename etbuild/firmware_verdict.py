@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from etbuild import cross
+from etbuild.elf import Texts
 from etbuild.errors import EtbuildError, StepError
 from etbuild.frames import EXITS, Fault, Transcript, read_transcript
 from etbuild.simulators import Ended, Request
@@ -29,7 +30,7 @@ def verdict(request: Request, on: str, ended: Ended, wanted: Sequence[Wanted]) -
     raises: StepError for everything else, with the last output.
     """
     runner = f"{request.board.name} ({'emulated NPU' if request.driver == 'emulator' else 'FVP'})"
-    transcript = read_transcript(ended.output)
+    transcript = read_transcript(ended.output, Texts(request.elf).at)
     fault = failure(request, ended, transcript)
     if not fault:
         fault = _difference(transcript, wanted)

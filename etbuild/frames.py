@@ -10,10 +10,11 @@ import binascii
 import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 PROTOCOL = 1
+EXIT_NPU = 15
 
 # app/exit.h has the same table.
 EXITS: Mapping[int, str] = {
@@ -27,6 +28,22 @@ EXITS: Mapping[int, str] = {
     20: "an exception of the processor",
     21: "the stack overflowed",
 }
+
+# By the bit of CFSR.
+_CAUSES = {
+    20: "stack overflow",
+    0: "instruction fetched where none may be",
+    1: "access to memory that may not be used so",
+    8: "nothing answers the fetch of an instruction",
+    9: "nothing answers at the address",
+    10: "nothing answered an earlier write",
+    16: "undefined instruction",
+    17: "jump to an address without the Thumb bit",
+    19: "floating point is off",
+    24: "unaligned access",
+    25: "division by zero",
+}
+_EXCEPTIONS = {2: "non-maskable interrupt", 3: "hard fault", 7: "security fault"}
 
 _FRAME = re.compile(rb"~([A-Z])([0-9a-f]{4})([A-Za-z0-9+/]*={0,2}):([0-9a-f]{8})")
 # No console of a firmware has a reason to print more, and no run to have more of anything.
@@ -132,10 +149,13 @@ def _frame(match: re.Match[bytes]) -> Frame | None:
     return Frame(kind.decode(), data)
 
 
-def read_transcript(console: bytes) -> Transcript:
-    """Everything that a firmware said."""
+def read_transcript(console: bytes, text_at: Callable[[int], str] = lambda number: f"text {number:#x}") -> Transcript:
+    """Everything that a firmware said.
+
+    text_at: the text that a number of its ELF file stands for, `elf.Texts.at`.
+    """
     frames, problem, between = read_frames(console)
-    reader = _Reader()
+    reader = _Reader(text_at)
     for number, frame in enumerate(frames):
         try:
             reader.take(number, frame)
@@ -155,6 +175,15 @@ def read_transcript(console: bytes) -> Transcript:
     )
 
 
+def _cause(code: int, exception: int, cfsr: int) -> str:
+    if code == EXIT_NPU:
+        return "no NPU answers at its address"
+    for bit, cause in _CAUSES.items():
+        if cfsr >> bit & 1:
+            return cause
+    return _EXCEPTIONS.get(exception, "interrupt without a handler" if exception >= 16 else "processor exception")
+
+
 @dataclass
 class _Run:
     outputs: list[bytearray] = field(default_factory=list)
@@ -166,7 +195,8 @@ class _Run:
 class _Reader:
     """The state of reading: what is known so far, and the first problem."""
 
-    def __init__(self) -> None:
+    def __init__(self, text_at: Callable[[int], str]) -> None:
+        self._text_at = text_at
         self.hello: Hello | None = None
         self.done: list[_Run] = []
         self.memory: Memory | None = None
@@ -229,15 +259,14 @@ class _Reader:
         self.memory = Memory(*struct.unpack("<8I", data))
 
     def _take_l(self, _: int, data: bytes) -> None:
-        _code, number = struct.unpack_from("<IQ", data)
-        text = data[12:].decode("utf-8", "replace")
-        self.error = f"{text} ({number})"
+        _code, number, text = struct.unpack_from("<IQI", data)
+        place = data[16:].decode("utf-8", "replace")
+        self.error = (f"{place}: " if place else "") + f"{self._text_at(text)} ({number})"
 
     def _take_f(self, _: int, data: bytes) -> None:
-        words = struct.unpack_from("<15I", data)
-        cause = data[60:].decode("utf-8", "replace")
-        _, exception, _, cfsr, hfsr, sfsr, address = words[:7]
-        self.fault = Fault(cause, exception, cfsr, hfsr, sfsr, address, words[7:])
+        words = struct.unpack("<15I", data)
+        code, exception, _, cfsr, hfsr, sfsr, address = words[:7]
+        self.fault = Fault(_cause(code, exception, cfsr), exception, cfsr, hfsr, sfsr, address, words[7:])
 
     def _take_e(self, number: int, data: bytes) -> None:
         code, frames = struct.unpack("<2I", data)

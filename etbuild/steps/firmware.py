@@ -43,7 +43,7 @@ _FLAGS = (
     *("-std=c++17", "-Os", "-g", "-ffunction-sections", "-fdata-sections", "-fno-exceptions", "-fno-rtti"),
     *("-fno-threadsafe-statics", "-fno-use-cxa-atexit", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
     # No contraction of products and sums: a float result must not depend on whether the machine can fuse them.
-    *("-ffp-contract=off", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "--specs=nano.specs"),
+    *("-ffp-contract=off", "-DETB_TEXTS_BESIDE", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "--specs=nano.specs"),
 )
 _LINK = (
     *("-nostartfiles", "-nostdlib", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-Map=firmware.map"),

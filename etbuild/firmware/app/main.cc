@@ -33,13 +33,13 @@ void send_error(const Status& status, const Place& place) {
     Frame frame('L');
     frame.u32(static_cast<std::uint32_t>(status.code));
     frame.u64(status.number);
-    if (*place.name) {
-        frame.text(place.name);
-        frame.text(*place.overload ? "." : "");
+    // Whoever reads this finds the text in the ELF file; base/log.h.
+    frame.u32(static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(status.text)));
+    frame.text(place.name);
+    if (*place.overload) {
+        frame.text(".");
         frame.text(place.overload);
-        frame.text(": ");
     }
-    frame.text(status.text);
     frame.send();
 }
 

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "base/log.h"
+
 namespace etb {
 
 enum class Code : std::uint8_t {
@@ -26,7 +28,11 @@ struct [[nodiscard]] Status {
     [[nodiscard]] constexpr bool ok() const { return code == Code::ok; }
 };
 
+#ifdef ETB_TEXTS_BESIDE
+constexpr Status make_error(Code code, const char* text, std::uint64_t number = 0) { return {code, text, number}; }
+#else
 constexpr Status error(Code code, const char* text, std::uint64_t number = 0) { return Status{code, text, number}; }
+#endif
 
 }  // namespace etb
 

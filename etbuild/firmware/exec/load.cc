@@ -21,7 +21,7 @@ bool is_permutation(const std::uint8_t* order, int rank) {
 
 Status check_indices(Vector<std::int32_t> indices, std::size_t values, const char* text) {
     for (std::uint32_t i = 0; i < indices.size; ++i)
-        if (indices[i] < 0 || static_cast<std::size_t>(indices[i]) >= values) return error(Code::malformed, text, i);
+        if (indices[i] < 0 || static_cast<std::size_t>(indices[i]) >= values) return Status{Code::malformed, text, i};
     return {};
 }
 

@@ -78,7 +78,7 @@ Status walk(Machine& machine, const Family& family, Bytes stream, Visit visit) {
         if (operation.code == Op::stop) return {};
         if (has_no_effect(operation.code)) continue;
         const Status status = visit(machine, family, operation);
-        if (!status.ok()) return error(status.code, status.text, operation.index);
+        if (!status.ok()) return Status{status.code, status.text, operation.index};
         commit_chain(machine, operation);
     }
     return error(Code::truncated, "command stream without STOP", index);

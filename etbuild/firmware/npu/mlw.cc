@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint32_t no_zero_runs = 6, skip_to_byte = 7, uncompressed = 7;
 
-Status malformed(const char* text) { return error(Code::malformed, text); }
+Status malformed(const char* text) { return Status{Code::malformed, text}; }
 
 }  // namespace
 

@@ -17,35 +17,9 @@ extern std::uint32_t etb_stack[], etb_stack_top[];
 namespace etb::port {
 namespace {
 
+// Bits of CFSR.
 constexpr std::uint32_t stack_overflow = 1u << 20, bus_address_valid = 1u << 15, memory_address_valid = 1u << 7;
 constexpr std::uint32_t unstacked = stack_overflow | 1u << 12 | 1u << 4;  // the registers were not saved
-
-struct Cause {
-    std::uint8_t bit;  // of CFSR
-    const char* text;
-};
-
-constexpr Cause causes[] = {
-    {20, "stack overflow"},
-    {0, "instruction fetched where none may be"},
-    {1, "access to memory that may not be used so"},
-    {8, "bus error: nothing answers the instruction fetch"},
-    {9, "bus error: nothing answers at the address"},
-    {10, "bus error: nothing answered an earlier write"},
-    {16, "undefined instruction"},
-    {17, "jump to an address without the Thumb bit"},
-    {19, "floating point is off"},
-    {24, "unaligned access"},
-    {25, "division by zero"},
-};
-
-const char* cause_of(std::uint32_t exception, std::uint32_t status) {
-    for (const Cause& cause : causes)
-        if (status >> cause.bit & 1) return cause.text;
-    if (exception == 7) return "security fault";
-    if (exception == 2) return "non-maskable interrupt";
-    return exception < 16 ? "hard fault" : "interrupt without a handler";
-}
 
 bool is_npu(std::uint32_t address) {
     return board::npu_address && address >= board::npu_address && address < board::npu_address + 0x1000;
@@ -73,7 +47,7 @@ extern "C" [[gnu::naked]] void etb_fault() {
 }
 
 // Frame: u32 exit, exception, exception return, CFSR, HFSR, SFSR, address, then r0-r3, r12, lr, pc, xpsr (0 when the
-// core could not save them), and the cause.
+// core could not save them). etbuild/frames.py says the cause in words.
 extern "C" void etb_report_fault(std::uint32_t exception_return, const std::uint32_t* stacked) {
     using namespace etb;
     using namespace etb::port;
@@ -83,14 +57,12 @@ extern "C" void etb_report_fault(std::uint32_t exception_return, const std::uint
     const std::uint32_t address = status & bus_address_valid ? bfar() : status & memory_address_valid ? mmfar() : 0;
     const bool saved = !(status & unstacked) && stacked >= etb_stack && stacked + 8 <= etb_stack_top;
     const bool at_npu = status & bus_address_valid && is_npu(address);
-    const char* const cause = at_npu ? "no NPU answers at its address" : cause_of(exception, status);
     const int code = at_npu ? app::exit_npu : status & stack_overflow ? app::exit_stack : app::exit_fault;
     app::Frame frame('F');
     const std::uint32_t words[] = {
         static_cast<std::uint32_t>(code), exception, exception_return, status, hfsr(), sfsr(), address};
     for (const std::uint32_t word : words) frame.u32(word);
     for (std::size_t i = 0; i < 8; ++i) frame.u32(saved ? stacked[i] : 0);
-    frame.text(cause);
     frame.send();
     app::send_end(code);
     exit(code);

@@ -1,4 +1,4 @@
-// What a core exception tells: its cause in words, the registers, and the exit code. Nothing returns from one.
+// What a core exception tells: its status, the registers, and the exit code. Nothing returns from one.
 #pragma once
 
 namespace etb::port {
