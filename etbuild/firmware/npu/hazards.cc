@@ -8,18 +8,26 @@ namespace {
 
 constexpr std::uint32_t before_job = UINT32_MAX;
 
-// Who wrote the operand that is being read; more writers than fit are not compared.
+// Who wrote the operand that is being read, and how many of its bytes; more writers than fit are not compared.
 struct Sources {
     std::uint32_t writers[64];
+    std::uint32_t bytes[64];
     std::size_t count = 0;
 
     void add(std::uint32_t writer) {
-        if (!has(writer) && count < 64) writers[count++] = writer;
+        std::size_t i = 0;
+        while (i < count && writers[i] != writer) ++i;
+        if (i == 64) return;
+        if (i == count) {
+            writers[count] = writer;
+            bytes[count++] = 0;
+        }
+        ++bytes[i];
     }
-    [[nodiscard]] bool has(std::uint32_t writer) const {
+    [[nodiscard]] std::uint32_t bytes_of(std::uint32_t writer) const {
         for (std::size_t i = 0; i < count; ++i)
-            if (writers[i] == writer) return true;
-        return false;
+            if (writers[i] == writer) return bytes[i];
+        return 0;
     }
 };
 
@@ -49,21 +57,27 @@ void report(Hazards& hazards, const Hazard& hazard) {
     ++hazards.count;
 }
 
-bool layouts_differ(const Hazards& hazards, std::uint32_t a, std::uint32_t b) {
-    const WriterHistory *const first = writer_history(hazards, a), *const second = writer_history(hazards, b);
-    return first && second && first->layout != second->layout;
+// The earlier writer of this byte whose other bytes are still in the operand, if the last one wrote a tensor of another
+// kind that reaches beyond the operand; else 0. (Filling a border and writing the inside stays within.)
+std::uint32_t victim_of(const Reading& reading, const ByteHistory& byte) {
+    const WriterHistory* const young = writer_history(reading.hazards, byte.writer);
+    if (!young || reading.sources.bytes_of(byte.writer) >= young->written) return 0;
+    for (const std::uint32_t earlier : byte.earlier) {
+        const WriterHistory* const old = writer_history(reading.hazards, earlier);
+        if (old && old->layout != young->layout && reading.sources.bytes_of(earlier) > 0) return earlier;
+    }
+    return 0;
 }
 
 void judge(Reading& reading, const Access& access, std::int64_t address, const ByteHistory& byte) {
     if (reading.reported) return;
     Hazard hazard{HazardKind::never_written, access.operand, access.region, reading.operation.index, 0, 0, address};
     if (byte.writer != 0) {
-        const bool destroyed = byte.previous != 0 && byte.previous != byte.writer && reading.sources.has(byte.previous) &&
-                               layouts_differ(reading.hazards, byte.previous, byte.writer);
-        if (!destroyed) return;
+        const std::uint32_t victim = victim_of(reading, byte);
+        if (victim == 0) return;
         hazard.kind = HazardKind::overwritten;
         hazard.writer = byte.writer - 1;
-        hazard.victim = byte.previous - 1;
+        hazard.victim = victim - 1;
     }
     reading.reported = true;
     report(reading.hazards, hazard);
@@ -104,9 +118,10 @@ void write_bytes(void* context, const Access& access) {
     for (std::uint64_t i = 0; i < access.size; ++i) {
         ByteHistory* const byte = history(writing.hazards, access, i);
         if (!byte || byte->writer == writing.writer) continue;
-        *byte = {writing.writer, byte->writer, false};
+        *byte = {writing.writer, {byte->writer, byte->earlier[0], byte->earlier[1]}, false};
         if (!writer) continue;
-        if (writer->written++ == 0) writer->first = access.address;
+        if (writer->written == 0) writer->first = access.address + static_cast<std::int64_t>(i);
+        ++writer->written;
         writer->region = access.region;
     }
 }
@@ -121,6 +136,7 @@ std::uint32_t layout_of(const Operation& operation) {
     const FeatureMap& map = operation.ofm;
     std::uint32_t hash = mix(2166136261U, map.stride_y);
     hash = mix(mix(hash, map.stride_x), map.stride_c);
+    hash = mix(mix(hash, map.shape.width), map.shape.depth);
     return mix(mix(hash, map.element), map.brick ? 1 : 0);
 }
 
@@ -144,7 +160,7 @@ void before(void* context, const Operation& operation) {
 
 void Hazards::written_before(std::uint8_t region, std::uint64_t address, std::uint64_t size) {
     for (std::uint64_t i = 0; i < size; ++i)
-        if (bytes[region].holds(address + i, 1)) bytes[region].data[address + i] = {before_job, 0, false};
+        if (bytes[region].holds(address + i, 1)) bytes[region].data[address + i] = {before_job, {}, false};
 }
 
 void Hazards::read_after(std::uint8_t region, std::uint64_t address, std::uint64_t size) {

@@ -26,13 +26,13 @@ struct Hazard {
 // Of one byte. Writers are operation indices + 1; 0: nothing, UINT32_MAX: before the job.
 struct ByteHistory {
     std::uint32_t writer = 0;
-    std::uint32_t previous = 0;
+    std::uint32_t earlier[3] = {};  // writers before it, the last one first
     bool read = false;
 };
 
 // Of one operation as a writer.
 struct WriterHistory {
-    std::uint32_t layout = 0;  // equal for maps of equal strides and element
+    std::uint32_t layout = 0;  // equal for stripes of one tensor
     std::uint32_t written = 0, read = 0;
     bool read_repeated = false;
     std::int64_t first = 0;  // address written
