@@ -23,6 +23,16 @@ from etbuild.recipe import InputSpec, Model
 _TOLD_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+), in (\S+)')
 
 
+@contextmanager
+def import_path() -> Iterator[None]:
+    """While it lasts, sys.path may grow by what a model asks for."""
+    before = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
 def load_model(model: Model) -> tuple[Any, tuple[Any, ...]]:
     """The module (or, for `program`, the ExportedProgram) and the tensors to export it with."""
     if model.program:
@@ -140,9 +150,7 @@ def _import_source(model: Model) -> Any:
     path = root / model.source
     if not path.is_file():
         raise StepError(f"{model.source}: got no such file, wanted the model's source")
-    name = re.sub(r"\W", "_", path.stem)
-    if not name.isidentifier() or name in sys.builtin_module_names or importlib.machinery.PathFinder.find_spec(name):
-        name = f"model_{name}"
+    name = _module_name(path)
     sys.path[:0] = [str(path.parent), str(root)]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec and spec.loader, "a .py has a loader"
@@ -150,6 +158,18 @@ def _import_source(model: Model) -> Any:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def _module_name(path: Path) -> str:
+    """The file's name, unless a package is called so; the project itself may stand on sys.path and does not count."""
+    name = re.sub(r"\W", "_", path.stem)
+    root = Path.cwd()
+    inside = [
+        entry for entry in sys.path if Path(entry).is_relative_to(root) and not Path(entry).is_relative_to(sys.prefix)
+    ]
+    packages = [entry for entry in sys.path if entry and entry not in inside]
+    taken = name in sys.builtin_module_names or importlib.machinery.PathFinder.find_spec(name, packages)
+    return name if name.isidentifier() and not taken else f"model_{name}"
 
 
 def _call_factory(namespace: Any, function: str, place: str) -> tuple[Any, Any]:
@@ -236,5 +256,7 @@ def _users_frames(error: BaseException) -> str:
         path = portable_path(file)
         if (here / path).is_file() and not path.startswith("etbuild/"):
             lines.append(f"    {path}:{number} in {function}: {code}")
-    lines += [f"    {line.strip()}" for line in told if line.lstrip().startswith(("Explanation:", "Hint:"))]
+    lines += [
+        f"    {line.strip()}" for line in told if line.lstrip().startswith(("Explanation:", "Hint:", "- You marked"))
+    ]
     return "\n".join(dict.fromkeys(lines))

@@ -52,6 +52,7 @@ def main(argv: Sequence[str]) -> int:
         options.source, options.entry, options.builtin, options.program, options.weights, tuple(options.input)
     )
     from etbuild import stack
+    from etbuild.model_source import import_path
     from etbuild.program import save_program
     from etbuild.trace import Reads, write_depfile
 
@@ -59,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
         stack.load_executorch()
     stack.load_quantized_operators()
     reads = Reads()
-    with reads.traced():
+    with reads.traced(), import_path():
         program = export(model, options.strict, tuple(options.dynamic))
     save_program(program, options.output)
     declared = {model.source, model.program, model.weights, *(spec.file for spec in model.inputs)}

@@ -1,0 +1,179 @@
+"""Step quantize: schemes, rules, calibration, and the account of it all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from project import ADD, CONV, U85, Project, recipe
+
+from etbuild.arguments import read_rule, write_rule
+from etbuild.errors import StepError
+from etbuild.recipe import Data, Quantize, Recipe, Rule
+from etbuild.steps import export, quantize
+
+
+def test_a_step_names_what_it_reads_and_writes() -> None:
+    """Calibration data is an input; profile and scheme are options."""
+    settings = Quantize(calibration=Data(Path("data/c.npz"), 64), rules=(Rule("operator", "conv2d", "none"),))
+
+    step = quantize.step(replace(recipe(), quantize=settings), "tosa-u55")
+
+    assert step.name == "quantize:r@tosa-u55"
+    assert step.argv == (
+        *("--program", "build/r/export/exported.pt2", "--profile", "tosa-u55", "--scheme", "int8"),
+        *("--calibration", "data/c.npz", "--calibration-samples", "64", "--rule", "operator:conv2d:none"),
+        *("--output", "build/r/tosa-u55/quantized.pt2", "--report", "build/r/tosa-u55/quantization.json"),
+    )
+    assert step.inputs == (Path("build/r/export/exported.pt2"), Path("data/c.npz"))
+
+
+def test_a_rule_survives_the_command_line() -> None:
+    """A name may hold dots and colons."""
+    rule = Rule("module_name", "blocks.0:conv", "int16x8")
+
+    assert read_rule(write_rule(rule)) == rule
+
+
+def quantized(project: Project, settings: Quantize, source: str = CONV, profile: str = "tosa-u55") -> Recipe:
+    project.write("model.py", source)
+    one = replace(recipe(), quantize=settings)
+    project.run(export.step(one), quantize.step(one, profile))
+    return one
+
+
+def schemes(project: Project, profile: str = "tosa-u55") -> dict[str, str]:
+    return {one["name"]: one["dtype"] for one in project.json(f"build/r/{profile}/quantization.json")["tensors"]}
+
+
+@pytest.mark.e2e
+def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
+    """In any folder, at any time: else nothing that follows would ever be found up to date."""
+    outputs = []
+    for name in ("here", "there"):
+        project = Project(tmp_path / name)
+        quantized(project, Quantize())
+        outputs.append(
+            [
+                (project.root / f"build/r/tosa-u55/{file}").read_bytes()
+                for file in ("quantized.pt2", "quantization.json")
+            ]
+        )
+
+    assert outputs[0] == outputs[1]
+
+
+@pytest.mark.e2e
+def test_every_tensor_is_accounted_for(small: Project) -> None:
+    """Weights per channel, biases in 32 bits, activations per tensor with the model's line."""
+    tensors = {one["name"]: one for one in small.json("build/r/tosa-u55/quantization.json")["tensors"]}
+
+    assert {name: (one["kind"], one["scheme"], one["dtype"]) for name, one in tensors.items()} == {
+        "x": ("input", "per_tensor", "int8"),
+        "conv2d.weight": ("weight", "per_channel", "int8"),
+        "conv2d.bias": ("bias", "per_channel", "int32"),
+        "relu": ("activation", "per_tensor", "int8"),
+        "flatten": ("activation", "per_tensor", "int8"),
+        "linear.weight": ("weight", "per_channel", "int8"),
+        "linear.bias": ("bias", "per_channel", "int32"),
+        "linear": ("activation", "per_tensor", "int8"),
+    }
+    assert len(tensors["conv2d.weight"]["scale"]) == 4
+    assert tensors["relu"]["line"] == "model.py:10"
+
+
+@pytest.mark.e2e
+def test_one_scale_a_tensor_on_request(project: Project) -> None:
+    """per_channel: false."""
+    quantized(project, Quantize(per_channel=False))
+
+    tensors = project.json("build/r/tosa-u55/quantization.json")["tensors"]
+    assert {one["scheme"] for one in tensors} == {"per_tensor"}
+
+
+@pytest.mark.e2e
+def test_activations_of_16_bits_keep_weights_of_8(project: Project) -> None:
+    """scheme: int16x8."""
+    quantized(project, Quantize(scheme="int16x8"), profile="tosa-u85")
+
+    found = schemes(project, "tosa-u85")
+    assert (found["x"], found["conv2d.weight"], found["linear"]) == ("int16", "int8", "int16")
+
+
+@pytest.mark.e2e
+def test_scheme_none_leaves_the_program_as_it_is(project: Project) -> None:
+    """The bytes are those of the exported program."""
+    quantized(project, Quantize(scheme="none"))
+
+    exported, output = (project.root / f"build/r/{path}" for path in ("export/exported.pt2", "tosa-u55/quantized.pt2"))
+    assert exported.read_bytes() == output.read_bytes()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule("module_name", "conv", "none"),
+        Rule("module_type", "Conv2d", "none"),
+        Rule("module_type", "torch.nn.modules.conv.Conv2d", "none"),
+        Rule("operator", "conv2d", "none"),
+        Rule("operator", "aten.conv2d.default", "none"),
+    ],
+    ids=lambda rule: f"{rule.kind} {rule.match}",
+)
+def test_a_rule_leaves_what_it_names_in_floating_point(project: Project, rule: Rule) -> None:
+    """By module name, module type with or without its package, operator with or without its overload."""
+    quantized(project, Quantize(rules=(rule,)))
+
+    found = schemes(project)
+    assert "conv2d.weight" not in found
+    assert found["linear.weight"] == "int8"
+
+
+@pytest.mark.e2e
+def test_of_several_rules_the_first_that_matches_counts(project: Project) -> None:
+    """The linear layer is of 16 bits by name, although the second rule would leave it in floating point."""
+    rules = (Rule("module_name", "fc", "int16x8"), Rule("module_type", "Linear", "none"))
+
+    quantized(project, Quantize(rules=rules), profile=U85.profile)
+
+    assert schemes(project, U85.profile)["linear"] == "int16"
+
+
+@pytest.mark.e2e
+def test_a_rule_that_matches_nothing_is_refused(project: Project) -> None:
+    """A misspelt name would go unnoticed; the names that there are, are listed."""
+    with pytest.raises(StepError) as caught:
+        quantized(project, Quantize(rules=(Rule("module_name", "cnov", "none"),)))
+
+    assert str(caught.value) == (
+        "quantize.rules: module_name: got cnov, which matches nothing in the model, wanted one of conv, fc"
+    )
+
+
+@pytest.mark.e2e
+def test_calibration_sets_the_scale(project: Project) -> None:
+    """The input's grid spans what the samples span."""
+    import numpy as np
+
+    (project.root / "data").mkdir()
+    np.savez(
+        project.root / "data/c.npz",
+        input_0=np.linspace(-1, 1, 32, dtype=np.float32).reshape(2, 16),
+        input_1=np.linspace(-8, 8, 32, dtype=np.float32).reshape(2, 16),
+    )
+
+    quantized(project, Quantize(calibration=Data(Path("data/c.npz"))), ADD)
+
+    scales = {one["name"]: one["scale"] for one in project.json("build/r/tosa-u55/quantization.json")["tensors"]}
+    assert scales["x"] == pytest.approx(2 / 255, rel=0.02)
+    assert scales["y"] == pytest.approx(16 / 255, rel=0.02)
+
+
+@pytest.mark.e2e
+def test_the_report_carries_the_digests_of_its_inputs(project: Project) -> None:
+    """The manifest gathers them."""
+    quantized(project, Quantize())
+
+    assert list(project.json("build/r/tosa-u55/quantization.json")["digests"]) == ["build/r/export/exported.pt2"]
