@@ -57,7 +57,9 @@ def main(argv: list[str]) -> int:
         end = time.perf_counter()
         ours.append(middle - start)
         theirs.append(end - middle)
-    same = verdict.state == "exact" and np.array_equal(np.asarray(outputs[0]).view(np.int8).ravel(), case.outputs[0].ravel())
+    same = verdict.state == "exact" and np.array_equal(
+        np.asarray(outputs[0]).view(np.int8).ravel(), case.outputs[0].ravel()
+    )
     ratio = min(ours) / min(theirs)
     print(f"MobileNetV2 224x224 on {NPU}: emulator {min(ours) * 1000:.0f} ms, TOSA reference model", end=" ")
     print(f"{min(theirs) * 1000:.0f} ms, ratio {ratio:.2f} (wanted at most {LIMIT}), outputs {verdict.state}")

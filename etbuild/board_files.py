@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from etbuild.boards import Board, Placement
+if TYPE_CHECKING:
+    from etbuild.boards import Board, Placement
 
 # ExecuTorch's convention: an end of transmission on the UART ends an FVP.
 _FVP_STOP = "shutdown_on_eot"

@@ -1,4 +1,5 @@
-"""The command `etbuild`: looks at files and at the machine, and writes a new recipe. It builds nothing: doit does.
+"""The command `etbuild`: looks at files and at the machine, runs what is compiled, and writes a new recipe. It builds
+no model: doit does.
 
 What a command needs is imported when it runs.
 """
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from etbuild import __version__
+from etbuild import __version__, cli_disasm, cli_run
 from etbuild.errors import exit_code_of
 
 
@@ -36,7 +37,7 @@ def _main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="etbuild",
-        description="Looks at compiled models and at this machine. Builds are doit's: doit list, doit build:NAME.",
+        description="Looks at compiled models, runs them, looks at this machine. Builds are doit's: doit build:NAME.",
     )
     parser.add_argument("--version", action="version", version=f"etbuild {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -44,6 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="what is in a .pte, .bpte or .ptd")
     inspect.add_argument("file", metavar="FILE")
     inspect.add_argument("--json", action="store_true", help="for programs")
+
+    run = commands.add_parser("run", help="run a .pte here, its delegates on an emulated NPU")
+    cli_run.add_arguments(run)
+
+    disasm = commands.add_parser("disasm", help="the NPU's command streams in a .pte as text")
+    cli_disasm.add_arguments(disasm)
 
     doctor = commands.add_parser("doctor", help="which tools this machine has, which it lacks, how to get them")
     doctor.add_argument("--json", action="store_true", help="for programs")

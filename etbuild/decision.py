@@ -9,8 +9,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from etbuild.step import Step
+if TYPE_CHECKING:
+    from etbuild.step import Step
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etbuild import tools
 from etbuild.cache import Cache
@@ -26,7 +27,9 @@ from etbuild.errors import EtbuildError, MissingTool, StepError
 from etbuild.process import Processes, ServerLost, module_command
 from etbuild.sandbox import Sandboxes
 from etbuild.sources import PACKAGE, Sources
-from etbuild.step import Step
+
+if TYPE_CHECKING:
+    from etbuild.step import Step
 
 STATE = Path("build/.etbuild")
 LAST_LINES = 20

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etbuild import cross
 from etbuild.elf import Texts
 from etbuild.errors import EtbuildError, StepError
 from etbuild.frames import EXITS, Fault, Transcript, read_transcript
-from etbuild.simulators import Ended, Request
+
+if TYPE_CHECKING:
+    from etbuild.simulators import Ended, Request
 
 _LAST_LINES = 10
 _REGISTERS = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")

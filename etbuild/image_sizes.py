@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from etbuild.boards import Board, Placement, Region
+if TYPE_CHECKING:
+    from etbuild.boards import Board, Placement, Region
 
 FORMAT = 1
 

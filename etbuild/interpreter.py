@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from etbuild.errors import StepError
-from etbuild.lowered import Lowered
+
+if TYPE_CHECKING:
+    from etbuild.lowered import Lowered
 
 # PyTorch's ScalarType by number.
 _DTYPES = ("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")

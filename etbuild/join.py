@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from etbuild.lowered import Lowered
-from etbuild.targets import Target
 from etbuild.vela_options import compile_flags
+
+if TYPE_CHECKING:
+    from etbuild.lowered import Lowered
+    from etbuild.targets import Target
 
 PLACEMENT = "model"
 

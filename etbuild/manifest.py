@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import etbuild
 from etbuild import tools
 from etbuild.provenance import sha256
 from etbuild.pte import Program, read
 from etbuild.pte.border import inputs, is_border, outputs
-from etbuild.pte.program import Plan
+
+if TYPE_CHECKING:
+    from etbuild.pte.program import Plan
 
 FORMAT = 1
 TOOLS = ("python", "torch", "torchao", "executorch", "ethos-u-vela")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild import tools
-from etbuild.digest import Digests
 from etbuild.sources import PACKAGE, Sources
 from etbuild.step import Step
 
 if TYPE_CHECKING:
+    from etbuild.digest import Digests
     from etbuild.recipe import Recipe
 
 # Read while planning and not Python: a change of these makes the plan again. The schemas lie inside the package when it
@@ -56,7 +56,7 @@ def load_plan(root: Path, digests: Digests, sources: Sources) -> Plan:
     kept = _kept(memory, basis, digests)
     if kept is not None:
         return kept
-    from etbuild.recipe import load_all
+    from etbuild.recipe_loader import load_all
 
     recipes = load_all(root)
     plan = plan_of(recipes)

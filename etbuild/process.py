@@ -14,11 +14,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etbuild import tools
 from etbuild.errors import StepError
-from etbuild.step import Step
 from etbuild.workers.client import Ended, Request, ServerLost
+
+if TYPE_CHECKING:
+    from etbuild.step import Step
 
 # Kinds whose module imports a compiler; the others are done before a server could be asked.
 WARM = frozenset({"export", "quantize", "lower", "golden", "vela", "pte"})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import StepError
 from etbuild.profiles import reference_spec
 from etbuild.program import source_line
-from etbuild.recipe import Quantize, Rule
+
+if TYPE_CHECKING:
+    from etbuild.recipe import Quantize, Rule
 
 _DEQUANTIZE = "quantized_decomposed.dequantize_per_"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etbuild import npus
 from etbuild.faults import quoted, shown
@@ -22,9 +23,11 @@ from etbuild.recipe import (
     Rule,
 )
 from etbuild.recipe_runtime import read_run, read_runtime
-from etbuild.strict_yaml import MapNode
 from etbuild.targets import IllegalTargetError, Target, TargetSpec, expand, flag_fault, named
 from etbuild.view import Reading, View
+
+if TYPE_CHECKING:
+    from etbuild.strict_yaml import MapNode
 
 DATA_SUFFIXES = (".npy", ".npz", ".pt", ".pth")
 _SOURCES = ("source", "builtin", "program")

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import StepError
-from etbuild.recipe import Data
+
+if TYPE_CHECKING:
+    from etbuild.recipe import Data
 
 SUFFIXES = (".npy", ".npz", ".pt", ".pth")
 

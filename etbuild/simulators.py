@@ -11,11 +11,14 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etbuild import tools
 from etbuild.board_files import fvp_arguments, qemu_arguments
-from etbuild.boards import Board
 from etbuild.errors import MissingTool
+
+if TYPE_CHECKING:
+    from etbuild.boards import Board
 
 _MOST_OUTPUT = 1 << 28
 _PR_SET_PDEATHSIG = 1

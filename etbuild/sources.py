@@ -9,8 +9,12 @@ import ast
 import json
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from etbuild.digest import Digests
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etbuild.digest import Digests
 
 PACKAGE = Path(__file__).parent
 
@@ -98,9 +102,18 @@ def _uses(text: str) -> tuple[list[str], set[str]]:
     for line in tree.body:
         if isinstance(line, ast.Assign) and [ast.unparse(target) for target in line.targets] == ["SOURCES"]:
             others |= set(ast.literal_eval(line.value))
-    for node in ast.walk(tree):
+    for node in _walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return names, others
+
+
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node that may run: what stands under TYPE_CHECKING never does."""
+    yield node
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _walk(child)

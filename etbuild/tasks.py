@@ -14,16 +14,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from doit.dependency import FileChangedChecker
 from doit.exceptions import TaskFailed
 
-from etbuild.decision import Reason
 from etbuild.errors import EtbuildError, MissingTool
 from etbuild.execute import Outcome, Workspace
 from etbuild.plan import Outline, Plan, load_plan
 from etbuild.reporter import StepReporter
-from etbuild.step import Step
+
+if TYPE_CHECKING:
+    from etbuild.decision import Reason
+    from etbuild.step import Step
 
 KINDS = {
     "build": "everything that a recipe asks for",

@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from etbuild.faults import Faults, KeyPath, Place
 from etbuild.paths import BadPathError, ProjectPaths
 from etbuild.strict_yaml import ListNode, MapNode, Node, Scalar, plain
+
+if TYPE_CHECKING:
+    from etbuild.faults import Faults, KeyPath, Place
 
 
 @dataclass(frozen=True)

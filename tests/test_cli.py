@@ -188,7 +188,7 @@ def test_the_lines_of_a_dodo_are_those_of_our_own() -> None:
 def test_a_new_recipe_is_a_right_one(own_folder: Path, npu: str) -> None:
     """It passes the checks, and says itself how the NPU is fed."""
     from etbuild.npus import table
-    from etbuild.recipe import load_all
+    from etbuild.recipe_loader import load_all
 
     main(["new", "a.b", "--npu", npu])
 
@@ -202,7 +202,7 @@ def test_a_new_recipe_is_a_right_one(own_folder: Path, npu: str) -> None:
 
 def test_new_takes_a_model_that_is_there(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its file stays as it is, wherever it lies; a dodo.py means no lecture."""
-    from etbuild.recipe import load_all
+    from etbuild.recipe_loader import load_all
 
     (own_folder / "dodo.py").touch()
     (own_folder / "nets").mkdir()

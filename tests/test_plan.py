@@ -59,7 +59,7 @@ def test_a_kept_plan_is_used_without_reading_a_recipe(root: Path, monkeypatch: p
     def refuse(_: Path) -> None:
         raise AssertionError("a recipe was read")
 
-    monkeypatch.setattr("etbuild.recipe.load_all", refuse)
+    monkeypatch.setattr("etbuild.recipe_loader.load_all", refuse)
 
     assert load(root) == first
 

@@ -21,9 +21,8 @@ from etbuild.recipe import (
     Recipe,
     Rule,
     Run,
-    load,
-    load_all,
 )
+from etbuild.recipe_loader import load, load_all
 from etbuild.targets import Target, Vela
 
 U55 = Target("ethos-u55-128", "ethos-u55-128", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")

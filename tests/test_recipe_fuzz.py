@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etbuild.errors import RecipeError
-from etbuild.recipe import Recipe, load
+from etbuild.recipe import Recipe
+from etbuild.recipe_loader import load
 
 HERE = Path(__file__).parent
 GOOD = b"""\

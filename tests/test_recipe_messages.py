@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from etbuild.errors import RecipeError
-from etbuild.recipe import load, load_all
+from etbuild.recipe_loader import load, load_all
 
 HERE = Path(__file__).parent
 CASES = sorted(file.name for file in (HERE / "bad_recipes").glob("[!_]*.yaml"))

@@ -132,8 +132,8 @@ def test_a_wheel_holds_schema_and_table_and_finds_both(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, 'site')\n"
         "from pathlib import Path\n"
-        "from etbuild import npus, recipe, schema\n"
-        "print(recipe.load(Path('net.yaml'), Path('.'), {}).targets[0].memory_mode)\n"
+        "from etbuild import npus, recipe_loader, schema\n"
+        "print(recipe_loader.load(Path('net.yaml'), Path('.'), {}).targets[0].memory_mode)\n"
         "print(schema.schema_file('recipe'), npus.TABLE)\n"
     )
 

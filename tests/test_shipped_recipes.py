@@ -12,7 +12,8 @@ import yaml
 
 from etbuild import npus
 from etbuild.model_source import load_model
-from etbuild.recipe import Recipe, load_all
+from etbuild.recipe import Recipe
+from etbuild.recipe_loader import load_all
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "recipes"

@@ -17,16 +17,19 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etbuild.cache.action import Action, StoredFile, files_of
 from etbuild.cache.key import first_key, second_key
 from etbuild.cache.remote import Remote
 from etbuild.cache.seal import seal, unseal
 from etbuild.cache.store import Store, create, name_of
-from etbuild.decision import Present, Record
 from etbuild.digest import Digests
-from etbuild.step import Step
-from etbuild.tools import CacheSettings
+
+if TYPE_CHECKING:
+    from etbuild.decision import Present, Record
+    from etbuild.step import Step
+    from etbuild.tools import CacheSettings
 
 # Of one first key; the oldest is forgotten. Each costs a look at its files.
 MOST_LISTS = 16

@@ -12,10 +12,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from etbuild.cache.store import file_digest
 from etbuild.decision import Record
-from etbuild.step import Step
+
+if TYPE_CHECKING:
+    from etbuild.step import Step
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

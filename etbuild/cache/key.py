@@ -6,10 +6,13 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from etbuild.cache.store import FORMAT
-from etbuild.decision import Present
-from etbuild.step import Step
+
+if TYPE_CHECKING:
+    from etbuild.decision import Present
+    from etbuild.step import Step
 
 
 def first_key(step: Step, present: Present) -> str:

@@ -20,13 +20,13 @@ def lines(payload: bytes) -> Iterator[str]:
     index = 0
     for command in decode(job.words, job.family):
         if command.is_operation:
-            yield f"{command.place:6}  {_text(command)}    ; operation {index}"
+            yield f"{command.place:6}  {text(command)}    ; operation {index}"
             index += 1
         else:
-            yield f"{command.place:6}      {_text(command)}"
+            yield f"{command.place:6}      {text(command)}"
 
 
-def _text(command: Command) -> str:
+def text(command: Command) -> str:
     entry = command.entry
     if entry is None:
         return f"unknown command {command.code:#x} of kind {command.kind}: {command.raw:#x}"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etbuild.pte.flatbuffer import Buffer
-from etbuild.pte.program import Program
 from etbuild.pte.reader import check_identifier, parse, read_bytes
 from etbuild.pte.schema import BUNDLED_PROGRAM
+
+if TYPE_CHECKING:
+    from etbuild.pte.program import Program
 
 IDENTIFIER = b"BP08"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from etbuild.pte.flatbuffer import Table
 from etbuild.pte.program import (
     DTYPES,
     Allocation,
@@ -26,6 +26,9 @@ from etbuild.pte.program import (
     Value,
 )
 from etbuild.pte.schema import INSTRUCTIONS, KERNEL_TYPES
+
+if TYPE_CHECKING:
+    from etbuild.pte.flatbuffer import Table
 
 Blob = tuple[memoryview, int]
 """The bytes of one inline delegate, and the byte of the file where they begin."""

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from etbuild.pte.commands import Commands, read_commands
 from etbuild.pte.flatbuffer import Bytes
-from etbuild.pte.program import Delegate, Program
+
+if TYPE_CHECKING:
+    from etbuild.pte.program import Delegate, Program
 
 BACKEND = "EthosUBackend"
 

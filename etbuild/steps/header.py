@@ -11,12 +11,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import StepError, UsageError, exit_code_of
 from etbuild.recipe import Header, Recipe
 from etbuild.step import Step
-from etbuild.targets import Target
+
+if TYPE_CHECKING:
+    from etbuild.targets import Target
 
 _C_TYPES = {
     "bool": "uint8_t",

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import EtbuildError, StepError, exit_code_of
 from etbuild.lowered import Lowered, mark_of, write_lowered
@@ -22,8 +22,10 @@ from etbuild.partition import NO_NPU, PartitionRecord
 from etbuild.profiles import reference_spec
 from etbuild.program import load_program, make_portable
 from etbuild.provenance import digests
-from etbuild.recipe import Recipe
 from etbuild.step import Step
+
+if TYPE_CHECKING:
+    from etbuild.recipe import Recipe
 
 
 def step(recipe: Recipe, profile: str) -> Step:

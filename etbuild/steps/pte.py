@@ -12,7 +12,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etbuild.arguments import option
 from etbuild.errors import StepError, exit_code_of
@@ -20,11 +20,13 @@ from etbuild.join import PLACEMENT, join
 from etbuild.lowered import read_lowered
 from etbuild.manifest import TOOLS, Accounts, manifest
 from etbuild.provenance import digests
-from etbuild.recipe import Recipe
 from etbuild.step import Step
-from etbuild.targets import Target
 from etbuild.vela_options import add_target_options, read_target, target_json, target_options
 from etbuild.vela_stream import NamedData, move_weights_out
+
+if TYPE_CHECKING:
+    from etbuild.recipe import Recipe
+    from etbuild.targets import Target
 
 
 def step(recipe: Recipe, target: Target) -> Step:

@@ -11,11 +11,13 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import StepError, exit_code_of
-from etbuild.recipe import Recipe
 from etbuild.step import Step
+
+if TYPE_CHECKING:
+    from etbuild.recipe import Recipe
 
 Json = dict[str, Any]
 

@@ -23,12 +23,12 @@ from etbuild.errors import StepError, exit_code_of
 from etbuild.firmware_verdict import Wanted, difference, verdict
 from etbuild.pte import read
 from etbuild.pte.program import Tensor
-from etbuild.recipe import Recipe
 from etbuild.step import Step
-from etbuild.targets import Target
 
 if TYPE_CHECKING:
+    from etbuild.recipe import Recipe
     from etbuild.runtime import Program
+    from etbuild.targets import Target
 
 FORMAT = 1
 HOST = "host (emulated NPU)"
@@ -164,10 +164,20 @@ def _first_delegate(program: Program, golden: dict[str, Any], number: int) -> st
         for output, (ours, right) in enumerate(zip(got, wanted, strict=True)):
             told = difference(ours, right.reshape(-1))
             if told:
-                return f"first in delegate {index}, output {output}: {told}"
+                return f"first in delegate {index}, output {output}: {told}\n    {_writer(program, (index, output), ours, right)}"
     if unknown:
         return f"delegates {unknown} run in a loop or branch and have no golden of their own"
     return "every delegate is right on golden's inputs: the difference arises in an operator on the CPU"
+
+
+def _writer(program: Program, place: tuple[int, int], got: Any, wanted: Any) -> str:
+    """The NPU's operation that wrote the first element that differs; place: delegate and output."""
+    delegate, output = place
+    byte = int((got != wanted.reshape(-1)).argmax()) * got.itemsize
+    event = program.writer(delegate, output, byte)
+    if event is None:
+        return "no operation of the command stream wrote that element"
+    return f"written by operation {event.operation} of its command stream, {event.name} (word {event.word})"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,15 +15,17 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import StepError, exit_code_of
 from etbuild.provenance import digests
-from etbuild.recipe import Recipe
 from etbuild.step import Step
-from etbuild.targets import Target
 from etbuild.vela_options import add_target_options, read_target, target_json, target_options, vela_flags
 from etbuild.vela_stream import blocks_of, pack_npz
+
+if TYPE_CHECKING:
+    from etbuild.recipe import Recipe
+    from etbuild.targets import Target
 
 # What Vela is asked for beyond what shows in the .pte: accounts only, the streams are the same.
 _ACCOUNTS = ("--verbose-performance", "--enable-debug-db")

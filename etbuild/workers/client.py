@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etbuild import tools
-from etbuild.step import Step
 from etbuild.workers import wire
+
+if TYPE_CHECKING:
+    from etbuild.step import Step
 
 START_S = 60.0
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from etbuild.execute import command_line
 from etbuild.plan import plan_of
-from etbuild.recipe import load_all
+from etbuild.recipe_loader import load_all
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = ("mnist_u55", "mnist", "fallback_u55", "mv2_u65")
