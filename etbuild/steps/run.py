@@ -164,7 +164,8 @@ def _first_delegate(program: Program, golden: dict[str, Any], number: int) -> st
         for output, (ours, right) in enumerate(zip(got, wanted, strict=True)):
             told = difference(ours, right.reshape(-1))
             if told:
-                return f"first in delegate {index}, output {output}: {told}\n    {_writer(program, (index, output), ours, right)}"
+                writer = _writer(program, (index, output), ours, right)
+                return f"first in delegate {index}, output {output}: {told}\n    {writer}"
     if unknown:
         return f"delegates {unknown} run in a loop or branch and have no golden of their own"
     return "every delegate is right on golden's inputs: the difference arises in an operator on the CPU"

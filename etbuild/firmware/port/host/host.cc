@@ -3,11 +3,13 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "exec/method.h"
 #include "npu/emulator.h"
+#include "port/host/watch.h"
 
 namespace {
 
@@ -111,6 +113,7 @@ struct etb_program {
     Arena method_arena;
     Arena temp_arena;
     Method method;
+    std::unique_ptr<Watch> watch;
     Status status;
     char text[512] = "";
 
@@ -217,7 +220,11 @@ struct etb_program {
             values[i].tensor = &tensors[i];
             args[i] = &values[i];
         }
-        return method.run_delegate(index, {args.data, args.size}, nullptr);
+        watch = std::make_unique<Watch>(method.delegates(), fast_scratch.size, true);
+        watch->begin_delegate(index);
+        const Status ran = method.run_delegate(index, {args.data, args.size}, watch->observer());
+        watch->end_delegate(false);
+        return ran;
     }
 };
 
@@ -276,6 +283,21 @@ int etb_set_input(etb_program* program, size_t index, const int32_t* sizes, size
 
 int etb_run(etb_program* program) { return program->finish(program->method.run({})); }
 
+int etb_observe(etb_program* program, int hazards) {
+    program->watch = std::make_unique<Watch>(program->method.delegates(), program->fast_scratch.size, hazards != 0);
+    return program->finish(program->method.run(program->watch->monitor()));
+}
+
+const etb_event* etb_events(const etb_program* program, size_t* count) {
+    *count = program->watch ? program->watch->events.size() : 0;
+    return *count ? program->watch->events.data() : nullptr;
+}
+
+const etb_hazard* etb_hazards(const etb_program* program, size_t* count) {
+    *count = program->watch ? program->watch->hazards.size() : 0;
+    return *count ? program->watch->hazards.data() : nullptr;
+}
+
 size_t etb_delegate_inputs(const etb_program* program, size_t delegate) {
     return delegate < etb_delegates(program) ? program->method.delegates()[delegate].inputs() : 0;
 }
@@ -293,4 +315,11 @@ uint64_t etb_delegate_bytes(const etb_program* program, size_t delegate, size_t 
 
 int etb_run_delegate(etb_program* program, size_t delegate, const void* const* inputs, void* const* outputs) {
     return program->finish(program->run_delegate(delegate, inputs, outputs));
+}
+
+int64_t etb_writer(const etb_program* program, size_t delegate, size_t output, uint64_t byte) {
+    if (!program->watch || delegate >= etb_delegates(program)) return -1;
+    const EthosU& one = program->method.delegates()[delegate];
+    if (output >= one.outputs()) return -1;
+    return program->watch->writer(1, one.output(output).offset + byte);
 }

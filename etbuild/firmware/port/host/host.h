@@ -32,6 +32,40 @@ typedef struct {
     uint64_t temp;
 } etb_memory;
 
+/* What one operation of an NPU, or one kernel of the CPU, did. */
+typedef struct {
+    int32_t instruction;
+    int32_t delegate; /* -1: the CPU; then only the names and the times mean something */
+    uint32_t operation;
+    uint32_t word; /* its place in the command stream */
+    const char* name;
+    const char* overload;
+    uint64_t begin_ns;
+    uint64_t duration_ns;
+    uint64_t macs;
+    uint64_t bytes_read[8]; /* by region */
+    uint64_t bytes_written[8];
+    uint64_t weights;
+    uint64_t zero_weights;
+    int64_t min; /* of the result */
+    int64_t max;
+    uint64_t elements; /* of the result */
+    int32_t ifm[3];    /* height, width, depth; 0 where there is none */
+    int32_t ifm2[3];
+    int32_t ofm[3];
+} etb_event;
+
+/* A read that should not have been. kind: 0 never written, 1 overwritten, 2 result mostly not read. */
+typedef struct {
+    int32_t delegate;
+    int32_t kind;
+    int32_t region;
+    uint32_t operation;
+    uint32_t writer;
+    uint32_t victim;
+    int64_t address;
+} etb_hazard;
+
 /* Copies pte and ptd (may be NULL). fast_scratch: bytes of region 2. Never NULL; see etb_status. */
 ETB_API etb_program* etb_open(const void* pte, size_t pte_bytes, const void* ptd, size_t ptd_bytes,
                               size_t fast_scratch);
@@ -52,11 +86,18 @@ ETB_API int etb_set_input(etb_program* program, size_t index, const int32_t* siz
                           size_t bytes);
 ETB_API int etb_run(etb_program* program);
 
+/* As etb_run, but what happened is kept: an event an operation, and with `hazards` every suspicious read. */
+ETB_API int etb_observe(etb_program* program, int hazards);
+ETB_API const etb_event* etb_events(const etb_program* program, size_t* count);
+ETB_API const etb_hazard* etb_hazards(const etb_program* program, size_t* count);
+
 /* One delegate alone. Shapes are Vela's: six sizes and the bytes of an element. */
 ETB_API size_t etb_delegate_inputs(const etb_program* program, size_t delegate);
 ETB_API size_t etb_delegate_outputs(const etb_program* program, size_t delegate);
 ETB_API uint64_t etb_delegate_bytes(const etb_program* program, size_t delegate, size_t index);
 ETB_API int etb_run_delegate(etb_program* program, size_t delegate, const void* const* inputs, void* const* outputs);
+/* The operation of the last etb_run_delegate that wrote this byte of an output, or -1; etb_events has its event. */
+ETB_API int64_t etb_writer(const etb_program* program, size_t delegate, size_t output, uint64_t byte);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,50 @@
+// Keeps what happens in a run: an event an operation, and who wrote every byte. Memory comes from the heap.
+#pragma once
+
+#include <vector>
+
+#include "exec/method.h"
+#include "npu/hazards.h"
+#include "port/host/host.h"
+
+namespace etb {
+
+class Watch {
+public:
+    // fast_scratch: bytes of region 2. follows: who writes and reads every byte. The delegates must outlive the watch.
+    Watch(Span<const EthosU> delegates, std::size_t fast_scratch, bool follows);
+
+    Monitor monitor();
+    // Around one delegate; `monitor` does it by itself.
+    void begin_delegate(std::size_t index);
+    void end_delegate(bool keep_hazards = true);
+
+    [[nodiscard]] const npu::Observer* observer() const { return &observer_; }
+    // The operation that last wrote a byte of a region in the last delegate; -1 for none.
+    [[nodiscard]] std::int64_t writer(std::size_t region, std::uint64_t address) const;
+
+    std::vector<etb_event> events;
+    std::vector<etb_hazard> hazards;
+
+private:
+    Span<const EthosU> delegates_;
+    std::size_t fast_scratch_;
+    bool follows_;
+    Place place_;
+    std::int32_t delegate_ = -1;
+    std::uint64_t began_ns_ = 0;
+    npu::Observer observer_;
+
+    npu::Hazards hazards_;
+    npu::Observer hazard_observer_;
+    std::vector<npu::ByteHistory> histories_[2];  // of regions 1 and 2
+    std::vector<npu::WriterHistory> writers_;
+    std::vector<npu::Hazard> found_;
+
+    static void before_instruction(void* context, const Place& place);
+    static void after_instruction(void* context, const Place& place);
+    static void before_operation(void* context, const npu::Operation& operation);
+    static void after_operation(void* context, const npu::Operation& operation);
+};
+
+}  // namespace etb
