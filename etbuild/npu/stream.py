@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -129,3 +130,39 @@ def command(name: str, family: str, values: Mapping[str, int | str] | int = 0) -
         raw |= field.put(names[value] if isinstance(value, str) else value - field.plus)
     wide = isinstance(entry, Register) and entry.wide
     return Command(0, entry.code, 1 if wide else 0, raw, entry)
+
+
+def assemble(lines: Iterable[str], family: str) -> list[Command]:
+    """Commands from text as the disassembler writes it: NAME, then field=value or the value of the one field.
+
+    Numbers are as the table means them, so `OFM_WIDTH 4` is four columns. Text after ";" is ignored.
+    raises: StreamError with the line."""
+    commands = []
+    for line in lines:
+        words = line.partition(";")[0].split()
+        if not words:
+            continue
+        try:
+            commands.append(_assemble_one(words, family))
+        except (KeyError, ValueError) as fault:
+            raise StreamError(f"assembler: got {line.strip()!r}: {fault}") from None
+    return commands
+
+
+def _assemble_one(words: list[str], family: str) -> Command:
+    name, *given = words
+    with contextlib.suppress(KeyError):
+        load().named(name, family)
+        return command(name, family, _values(name, family, given))
+    return command(f"{name}_M1", family, _values(f"{name}_M1", family, given))
+
+
+def _values(name: str, family: str, given: list[str]) -> dict[str, int | str]:
+    fields = load().named(name, family).fields
+    values: dict[str, int | str] = {}
+    for word in given:
+        key, equals, text = word.rpartition("=")
+        number = text.removeprefix("-")
+        is_number = number.isdecimal() or number.lower().startswith("0x")
+        values[key if equals else fields[0].name] = int(text, 0) if is_number else text
+    return values

@@ -1,6 +1,6 @@
-"""What the grid runs on: lowered models, their Vela streams and the TOSA reference model's outputs, made once and cached.
+"""What the grid runs on: lowered models, Vela's streams and the TOSA reference model's outputs, made once and cached.
 
-Cache: $XDG_CACHE_HOME/etbuild/grid (else ~/.cache/...), keyed by the source of the models and the versions of the tools.
+Cache: $XDG_CACHE_HOME/etbuild/grid (else ~/.cache/...), keyed by the models' source and the tools' versions.
 Lowering (seconds) is shared by all NPUs of a TOSA profile; Vela (milliseconds) runs for each NPU and memory mode.
 """
 
@@ -126,6 +126,10 @@ class Recorder:
         return VelaCompileResult(b"")
 
 
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+
+
 def _example(shape: tuple[int, ...], kind: str, seed: int) -> Any:
     import torch
 
@@ -238,7 +242,7 @@ def lowered(model: OpModel, dtype: str, profile: str) -> Lowered:
                 tosa = _delegates(model, dtype, profile)
             return Lowered(model.name, tuple(_partition(one, model.kind) for one in tosa))
         except Exception as error:
-            return Lowered(model.name, error=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            return Lowered(model.name, error=_first_line(error))
 
     result = _cached(cache_folder() / f"{profile}-{dtype}" / f"{model.name}.pickle", make)
     assert isinstance(result, Lowered)
@@ -268,7 +272,7 @@ def _vela(tosa: bytes, setup: Setup) -> Compiled:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 vela.main(arguments)
         except (Exception, SystemExit) as error:
-            return Compiled(error=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            return Compiled(error=_first_line(error))
         with np.load(Path(folder) / "output" / "out_vela.npz", allow_pickle=False) as arrays:
             return Compiled(
                 arrays["cmd_data"].tobytes(), arrays["weight_data"].tobytes(), int(arrays["scratch_shape"][0]),

@@ -143,7 +143,7 @@ def _networks() -> list[OpModel]:
         _module("lstm", lambda: WithParameters(lambda p, x: p["m"](x)[0], m=nn.LSTM(8, 12)), (3, 1, 8)),
         _module("gru", lambda: WithParameters(lambda p, x: p["m"](x)[0], m=nn.GRU(8, 12)), (3, 1, 8)),
         _module("rnn", lambda: WithParameters(lambda p, x: p["m"](x)[0], m=nn.RNN(8, 12)), (3, 1, 8)),
-        _module("two_in_four_out", lambda: Expression(lambda a, b: (a + b, a - b, a * b, torch.maximum(a, b))), IMAGE, IMAGE),
+        _of("two_in_four_out", lambda a, b: (a + b, a - b, a * b, torch.maximum(a, b)), IMAGE, IMAGE),
     ]
 
 
@@ -260,6 +260,7 @@ def _reductions() -> list[OpModel]:
         _of("cumsum", lambda x: x.cumsum(-1), ROWS),
         _of("vector_norm", lambda x: torch.linalg.vector_norm(x, dim=-1), ROWS),
         _of("normalize", lambda x: F.normalize(x, dim=-1), ROWS),
+        _of("cosine_rows", lambda a, b: F.cosine_similarity(a, b, dim=1), (6, 16), (6, 16)),
         _of("cosine_similarity", lambda a, b: F.cosine_similarity(a, b, dim=1), (1, 8, 6, 6), (1, 8, 6, 6)),
     ]
 

@@ -26,7 +26,7 @@ Memory = Mapping[int, Array]
 
 
 class _Memory(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012 (ctypes wants a list)
+    _fields_ = [
         ("data", ctypes.c_void_p * 8),
         ("size", ctypes.c_size_t * 8),
         ("writable", ctypes.c_uint8),
@@ -34,7 +34,7 @@ class _Memory(ctypes.Structure):
 
 
 class _Result(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("text", ctypes.c_char_p),
         ("number", ctypes.c_uint64),
         ("scratch_size", ctypes.c_uint64),
@@ -43,11 +43,11 @@ class _Result(ctypes.Structure):
 
 
 class _Range(ctypes.Structure):
-    _fields_ = [("region", ctypes.c_uint8), ("address", ctypes.c_uint64), ("size", ctypes.c_uint64)]  # noqa: RUF012
+    _fields_ = [("region", ctypes.c_uint8), ("address", ctypes.c_uint64), ("size", ctypes.c_uint64)]
 
 
 class _Trace(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("index", ctypes.c_uint32),
         ("name", ctypes.c_char * 32),
         ("macs", ctypes.c_uint64),
@@ -62,7 +62,7 @@ class _Trace(ctypes.Structure):
 
 
 class _Hazard(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("kind", ctypes.c_uint8),
         ("operand", ctypes.c_uint8),
         ("region", ctypes.c_uint8),

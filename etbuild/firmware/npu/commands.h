@@ -92,7 +92,8 @@ enum class ResizeMode : std::uint8_t {
 // Some bits of a register; `plus` (0 or 1) is added to their number. Packed, so that it is one constant.
 enum class Field : std::uint32_t {};
 constexpr Field field(unsigned code, bool wide, unsigned low, unsigned bits, bool is_signed, unsigned plus) {
-    return Field{code | (wide ? 1U : 0U) << 8 | low << 9 | bits << 15 | (is_signed ? 1U : 0U) << 21 | plus << 22};
+    const unsigned flags = (wide ? 1U : 0U) << 8 | (is_signed ? 1U : 0U) << 21;
+    return Field{code | flags | low << 9 | bits << 15 | plus << 22};
 }
 // The same bits of the register `count` codes further on.
 constexpr Field after(Field one, unsigned count) { return Field{static_cast<std::uint32_t>(one) + count}; }
