@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etbuild.boards import Board, board_file, board_names, load_board
 from etbuild.errors import RecipeError
 from etbuild.faults import Place, did_you_mean, one_of, quoted
 from etbuild.npus import table
 from etbuild.recipe import Run, Runtime
-from etbuild.targets import Target
-from etbuild.view import View
+
+if TYPE_CHECKING:
+    from etbuild.targets import Target
+    from etbuild.view import View
 
 
 def read_runtime(view: View, targets: Sequence[Target]) -> Runtime | None:

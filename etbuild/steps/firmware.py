@@ -14,17 +14,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etbuild import board_files, cross, image_sizes
 from etbuild.boards import Board, board_file, load_board
 from etbuild.errors import StepError, exit_code_of
 from etbuild.firmware_sources import FIRMWARE, Needs, Selection, select, selection_source
 from etbuild.pte import read
-from etbuild.recipe import Recipe
 from etbuild.step import Step
-from etbuild.targets import Target
 from etbuild.vector_block import vector_block
+
+if TYPE_CHECKING:
+    from etbuild.recipe import Recipe
+    from etbuild.targets import Target
 
 # What the firmware is made from beside Python: folders of the package.
 SOURCES = (
@@ -47,7 +49,7 @@ _FLAGS = (
     *("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"),
 )
 # Where an emulated NPU spends its time. QEMU runs vector code slower than the same in scalars.
-_HOT = {name: ("-O2", "-fno-tree-vectorize") for name in ("npu/mac.cc", "npu/mlw.cc")}
+_HOT = dict.fromkeys(("npu/mac.cc", "npu/mlw.cc"), ("-O2", "-fno-tree-vectorize"))
 _LINK = (
     *("-nostartfiles", "-nostdlib", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-Map=firmware.map"),
     "-Wl,--no-warn-rwx-segments",
