@@ -11,9 +11,8 @@ from typing import Any
 
 from doit import cmd_forget, cmd_run
 from doit.cmd_base import DoitCmdBase, tasks_and_deps_iter
-from doit.exceptions import InvalidCommand
 
-from etbuild.errors import MissingTool
+from etbuild.errors import MissingTool, UsageError
 from etbuild.tasks import Project, StepTask
 
 
@@ -137,11 +136,12 @@ def _producers_first(tasks: dict[str, Any], names: list[str]) -> Iterator[Any]:
 
 
 def _require_known(known: set[str], tasks: Iterable[Any], names: list[str] | None) -> None:
-    """raises: InvalidCommand that names the nearest task, where a project of ours is loaded."""
+    """End with exit code 2 and the nearest task for a name that is none, where a project of ours is loaded."""
     if not any(_projects(tasks)):
         return
     for name in names or ():
         if ":" in name and "=" not in name and name not in known and "*" not in name:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"\n    did you mean {near[0]}?" if near else "\n    doit list --all shows what there is"
-            raise InvalidCommand(f"{name}: got no such task, wanted one of this project's{hint}")
+            hint = f"did you mean {near[0]}?" if near else "doit list --all shows what there is"
+            print(f"{name}: got no such task, wanted one of this project's\n    {hint}", file=sys.stderr)
+            raise SystemExit(UsageError.exit_code)
