@@ -161,7 +161,9 @@ def test_another_variant(project: FakeProject) -> None:
     second = RECIPE[RECIPE.index("  - npu") :].replace("128", "256")
     project.recipe.write_text(RECIPE + second)
 
-    assert rebuilt(project) == {f"{kind}:net@ethos-u55-256" for kind in ("vela", "pte", "header", "run")} | {"report:net"}
+    assert rebuilt(project) == {f"{kind}:net@ethos-u55-256" for kind in ("vela", "pte", "header", "run")} | {
+        "report:net"
+    }
 
 
 def test_a_tool_of_another_version(project: FakeProject) -> None:
