@@ -235,6 +235,8 @@ class _Reader:
     def _take_o(self, _: int, data: bytes) -> None:
         vector, index, offset, total = struct.unpack_from("<4I", data)
         part, outputs = data[16:], self._current.outputs
+        if self.hello is None:
+            raise ValueError("comes before the hello frame")
         if vector != len(self.done):
             raise ValueError(f"an output of vector {vector}, not of {len(self.done)}")
         if offset == 0 and index == len(outputs) < _MOST_OUTPUTS and total <= _MOST_OUTPUT_BYTES:
