@@ -13,13 +13,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etbuild.errors import StepError, exit_code_of
+from etbuild.errors import exit_code_of
+from etbuild.figures import (
+    Json,
+    aligned,
+    exact,
+    figure,
+    kib,
+    milliseconds,
+    percent,
+    read_accounts,
+    read_json,
+    variant_figures,
+)
 from etbuild.step import Step
 
 if TYPE_CHECKING:
     from etbuild.recipe import Recipe
-
-Json = dict[str, Any]
 
 FORMAT = 1
 _OF_PROFILE = ("quantization.json", "partition.json", "golden.json")
@@ -63,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _profile(folder: Path, name: str) -> Json:
-    quantization, partition, golden = (_read(folder / file) for file in _OF_PROFILE)
+    quantization, partition, golden = (read_json(folder / file) for file in _OF_PROFILE)
     return {
         "profile": name,
         "quantization": {
@@ -73,9 +83,9 @@ def _profile(folder: Path, name: str) -> Json:
             "rejected": len(quantization["rejected"]),
         },
         "operators": {
-            "compute": _exact(partition["compute"], "operators", "partition.json"),
-            "compute_on_npu": _exact(partition["compute_on_npu"], "operators", "partition.json"),
-            "npu_share": _exact(partition["npu_share"], "1", "partition.json"),
+            "compute": exact(partition["compute"], "operators", "partition.json"),
+            "compute_on_npu": exact(partition["compute_on_npu"], "operators", "partition.json"),
+            "npu_share": exact(partition["npu_share"], "1", "partition.json"),
             "on_cpu": _on_cpu(partition["operators"]),
         },
         "golden": _golden(golden),
@@ -86,9 +96,9 @@ def _golden(golden: Json) -> Json:
     """How far the TOSA reference model, the quantised program and the float model are apart on the test vectors."""
     right = golden["accuracy"]
     return {
-        "vectors": _exact(golden["vectors"], "vectors", "golden.json"),
-        "lsb": _exact(max((one["lsb"]["max"] for one in golden["outputs"]), default=0), "steps", "golden.json"),
-        "accuracy": right and {name: _figure(share, "1", "measured", "golden.json") for name, share in right.items()},
+        "vectors": exact(golden["vectors"], "vectors", "golden.json"),
+        "lsb": exact(max((one["lsb"]["max"] for one in golden["outputs"]), default=0), "steps", "golden.json"),
+        "accuracy": right and {name: figure(share, "1", "measured", "golden.json") for name, share in right.items()},
         "differences": {"kind": "exact", "source": "golden.json", "outputs": golden["outputs"]},
     }
 
@@ -107,74 +117,22 @@ def _on_cpu(operators: Sequence[Json]) -> list[Json]:
 
 
 def _variant(folder: Path, variant: str, profile: str) -> Json:
-    manifest = _read(folder / "manifest.json")
-    vela = _read(folder / "vela.json") if manifest["target"]["npu"] != "none" else None
+    manifest, vela = read_accounts(folder)
     return {
         "variant": variant,
         "profile": profile,
         "target": manifest["target"],
         "tools": manifest["tools"],
         "pte_sha256": manifest["pte"]["sha256"],
-        "figures": {**_exact_figures(manifest), **(_vela_figures(vela["total"]) if vela else _cpu_figures(manifest))},
+        "figures": variant_figures(manifest, vela),
         "vela": {"kind": "estimate", "source": "vela.json", "delegates": vela["delegates"]} if vela else None,
         "firmware": _read_if_made(folder / "sizes.json"),
         "run": _read_if_made(folder / "run.json"),
     }
 
 
-def _exact_figures(manifest: Json) -> Json:
-    memory = manifest["memory"]
-    return {
-        "pte_bytes": _exact(manifest["pte"]["bytes"], "bytes", "manifest.json"),
-        "planned_bytes": _exact(sum(memory["planned_bytes"]), "bytes", "manifest.json"),
-        "constant_bytes": _exact(memory["constant_bytes"], "bytes", "manifest.json"),
-        "scratch_bytes": _exact(memory["scratch_bytes"], "bytes", "manifest.json"),
-        "fast_scratch_bytes": _exact(memory["fast_scratch_bytes"], "bytes", "manifest.json"),
-        "weight_bytes": _exact(memory["weight_bytes"], "bytes", "manifest.json"),
-        "command_bytes": _exact(memory["command_bytes"], "bytes", "manifest.json"),
-        "npu_share": _exact(manifest["operators"]["npu_share"], "1", "manifest.json"),
-        "macs": _exact(manifest["macs"], "MACs", "manifest.json"),
-    }
-
-
-def _vela_figures(total: Json) -> Json:
-    """Memory is what Vela has allocated in each area for weights and activations; times are its estimates."""
-    memory = total["memory_bytes"]
-    return {
-        "sram_bytes": _exact(memory["sram"], "bytes", "vela.json"),
-        "dram_bytes": _exact(memory["dram"], "bytes", "vela.json"),
-        "flash_bytes": _exact(memory["on_chip_flash"] + memory["off_chip_flash"], "bytes", "vela.json"),
-        "cycles": _figure(total["cycles"]["total"], "cycles", "estimate", "vela.json"),
-        "inference_s": _figure(total["inference_time_s"], "s", "estimate", "vela.json"),
-    }
-
-
-def _cpu_figures(manifest: Json) -> Json:
-    """Without an NPU the planned buffers are the working memory, and the program is all that flash holds."""
-    return {
-        "sram_bytes": _exact(sum(manifest["memory"]["planned_bytes"]), "bytes", "manifest.json"),
-        "dram_bytes": _exact(0, "bytes", "manifest.json"),
-        "flash_bytes": _exact(manifest["pte"]["bytes"], "bytes", "manifest.json"),
-    }
-
-
-def _exact(value: float, unit: str, source: str) -> Json:
-    return _figure(value, unit, "exact", source)
-
-
-def _figure(value: float, unit: str, kind: str, source: str) -> Json:
-    return {"value": value, "unit": unit, "kind": kind, "source": source}
-
-
 def _read_if_made(path: Path) -> Any:
-    return _read(path) if path.exists() else None
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise StepError(f"{path}: got {error}, wanted the JSON of an earlier step") from error
+    return read_json(path) if path.exists() else None
 
 
 def table(reports: Sequence[Json]) -> str:
@@ -183,12 +141,7 @@ def table(reports: Sequence[Json]) -> str:
     if not rows:
         return ""
     titles = ("", ".pte bytes", "SRAM", "DRAM", "flash", "on NPU", "MACs", "inference", "golden", "right")
-    shown = [at for at, title in enumerate(titles) if not title or any(row[at] for row in rows)]
-    widths = {at: max(len(line[at]) for line in (titles, *rows)) for at in shown}
-    lines = [
-        "  ".join(line[at].rjust(widths[at]) if at else line[at].ljust(widths[at]) for at in shown).rstrip()
-        for line in (titles, *rows)
-    ]
+    lines = aligned(titles, rows)
     notes = [
         "inference: estimated by Vela, not measured; SRAM, DRAM, flash: as Vela places weights and activations",
         "golden: TOSA reference model against quantised PyTorch on the test vectors; exact means bit for bit",
@@ -220,22 +173,13 @@ def _row(report: Json, variant: Json) -> tuple[str, ...]:
     return (
         f"{report['recipe']}@{variant['variant']}",
         f"{figures['pte_bytes']:,}",
-        *(_kib(figures[f"{area}_bytes"]) for area in ("sram", "dram", "flash")),
-        _percent(figures["npu_share"]),
+        *(kib(figures[f"{area}_bytes"]) for area in ("sram", "dram", "flash")),
+        percent(figures["npu_share"]),
         _macs(figures["macs"]),
-        f"{figures['inference_s'] * 1e3:.3f} ms" if "inference_s" in figures else "",
+        milliseconds(figures["inference_s"]) if "inference_s" in figures else "",
         f"{golden['vectors']['value']} vectors {_apart(golden['lsb']['value'])}",
-        ", ".join(_percent(right[who]["value"]) for who in ("float", "quantized", "reference")) if right else "",
+        ", ".join(percent(right[who]["value"]) for who in ("float", "quantized", "reference")) if right else "",
     )
-
-
-def _kib(size: int) -> str:
-    return f"{size / 1024:,.1f} KiB" if size else ""
-
-
-def _percent(share: float) -> str:
-    """Never rounded up to all."""
-    return "100 %" if share == 1 else f"{min(share * 100, 99.9):.1f} %"
 
 
 def _macs(count: int) -> str:

@@ -273,11 +273,3 @@ def test_the_table_says_how_far_golden_is_apart(folder: Path) -> None:
 def test_the_table_of_nothing_is_empty() -> None:
     """A run of single steps ends without one."""
     assert report.table([]) == ""
-
-
-@pytest.mark.parametrize(
-    ("share", "text"), [(1.0, "100 %"), (0.99999, "99.9 %"), (0.5, "50.0 %"), (0.0, "0.0 %"), (0.981, "98.1 %")]
-)
-def test_a_share_is_never_rounded_up_to_all(share: float, text: str) -> None:
-    """One operator of a thousand on the CPU is not none."""
-    assert report._percent(share) == text
