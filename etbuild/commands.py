@@ -6,18 +6,26 @@ import difflib
 import inspect
 import signal
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from doit import cmd_forget, cmd_run
 from doit.cmd_base import DoitCmdBase, tasks_and_deps_iter
+from doit.control import TaskControl
 
 from etbuild.errors import MissingTool, UsageError
 from etbuild.tasks import Project, StepTask
 
+if TYPE_CHECKING:
+    from etbuild.decision import Reason
+
 
 class Run(cmd_run.Run):  # type: ignore[misc]
     """doit run: ends our children with itself, and says with exit code 3 that the machine lacks something."""
+
+    def parse_execute(self, in_args: list[str]) -> Any:
+        return super().parse_execute(_with_values(in_args))
 
     def _execute(self, **options: Any) -> int:
         projects = set(_projects(self.task_list))
@@ -68,23 +76,27 @@ class Why(DoitCmdBase):  # type: ignore[misc]
     doc_description = "Without a task: all recipes. Exit code 0 when all is up to date, 1 when something would run."
     cmd_options = ()
 
+    def parse_execute(self, in_args: list[str]) -> Any:
+        return super().parse_execute(_with_values(in_args))
+
     def _execute(self) -> int:
         tasks = {task.name: task for task in self.task_list}
         _require_known(set(tasks), self.task_list, self.sel_tasks)
+        control = TaskControl(self.task_list)
+        control.process(self.sel_tasks)
         running: dict[str, bool] = {}
-        for task in _producers_first(tasks, self.sel_tasks):
+        for task in _producers_first(tasks, control.selected_tasks):
             for step_task in _step_tasks([task]):
-                running[task.name] = self._explain(step_task, [name for name in task.task_dep if running.get(name)])
+                before = [name for name in task.task_dep if running.get(name)]
+                running[task.name] = self._explain(step_task.step.name, step_task.reasons(task), before)
         for project in set(_projects(self.task_list)):
             project.workspace.save()
         if not any(running.values()):
             self.outstream.write("all up to date\n")
         return int(any(running.values()))
 
-    def _explain(self, task: StepTask, before: list[str]) -> bool:
+    def _explain(self, name: str, why: Sequence[Reason], before: list[str]) -> bool:
         """Print why one step would run; whether it would, or may."""
-        why = task.reasons()
-        name = task.step.name
         if why:
             self.outstream.write(f"{name} runs\n")
             for reason in why:
@@ -92,6 +104,15 @@ class Why(DoitCmdBase):  # type: ignore[misc]
         elif before:
             self.outstream.write(f"{name} runs if its input changes\n    input from {', '.join(before)}\n")
         return bool(why or before)
+
+
+def _with_values(words: Iterable[str]) -> list[str]:
+    """The words of a command line with "--fit A=1" as "--fit=A=1".
+
+    doit takes every word with "=" for a variable of the dodo.py, wherever it stands, and leaves `--fit` without it.
+    """
+    values = iter([value for option, value in pairwise(sys.argv) if option == "--fit"])
+    return [f"--fit={value}" if word == "--fit" and "=" in (value := next(values, "")) else word for word in words]
 
 
 def _terminate(number: int, frame: object) -> None:

@@ -65,7 +65,7 @@ def load_plan(root: Path, digests: Digests, sources: Sources) -> Plan:
 
 
 def _steps(recipe: Recipe) -> list[Step]:
-    from etbuild.steps import export, firmware, golden, header, lower, pte, quantize, report, run, vela
+    from etbuild.steps import export, firmware, golden, header, lower, pte, quantize, report, run, sweep, vela
 
     steps = [export.step(recipe)]
     for profile in recipe.profiles:
@@ -78,7 +78,7 @@ def _steps(recipe: Recipe) -> list[Step]:
             steps.append(firmware.step(recipe, target))
         if recipe.run.on != "none":
             steps.append(run.step(recipe, target))
-    return [*steps, report.step(recipe)]
+    return [*steps, report.step(recipe), sweep.step(recipe)]
 
 
 def _basis(root: Path, digests: Digests, sources: Sources) -> dict[str, object]:

@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from doit.exceptions import UnmetDependency
@@ -30,7 +31,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         super().__init__(outstream, options)
         self._terminal = bool(getattr(outstream, "isatty", lambda: False)())
         self._running: dict[str, float] = {}
-        self._reports: list[str] = []
+        self._told: dict[str, list[str]] = {kind: [] for kind in ("report", "sweep")}
         self._guard = threading.Lock()
         self._done = threading.Event()
 
@@ -44,7 +45,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
                 self._running[task.name] = time.monotonic()
 
     def add_success(self, task: Any) -> None:
-        self._note_report(task)
+        self._note(task)
         outcome = self.project.outcomes.get(task.name)
         if outcome is None:
             self._end(task, "ran" if task.actions else None)
@@ -55,7 +56,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
             self._end(task, f"{outcome.how:<10} {outcome.seconds:7.1f} s  {why}")
 
     def skip_uptodate(self, task: Any) -> None:
-        self._note_report(task)
+        self._note(task)
         self._end(task, "up to date" if task.actions else None)
 
     def skip_ignore(self, task: Any) -> None:
@@ -73,14 +74,14 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         self._line(None)
         for message in self.runtime_errors:
             self.write(f"{message}\n")
-        table = self._table()
-        if table:
+        for table in filter(None, self._tables()):
             self.write(f"\n{table}\n")
 
-    def _note_report(self, task: Any) -> None:
+    def _note(self, task: Any) -> None:
+        """Remember a task whose outcome the closing tables show."""
         kind, _, recipe = task.name.partition(":")
-        if kind == "report" and task.actions:
-            self._reports.append(recipe)
+        if kind in self._told and task.actions:
+            self._told[kind].append(recipe)
 
     def _end(self, task: Any, what: str | None) -> None:
         with self._guard:
@@ -106,16 +107,18 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
                     self.write(f"\r\x1b[K{live[:100]}")
                     self.outstream.flush()
 
-    def _table(self) -> str:
-        from etbuild.steps import report
+    def _tables(self) -> Iterator[str]:
+        from etbuild.steps import report, sweep
 
-        read = []
-        for recipe in self._reports:
-            try:
-                read.append(json.loads((self.project.root / "build" / recipe / "report.json").read_text()))
-            except (OSError, ValueError) as error:
-                print(f"build/{recipe}/report.json: got {error}, wanted a report", file=sys.stderr)
         try:
-            return report.table(read) if read else ""
+            yield report.table(list(self._read("report")))
+            yield from map(sweep.table, self._read("sweep"))
         except EtbuildError as error:
-            return str(error)
+            yield str(error)
+
+    def _read(self, kind: str) -> Iterator[dict[str, Any]]:
+        for recipe in self._told[kind]:
+            try:
+                yield json.loads((self.project.root / "build" / recipe / f"{kind}.json").read_text())
+            except (OSError, ValueError) as error:
+                print(f"build/{recipe}/{kind}.json: got {error}, wanted a {kind}", file=sys.stderr)

@@ -11,10 +11,10 @@ import atexit
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from doit.dependency import FileChangedChecker
 from doit.exceptions import TaskFailed
@@ -40,6 +40,34 @@ KINDS = {
     "firmware": "an image for a board, with the test vectors in it",
     "run": "the model run on its vectors, compared with golden",
     "report": "report.json of a recipe",
+    "sweep": "the variants of a recipe side by side, and which are best; --fit SRAM=2M,FLASH=4M",
+}
+# Kinds that are asked for by name alone: build:R goes without them.
+ON_REQUEST = frozenset({"sweep"})
+
+
+def _limits(text: str) -> str:
+    """The value of --fit in the one form that its step keeps."""
+    from etbuild.steps import sweep
+
+    try:
+        return sweep.limits_text(sweep.limits(text))
+    except EtbuildError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+
+
+# What doit's command line may say of a step, beside its name.
+PARAMETERS = {
+    "sweep": [
+        {
+            "name": "fit",
+            "long": "fit",
+            "default": "",
+            "type": _limits,
+            "help": "show those that fit: SRAM=2M,FLASH=4M (also PTE, DRAM)",
+        }
+    ]
 }
 
 
@@ -50,16 +78,16 @@ class StepTask:
     project: Project
     step: Step
 
-    def up_to_date(self) -> bool:
-        return not self.reasons()
+    def up_to_date(self, task: Any) -> bool:
+        return not self.reasons(task)
 
-    def reasons(self) -> tuple[Reason, ...]:
-        return self.project.workspace.reasons(self.step)
+    def reasons(self, task: Any) -> tuple[Reason, ...]:
+        return self.project.workspace.reasons(self._told(task))
 
-    def run(self) -> TaskFailed | None:
+    def run(self, task: Any) -> TaskFailed | None:
         """doit's action: None when the outputs are right."""
         try:
-            outcome = self.project.workspace.run(self.step, self.project.forced)
+            outcome = self.project.workspace.run(self._told(task), self.project.forced)
         except EtbuildError as error:
             if isinstance(error, MissingTool):
                 self.project.lacking = True
@@ -69,6 +97,12 @@ class StepTask:
             return TaskFailed(f"{place}: got {error.strerror or error}, wanted a file to be written\n    {DISK}")
         self.project.outcomes[self.step.name] = outcome
         return None
+
+    def _told(self, task: Any) -> Step:
+        """The step with what doit's command line says of it."""
+        options = sorted((task.options or {}).items())
+        words = [word for name, value in options if value for word in (f"--{name}", value)]
+        return replace(self.step, argv=(*self.step.argv, *words)) if words else self.step
 
     def clean(self, dryrun: bool) -> None:
         for path in self.step.outputs:
@@ -154,12 +188,13 @@ class Project:
             "task_dep": list(dict.fromkeys(producers[path] for path in step.inputs if path in producers)),
             "targets": [os.fspath(path) for path in step.outputs],
             "clean": [task.clean],
+            "params": PARAMETERS.get(kind, ()),
         }
 
 
 def _build_groups(outline: Outline, plan: Plan) -> Iterator[dict[str, object]]:
     """build:R, and build:R@V for each variant: its own steps and those of its profile."""
-    own = [step for step in plan.steps if step.recipe == outline.name]
+    own = [step for step in plan.steps if step.recipe == outline.name and step.kind not in ON_REQUEST]
     for variant, profile in outline.profiles.items():
         yield {
             "basename": "build",

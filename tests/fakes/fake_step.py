@@ -43,7 +43,7 @@ def main() -> int:
             imported = [name for name in control.get("imports", []) if Path(name).exists()]
             write(Path(path), json.dumps({"inputs": imported}))
         elif path.endswith(".json"):
-            write(Path(path), json.dumps({"variants": [], "made by": text}))
+            write(Path(path), json.dumps({"recipe": "", "fit": {}, "variants": [], "made by": text}))
         elif not Path(path).suffix:
             write(Path(path) / "0.bin", text)
         else:
