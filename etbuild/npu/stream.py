@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from etbuild.errors import EtbuildError
 from etbuild.npu.table import Operation, Register, load
 
+# Action 1 with the version of its layout in the upper half, as Vela writes it.
+CONFIG_ACTION = 0x00100001
 PRODUCTS = {0: "u55", 1: "u65", 2: "u85"}
 
 
@@ -75,7 +77,7 @@ def parse_payload(payload: bytes) -> Job:
 
 def build_payload(job: Job) -> bytes:
     """The driver payload of a job, with the stream 16-byte aligned as Vela does."""
-    head = [int.from_bytes(b"COP1", "little"), 1, job.config, job.identity]
+    head = [int.from_bytes(b"COP1", "little"), CONFIG_ACTION, job.config, job.identity]
     while (len(head) + 1) % 4:
         head.append(5)
     length = len(job.words)

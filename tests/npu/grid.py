@@ -36,7 +36,8 @@ MODE_MODELS = (
 BROADCAST = "Vela drops the reshape after a lowered minimum: the last operation broadcasts one of the results"
 COLUMNS = "Vela folds rows into columns on the input's side only: the first layer reads every second row"
 TABLE = "Vela loads a table past the end of a 16 KiB SHRAM, and says so"
-OVERLAP = "Vela gives a 6-wide brick tensor 16 bytes: later results overwrite it"
+OVERLAP = "Vela gives a tensor of one channel in bricks too few bytes: later results overwrite it"
+CHAINED_TABLES = "Vela chains a sigmoid to a tanh and loads the second's table only, into the one slot of both"
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,10 @@ class Fault:
 
 FAULTS = (
     Fault("amin_last", ("ethos-u55", "ethos-u65"), "", BROADCAST),
-    Fault("mlp", ("ethos-u55", "ethos-u65"), "int16", COLUMNS),
+    Fault("mlp", ("ethos-u",), "int16", COLUMNS),
     Fault("cosine_rows", ("ethos-u85",), "", OVERLAP),
+    Fault("cosine_similarity", ("ethos-u85",), "int16", OVERLAP),
+    Fault("lstm", ("ethos-u85",), "int16", CHAINED_TABLES),
     *(
         Fault(model, ("ethos-u55-32", "ethos-u55-64"), "", TABLE)
         for model in ("conv_sigmoid", "net_009", "net_027", "net_038", "net_040", "net_050", "net_053")
