@@ -1,7 +1,7 @@
 """Runs an emitted ExecuTorch program in Python: CPU operators by PyTorch, delegates by whoever is given.
 
-It is an oracle: values are right, memory plans and time play no part. Mutable state lives as long as the interpreter,
-as it does in the runtime.
+It is an oracle: values are right, time plays no part, and of the memory plan only that views share a place. Mutable
+state lives as long as the interpreter, as it does in the runtime.
 """
 
 from __future__ import annotations
@@ -56,16 +56,18 @@ class Interpreter:
         self._plan = lowered.program.execution_plan[0]
         self._delegates = delegates
         self._values = [_initial(value.val, lowered) for value in self._plan.values]
+        # The value that was last written to each place of the memory plan.
+        self._places: dict[tuple[int, int], int] = {}
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """One inference: the program's inputs as tensors, its outputs."""
         for index, value in zip(self._plan.inputs, inputs, strict=True):
-            self._values[index] = value
+            self._write(index, value)
         for chain in self._plan.chains:
             at = 0
             while at < len(chain.instructions):
                 at = self._step(chain.instructions[at].instr_args, at)
-        return [self._values[index] for index in self._plan.outputs]
+        return [self._read(index) for index in self._plan.outputs]
 
     def _step(self, instruction: Any, at: int) -> int:
         """Do one instruction; the number of the next."""
@@ -75,17 +77,17 @@ class Interpreter:
         elif kind == "DelegateCall":
             self._call_delegate(instruction)
         elif kind == "MoveCall":
-            self._values[instruction.move_to] = self._values[instruction.move_from]
-        elif kind == "JumpFalseCall" and not bool(self._values[instruction.cond_value_index]):
+            self._write(instruction.move_to, self._read(instruction.move_from))
+        elif kind == "JumpFalseCall" and not bool(self._read(instruction.cond_value_index)):
             return int(instruction.destination_instruction)
         return at + 1
 
     def _call_delegate(self, call: Any) -> None:
         delegate = self._delegates[call.delegate_index]
         border = len(call.args) - delegate.outputs
-        given = [_to_array(self._values[index], self._tensor(index)) for index in call.args[:border]]
+        given = [_to_array(self._read(index), self._tensor(index)) for index in call.args[:border]]
         for index, array in zip(call.args[border:], delegate.run(given), strict=True):
-            self._values[index] = _from_array(array, self._tensor(index))
+            self._write(index, _from_array(array, self._tensor(index)))
 
     def _call_kernel(self, target: Any, indices: Sequence[int]) -> None:
         namespace, _, name = target.name.partition("::")
@@ -95,24 +97,24 @@ class Interpreter:
         if namespace == "dim_order_ops":
             # The order of the bytes is that of the output's tensor, and plays a part at a delegate's border only.
             out = indices[-1]
-            self._values[out] = self._value(indices[0]).to(_dtype(self._tensor(out).scalar_type), copy=True)
+            self._write(out, self._value(indices[0]).to(_dtype(self._tensor(out).scalar_type), copy=True))
             return
-        if name in ("quantize_per_tensor", "dequantize_per_tensor"):
-            # cortex_m's and quantized_decomposed's: (value, scale, zero point, least, most, dtype, out, out).
-            *values, dtype = [self._value(index) for index in indices[:6]]
-            function = _operator(target, "quantized_decomposed", name, "default")
-            self._values[indices[-1]] = function(*values, _dtype(dtype))
+        if namespace in ("cortex_m", "quantized_decomposed"):
+            # PyTorch has these as functions, whose arguments come first; ExecuTorch's out variants take no empty out.
+            self._call_operator(_operator(target, "quantized_decomposed", name, "default"), target, indices)
             return
         self._call_operator(_operator(target, namespace, name, target.overload or "default"), target, indices)
 
     def _call_operator(self, function: Any, target: Any, indices: Sequence[int]) -> None:
         """The arguments stand in the schema's order, outputs among them; the results follow."""
-        positional, named, written = [], {}, []
-        arguments = list(function._schema.arguments)
-        for argument, index in zip(arguments, indices, strict=False):
-            if argument.is_out:
-                import torch
+        import torch
 
+        positional, named, written = [], {}, []
+        is_variant = any(argument.is_out for argument in function._schema.arguments)
+        for argument, index in zip(function._schema.arguments, indices, strict=False):
+            if argument.kwarg_only and not is_variant:
+                break
+            if argument.is_out:
                 written.append(index)
                 named[argument.name] = torch.empty(0, dtype=_dtype(self._tensor(index).scalar_type))
                 continue
@@ -132,7 +134,7 @@ class Interpreter:
             ) from error
         results = list(result) if isinstance(result, (tuple, list)) else [result]
         for index, value in zip(written or indices[-len(results) :], results, strict=True):
-            self._values[index] = value
+            self._write(index, value)
 
     def _call_primitive(self, target: Any, name: str, indices: Sequence[int]) -> None:
         values = [self._value(index) for index in indices[:-1]]
@@ -146,18 +148,39 @@ class Interpreter:
             result = _SCALAR_OPERATORS[name](*values)
         else:
             raise StepError(f"{target.name}.{target.overload}: got a primitive that the golden step does not know")
-        self._values[indices[-1]] = result
+        self._write(indices[-1], result)
 
     def _tensor(self, index: int) -> Any:
         return self._plan.values[index].val
 
+    def _write(self, index: int, value: Any) -> None:
+        self._values[index] = value
+        place = _place(self._tensor(index))
+        if place is not None:
+            self._places[place] = index
+
+    def _read(self, index: int) -> Any:
+        """A value; a tensor that nothing writes is a view, and shares its place with the tensor behind it."""
+        if self._values[index] is not None:
+            return self._values[index]
+        place = _place(self._tensor(index))
+        if place is None or place not in self._places:
+            return None
+        base = self._places[place]
+        return _from_array(_to_array(self._values[base], self._tensor(base)), self._tensor(index))
+
     def _value(self, index: int) -> Any:
         """A value as PyTorch takes it; the items of lists of integers and tensors are values themselves."""
-        schema = self._plan.values[index].val
-        kind = type(schema).__name__
-        if kind in ("IntList", "TensorList", "OptionalTensorList"):
-            return [None if item < 0 else self._values[item] for item in schema.items]
-        return self._values[index]
+        schema = self._tensor(index)
+        if type(schema).__name__ in ("IntList", "TensorList", "OptionalTensorList"):
+            return [None if item < 0 else self._read(item) for item in schema.items]
+        return self._read(index)
+
+
+def _place(schema: Any) -> tuple[int, int] | None:
+    """Where the memory plan puts a tensor; None for what is no planned tensor."""
+    allocation = getattr(schema, "allocation_info", None)
+    return None if allocation is None else (allocation.memory_id, allocation.memory_offset)
 
 
 def _operator(target: Any, namespace: str, name: str, overload: str) -> Any:

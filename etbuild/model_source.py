@@ -13,11 +13,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import MissingTool, StepError
 from etbuild.program import load_program, portable_path
-from etbuild.recipe import InputSpec, Model
+
+if TYPE_CHECKING:
+    from etbuild.recipe import InputSpec, Model
 
 # How torch.export names the user's lines within its message.
 _TOLD_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+), in (\S+)')

@@ -51,15 +51,12 @@ def pack_npz(arrays: Mapping[str, Any]) -> bytes:
 
 
 def pack(blocks: tuple[Block, ...]) -> bytes:
-    parts = []
-    for block in blocks:
-        parts += [
-            _HEADER.pack(block.name.encode(), len(block.data), block.external),
-            block.data,
-            # An empty block carries sixteen zeros: the padding is never of length 0 there.
-            bytes(15 - (len(block.data) - 1) % 16),
-        ]
-    return b"".join(parts)
+    return b"".join(
+        _HEADER.pack(block.name.encode(), len(block.data), block.external)
+        + block.data
+        + bytes(-len(block.data) % ALIGNMENT)
+        for block in blocks
+    )
 
 
 def blocks_of(stream: bytes) -> tuple[Block, ...]:
@@ -83,7 +80,7 @@ def _blocks(stream: bytes) -> Iterator[Block]:
         name, length, external = _HEADER.unpack_from(stream, offset)
         start = offset + _HEADER.size
         yield Block(name.rstrip(b"\0").decode(), stream[start : start + length], bool(external))
-        offset = start + length + 15 - (length - 1) % 16
+        offset = start + length + -length % ALIGNMENT
 
 
 def _pack_io(arrays: Mapping[str, Any], side: str) -> bytes:

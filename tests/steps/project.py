@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etbuild.recipe import Golden, Model, Pte, Quantize, Recipe
-from etbuild.step import Step
 from etbuild.targets import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etbuild.step import Step
 
 U55 = Target("ethos-u55-128", "ethos-u55-128", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")
 U65 = Target("ethos-u65-256", "ethos-u65-256", "tosa-u55", "Ethos_U65_High_End", "Dedicated_Sram_384KB")
