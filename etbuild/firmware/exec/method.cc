@@ -1,13 +1,6 @@
 #include "exec/method.h"
 
 namespace etb {
-namespace {
-
-// A program may loop for ever by a jump to itself.
-constexpr std::uint32_t most_instructions = 10'000'000;
-
-}  // namespace
-
 void Method::set_place(std::uint32_t index, Instruction kind, Table arguments) {
     place_ = {index, kind, 0, "", ""};
     if (kind != Instruction::kernel && kind != Instruction::delegate) return;
@@ -64,7 +57,9 @@ Status Method::step(Table instruction, const npu::Observer* observer, std::uint3
 
 Status Method::run(const Monitor& monitor) {
     const TableVector chains = plan_.tables(field::plan::chains);
-    std::uint32_t left = most_instructions;
+    std::uint32_t left = resources_.most_instructions;
+    for (Value& value : values_)
+        if (value.type == ValueType::tensor && value.tensor->memory == Memory::borrowed) value.tensor->data = nullptr;
     for (std::uint32_t c = 0; c < chains.size; ++c) {
         const TableVector instructions = chains[c].tables(2);
         for (std::uint32_t i = 0; i < instructions.size;) {

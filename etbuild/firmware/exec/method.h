@@ -16,9 +16,10 @@ struct Resources {
     Span<const MutableBytes> planned;  // memory_id m is planned[m - 1]; 16-byte aligned
     MutableBytes fast_scratch;         // region 2 of delegates; 16-byte aligned
     KernelTable kernels;
-    const npu::Npu* npu = nullptr;   // null where no delegate is called
-    const DataFile* data = nullptr;  // a .ptd, null where there is none
-    bool poison = false;             // see NpuMemory
+    const npu::Npu* npu = nullptr;                 // null where no delegate is called
+    const DataFile* data = nullptr;                // a .ptd, null where there is none
+    std::uint32_t most_instructions = 10'000'000;  // of a run: a program may jump to itself for ever
+    bool poison = false;                           // see NpuMemory
 };
 
 // An instruction, as it is reported: the operator's or delegate's name, "" otherwise.

@@ -153,7 +153,8 @@ Status convolution(Args& args) {
          work.bias->count() != static_cast<std::size_t>(work.outputs) * static_cast<std::size_t>(work.groups)))
         return error(Code::mismatch, "convolution: shapes do not fit together");
     Dims sizes(in);
-    sizes[1] = work.outputs * work.groups;
+    if (__builtin_mul_overflow(work.outputs, work.groups, &sizes[1]))
+        return error(Code::mismatch, "convolution: shapes do not fit together");
     ETB_TRY(place_axes(args, work, sizes));
     ETB_TRY(resize(out, sizes));
     const Dims in_steps = strides(in);

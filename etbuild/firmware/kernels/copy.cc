@@ -33,17 +33,19 @@ Status view(Args& args) {
     Dims sizes = args.integers(1);
     Tensor& out = args.out(2);
     std::int64_t known = 1;
+    bool fits = true;
     int unknown = -1;
     for (int d = 0; d < sizes.rank; ++d) {
         if (sizes[d] == -1) {
             unknown = d;
         } else {
-            known *= sizes[d];
+            fits = fits && !__builtin_mul_overflow(known, std::int64_t{sizes[d]}, &known);
         }
     }
     if (unknown >= 0) {
-        args.demand(known > 0, "view: size of the free dimension is not known");
-        if (known > 0) sizes[unknown] = static_cast<std::int32_t>(static_cast<std::int64_t>(in.count()) / known);
+        args.demand(fits && known > 0, "view: size of the free dimension is not known");
+        if (fits && known > 0)
+            sizes[unknown] = static_cast<std::int32_t>(static_cast<std::int64_t>(in.count()) / known);
     }
     return reshape(args, in, sizes, out);
 }
@@ -55,10 +57,10 @@ Status view_in_place(Args& args) {
     args.demand(result.type == ValueType::tensor, "not a tensor, argument", 2);
     ETB_TRY(args.status);
     Tensor& out = *result.tensor;
-    if (!out.data || out.memory == Memory::callers) {
+    if (!out.data || out.memory == Memory::borrowed) {
         out.data = in.data;
         out.capacity = in.capacity;
-        out.memory = in.memory == Memory::constant ? Memory::constant : Memory::callers;
+        out.memory = in.memory == Memory::constant ? Memory::constant : Memory::borrowed;
         if (out.memory == Memory::constant) {
             ETB_TRY(resize(out, args.integers(1)));
             return args.status;

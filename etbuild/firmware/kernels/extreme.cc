@@ -181,7 +181,10 @@ Status topk(Args& args) {
             const std::size_t size = element_size(in.dtype);
             for (std::int64_t r = 0; r < k; ++r) {
                 const std::ptrdiff_t to = walk.at(1) + i * walk.step(1) + r * value_step;
-                const std::ptrdiff_t from = first + best[r * place_step] * in_steps[d];
+                const std::int64_t place = best[r * place_step];
+                // Memory of the results that overlaps would have destroyed it.
+                if (place < 0 || place >= in.sizes[d]) return error(Code::out_of_bounds, "topk: results overlap");
+                const std::ptrdiff_t from = first + place * in_steps[d];
                 std::memcpy(values.data + static_cast<std::size_t>(to) * size,
                             in.data + static_cast<std::size_t>(from) * size, size);
             }

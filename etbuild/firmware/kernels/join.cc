@@ -23,8 +23,8 @@ Status cat(Args& args) {
             return error(Code::mismatch, "cat: parts with different numbers of dimensions");
         if (sizes.rank == 0) {
             sizes = Dims(tensor);
-        } else {
-            sizes[d] += tensor.sizes[d];
+        } else if (__builtin_add_overflow(sizes[d], tensor.sizes[d], &sizes[d])) {
+            return error(Code::mismatch, "cat: result is too large");
         }
     }
     ETB_TRY(resize(out, sizes));

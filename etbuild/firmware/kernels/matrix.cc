@@ -55,6 +55,7 @@ Status multiply(const Product& work) {
     const DType type = work.out.tensor->dtype;
     if (work.a.tensor->dtype != type || work.b.tensor->dtype != type || !computes(type))
         return error(Code::mismatch, "matrix product of different types");
+    if (work.out.sizes[0] == 0 || work.out.sizes[1] == 0) return {};
     if (is_float(type)) {
         multiply<float>(work);
     } else {
@@ -92,6 +93,7 @@ Status bmm(Args& args) {
     Dims sizes(a);
     sizes[2] = b.sizes[2];
     ETB_TRY(resize(out, sizes));
+    if (out.count() == 0) return {};
     for (std::int32_t i = 0; i < a.sizes[0]; ++i) {
         Product work{View(a), View(b), View(out)};
         for (View* view : {&work.a, &work.b, &work.out}) {

@@ -1,12 +1,40 @@
 // Windows over the last two dimensions: their mean or their largest element. in is [C, H, W] or [N, C, H, W].
 // Tested by "pool" in test_window.py.
-#include "kernels/view.h"
+#include "kernels/lanes.h"
+#include "kernels/layout.h"
+#include "kernels/walk.h"
 
 namespace etb {
 namespace {
 
-struct Axis {
+struct WindowAxis {
     std::int32_t kernel = 1, stride = 1, pad = 0, dilation = 1, in = 1, out = 1;
+
+    // Where the window of output o begins; before the input where it is negative.
+    [[nodiscard]] std::int64_t start(std::int32_t o) const { return std::int64_t{o} * stride - pad; }
+    // Its first position inside the input, and one past its last.
+    void inside(std::int32_t o, std::int64_t& first, std::int64_t& end) const {
+        const std::int64_t from = start(o);
+        first = from >= 0 ? from : from + (-from + dilation - 1) / dilation * dilation;
+        end = from + std::int64_t{kernel - 1} * dilation + 1;
+        if (end > in) end = in;
+    }
+};
+
+// The last two dimensions, and the steps along them.
+struct Plane {
+    WindowAxis axes[2];
+    std::ptrdiff_t in_steps[2] = {};
+    std::ptrdiff_t out_steps[2] = {};
+
+    void take_steps(const Tensor& in, const Tensor& out) {
+        const Dims from = strides(in);
+        const Dims to = strides(out);
+        for (int d = 0; d < 2; ++d) {
+            in_steps[d] = from[in.rank - 2 + d];
+            out_steps[d] = to[in.rank - 2 + d];
+        }
+    }
 };
 
 std::int32_t entry(const Dims& list, int d, std::int32_t fallback) {
@@ -14,7 +42,7 @@ std::int32_t entry(const Dims& list, int d, std::int32_t fallback) {
 }
 
 // Windows hang over the end only if `ceil`, and only if they start inside the input or its leading padding.
-std::int64_t windows(const Axis& axis, bool ceil) {
+std::int64_t windows(const WindowAxis& axis, bool ceil) {
     const std::int64_t reach = std::int64_t{axis.dilation} * (axis.kernel - 1) + 1;
     const std::int64_t free = std::int64_t{axis.in} + 2 * std::int64_t{axis.pad} - reach;
     if (free < 0) return ceil && free + axis.stride > 0 && axis.pad < axis.in ? 1 : 0;
@@ -23,7 +51,8 @@ std::int64_t windows(const Axis& axis, bool ceil) {
     return count;
 }
 
-Status place_axes(Args& args, const Tensor& in, std::size_t dilation_at, bool ceil, Axis (&axes)[2], Dims& sizes) {
+Status place_axes(Args& args, const Tensor& in, std::size_t dilation_at, bool ceil, WindowAxis (&axes)[2],
+                  Dims& sizes) {
     const Dims kernel = args.integers(1);
     const Dims stride = args.integers(2);
     const Dims pad = args.integers(3);
@@ -32,7 +61,7 @@ Status place_axes(Args& args, const Tensor& in, std::size_t dilation_at, bool ce
     if (in.rank < 3 || in.rank > 4) return error(Code::mismatch, "pooling takes three or four dimensions");
     sizes = Dims(in);
     for (int d = 0; d < 2; ++d) {
-        Axis& axis = axes[d];
+        WindowAxis& axis = axes[d];
         axis.in = in.sizes[in.rank - 2 + d];
         axis.kernel = entry(kernel, d, 0);
         axis.stride = entry(stride, d, axis.kernel);
@@ -60,48 +89,99 @@ void for_planes(const Tensor& in, const Tensor& out, Visit visit) {
             visit(walk.at(0) + i * walk.step(0), walk.at(1) + i * walk.step(1));
 }
 
+struct Divisor {
+    bool include_pad;
+    std::int64_t fixed;  // 0: the window's elements
+
+    [[nodiscard]] std::int64_t of(const Plane& plane, std::int32_t oy, std::int32_t ox) const {
+        if (fixed) return fixed;
+        std::int64_t area = 1;
+        for (int d = 0; d < 2; ++d) {
+            const WindowAxis& axis = plane.axes[d];
+            std::int64_t first = 0;
+            std::int64_t end = 0;
+            axis.inside(d ? ox : oy, first, end);
+            if (include_pad) {
+                first = axis.start(d ? ox : oy);
+                end = first + axis.kernel;
+                if (end > std::int64_t{axis.in} + axis.pad) end = std::int64_t{axis.in} + axis.pad;
+            }
+            area *= end - first;
+        }
+        return area;
+    }
+};
+
+float window_sum(const Plane& plane, const float* x, std::int32_t oy, std::int32_t ox) {
+    std::int64_t top = 0;
+    std::int64_t bottom = 0;
+    std::int64_t left = 0;
+    std::int64_t right = 0;
+    plane.axes[0].inside(oy, top, bottom);
+    plane.axes[1].inside(ox, left, right);
+    float sum = 0;
+    for (auto iy = static_cast<std::ptrdiff_t>(top); iy < bottom; ++iy)
+        for (auto ix = static_cast<std::ptrdiff_t>(left); ix < right; ++ix)
+            sum += x[iy * plane.in_steps[0] + ix * plane.in_steps[1]];
+    return sum;
+}
+
 // self, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override, out.
 Status average(Args& args) {
     const Tensor& in = args.tensor(0);
     const bool ceil = args.boolean(4);
-    const bool include_pad = args.boolean(5);
-    const std::int64_t divisor = args.integer_or(6, 0);
+    const Divisor divisor{args.boolean(5), args.integer_or(6, 0)};
     Tensor& out = args.out(7);
     args.demand(in.dtype == DType::f32 && out.dtype == DType::f32, "average pooling takes float32");
-    Axis axes[2];
+    Plane plane;
     Dims sizes;
-    ETB_TRY(place_axes(args, in, 0, ceil, axes, sizes));
+    ETB_TRY(place_axes(args, in, 0, ceil, plane.axes, sizes));
     ETB_TRY(resize(out, sizes));
-    const Dims in_steps = strides(in);
-    const Dims out_steps = strides(out);
-    const int y = in.rank - 2;
-    const int x = in.rank - 1;
+    plane.take_steps(in, out);
     for_planes(in, out, [&](std::ptrdiff_t from, std::ptrdiff_t to) {
-        for (std::int32_t oy = 0; oy < axes[0].out; ++oy)
-            for (std::int32_t ox = 0; ox < axes[1].out; ++ox) {
-                std::int32_t begin[2];
-                std::int32_t end[2];
-                std::int64_t area = 1;
-                for (int d = 0; d < 2; ++d) {
-                    const Axis& axis = axes[d];
-                    begin[d] = (d ? ox : oy) * axis.stride - axis.pad;
-                    end[d] = begin[d] + axis.kernel;
-                    if (end[d] > axis.in + axis.pad) end[d] = axis.in + axis.pad;
-                    if (include_pad) area *= end[d] - begin[d];
-                    if (begin[d] < 0) begin[d] = 0;
-                    if (end[d] > axis.in) end[d] = axis.in;
-                    if (!include_pad) area *= end[d] - begin[d];
-                }
-                float sum = 0;
-                for (std::int32_t iy = begin[0]; iy < end[0]; ++iy)
-                    for (std::int32_t ix = begin[1]; ix < end[1]; ++ix)
-                        sum +=
-                            in.as<float>()[from + std::ptrdiff_t{iy} * in_steps[y] + std::ptrdiff_t{ix} * in_steps[x]];
-                out.as<float>()[to + std::ptrdiff_t{oy} * out_steps[y] + std::ptrdiff_t{ox} * out_steps[x]] =
-                    sum / static_cast<float>(divisor ? divisor : area);
-            }
+        for (std::int32_t oy = 0; oy < plane.axes[0].out; ++oy)
+            for (std::int32_t ox = 0; ox < plane.axes[1].out; ++ox)
+                out.as<float>()[to + oy * plane.out_steps[0] + ox * plane.out_steps[1]] =
+                    window_sum(plane, in.as<float>() + from, oy, ox) / static_cast<float>(divisor.of(plane, oy, ox));
     });
     return {};
+}
+
+// The largest element of a window and its place in the plane; what is not a number is larger than all.
+template <class Lane>
+std::int64_t window_best(const Plane& plane, const Tensor& in, std::ptrdiff_t from, std::int32_t oy, std::int32_t ox,
+                         Lane& best) {
+    std::int64_t top = 0;
+    std::int64_t bottom = 0;
+    std::int64_t left = 0;
+    std::int64_t right = 0;
+    plane.axes[0].inside(oy, top, bottom);
+    plane.axes[1].inside(ox, left, right);
+    std::int64_t place = -1;
+    best = 0;
+    for (std::int64_t iy = top; iy < bottom; iy += plane.axes[0].dilation)
+        for (std::int64_t ix = left; ix < right; ix += plane.axes[1].dilation) {
+            Lane x = 0;
+            load_lanes(in, static_cast<std::ptrdiff_t>(from + iy * plane.in_steps[0] + ix * plane.in_steps[1]), 1, 1,
+                       &x);
+            if (place >= 0 && !(x > best) && x == x) continue;
+            best = x;
+            place = iy * plane.axes[1].in + ix;
+        }
+    return place;
+}
+
+template <class Lane>
+void maxima(const Plane& plane, const Tensor& in, const Tensor& out, const Tensor& places) {
+    for_planes(in, out, [&](std::ptrdiff_t from, std::ptrdiff_t to) {
+        for (std::int32_t oy = 0; oy < plane.axes[0].out; ++oy)
+            for (std::int32_t ox = 0; ox < plane.axes[1].out; ++ox) {
+                const std::ptrdiff_t target = to + oy * plane.out_steps[0] + ox * plane.out_steps[1];
+                Lane best = 0;
+                places.as<std::int64_t>()[target] = window_best(plane, in, from, oy, ox, best);
+                store_lanes(out, target, 1, 1, &best);
+            }
+    });
 }
 
 // self, kernel, stride, padding, dilation, ceil_mode, out, indices (into the plane).
@@ -111,58 +191,18 @@ Status maximum(Args& args) {
     Tensor& out = args.out(6);
     Tensor& places = args.out(7);
     args.demand(computes(in.dtype) && out.dtype == in.dtype && places.dtype == DType::i64, "max pooling: wrong types");
-    Axis axes[2];
+    Plane plane;
     Dims sizes;
-    ETB_TRY(place_axes(args, in, 4, ceil, axes, sizes));
+    ETB_TRY(place_axes(args, in, 4, ceil, plane.axes, sizes));
     ETB_TRY(resize(out, sizes));
     ETB_TRY(resize(places, sizes));
-    const Dims in_steps = strides(in);
-    const Dims out_steps = strides(out);
-    const int y = in.rank - 2;
-    const int x = in.rank - 1;
-    const Dims place_steps = strides(places);
-    for (int d = 0; d < in.rank; ++d)
-        if (sizes[d] > 1 && place_steps[d] != out_steps[d])
-            return error(Code::mismatch, "max pooling: results in different memory orders");
-    for_planes(in, out, [&](std::ptrdiff_t from, std::ptrdiff_t to) {
-        for (std::int32_t oy = 0; oy < axes[0].out; ++oy)
-            for (std::int32_t ox = 0; ox < axes[1].out; ++ox) {
-                const std::ptrdiff_t target =
-                    to + std::ptrdiff_t{oy} * out_steps[y] + std::ptrdiff_t{ox} * out_steps[x];
-                std::int64_t best_place = -1;
-                float best_float = 0;
-                std::int64_t best_integer = 0;
-                for (std::int32_t ky = 0; ky < axes[0].kernel; ++ky)
-                    for (std::int32_t kx = 0; kx < axes[1].kernel; ++kx) {
-                        const std::int64_t iy =
-                            std::int64_t{oy} * axes[0].stride + std::int64_t{ky} * axes[0].dilation - axes[0].pad;
-                        const std::int64_t ix =
-                            std::int64_t{ox} * axes[1].stride + std::int64_t{kx} * axes[1].dilation - axes[1].pad;
-                        if (iy < 0 || iy >= axes[0].in || ix < 0 || ix >= axes[1].in) continue;
-                        const auto source = static_cast<std::ptrdiff_t>(from + iy * in_steps[y] + ix * in_steps[x]);
-                        bool better = best_place < 0;
-                        float real = 0;
-                        std::int64_t whole = 0;
-                        if (is_float(in.dtype)) {
-                            load_lanes(in, source, 1, 1, &real);
-                            better = better || real > best_float || real != real;
-                        } else {
-                            load_lanes(in, source, 1, 1, &whole);
-                            better = better || whole > best_integer;
-                        }
-                        if (!better) continue;
-                        best_place = iy * axes[1].in + ix;
-                        best_float = real;
-                        best_integer = whole;
-                    }
-                if (is_float(in.dtype)) {
-                    store_lanes(out, target, 1, 1, &best_float);
-                } else {
-                    store_lanes(out, target, 1, 1, &best_integer);
-                }
-                places.as<std::int64_t>()[target] = best_place;
-            }
-    });
+    if (!same_layout(out, places)) return error(Code::mismatch, "max pooling: results in different memory orders");
+    plane.take_steps(in, out);
+    if (is_float(in.dtype)) {
+        maxima<float>(plane, in, out, places);
+    } else {
+        maxima<std::int64_t>(plane, in, out, places);
+    }
     return {};
 }
 

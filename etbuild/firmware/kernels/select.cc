@@ -188,11 +188,16 @@ Status pixel_shuffle(Args& args) {
     const auto r = static_cast<std::int32_t>(wide);
     const int c = in.rank - 3;
     Dims sizes(in);
+    std::int32_t many = 0;
     if (Back ? (sizes[c + 1] % r || sizes[c + 2] % r) : sizes[c] % (r * r) != 0)
         return error(Code::mismatch, "pixel_shuffle: shape is not a multiple of the factor");
-    sizes[c] = Back ? sizes[c] * r * r : sizes[c] / (r * r);
-    sizes[c + 1] = Back ? sizes[c + 1] / r : sizes[c + 1] * r;
-    sizes[c + 2] = Back ? sizes[c + 2] / r : sizes[c + 2] * r;
+    if (__builtin_mul_overflow(sizes[c], Back ? r * r : 1, &many) ||
+        __builtin_mul_overflow(sizes[c + 1], Back ? 1 : r, &sizes[c + 1]) ||
+        __builtin_mul_overflow(sizes[c + 2], Back ? 1 : r, &sizes[c + 2]))
+        return error(Code::mismatch, "pixel_shuffle: result is too large");
+    sizes[c] = Back ? many : many / (r * r);
+    if (Back) sizes[c + 1] /= r;
+    if (Back) sizes[c + 2] /= r;
     ETB_TRY(resize(out, sizes));
     const Tensor& deep = Back ? out : in;  // the one with all channels
     const Tensor& broad = Back ? in : out;

@@ -73,6 +73,7 @@ Status nearest(Args& args) {
     Dims sizes;
     ETB_TRY(place_axes(args, in, 2, false, axes, sizes));
     ETB_TRY(resize(out, sizes));
+    if (out.count() == 0) return {};
     for (std::int32_t y = 0; y < axes[0].out; ++y)
         for (std::int32_t x = 0; x < axes[1].out; ++x) {
             View from(in);

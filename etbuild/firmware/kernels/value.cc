@@ -5,10 +5,10 @@ namespace etb {
 Dims strides(const Tensor& tensor) {
     Dims steps;
     steps.rank = tensor.rank;
-    std::int32_t step = 1;
+    std::uint32_t step = 1;  // may wrap where there are no elements at all
     for (int d = tensor.rank - 1; d >= 0; --d) {
-        steps[tensor.order[d]] = step;
-        step *= tensor.sizes[tensor.order[d]];
+        steps[tensor.order[d]] = static_cast<std::int32_t>(step);
+        step *= static_cast<std::uint32_t>(tensor.sizes[tensor.order[d]]);
     }
     return steps;
 }

@@ -33,8 +33,9 @@ constexpr bool is_float(DType type) { return type == DType::f32 || type == DType
 
 constexpr int max_rank = 8;
 
-// Where a tensor's bytes lie: in planned memory; in the program, so that nothing may write them; or with the caller.
-enum class Memory : std::uint8_t { planned, constant, callers };
+// Where a tensor's bytes lie: in planned memory; in the program, so that nothing may write them; with the caller; or
+// where another tensor's do, until the next run.
+enum class Memory : std::uint8_t { planned, constant, callers, borrowed };
 
 // A dense tensor. order[0] is the outermost dimension in memory, order[rank - 1] the innermost.
 struct Tensor {

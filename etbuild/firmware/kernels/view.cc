@@ -46,7 +46,7 @@ View::View(const Tensor& all) : tensor(&all), sizes(all), steps(strides(all)) {}
 
 void View::narrow(int dimension, std::int32_t start, std::int32_t count, std::int32_t step) {
     first += std::ptrdiff_t{steps[dimension]} * start;
-    steps[dimension] *= step;
+    steps[dimension] = count > 1 ? steps[dimension] * step : 0;
     sizes[dimension] = count;
 }
 

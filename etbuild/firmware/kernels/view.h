@@ -16,7 +16,7 @@ struct View {
     View() = default;
     explicit View(const Tensor& all);
 
-    // Elements start, start + step, ... of a dimension, `count` of them.
+    // Elements start, start + step, ... of a dimension, `count` of them, all inside it.
     void narrow(int dimension, std::int32_t start, std::int32_t count, std::int32_t step = 1);
     void drop(int dimension);  // keeps its first element
     void insert(int dimension, std::int32_t size = 1);

@@ -3,8 +3,9 @@
 namespace etb {
 
 Walk::Walk(const Dims& sizes, Span<const Dims> strides) : views_(static_cast<int>(strides.size)) {
-    for (int d = 0; d < sizes.rank; ++d) {
+    for (int d = 0; d < sizes.rank; ++d)
         if (sizes[d] == 0) run_ = 0;
+    for (int d = 0; d < sizes.rank && run_ != 0; ++d) {
         if (sizes[d] == 1) continue;
         // Merge with the dimension outside it when every view steps evenly over both.
         bool even = rank_ > 0;
