@@ -166,6 +166,43 @@ def test_another_variant(project: FakeProject) -> None:
     }
 
 
+def test_a_matrix_shares_all_that_comes_before_vela(project: FakeProject) -> None:
+    """Another goal of Vela's, another arena: one run of Vela and one join each, and only those."""
+    modes = "[Shared_Sram, Sram_Only]\n    vela: {optimise: [Performance, Size], arena_cache_size: [100000, 200000]}"
+    project.recipe.write_text(RECIPE.replace("Shared_Sram", modes))
+    ran = [name.partition(":")[0] for name in rebuilt(project, "sweep:net")]
+
+    assert {kind: ran.count(kind) for kind in set(ran)} == {"vela": 8, "pte": 8, "sweep": 1}
+
+
+def test_a_sweep_builds_no_more_than_it_compares(tmp_path: Path) -> None:
+    """And is no part of a build: `test_nothing_changed` has ALL without it."""
+    project = FakeProject(tmp_path)
+    compared = {"export:net", "quantize:net@tosa-u55", "lower:net@tosa-u55"}
+    compared |= {"vela:net@ethos-u55-128", "pte:net@ethos-u55-128", "sweep:net"}
+
+    assert rebuilt(project, "sweep:net") == compared
+
+
+def test_the_limits_of_a_sweep_are_settings_of_its_step(project: FakeProject) -> None:
+    """Others run it again, the same in other words do not; doit's own reading of A=B does not get in the way."""
+    rebuilt(project, "sweep:net", "--fit", "SRAM=2M,FLASH=4M")
+    why = project.doit("why", "sweep:net", "--fit", "SRAM=1M")
+
+    assert why.stdout == "sweep:net runs\n    fit: SRAM=2M,FLASH=4M -> SRAM=1M\n"
+    assert rebuilt(project, "sweep:net", "--fit=FLASH=4096K,SRAM=2048K") == set()
+    assert rebuilt(project, "sweep:net", "--fit", "SRAM=1M") == {"sweep:net"}
+
+
+def test_a_bad_limit_of_a_sweep_is_a_message_and_exit_code_2(project: FakeProject) -> None:
+    """Before anything runs."""
+    done = project.doit("sweep:net", "--fit", "ROM=2M")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith('--fit: got "ROM=2M", wanted each of PTE, SRAM, DRAM, FLASH at most once')
+    assert project.ran() == set()
+
+
 def test_a_tool_of_another_version(project: FakeProject) -> None:
     """Only the steps that use it, and what changed after them."""
     project.environment["FAKE_VERSIONS"] = json.dumps({"ethos-u-vela": "6.0.0"})

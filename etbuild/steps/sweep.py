@@ -70,7 +70,7 @@ def limits(text: str) -> dict[str, int]:
 
 def limits_text(bytes_of: Mapping[str, int]) -> str:
     """One text for limits that mean the same; `limits` reads it."""
-    return ",".join(f"{name}={bytes_of[figure]}" for name, figure in LIMITED.items() if figure in bytes_of)
+    return ",".join(f"{name}={_size_text(bytes_of[figure])}" for name, figure in LIMITED.items() if figure in bytes_of)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -127,6 +127,12 @@ def _variant(folder: Path, name: str, at_most: Mapping[str, int]) -> Json:
 def _objectives(variant: Json) -> tuple[float, ...]:
     """A time that nobody has estimated (no NPU) counts as the longest."""
     return tuple(variant["figures"][name]["value"] if name in variant["figures"] else math.inf for name in OBJECTIVES)
+
+
+def _size_text(size: int) -> str:
+    """Exact, in the largest unit that goes into it: 2M, 640K, 1000."""
+    unit, one = next((unit, one) for unit, one in reversed(_UNITS.items()) if size % one == 0 and (size or not unit))
+    return f"{size // one}{unit}"
 
 
 def _csv(variants: Iterable[Json]) -> str:
