@@ -135,16 +135,21 @@ class Program:
     before: list[Block] = field(default_factory=list)
     after: list[Block] = field(default_factory=list)
     used: dict[int, int] = field(default_factory=lambda: {0: 0, 1: 0, 2: 0})
+    registers: dict[str, int] = field(default_factory=dict)
 
     @property
     def family(self) -> str:
         return FAMILIES[CONFIGS[self.npu] >> 28]
 
     def set(self, name: str, value: int | str | None = None, /, **fields: int | str) -> None:
-        """One command, register or operation."""
+        """One command, register or operation; a register that holds the value already is not written, as Vela does."""
         if value is not None:
             fields = {load().named(name, self.family).fields[0].name: value}
-        self.lines.append(" ".join(text(command(name, self.family, fields)).split()))
+        one = command(name, self.family, fields)
+        if one.is_operation or self.registers.get(name) != one.raw:
+            self.lines.append(" ".join(text(one).split()))
+        if not one.is_operation:
+            self.registers[name] = one.raw
 
     def place(self, data: Array, region: int = 1) -> int:
         """Put values into a region before the run; returns their address."""

@@ -38,7 +38,7 @@ Shape output_shape(const Registers& registers) {
     return {registers.get(reg::ofm_height), registers.get(reg::ofm_width), registers.get(reg::ofm_depth)};
 }
 
-void describe_window(const Registers& registers, Operation& operation) {
+Status describe_window(const Registers& registers, Operation& operation) {
     Window& window = operation.window;
     window.stride_x = 1 + registers.get(reg::kernel_stride_x_low) + 2 * registers.get(reg::kernel_stride_x_high);
     window.stride_y = 1 + registers.get(reg::kernel_stride_y_low) + 2 * registers.get(reg::kernel_stride_y_high);
@@ -48,6 +48,7 @@ void describe_window(const Registers& registers, Operation& operation) {
     const std::int32_t dilated_height = registers.get(reg::kernel_height);
     window.kernel_width = (dilated_width - 1) / window.dilation_x + 1;
     window.kernel_height = (dilated_height - 1) / window.dilation_y + 1;
+    if (window.kernel_height > 65536 / window.kernel_width) return error(Code::malformed, "kernel of more than 65536 taps");
     window.pad_top = registers.get(reg::ifm_pad_top);
     window.pad_left = registers.get(reg::ifm_pad_left);
     const std::int32_t pad_bottom = registers.get(reg::ifm_pad_bottom);
@@ -57,6 +58,7 @@ void describe_window(const Registers& registers, Operation& operation) {
     window.extent_height =
         (operation.out.height - 1) * window.stride_y + dilated_height - window.pad_top - pad_bottom;
     window.extent_width = (operation.out.width - 1) * window.stride_x + dilated_width - window.pad_left - pad_right;
+    return {};
 }
 
 Shape source_shape(const Window& window, std::int32_t depth) {

@@ -17,7 +17,7 @@ extern const MapFields ifm_fields, ifm2_fields, ofm_fields;
 FeatureMap describe_map(const Registers& registers, const MapFields& fields);
 Shape output_shape(const Registers& registers);
 // Padding, strides, taps and what they leave of the input; operation.out must be known.
-void describe_window(const Registers& registers, Operation& operation);
+Status describe_window(const Registers& registers, Operation& operation);
 // What the window reads.
 Shape source_shape(const Window& window, std::int32_t depth);
 

@@ -70,7 +70,7 @@ Status describe_output(const Machine& machine, const Registers& registers, Opera
 // CONV, DEPTHWISE and POOL.
 Status describe_windowed(const Machine& machine, const Registers& registers, Operation& operation) {
     ETB_TRY(describe_output(machine, registers, operation));
-    describe_window(registers, operation);
+    ETB_TRY(describe_window(registers, operation));
     const auto mode = static_cast<PoolMode>(operation.mode & 7);
     const bool pools = operation.code == Op::pool;
     if (pools && static_cast<unsigned>(mode) > static_cast<unsigned>(PoolMode::reduce_sum_))

@@ -157,7 +157,7 @@ Status describe_scales(const Machine& machine, const Registers& registers, Opera
 Status describe_convolution(const Machine& machine, const Registers& registers, Operation& operation) {
     ETB_TRY(describe_output(registers, operation));
     ETB_TRY(describe_accumulator(registers, operation));
-    describe_window(registers, operation);
+    ETB_TRY(describe_window(registers, operation));
     const bool all_channels = operation.code == Op::conv;
     const std::int32_t depth = all_channels ? registers.get(reg::ifm_depth) : operation.out.depth;
     ETB_TRY(describe_windowed_input(registers, operation, depth));
@@ -191,7 +191,7 @@ Status describe_pool(const Machine& machine, const Registers& registers, Operati
     const auto mode = static_cast<PoolMode>(operation.mode & 7);
     ETB_TRY(describe_output(registers, operation));
     ETB_TRY(describe_accumulator(registers, operation));
-    describe_window(registers, operation);
+    ETB_TRY(describe_window(registers, operation));
     const bool all_channels = mode == PoolMode::reduce_sum_;
     if (all_channels && operation.out.depth != 1)
         return error(Code::malformed, "REDUCE_SUM with more than one output channel");
@@ -199,8 +199,9 @@ Status describe_pool(const Machine& machine, const Registers& registers, Operati
     if (mode != PoolMode::none_) ETB_TRY(describe_windowed_input(registers, operation, depth));
     ETB_TRY(describe_scales(machine, registers, operation));
     const bool scaled = operation.uses_scales || operation.scale.multiplier != 1 || operation.scale.shift != 0;
-    if (mode == PoolMode::average_ && operation.window.taps() > 1 && scaled)
-        return error(Code::unsupported, "average pool with a scale");
+    const bool accumulates = operation.accumulator_input != AccumulatorInput::reset || operation.output_disabled;
+    if (mode == PoolMode::average_ && operation.window.taps() > 1 && (scaled || accumulates))
+        return error(Code::unsupported, "average pool with a scale or an accumulator");
     operation.hardware_average = true;
     operation.macs = product(elements(operation.out), static_cast<std::uint64_t>(operation.window.taps()));
     if (all_channels) operation.macs = product(operation.macs, static_cast<std::uint64_t>(depth));

@@ -1,0 +1,157 @@
+// Runs mutated streams and weights on the emulator: fuzz RUNS SEED FILE... It prints how each kind of Status came up.
+// Built with sanitizers, any read or write outside a buffer, overflow or misaligned access ends it.
+// A seed file: four u32 (sizes of payload and of regions 0, 1, 2), then their bytes.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <vector>
+
+#include "npu/emulator.h"
+#include "npu/hazards.h"
+
+namespace {
+
+using namespace etb;
+using Buffer = std::vector<std::uint8_t>;
+
+struct Input {
+    Buffer payload;
+    Buffer regions[3];
+};
+
+// xorshift64*: small, seeded, the same everywhere.
+struct Random {
+    std::uint64_t state;
+
+    std::uint64_t next() {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        return state * 2685821657736338717ULL;
+    }
+    std::size_t below(std::size_t limit) { return limit == 0 ? 0 : static_cast<std::size_t>(next() >> 16) % limit; }
+};
+
+bool read_input(const char* path, Input& out) {
+    std::ifstream file(path, std::ios::binary);
+    const std::vector<char> bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    std::uint32_t sizes[4];
+    if (bytes.size() < sizeof sizes) return false;
+    std::memcpy(sizes, bytes.data(), sizeof sizes);
+    std::size_t at = sizeof sizes;
+    Buffer* const parts[4] = {&out.payload, &out.regions[0], &out.regions[1], &out.regions[2]};
+    for (int i = 0; i < 4; ++i) {
+        if (sizes[i] > bytes.size() - at) return false;
+        const auto* first = reinterpret_cast<const std::uint8_t*>(bytes.data()) + at;
+        parts[i]->assign(first, first + sizes[i]);
+        at += sizes[i];
+    }
+    return true;
+}
+
+void mutate_bytes(Buffer& bytes, Random& random) {
+    if (bytes.empty()) return;
+    const std::size_t at = random.below(bytes.size());
+    switch (random.below(3)) {
+        case 0: bytes[at] = static_cast<std::uint8_t>(bytes[at] ^ 1U << random.below(8)); break;
+        case 1: bytes[at] = static_cast<std::uint8_t>(random.next()); break;
+        default: bytes[at] = random.below(2) ? 0xFF : 0;
+    }
+}
+
+void mutate_words(Buffer& payload, const Input& other, Random& random) {
+    const std::size_t words = payload.size() / 4;
+    if (words < 2) return;
+    std::uint8_t* const word = payload.data() + random.below(words) * 4;
+    static const std::uint32_t interesting[] = {0, 1, 0xFFFF, 0x7FFF, 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF};
+    switch (random.below(7)) {
+        case 0: std::memcpy(word, &interesting[random.below(7)], 4); break;
+        case 1: std::memcpy(word + 2, &interesting[random.below(7)], 2); break;
+        case 2: std::memcpy(word, payload.data() + random.below(words) * 4, 4); break;
+        case 3: payload.erase(payload.begin() + (word - payload.data()), payload.begin() + (word - payload.data()) + 4); break;
+        case 4: payload.resize(random.below(words) * 4 + random.below(4)); break;
+        case 5:
+            if (other.payload.size() >= 4) std::memcpy(word, other.payload.data() + random.below(other.payload.size() / 4) * 4, 4);
+            break;
+        default: {
+            const auto by = static_cast<std::uint16_t>(random.below(9));
+            std::uint16_t value;
+            std::memcpy(&value, word + 2, 2);
+            value = static_cast<std::uint16_t>(value + by - 4);
+            std::memcpy(word + 2, &value, 2);
+        }
+    }
+}
+
+Input mutated(const std::vector<Input>& seeds, Random& random) {
+    Input input = seeds[random.below(seeds.size())];
+    for (std::size_t i = 1 + random.below(6); i > 0; --i) {
+        const std::size_t kind = random.below(8);
+        if (kind == 0) mutate_bytes(input.payload, random);
+        else if (kind == 1) mutate_bytes(input.regions[1], random);
+        else if (kind <= 3) mutate_bytes(input.regions[0], random);
+        else mutate_words(input.payload, seeds[random.below(seeds.size())], random);
+    }
+    if (random.below(16) == 0) input.regions[random.below(3)].resize(random.below(64));
+    return input;
+}
+
+constexpr std::uint64_t work_limit = 1 << 20;
+constexpr std::uint64_t memory_limit = 1 << 24;
+
+Status run_one(Input& input, bool observed) {
+    const npu::Emulator emulator{&npu::u55_u65, &npu::u85, work_limit};
+    const npu::Npu machine = npu::emulated_npu(emulator);
+    npu::Job job;
+    job.payload = {input.payload.data(), input.payload.size()};
+    for (int i = 0; i < 3; ++i) {
+        const Buffer& bytes = input.regions[i];
+        job.regions.at[i] = {bytes.data(), bytes.size(), i != 0};
+    }
+    std::uint64_t size = 0;
+    ETB_TRY(machine.scratch_size(machine.context, job.payload, size));
+    if (size > memory_limit) return error(Code::no_memory, "more scratch than the fuzzer gives", size);
+    Buffer memory(size);
+    Arena scratch;
+    scratch.memory = {memory.data(), memory.size()};
+    std::vector<npu::ByteHistory> histories[3];
+    std::vector<npu::WriterHistory> writers(observed ? 64 : 0);
+    npu::Hazard found[4];
+    npu::Hazards hazards;
+    for (int i = 1; i < 3; ++i) {
+        histories[i].resize(observed ? input.regions[i].size() : 0);
+        hazards.bytes[i] = {histories[i].data(), histories[i].size()};
+    }
+    hazards.writers = {writers.data(), writers.size()};
+    hazards.found = {found, 4};
+    const npu::Observer observer = hazards.observer();
+    if (observed) job.observer = &observer;
+    const Status status = machine.run(machine.context, job, scratch);
+    if (status.code == Code::no_memory && status.number != 0) std::abort();  // scratch_size promised enough
+    return status;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    if (count < 4) return 2;
+    const long runs = std::atol(arguments[1]);
+    Random random{static_cast<std::uint64_t>(std::atol(arguments[2])) * 2 + 1};
+    std::vector<Input> seeds(static_cast<std::size_t>(count - 3));
+    for (std::size_t i = 0; i < seeds.size(); ++i)
+        if (!read_input(arguments[i + 3], seeds[i])) return 2;
+    long codes[16] = {};
+    for (Input seed : seeds)
+        if (!run_one(seed, false).ok()) return 3;
+    for (long i = 0; i < runs; ++i) {
+        Input input = mutated(seeds, random);
+        const Buffer weights = input.regions[0];
+        ++codes[static_cast<int>(run_one(input, random.below(16) == 0).code)];
+        if (input.regions[0] != weights) return 4;
+    }
+    for (int code = 0; code < 16; ++code)
+        if (codes[code]) std::printf("%d %ld\n", code, codes[code]);
+    return 0;
+}
