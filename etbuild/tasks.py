@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -174,6 +175,22 @@ class Project:
             yield {"basename": kind, "name": recipe, "actions": None, "task_dep": members, "doc": f"{kind} of {recipe}"}
         for outline in plan.outlines:
             yield from _build_groups(outline, plan)
+        yield from self._debug_tasks(plan)
+
+    def _debug_tasks(self, plan: Plan) -> Iterator[dict[str, object]]:
+        """debug:R@V for each firmware, and debug:R for the first of a recipe; they run until they are ended."""
+        firmware = [step for step in plan.steps if step.kind == "firmware"]
+        first: dict[str, str] = {}
+        if firmware:
+            yield {"basename": "debug", "name": None, "doc": "a firmware in QEMU, stopped, with a gdb server"}
+        for step in firmware:
+            task = f"{step.recipe}@{step.part}"
+            first.setdefault(step.recipe, f"debug:{task}")
+            doc = f"{task} in QEMU, stopped, with a gdb server"
+            action = partial(_debug, self.root, step)
+            yield {"basename": "debug", "name": task, "actions": [action], "task_dep": [step.name], "doc": doc}
+        for recipe, task in first.items():
+            yield {"basename": "debug", "name": recipe, "actions": None, "task_dep": [task], "doc": f"as {task}"}
 
     def _step_task(self, step: Step, producers: dict[Path, str]) -> dict[str, object]:
         kind, _, name = step.name.partition(":")
@@ -190,6 +207,13 @@ class Project:
             "clean": [task.clean],
             "params": PARAMETERS.get(kind, ()),
         }
+
+
+def _debug(root: Path, step: Step) -> TaskFailed | None:
+    board = step.argv[step.argv.index("--board") + 1]
+    command = [sys.executable, "-m", "etbuild.debug", "--elf", os.fspath(step.outputs[0]), "--board", board]
+    code = subprocess.run(command, cwd=root, check=False).returncode
+    return TaskFailed(f"debug: QEMU ended with exit code {code}") if code else None
 
 
 def _build_groups(outline: Outline, plan: Plan) -> Iterator[dict[str, object]]:
