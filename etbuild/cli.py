@@ -68,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     gc.add_argument("--max-size", metavar="SIZE", default="10G", help="what may stay, e.g. 500M; default: %(default)s")
     actions.add_parser("verify", help="check every file, drop the damaged; exit code 1 when there were any")
     actions.add_parser("clear", help="remove everything")
+
+    server = commands.add_parser("server", help="the warm compile server: does it run, end it")
+    server.set_defaults(module="etbuild.workers.cli")
+    orders = server.add_subparsers(dest="action", required=True, metavar="ACTION")
+    orders.add_parser("status", help="its process, what it has done, when it ends by itself")
+    orders.add_parser("stop", help="end it; a step that it is doing goes on in a plain process")
     return parser
 
 

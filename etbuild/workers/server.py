@@ -22,6 +22,8 @@ from pathlib import Path
 from etbuild.workers import wire
 
 IDLE_S = 600.0
+# Linux, prctl(2); Python has no name for it.
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -47,8 +49,15 @@ class Server:
         self._stopping = False
 
     def serve(self) -> None:
-        """Until told to stop, or idle for long enough."""
+        """Until told to stop, or idle for long enough; a step that still runs then is its client's to do again."""
         self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
+        try:
+            self._serve()
+        finally:
+            for child in self._children.values():
+                _kill(child)
+
+    def _serve(self) -> None:
         while not self._stopping:
             events = self._selector.select(None if self._children else self._idle_s)
             if not events and not self._children:
@@ -87,13 +96,14 @@ class Server:
 
     def _fork(self, client: socket.socket, message: dict[str, object], descriptors: list[int]) -> None:
         log, alive = descriptors
+        server = os.getpid()
         pid = os.fork()
         if pid == 0:
             code = 70
             try:
                 self._close_all()
                 client.close()
-                code = _child(message, log)
+                code = _child(message, log, server)
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -130,10 +140,7 @@ class Server:
 
     def _gone(self, child: Child) -> None:
         """The client hung up: its step dies, with all that it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+        _kill(child)
         self._selector.unregister(child.client)
 
     def _close_all(self) -> None:
@@ -145,9 +152,19 @@ class Server:
         self._selector.close()
 
 
-def _child(message: dict[str, object], log: int) -> int:
+def _kill(child: Child) -> None:
+    """With all that it started; it may not yet be the leader of its group."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+
+
+def _child(message: dict[str, object], log: int, server: int) -> int:
     """Be the step's process; its exit code."""
     os.setsid()
+    _die_with(server)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((null, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
@@ -173,6 +190,15 @@ def _child(message: dict[str, object], log: int) -> int:
     except BaseException:
         traceback.print_exc()
         return 1
+
+
+def _die_with(server: int) -> None:
+    """After kill -9 of the server its client does the step again: nothing goes on beside that."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != server:
+        os._exit(70)
 
 
 def _preload() -> None:

@@ -26,6 +26,9 @@ def main(argv: Sequence[str]) -> int:
         sys.exit(int(rest[0]))
     if what == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    if what == "terminate":
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(600)
     if what == "hang":
         helper = subprocess.Popen(["sleep", "600"])
         Path("pids").write_text(f"{os.getpid()} {helper.pid}")

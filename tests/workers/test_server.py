@@ -91,21 +91,23 @@ def test_an_exit_code_is_that_of_a_plain_process(
 
 
 @pytest.mark.usefixtures("server")
-def test_a_killed_child_is_a_lost_server_and_not_a_failed_step(tmp_path: Path) -> None:
-    """The step is then done by a plain process."""
-    with pytest.raises(ServerLost, match=r"^the compile server's child was killed by signal 9$"):
-        do(tmp_path, "die")
+@pytest.mark.parametrize(("how", "number"), [("die", 9), ("terminate", 15)])
+def test_a_killed_child_is_a_lost_server_and_not_a_failed_step(tmp_path: Path, how: str, number: int) -> None:
+    """The step is then done by a plain process; a half-done one never counts as well ended."""
+    with pytest.raises(ServerLost, match=rf"^the compile server's child was killed by signal {number}$"):
+        do(tmp_path, how)
 
 
 def test_a_killed_server_is_noticed_while_waiting(tmp_path: Path, server: subprocess.Popen[bytes]) -> None:
-    """kill -9 in the middle of a step."""
+    """kill -9 in the middle of a step, which ends with it."""
     with request(tmp_path, "hang") as asked:
-        pids = wait_for_pids(tmp_path)
+        child, helper = wait_for_pids(tmp_path)
         server.kill()
         with pytest.raises(ServerLost, match=r"^the compile server went away"):
             asked.wait()
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+
+    os.kill(helper, signal.SIGKILL)
+    assert gone(child)
 
 
 @pytest.mark.usefixtures("server")
@@ -117,10 +119,7 @@ def test_hanging_up_kills_the_step_and_its_children(tmp_path: Path) -> None:
         with pytest.raises(ServerLost):
             asked.wait()
 
-    deadline = time.monotonic() + 10
-    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not any(alive(pid) for pid in pids)
+    assert gone(*pids)
 
 
 @pytest.mark.usefixtures("server")
@@ -137,13 +136,18 @@ def test_steps_run_side_by_side(tmp_path: Path) -> None:
     assert running is not None and (running["running"], running["served"]) == (1, 2)
 
 
-def test_stop_ends_the_server(server: subprocess.Popen[bytes]) -> None:
-    """It answers, removes its socket and goes."""
-    answer = client.ask("stop")
+def test_stop_ends_the_server_and_its_steps(tmp_path: Path, server: subprocess.Popen[bytes]) -> None:
+    """It answers, removes its socket and goes; whoever waits for a step learns that it is lost."""
+    with request(tmp_path, "hang") as asked:
+        pids = wait_for_pids(tmp_path)
+        answer = client.ask("stop")
+        with pytest.raises(ServerLost, match=r"^the compile server went away"):
+            asked.wait()
 
     assert answer is not None and answer["pid"] == server.pid
     assert server.wait(10) == 0
     assert client.ask("status") is None
+    assert gone(*pids)
 
 
 def test_an_idle_server_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,6 +202,14 @@ def wait_for_pids(folder: Path) -> list[int]:
     while not (file.exists() and len(file.read_text().split()) == 2):
         time.sleep(0.01)
     return [int(pid) for pid in file.read_text().split()]
+
+
+def gone(*pids: int) -> bool:
+    """Whether all of them end soon."""
+    deadline = time.monotonic() + 10
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not any(alive(pid) for pid in pids)
 
 
 def alive(pid: int) -> bool:

@@ -1,0 +1,71 @@
+"""`etbuild server`: what runs is said, what is told to stop is gone when the command returns."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from test_server import server, start
+
+from etbuild import tools
+from etbuild.cli import main
+from etbuild.workers import cli, wire
+
+__all__ = ["server"]
+
+
+def test_status_of_a_server(server: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]) -> None:
+    """Its process, its work, its end, its log."""
+    assert main(["server", "status"]) == 0
+
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"process   {server.pid}, for ")
+    assert rest == [
+        "steps     0 so far, 0 now",
+        "ends      after 60 s without a step",
+        f"log       {wire.socket_path(tools.step_environment()).with_suffix('.log')}",
+    ]
+
+
+def test_stop_returns_when_the_server_is_gone(
+    server: subprocess.Popen[bytes],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """So that what follows in a script finds none."""
+    codes = [main(["server", "stop"]), main(["server", "stop"]), main(["server", "status"])]
+
+    assert codes == [0, 0, 0]
+    assert capsys.readouterr().out == (
+        f"compile server stopped: process {server.pid}, 0 steps served\n"
+        "no compile server runs in this environment\n"
+        "no compile server runs in this environment; the first step that needs one starts it\n"
+    )
+
+
+def test_status_without_a_server_that_may_not_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ETBUILD_SERVER=off is said, not guessed."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("ETBUILD_SERVER", "off")
+
+    assert main(["server", "status"]) == 0
+    assert capsys.readouterr().out == "no compile server runs in this environment (ETBUILD_SERVER=off)\n"
+
+
+def test_a_server_that_does_not_end_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what to do."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    process = start(60)
+    monkeypatch.setattr(cli, "STOP_S", 0.0)
+    monkeypatch.setattr(cli.client, "ask", lambda _: {"pid": process.pid, "served": 0})
+
+    code = main(["server", "stop"])
+    process.kill()
+    process.wait()
+
+    assert code == 1
+    assert capsys.readouterr().err == (
+        f"process {process.pid}: got a compile server that runs on, wanted its end\n    kill -9 {process.pid}\n"
+    )
