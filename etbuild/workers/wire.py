@@ -29,7 +29,8 @@ def socket_path(environment: Mapping[str, str]) -> Path:
     raises: OSError when the folder is not ours alone.
     """
     settings = sorted((name, value) for name, value in environment.items() if name.startswith(NATIVE_SETTINGS))
-    identity = json.dumps([sys.executable, sys.version, sys.path[1:], tools.installed(), _own_source(), settings])
+    path = environment.get("PYTHONPATH", "")
+    identity = json.dumps([sys.executable, sys.version, path, tools.installed(), _own_source(), settings])
     name = hashlib.sha256(identity.encode()).hexdigest()[:16]
     return private_folder() / f"{name}.sock"
 
