@@ -31,7 +31,8 @@ def verdict(request: Request, on: str, ended: Ended, wanted: Sequence[Wanted]) -
 
     raises: StepError for everything else, with the last output.
     """
-    runner = f"{request.board.name} ({'emulated NPU' if request.driver == 'emulator' else 'FVP'})"
+    how = "FVP" if on == "fvp" else "emulated NPU" if request.driver == "emulator" and request.npu else "QEMU"
+    runner = f"{request.board.name} ({how})"
     transcript = read_transcript(ended.output, Texts(request.elf).at)
     fault = failure(request, ended, transcript)
     if not fault:

@@ -21,7 +21,7 @@ _OVERFLOW = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
 _CODE = (".vectors", ".text", ".init_array", ".data")
 _RAM = (".data", ".bss")
 # By the first part of an object's name; all else of ours is the runtime.
-_USERS = {"kernels": "kernels", "npu": "npu", "model": "model", "test_vectors": "vectors"}
+_USERS = {"kernels": "kernels", "npu": "npu", "blobs": "model and vectors"}
 _TRY = {
     "model": "place it in a larger region (placement.model of the board), or make it smaller",
     "vectors": "take fewer of them (vectors.samples)",
@@ -128,8 +128,8 @@ def _users(contributions: str) -> dict[str, int]:
 def _user(origin: str) -> str:
     if ".a(" in origin:
         return "libc"
-    parts = PurePath(origin).parts
-    return _USERS.get(parts[1] if len(parts) > 2 else PurePath(origin).stem, "runtime")
+    parts = PurePath(origin).with_suffix("").parts
+    return _USERS.get(parts[1] if len(parts) > 1 else "", "runtime")
 
 
 def sizes(board: Board, sections: Sequence[Section], stack_usage: str) -> dict[str, Any]:
