@@ -1,5 +1,5 @@
-// Convolutions go block by block of OFM channels, as the NPU does: a block's weights are decoded once and used for every
-// pixel. This is what CONV and DEPTHWISE share of it.
+// Convolutions go block by block of OFM channels, as the NPU does: a block's weights are decoded once and used for
+// every pixel. This is what CONV and DEPTHWISE share of it.
 #pragma once
 
 #include "npu/output.h"
@@ -8,11 +8,11 @@ namespace etb::npu {
 
 // How a convolution lays out its buffers. Inputs of 8-bit maps are 16 bits wide, of others 32.
 struct BlockLayout {
-    std::size_t channels = 0;       // of a block
-    std::size_t weights = 0;        // numbers of a block
-    std::size_t inputs = 0;         // numbers
-    std::size_t sums = 0;           // numbers
-    std::size_t narrow_sums = 0;    // numbers, for 8-bit maps only
+    std::size_t channels = 0;                        // of a block
+    std::size_t weights = 0;                         // numbers of a block
+    std::size_t inputs = 0;                          // numbers
+    std::size_t sums = 0;                            // numbers
+    std::size_t narrow_sums = 0;                     // numbers, for 8-bit maps only
     std::size_t channel_stride = 0, tap_stride = 0;  // of the weights
 };
 

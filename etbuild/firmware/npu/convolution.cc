@@ -1,7 +1,7 @@
-// CONV: out[y][x][o] = sum over ky, kx, i of (ifm[y*sy + ky*dy - top][x*sx + kx*dx - left][i] - zero point) * w[o][ky][kx][i],
-// then bias, scale, zero point, clamp, table.
-// out: [height, width, ofm depth]; padding and the zeros between upscaled elements contribute nothing.
-// source: TOSA 1.0 CONV2D; the order of weights is pinned by the grid, pad corners by tests/npu/streams/padding.toml.
+// CONV: out[y][x][o] = sum over ky, kx, i of (ifm[y*sy + ky*dy - top][x*sx + kx*dx - left][i] - zero point) *
+// w[o][ky][kx][i], then bias, scale, zero point, clamp, table. out: [height, width, ofm depth]; padding and the zeros
+// between upscaled elements contribute nothing. source: TOSA 1.0 CONV2D; the order of weights is pinned by the grid,
+// pad corners by tests/npu/streams/padding.toml.
 #include "npu/blocks.h"
 #include "npu/mac.h"
 
@@ -54,8 +54,8 @@ void convolve_pixels(Machine& machine, const Operation& operation, const Blocks&
 }  // namespace
 
 Status convolution(Machine& machine, Operation& operation) {
-    const std::uint64_t length = static_cast<std::uint64_t>(operation.window.taps()) *
-                                 static_cast<std::uint64_t>(operation.ifm.shape.depth);
+    const std::uint64_t length =
+        static_cast<std::uint64_t>(operation.window.taps()) * static_cast<std::uint64_t>(operation.ifm.shape.depth);
     BlockLayout layout;
     layout.channels = block_channels(operation);
     if (length > SIZE_MAX / 64 / (layout.channels + mac_pixels)) return error(Code::no_memory, "weights are too many");

@@ -1,6 +1,6 @@
-// DEPTHWISE: out[y][x][c] = sum over ky, kx of (ifm[y*sy + ky*dy - top][x*sx + kx*dx - left][c] - zero point) * w[c][ky][kx],
-// then bias, scale, zero point, clamp, table. out: [height, width, depth].
-// source: TOSA 1.0 DEPTHWISE_CONV2D; pinned by the grid.
+// DEPTHWISE: out[y][x][c] = sum over ky, kx of (ifm[y*sy + ky*dy - top][x*sx + kx*dx - left][c] - zero point) *
+// w[c][ky][kx], then bias, scale, zero point, clamp, table. out: [height, width, depth]. source: TOSA 1.0
+// DEPTHWISE_CONV2D; pinned by the grid.
 #include "npu/blocks.h"
 #include "npu/mac.h"
 

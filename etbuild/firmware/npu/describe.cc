@@ -3,18 +3,42 @@
 
 namespace etb::npu {
 
-const MapFields ifm_fields = {
-    reg::ifm_region,  reg::ifm_base0,   reg::ifm_stride_x, reg::ifm_stride_y,
-    reg::ifm_stride_c, reg::ifm_width0, reg::ifm_height0,  reg::ifm_height1,
-    reg::ifm_zero_point, reg55::ifm_precision_signed, reg55::ifm_precision_element, reg55::ifm_precision_brick};
-const MapFields ifm2_fields = {
-    reg::ifm2_region,  reg::ifm2_base0,   reg::ifm2_stride_x, reg::ifm2_stride_y,
-    reg::ifm2_stride_c, reg::ifm2_width0, reg::ifm2_height0,  reg::ifm2_height1,
-    reg::ifm2_zero_point, reg55::ifm2_precision_signed, reg55::ifm2_precision_element, reg55::ifm2_precision_brick};
-const MapFields ofm_fields = {
-    reg::ofm_region,  reg::ofm_base0,   reg::ofm_stride_x, reg::ofm_stride_y,
-    reg::ofm_stride_c, reg::ofm_width0, reg::ofm_height0,  reg::ofm_height1,
-    reg::ofm_zero_point, reg55::ofm_precision_signed, reg55::ofm_precision_element, reg55::ofm_precision_brick};
+const MapFields ifm_fields = {reg::ifm_region,
+                              reg::ifm_base0,
+                              reg::ifm_stride_x,
+                              reg::ifm_stride_y,
+                              reg::ifm_stride_c,
+                              reg::ifm_width0,
+                              reg::ifm_height0,
+                              reg::ifm_height1,
+                              reg::ifm_zero_point,
+                              reg55::ifm_precision_signed,
+                              reg55::ifm_precision_element,
+                              reg55::ifm_precision_brick};
+const MapFields ifm2_fields = {reg::ifm2_region,
+                               reg::ifm2_base0,
+                               reg::ifm2_stride_x,
+                               reg::ifm2_stride_y,
+                               reg::ifm2_stride_c,
+                               reg::ifm2_width0,
+                               reg::ifm2_height0,
+                               reg::ifm2_height1,
+                               reg::ifm2_zero_point,
+                               reg55::ifm2_precision_signed,
+                               reg55::ifm2_precision_element,
+                               reg55::ifm2_precision_brick};
+const MapFields ofm_fields = {reg::ofm_region,
+                              reg::ofm_base0,
+                              reg::ofm_stride_x,
+                              reg::ofm_stride_y,
+                              reg::ofm_stride_c,
+                              reg::ofm_width0,
+                              reg::ofm_height0,
+                              reg::ofm_height1,
+                              reg::ofm_zero_point,
+                              reg55::ofm_precision_signed,
+                              reg55::ofm_precision_element,
+                              reg55::ofm_precision_brick};
 
 FeatureMap describe_map(const Registers& registers, const MapFields& fields) {
     FeatureMap map;
@@ -48,15 +72,15 @@ Status describe_window(const Registers& registers, Operation& operation) {
     const std::int32_t dilated_height = registers.get(reg::kernel_height);
     window.kernel_width = (dilated_width - 1) / window.dilation_x + 1;
     window.kernel_height = (dilated_height - 1) / window.dilation_y + 1;
-    if (window.kernel_height > 65536 / window.kernel_width) return error(Code::malformed, "kernel of more than 65536 taps");
+    if (window.kernel_height > 65536 / window.kernel_width)
+        return error(Code::malformed, "kernel of more than 65536 taps");
     window.pad_top = registers.get(reg::ifm_pad_top);
     window.pad_left = registers.get(reg::ifm_pad_left);
     const std::int32_t pad_bottom = registers.get(reg::ifm_pad_bottom);
     const std::int32_t pad_right = registers.get(reg::ifm_pad_right);
     window.padded = (window.pad_top | window.pad_left | pad_bottom | pad_right) != 0;
     window.upscale = static_cast<Upscale>(registers.get(reg::ifm_upscale));
-    window.extent_height =
-        (operation.out.height - 1) * window.stride_y + dilated_height - window.pad_top - pad_bottom;
+    window.extent_height = (operation.out.height - 1) * window.stride_y + dilated_height - window.pad_top - pad_bottom;
     window.extent_width = (operation.out.width - 1) * window.stride_x + dilated_width - window.pad_left - pad_right;
     return {};
 }
@@ -95,8 +119,8 @@ Status describe_channel_scales(const Machine& machine, const Registers& register
     for (int core = 0; core < scales.cores; ++core) {
         const std::int32_t channels = (operation.out.depth + scales.cores - 1 - core) / scales.cores;
         scales.addresses[core] = registers.get64(base);
-        ETB_TRY(read_region(machine, scales.region, scales.addresses[core],
-                            static_cast<std::uint64_t>(channels) * 10, scales.streams[core]));
+        ETB_TRY(read_region(machine, scales.region, scales.addresses[core], static_cast<std::uint64_t>(channels) * 10,
+                            scales.streams[core]));
         base = reg55::scale1_base;
     }
     operation.uses_scales = true;

@@ -1,5 +1,6 @@
 // ELEMENTWISE of Ethos-U55 and U65.
-//   ADD, SUB: operands by scale mode, then OFM_SCALE. OPA_OPB_16: a * OPA, b * OPB. OPA_32: a by OPA's scale and shift, b
+//   ADD, SUB: operands by scale mode, then OFM_SCALE. OPA_OPB_16: a * OPA, b * OPB. OPA_32: a by OPA's scale and shift,
+//   b
 //             shifted left by 19 (8-bit maps) or 14 (16-bit); OPB_32 the other way round, with OPA's registers too.
 //   MUL, ABS: then OFM_SCALE; a 32-bit MUL without shift wraps. MIN, MAX, CLZ, SHR, SHL: not scaled.
 //   LRELU: OFM_SCALE where a < 0.
@@ -35,16 +36,26 @@ std::int64_t combined(const Operation& operation, ElementwiseMode mode, std::int
             return wraps ? static_cast<std::int32_t>(static_cast<std::uint32_t>(static_cast<std::uint64_t>(product)))
                          : product;
         }
-        case ElementwiseMode::add_: return wrapping_sum(a, b);
-        case ElementwiseMode::sub_: return wrapping_difference(a, b);
-        case ElementwiseMode::min_: return a < b ? a : b;
-        case ElementwiseMode::max_: return a > b ? a : b;
-        case ElementwiseMode::lrelu_: return a < 0 ? rescale(a, operation.scale) : a;
-        case ElementwiseMode::abs_: return a < 0 ? wrapping_difference(0, a) : a;
-        case ElementwiseMode::clz_: return count_leading_zeros(a);
-        case ElementwiseMode::shr_: return shifted_right(a, b, operation.scale.rounding == Rounding::truncate && a >= 0);
-        case ElementwiseMode::shl_: return shifted_left(a, b);
-        default: return a;
+        case ElementwiseMode::add_:
+            return wrapping_sum(a, b);
+        case ElementwiseMode::sub_:
+            return wrapping_difference(a, b);
+        case ElementwiseMode::min_:
+            return a < b ? a : b;
+        case ElementwiseMode::max_:
+            return a > b ? a : b;
+        case ElementwiseMode::lrelu_:
+            return a < 0 ? rescale(a, operation.scale) : a;
+        case ElementwiseMode::abs_:
+            return a < 0 ? wrapping_difference(0, a) : a;
+        case ElementwiseMode::clz_:
+            return count_leading_zeros(a);
+        case ElementwiseMode::shr_:
+            return shifted_right(a, b, operation.scale.rounding == Rounding::truncate && a >= 0);
+        case ElementwiseMode::shl_:
+            return shifted_left(a, b);
+        default:
+            return a;
     }
 }
 

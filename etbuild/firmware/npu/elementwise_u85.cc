@@ -22,28 +22,48 @@ std::int64_t truth(bool value) { return value ? -1 : 0; }
 
 std::int64_t combined(const Operation& operation, ElementwiseMode mode, std::int64_t a, std::int64_t b) {
     switch (mode) {
-        case ElementwiseMode::mul_: return wrapping_product(a, b);
-        case ElementwiseMode::add_: return wrapping_sum(a, b);
-        case ElementwiseMode::sub_: return wrapping_difference(a, b);
-        case ElementwiseMode::min_: return a < b ? a : b;
-        case ElementwiseMode::max_: return a > b ? a : b;
-        case ElementwiseMode::lrelu_: return rescale(a, a < 0 ? operation.scale_b : operation.scale_a);
-        case ElementwiseMode::abs_: return a < 0 ? wrapping_difference(0, a) : a;
-        case ElementwiseMode::clz_: return count_leading_zeros(a);
-        case ElementwiseMode::shr_: return shifted_right(a, b, operation.scale.rounding == Rounding::down);
-        case ElementwiseMode::shl_: return shifted_left(a, b);
+        case ElementwiseMode::mul_:
+            return wrapping_product(a, b);
+        case ElementwiseMode::add_:
+            return wrapping_sum(a, b);
+        case ElementwiseMode::sub_:
+            return wrapping_difference(a, b);
+        case ElementwiseMode::min_:
+            return a < b ? a : b;
+        case ElementwiseMode::max_:
+            return a > b ? a : b;
+        case ElementwiseMode::lrelu_:
+            return rescale(a, a < 0 ? operation.scale_b : operation.scale_a);
+        case ElementwiseMode::abs_:
+            return a < 0 ? wrapping_difference(0, a) : a;
+        case ElementwiseMode::clz_:
+            return count_leading_zeros(a);
+        case ElementwiseMode::shr_:
+            return shifted_right(a, b, operation.scale.rounding == Rounding::down);
+        case ElementwiseMode::shl_:
+            return shifted_left(a, b);
         case ElementwiseMode::lsr_:
             return b < 0 || b > 31 ? 0 : static_cast<std::uint32_t>(static_cast<std::uint64_t>(a)) >> b;
-        case ElementwiseMode::div_: return b == 0 ? 0 : b == -1 ? wrapping_difference(0, a) : a / b;
-        case ElementwiseMode::eq_: return truth(a == b);
-        case ElementwiseMode::ne_: return truth(a != b);
-        case ElementwiseMode::ge_: return truth(a >= b);
-        case ElementwiseMode::gt_: return truth(a > b);
-        case ElementwiseMode::and_: return a & b;
-        case ElementwiseMode::or_: return a | b;
-        case ElementwiseMode::xor_: return a ^ b;
-        case ElementwiseMode::not_: return ~a;
-        case ElementwiseMode::and_not_: return a & ~b;
+        case ElementwiseMode::div_:
+            return b == 0 ? 0 : b == -1 ? wrapping_difference(0, a) : a / b;
+        case ElementwiseMode::eq_:
+            return truth(a == b);
+        case ElementwiseMode::ne_:
+            return truth(a != b);
+        case ElementwiseMode::ge_:
+            return truth(a >= b);
+        case ElementwiseMode::gt_:
+            return truth(a > b);
+        case ElementwiseMode::and_:
+            return a & b;
+        case ElementwiseMode::or_:
+            return a | b;
+        case ElementwiseMode::xor_:
+            return a ^ b;
+        case ElementwiseMode::not_:
+            return ~a;
+        case ElementwiseMode::and_not_:
+            return a & ~b;
     }
     return a;
 }

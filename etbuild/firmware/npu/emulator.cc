@@ -49,10 +49,9 @@ void commit_chain(Machine& machine, const Operation& operation) {
     std::uint8_t* const written = machine.spare_chain;
     machine.spare_chain = chain.memory;
     chain = {written, operation.out, operation.ofm.element};
-    const std::uint64_t bytes = std::uint64_t{operation.ofm.element} *
-                                static_cast<std::uint64_t>(operation.out.height) *
-                                static_cast<std::uint64_t>(operation.out.width) *
-                                static_cast<std::uint64_t>(operation.out.depth);
+    const std::uint64_t bytes =
+        std::uint64_t{operation.ofm.element} * static_cast<std::uint64_t>(operation.out.height) *
+        static_cast<std::uint64_t>(operation.out.width) * static_cast<std::uint64_t>(operation.out.depth);
     if (bytes > machine.chain_bytes) machine.chain_bytes = bytes;
     machine.chains_used = static_cast<std::uint8_t>(machine.chains_used | 1U << operation.ofm.region);
 }

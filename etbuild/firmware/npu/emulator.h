@@ -1,5 +1,6 @@
-// A functional emulator of Ethos-U55, U65 and U85 command streams: the same bytes as the TOSA reference model, no timing.
-// What it does not do, or does from facts that no test could reach, is listed under Inaccuracies in npu/commands.h.
+// A functional emulator of Ethos-U55, U65 and U85 command streams: the same bytes as the TOSA reference model, no
+// timing. What it does not do, or does from facts that no test could reach, is listed under Inaccuracies in
+// npu/commands.h.
 #pragma once
 
 #include "npu/npu.h"

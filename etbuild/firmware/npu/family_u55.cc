@@ -34,7 +34,8 @@ Status describe_table(const Registers& registers, Operation& operation, unsigned
     activation.table_offset = (function - reg55::activation_function_table_0) * 256;
     activation.clamp = true;
     if (activation.table_offset + size > operation.config->tables_size)
-        return error(Code::out_of_bounds, "table outside its memory", static_cast<std::uint64_t>(registers.get(reg::activation_min)));
+        return error(Code::out_of_bounds, "table outside its memory",
+                     static_cast<std::uint64_t>(registers.get(reg::activation_min)));
     return {};
 }
 
@@ -62,7 +63,8 @@ Status describe_output(const Machine& machine, const Registers& registers, Opera
     operation.ofm = describe_map(registers, ofm_fields);
     operation.ofm.shape = operation.out;
     operation.uses_ofm = true;
-    operation.scale = describe_scale(registers, reg55::ofm_scale_scale, reg55::ofm_scale_shift, reg55::ofm_precision_rounding);
+    operation.scale =
+        describe_scale(registers, reg55::ofm_scale_scale, reg55::ofm_scale_shift, reg55::ofm_precision_rounding);
     (void)machine;
     return describe_activation(registers, operation);
 }
@@ -91,7 +93,8 @@ Status describe_windowed(const Machine& machine, const Registers& registers, Ope
         ETB_TRY(describe_weights(machine, registers, operation));
     }
     operation.channel_scales.cores = machine.config.cores;
-    if (!registers.get(reg55::ofm_precision_global_scale)) ETB_TRY(describe_channel_scales(machine, registers, operation));
+    if (!registers.get(reg55::ofm_precision_global_scale))
+        ETB_TRY(describe_channel_scales(machine, registers, operation));
     return bind_maps(machine, operation);
 }
 
@@ -123,9 +126,11 @@ Status describe_elementwise(const Machine& machine, const Registers& registers, 
     operation.ifm = describe_map(registers, ifm_fields);
     operation.ifm.shape = operation.out;
     operation.uses_ifm = true;
-    const bool unary = mode == ElementwiseMode::lrelu_ || mode == ElementwiseMode::abs_ || mode == ElementwiseMode::clz_;
+    const bool unary =
+        mode == ElementwiseMode::lrelu_ || mode == ElementwiseMode::abs_ || mode == ElementwiseMode::clz_;
     if (!unary) describe_second_operand(registers, operation);
-    operation.scale_a = describe_scale(registers, reg55::opa_scale_scale, reg55::opa_scale_shift, reg55::ifm_precision_rounding);
+    operation.scale_a =
+        describe_scale(registers, reg55::opa_scale_scale, reg55::opa_scale_shift, reg55::ifm_precision_rounding);
     operation.scale_a.pre_shift = operation.ifm.element == 1 ? 20 : 15;
     operation.scale_b.multiplier = registers.get64(reg55::opb_scale_scale);
     operation.macs = elements(operation.out);
@@ -151,7 +156,8 @@ Status describe_transfer(const Registers& registers, Operation& operation) {
     how.source_step1 = length * how.count0;
     how.target_step0 = length + registers.get64(reg55::dma0_skip0);
     how.target_step1 = how.target_step0 * how.count0 + registers.get64(reg55::dma0_skip1);
-    operation.macs = product(product(static_cast<std::uint64_t>(how.count0), static_cast<std::uint64_t>(how.count1)), how.length + 1);
+    operation.macs = product(product(static_cast<std::uint64_t>(how.count0), static_cast<std::uint64_t>(how.count1)),
+                             how.length + 1);
     return {};
 }
 
@@ -159,20 +165,29 @@ Status describe(const Machine& machine, const Registers& registers, Operation& o
     switch (operation.code) {
         case Op::conv:
         case Op::depthwise:
-        case Op::pool: return describe_windowed(machine, registers, operation);
-        case Op::elementwise: return describe_elementwise(machine, registers, operation);
-        case Op::dma_start: return describe_transfer(registers, operation);
-        default: return error(Code::unsupported, "no such operation on Ethos-U55 and U65");
+        case Op::pool:
+            return describe_windowed(machine, registers, operation);
+        case Op::elementwise:
+            return describe_elementwise(machine, registers, operation);
+        case Op::dma_start:
+            return describe_transfer(registers, operation);
+        default:
+            return error(Code::unsupported, "no such operation on Ethos-U55 and U65");
     }
 }
 
 Status execute(Machine& machine, Operation& operation) {
     switch (operation.code) {
-        case Op::conv: return convolution(machine, operation);
-        case Op::depthwise: return depthwise(machine, operation);
-        case Op::pool: return pool(machine, operation);
-        case Op::elementwise: return elementwise_u55(machine, operation);
-        default: return transfer(machine, operation);
+        case Op::conv:
+            return convolution(machine, operation);
+        case Op::depthwise:
+            return depthwise(machine, operation);
+        case Op::pool:
+            return pool(machine, operation);
+        case Op::elementwise:
+            return elementwise_u55(machine, operation);
+        default:
+            return transfer(machine, operation);
     }
 }
 

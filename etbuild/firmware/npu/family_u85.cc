@@ -37,13 +37,26 @@ struct TableKind {
 
 Status table_kind(unsigned function, TableKind& kind) {
     switch (function) {
-        case reg85::activation_function_u8_u8: kind = {Table::to_8, 0, 256}; return {};
-        case reg85::activation_function_s8_s8: kind = {Table::to_8, 128, 256}; return {};
-        case reg85::activation_function_s8_s16: kind = {Table::to_16, 128, 512}; return {};
-        case reg85::activation_function_s8_s32: kind = {Table::to_32, 128, 1024}; return {};
-        case reg85::activation_function_s16_s16: kind = {Table::interpolated_16, 32768, 2048}; return {};
-        case reg85::activation_function_s16_s32: kind = {Table::interpolated_32, 32768, 2048}; return {};
-        default: return error(Code::unsupported, "activation function is not emulated");
+        case reg85::activation_function_u8_u8:
+            kind = {Table::to_8, 0, 256};
+            return {};
+        case reg85::activation_function_s8_s8:
+            kind = {Table::to_8, 128, 256};
+            return {};
+        case reg85::activation_function_s8_s16:
+            kind = {Table::to_16, 128, 512};
+            return {};
+        case reg85::activation_function_s8_s32:
+            kind = {Table::to_32, 128, 1024};
+            return {};
+        case reg85::activation_function_s16_s16:
+            kind = {Table::interpolated_16, 32768, 2048};
+            return {};
+        case reg85::activation_function_s16_s32:
+            kind = {Table::interpolated_32, 32768, 2048};
+            return {};
+        default:
+            return error(Code::unsupported, "activation function is not emulated");
     }
 }
 
@@ -75,12 +88,18 @@ Status describe_storage(const Registers& registers, Field storage, FeatureMap& m
 
 Shape transposed(const Shape& shape, Transpose transpose) {
     switch (transpose) {
-        case Transpose::hwc: break;
-        case Transpose::whc: return {shape.width, shape.height, shape.depth};
-        case Transpose::hcw: return {shape.height, shape.depth, shape.width};
-        case Transpose::wch: return {shape.width, shape.depth, shape.height};
-        case Transpose::chw: return {shape.depth, shape.height, shape.width};
-        case Transpose::cwh: return {shape.depth, shape.width, shape.height};
+        case Transpose::hwc:
+            break;
+        case Transpose::whc:
+            return {shape.width, shape.height, shape.depth};
+        case Transpose::hcw:
+            return {shape.height, shape.depth, shape.width};
+        case Transpose::wch:
+            return {shape.width, shape.depth, shape.height};
+        case Transpose::chw:
+            return {shape.depth, shape.height, shape.width};
+        case Transpose::cwh:
+            return {shape.depth, shape.width, shape.height};
     }
     return shape;
 }
@@ -211,8 +230,10 @@ Status describe_pool(const Machine& machine, const Registers& registers, Operati
 bool is_known(ElementwiseMode mode) {
     const auto code = static_cast<unsigned>(mode);
     return code <= static_cast<unsigned>(ElementwiseMode::div_) ||
-           (code >= static_cast<unsigned>(ElementwiseMode::eq_) && code <= static_cast<unsigned>(ElementwiseMode::gt_)) ||
-           (code >= static_cast<unsigned>(ElementwiseMode::and_) && code <= static_cast<unsigned>(ElementwiseMode::not_)) ||
+           (code >= static_cast<unsigned>(ElementwiseMode::eq_) &&
+            code <= static_cast<unsigned>(ElementwiseMode::gt_)) ||
+           (code >= static_cast<unsigned>(ElementwiseMode::and_) &&
+            code <= static_cast<unsigned>(ElementwiseMode::not_)) ||
            mode == ElementwiseMode::and_not_;
 }
 
@@ -271,7 +292,8 @@ Status describe_transfer(const Registers& registers, Operation& operation) {
     const bool indexed = how.source_indexed || how.target_indexed;
     if (indexed || mode >= reg85::dma0_src_region_stride_mode_2d) how.count0 = registers.get(reg::dma0_size0);
     if (mode >= reg85::dma0_src_region_stride_mode_3d) how.count1 = registers.get(reg::dma0_size1);
-    operation.macs = product(product(static_cast<std::uint64_t>(how.count0), static_cast<std::uint64_t>(how.count1)), how.length + 1);
+    operation.macs = product(product(static_cast<std::uint64_t>(how.count0), static_cast<std::uint64_t>(how.count1)),
+                             how.length + 1);
     return {};
 }
 
@@ -280,12 +302,18 @@ Status describe(const Machine& machine, const Registers& registers, Operation& o
         case Op::conv:
             if (operation.mode & 1) return describe_matrix_product(machine, registers, operation);
             return describe_convolution(machine, registers, operation);
-        case Op::depthwise: return describe_convolution(machine, registers, operation);
-        case Op::pool: return describe_pool(machine, registers, operation);
-        case Op::elementwise: return describe_elementwise(machine, registers, operation);
-        case Op::resize: return describe_resize(machine, registers, operation);
-        case Op::dma_start: return describe_transfer(registers, operation);
-        default: return error(Code::unsupported, "no such operation on Ethos-U85");
+        case Op::depthwise:
+            return describe_convolution(machine, registers, operation);
+        case Op::pool:
+            return describe_pool(machine, registers, operation);
+        case Op::elementwise:
+            return describe_elementwise(machine, registers, operation);
+        case Op::resize:
+            return describe_resize(machine, registers, operation);
+        case Op::dma_start:
+            return describe_transfer(registers, operation);
+        default:
+            return error(Code::unsupported, "no such operation on Ethos-U85");
     }
 }
 
@@ -293,11 +321,16 @@ Status execute(Machine& machine, Operation& operation) {
     switch (operation.code) {
         case Op::conv:
             return operation.mode & 1 ? matrix_product(machine, operation) : convolution(machine, operation);
-        case Op::depthwise: return depthwise(machine, operation);
-        case Op::pool: return pool(machine, operation);
-        case Op::elementwise: return elementwise_u85(machine, operation);
-        case Op::resize: return resize(machine, operation);
-        default: return transfer(machine, operation);
+        case Op::depthwise:
+            return depthwise(machine, operation);
+        case Op::pool:
+            return pool(machine, operation);
+        case Op::elementwise:
+            return elementwise_u85(machine, operation);
+        case Op::resize:
+            return resize(machine, operation);
+        default:
+            return transfer(machine, operation);
     }
 }
 

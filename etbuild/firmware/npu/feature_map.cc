@@ -11,9 +11,7 @@ namespace {
 struct Extent {
     std::int64_t low = 0, high = 0;
 
-    void step(std::int64_t stride, std::int64_t count) {
-        (stride < 0 ? low : high) += stride * (count - 1);
-    }
+    void step(std::int64_t stride, std::int64_t count) { (stride < 0 ? low : high) += stride * (count - 1); }
 };
 
 // Of the channels alone, relative to channel 0.
@@ -42,20 +40,28 @@ void include_tile(const FeatureMap& map, int tile, std::int64_t rows, std::int64
 
 std::int64_t element(const FeatureMap& map, const std::uint8_t* from) {
     switch (map.element * 2 + (map.is_signed ? 1 : 0)) {
-        case 2: return *from;
-        case 3: return load<std::int8_t>(from);
-        case 4: return load<std::uint16_t>(from);
-        case 5: return load<std::int16_t>(from);
-        case 8: return load<std::uint32_t>(from);
-        case 9: return load<std::int32_t>(from);
-        default: return load<std::int64_t>(from);
+        case 2:
+            return *from;
+        case 3:
+            return load<std::int8_t>(from);
+        case 4:
+            return load<std::uint16_t>(from);
+        case 5:
+            return load<std::int16_t>(from);
+        case 8:
+            return load<std::uint32_t>(from);
+        case 9:
+            return load<std::int32_t>(from);
+        default:
+            return load<std::int64_t>(from);
     }
 }
 
 void convert_run(const FeatureMap& map, const std::uint8_t* from, std::int32_t count, std::int16_t* out) {
     const std::int32_t zero_point = map.zero_point;
     if (map.is_signed)
-        for (std::int32_t i = 0; i < count; ++i) out[i] = static_cast<std::int16_t>(load<std::int8_t>(from + i) - zero_point);
+        for (std::int32_t i = 0; i < count; ++i)
+            out[i] = static_cast<std::int16_t>(load<std::int8_t>(from + i) - zero_point);
     else
         for (std::int32_t i = 0; i < count; ++i) out[i] = static_cast<std::int16_t>(from[i] - zero_point);
 }
@@ -63,7 +69,8 @@ void convert_run(const FeatureMap& map, const std::uint8_t* from, std::int32_t c
 template <class To>
 void convert_run(const FeatureMap& map, const std::uint8_t* from, std::int32_t count, To* out) {
     for (std::int32_t i = 0; i < count; ++i, from += map.element)
-        out[i] = static_cast<To>(static_cast<std::uint64_t>(element(map, from)) - static_cast<std::uint64_t>(std::int64_t{map.zero_point}));
+        out[i] = static_cast<To>(static_cast<std::uint64_t>(element(map, from)) -
+                                 static_cast<std::uint64_t>(std::int64_t{map.zero_point}));
 }
 
 }  // namespace
@@ -132,10 +139,17 @@ void store_channels(const FeatureMap& map, std::int32_t y, std::int32_t x, std::
     for (std::int32_t i = 0; i < count; ++i) {
         std::uint8_t* to = at + map.channel(c + i);
         switch (map.element) {
-            case 1: store(to, static_cast<std::uint8_t>(values[i])); break;
-            case 2: store(to, static_cast<std::uint16_t>(values[i])); break;
-            case 4: store(to, static_cast<std::uint32_t>(values[i])); break;
-            default: store(to, values[i]);
+            case 1:
+                store(to, static_cast<std::uint8_t>(values[i]));
+                break;
+            case 2:
+                store(to, static_cast<std::uint16_t>(values[i]));
+                break;
+            case 4:
+                store(to, static_cast<std::uint32_t>(values[i]));
+                break;
+            default:
+                store(to, values[i]);
         }
     }
 }

@@ -27,10 +27,10 @@ struct FeatureMap {
     std::int32_t height0 = 0, height1 = 0, width0 = 0;
     Shape shape;  // what this operation touches
     std::int32_t zero_point = 0;
-    std::int32_t scalar = 0;  // the value of storage `none`
+    std::int32_t scalar = 0;   // the value of storage `none`
     std::uint8_t element = 1;  // bytes: 1, 2, 4, 8
     bool is_signed = false;
-    bool brick = false;  // NHCWB16
+    bool brick = false;                                                      // NHCWB16
     bool repeat_height = false, repeat_width = false, repeat_depth = false;  // element 0 stands for all
     Storage storage = Storage::memory;
     std::uint8_t region = 0;  // or the number of the chain buffer

@@ -142,8 +142,8 @@ std::uint32_t layout_of(const Operation& operation) {
 
 void before(void* context, const Operation& operation) {
     auto& hazards = *static_cast<Hazards*>(context);
-    for (const Operand operand : {Operand::ifm, Operand::ifm2, Operand::weights, Operand::scales, Operand::indices,
-                                  Operand::source}) {
+    for (const Operand operand :
+         {Operand::ifm, Operand::ifm2, Operand::weights, Operand::scales, Operand::indices, Operand::source}) {
         const FeatureMap& map = operand == Operand::ifm ? operation.ifm : operation.ifm2;
         const bool repeated = operand <= Operand::ifm2 && (map.repeat_height || map.repeat_width || map.repeat_depth);
         Reading reading{hazards, operation, operand, repeated, {}};

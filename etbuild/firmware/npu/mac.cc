@@ -38,16 +38,16 @@ ETB_MAC_VERSIONS void multiply(const std::int32_t* inputs, const std::int16_t* w
     }
 }
 
-ETB_MAC_VERSIONS void accumulate_products(const std::int16_t* inputs, const std::int16_t* weights,
-                                          std::size_t channels, std::int32_t* sums) {
+ETB_MAC_VERSIONS void accumulate_products(const std::int16_t* inputs, const std::int16_t* weights, std::size_t channels,
+                                          std::int32_t* sums) {
     for (std::size_t c = 0; c < channels; ++c) {
         const auto product = static_cast<std::uint32_t>(inputs[c] * weights[c]);
         sums[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(sums[c]) + product);
     }
 }
 
-ETB_MAC_VERSIONS void accumulate_products(const std::int32_t* inputs, const std::int16_t* weights,
-                                          std::size_t channels, std::int64_t* sums) {
+ETB_MAC_VERSIONS void accumulate_products(const std::int32_t* inputs, const std::int16_t* weights, std::size_t channels,
+                                          std::int64_t* sums) {
     for (std::size_t c = 0; c < channels; ++c) sums[c] += std::int64_t{inputs[c]} * weights[c];
 }
 

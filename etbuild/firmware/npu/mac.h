@@ -11,7 +11,8 @@ inline constexpr std::size_t mac_pixels = 4;
 // Lengths are rounded up to a multiple of this, with zeros.
 inline constexpr std::size_t mac_step = 16;
 
-// sums[pixel * channels + c] = sum over i of inputs[pixel * length + i] * weights[c * length + i], for mac_pixels pixels.
+// sums[pixel * channels + c] = sum over i of inputs[pixel * length + i] * weights[c * length + i], for mac_pixels
+// pixels.
 void multiply(const std::int16_t* inputs, const std::int16_t* weights, std::size_t length, std::size_t channels,
               std::int64_t* sums);
 void multiply(const std::int32_t* inputs, const std::int16_t* weights, std::size_t length, std::size_t channels,

@@ -20,8 +20,7 @@ Status matrix_product(Machine& machine, Operation& operation) {
             for (std::int32_t c = 0; c < out.depth; ++c) {
                 load_channels(operation.ifm2, y, c, 0, length, column.data);
                 std::int64_t sum = 0;
-                for (std::size_t k = 0; k < row.size; ++k)
-                    sum = wrapping_sum(sum, wrapping_product(row[k], column[k]));
+                for (std::size_t k = 0; k < row.size; ++k) sum = wrapping_sum(sum, wrapping_product(row[k], column[k]));
                 values[static_cast<std::size_t>(c)] = sum;
             }
             finish_sums(machine, operation, {y, x, 0, out.depth}, values.data, nullptr);

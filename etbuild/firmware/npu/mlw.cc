@@ -18,8 +18,7 @@ std::uint32_t BitReader::take(int count) {
     if (byte + 4 <= bytes.size)
         window = load<std::uint32_t>(bytes.data + byte);
     else
-        for (std::uint64_t i = 0; byte + i < bytes.size; ++i)
-            window &= ~((bytes.data[byte + i] ^ 0xFFU) << (8 * i));
+        for (std::uint64_t i = 0; byte + i < bytes.size; ++i) window &= ~((bytes.data[byte + i] ^ 0xFFU) << (8 * i));
     const std::uint32_t value = window >> (position & 7) & ((1U << count) - 1);
     position += static_cast<std::uint64_t>(count);
     return value;

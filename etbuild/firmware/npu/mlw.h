@@ -35,8 +35,8 @@ struct WeightStream {
     Status read(std::int16_t* out, std::size_t count, std::size_t& read);
 
 private:
-    // Symbols that are decoded but not taken yet. A chunk brings at most 12 of each, and weights and zero runs are never
-    // more than 8 apart before one.
+    // Symbols that are decoded but not taken yet. A chunk brings at most 12 of each, and weights and zero runs are
+    // never more than 8 apart before one.
     struct Queue {
         std::uint32_t items[64] = {};
         std::uint32_t first = 0, count = 0;
@@ -67,10 +67,10 @@ private:
     std::uint32_t palette[32] = {};
     std::uint32_t palette_size = 0, direct_offset = 0;
     int palette_bits = 0;
-    std::uint32_t slice_weights = 0, slice_zeros = 0;              // announced
-    std::uint32_t decoded_weights = 0, decoded_zeros = 0;          // quotients seen
-    std::uint32_t taken_weights = 0;                               // given out
-    std::uint32_t weight_quotient = 0, zero_quotient = 0;          // being counted
+    std::uint32_t slice_weights = 0, slice_zeros = 0;      // announced
+    std::uint32_t decoded_weights = 0, decoded_zeros = 0;  // quotients seen
+    std::uint32_t taken_weights = 0;                       // given out
+    std::uint32_t weight_quotient = 0, zero_quotient = 0;  // being counted
     Pending pending_weights, pending_zeros;
     Queue weights, zeros;
     std::uint32_t zeros_left = 0;  // of the run being given out

@@ -17,7 +17,8 @@ struct Region {
     static Region read_write(MutableBytes bytes) { return {bytes.data, bytes.size, true}; }
 };
 
-// By region number of the stream. ExecuTorch's order: 0 weights, 1 scratch (inputs, activations, outputs), 2 fast scratch.
+// By region number of the stream. ExecuTorch's order: 0 weights, 1 scratch (inputs, activations, outputs), 2 fast
+// scratch.
 struct Regions {
     Region at[8];
 };

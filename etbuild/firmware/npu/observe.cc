@@ -51,9 +51,9 @@ bool has_window(const Operation& operation) {
 void visit_windowed(const Operation& operation, const Visitor& visitor) {
     const Window& window = operation.window;
     const FeatureMap& map = operation.ifm;
-    const Axis rows{window.kernel_height, window.stride_y,      window.dilation_y,    window.pad_top,
+    const Axis rows{window.kernel_height, window.stride_y,      window.dilation_y, window.pad_top,
                     window.extent_height, operation.out.height, window.upscale};
-    const Axis columns{window.kernel_width, window.stride_x,     window.dilation_x,    window.pad_left,
+    const Axis columns{window.kernel_width, window.stride_x,     window.dilation_x, window.pad_left,
                        window.extent_width, operation.out.width, window.upscale};
     for (std::int32_t y = 0; y < map.shape.height; ++y)
         for (std::int32_t x = 0; is_read(rows, y) && x < map.shape.width; ++x)
@@ -135,7 +135,8 @@ const char* operation_name(const Operation& operation) {
     for (const Name& name : operation_names) {
         if (name.code != static_cast<std::uint8_t>(operation.code)) continue;
         const int mask = operation.code == Op::elementwise ? 63 : operation.code == Op::resize ? 3 : 7;
-        const bool has_modes = operation.code == Op::pool || operation.code == Op::elementwise || operation.code == Op::resize;
+        const bool has_modes =
+            operation.code == Op::pool || operation.code == Op::elementwise || operation.code == Op::resize;
         if (!has_modes || name.mode == (operation.mode & mask)) found = name.text;
     }
     return found;

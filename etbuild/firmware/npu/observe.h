@@ -17,7 +17,8 @@ struct Access {
     std::uint64_t size = 0;
 };
 
-// Every byte that the operation touches, reads first; a byte may come more than once. Chain buffers and internal memory are not regions.
+// Every byte that the operation touches, reads first; a byte may come more than once. Chain buffers and internal memory
+// are not regions.
 void for_each_access(const Operation& operation, void* context, void (*visit)(void* context, const Access& access));
 
 struct Effects {

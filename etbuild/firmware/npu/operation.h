@@ -46,7 +46,7 @@ struct Activation {
     bool clamp = true;
     std::int32_t min = 0, max = 0;
     Table table = Table::none;
-    std::int32_t bias = 0;          // added to a value to give the index
+    std::int32_t bias = 0;           // added to a value to give the index
     std::uint32_t table_offset = 0;  // bytes into the table memory
 };
 
@@ -57,7 +57,7 @@ struct Weights {
     int cores = 1;
     std::int32_t block_depth = 1;  // of the OFM, after which the order begins anew
     bool part_kernel_first = false;
-    bool fast = false, sparse = false;          // Ethos-U85
+    bool fast = false, sparse = false;   // Ethos-U85
     std::int32_t microblock_pixels = 1;  // Ethos-U85
     std::uint8_t region = 0;
 };
@@ -80,8 +80,8 @@ struct Transfer {
     std::uint8_t source_region = 0, target_region = 0, index_region = 0;
     std::int64_t source = 0, target = 0, index = 0;
     std::uint64_t length = 0;
-    std::int32_t count0 = 1, count1 = 1;                    // inner and outer repeats
-    std::int64_t source_step0 = 0, source_step1 = 0;        // bytes from one start to the next
+    std::int32_t count0 = 1, count1 = 1;              // inner and outer repeats
+    std::int64_t source_step0 = 0, source_step1 = 0;  // bytes from one start to the next
     std::int64_t target_step0 = 0, target_step1 = 0;
     std::int64_t index_skip = 0;
     std::uint32_t index_max = 0;

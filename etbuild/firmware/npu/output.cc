@@ -16,8 +16,8 @@ void accumulate(Machine& machine, const Operation& operation, const OutputRun& r
         }
     }
     const Shape& shape = operation.out;
-    const std::size_t pixel = static_cast<std::size_t>(run.y) * static_cast<std::size_t>(shape.width) +
-                              static_cast<std::size_t>(run.x);
+    const std::size_t pixel =
+        static_cast<std::size_t>(run.y) * static_cast<std::size_t>(shape.width) + static_cast<std::size_t>(run.x);
     const std::size_t first = pixel * static_cast<std::size_t>(shape.depth) + static_cast<std::size_t>(run.first);
     const auto count = static_cast<std::size_t>(run.count);
     if (!machine.accumulators.values.holds(first, count)) return;
@@ -42,12 +42,18 @@ std::int64_t interpolated(const std::uint8_t* table, std::uint32_t index) {
 std::int64_t look_up(const Activation& activation, const std::uint8_t* table, std::int64_t value) {
     const auto index = static_cast<std::uint32_t>(static_cast<std::uint64_t>(wrapping_sum(value, activation.bias)));
     switch (activation.table) {
-        case Table::to_8: return table[index & 255];
-        case Table::to_16: return load<std::int16_t>(table + (index & 255) * 2);
-        case Table::to_32: return load<std::int32_t>(table + (index & 255) * 4);
-        case Table::interpolated_16: return (interpolated(table, index) + 64) >> 7;
-        case Table::interpolated_32: return interpolated(table, index);
-        case Table::none: break;
+        case Table::to_8:
+            return table[index & 255];
+        case Table::to_16:
+            return load<std::int16_t>(table + (index & 255) * 2);
+        case Table::to_32:
+            return load<std::int32_t>(table + (index & 255) * 4);
+        case Table::interpolated_16:
+            return (interpolated(table, index) + 64) >> 7;
+        case Table::interpolated_32:
+            return interpolated(table, index);
+        case Table::none:
+            break;
     }
     return value;
 }
@@ -62,12 +68,18 @@ Place placed(const Operation& operation, Place at) {
     if (operation.reverse == Reverse::width) at.x = operation.out.width - 1 - at.x;
     if (operation.reverse == Reverse::depth) at.c = operation.out.depth - 1 - at.c;
     switch (operation.transpose) {
-        case Transpose::hwc: break;
-        case Transpose::whc: return {at.x, at.y, at.c};
-        case Transpose::hcw: return {at.y, at.c, at.x};
-        case Transpose::wch: return {at.x, at.c, at.y};
-        case Transpose::chw: return {at.c, at.y, at.x};
-        case Transpose::cwh: return {at.c, at.x, at.y};
+        case Transpose::hwc:
+            break;
+        case Transpose::whc:
+            return {at.x, at.y, at.c};
+        case Transpose::hcw:
+            return {at.y, at.c, at.x};
+        case Transpose::wch:
+            return {at.x, at.c, at.y};
+        case Transpose::chw:
+            return {at.c, at.y, at.x};
+        case Transpose::cwh:
+            return {at.c, at.x, at.y};
     }
     return at;
 }

@@ -1,8 +1,8 @@
 // POOL: over the window, of (ifm - zero point): maximum, minimum, sum, average; REDUCE_SUM over the depth as well.
-// Ethos-U55 and U65 put the reciprocal of an average into OFM_SCALE; where an edge is padded, and always on Ethos-U85, the
-// hardware divides by the number of taps inside, half away from zero.
-// out: [height, width, depth]; of REDUCE_SUM depth is 1; of NONE (Ethos-U85) the accumulator is all there is.
-// source: TOSA 1.0 MAX_POOL2D, AVG_POOL2D, REDUCE_SUM; pinned by tests/npu/streams/padding.toml and the grid.
+// Ethos-U55 and U65 put the reciprocal of an average into OFM_SCALE; where an edge is padded, and always on Ethos-U85,
+// the hardware divides by the number of taps inside, half away from zero. out: [height, width, depth]; of REDUCE_SUM
+// depth is 1; of NONE (Ethos-U85) the accumulator is all there is. source: TOSA 1.0 MAX_POOL2D, AVG_POOL2D, REDUCE_SUM;
+// pinned by tests/npu/streams/padding.toml and the grid.
 #include "npu/output.h"
 
 namespace etb::npu {
@@ -71,7 +71,8 @@ std::int32_t pool_pixel(const Operation& operation, PoolMode mode, const Buffers
     if (taps == 0)
         for (std::int64_t& value : buffers.values) value = 0;
     if (is_argument(mode))
-        for (std::size_t c = 0; c < buffers.values.size; ++c) buffers.values[c] = std::int64_t{buffers.arguments[c]} * 65536;
+        for (std::size_t c = 0; c < buffers.values.size; ++c)
+            buffers.values[c] = std::int64_t{buffers.arguments[c]} * 65536;
     return taps;
 }
 

@@ -1,7 +1,7 @@
 // RESIZE (Ethos-U85): out[y][x][c] from the source at (y * step + offset) / n in each direction, then scaled.
-// BILINEAR: the four neighbours weighted by n - f and f. NEAREST: the neighbour that 2 * f >= n picks. REPLICATE: the upper left.
-// The result is shifted left by 16 before the scale. Sources beyond an edge are the edge. 8- and 16-bit maps.
-// source: TOSA 1.0 RESIZE; BILINEAR and NEAREST pinned by the grid.
+// BILINEAR: the four neighbours weighted by n - f and f. NEAREST: the neighbour that 2 * f >= n picks. REPLICATE: the
+// upper left. The result is shifted left by 16 before the scale. Sources beyond an edge are the edge. 8- and 16-bit
+// maps. source: TOSA 1.0 RESIZE; BILINEAR and NEAREST pinned by the grid.
 #include "npu/output.h"
 
 namespace etb::npu {

@@ -10,12 +10,18 @@ std::int64_t rounding_term(bool negative, const Scale& scale) {
     const bool twice = scale.shift > 31 - scale.pre_shift && scale.pre_shift <= 30;
     const std::int64_t first = twice ? std::int64_t{1} << (30 - scale.pre_shift) : 0;
     switch (scale.rounding) {
-        case Rounding::twice: return negative ? half - first : half + first;
-        case Rounding::twice_up: return half + first;
-        case Rounding::truncate: return negative ? half + (half - 1) : 0;
-        case Rounding::symmetric: return negative ? half - 1 : half;
-        case Rounding::down: return 0;
-        case Rounding::natural: break;
+        case Rounding::twice:
+            return negative ? half - first : half + first;
+        case Rounding::twice_up:
+            return half + first;
+        case Rounding::truncate:
+            return negative ? half + (half - 1) : 0;
+        case Rounding::symmetric:
+            return negative ? half - 1 : half;
+        case Rounding::down:
+            return 0;
+        case Rounding::natural:
+            break;
     }
     return half;
 }
@@ -50,8 +56,8 @@ std::int64_t rescale_wide(std::int64_t value, const Scale& scale, std::int64_t t
 
 std::int64_t rescale(std::int64_t value, const Scale& scale) {
     const std::int64_t term = scale.shift == 0 ? 0 : rounding_term(value < 0, scale);
-    const bool narrow = value == static_cast<std::int32_t>(value) &&
-                        scale.multiplier == static_cast<std::int32_t>(scale.multiplier);
+    const bool narrow =
+        value == static_cast<std::int32_t>(value) && scale.multiplier == static_cast<std::int32_t>(scale.multiplier);
     if (narrow && scale.shift <= 62) return (value * scale.multiplier + term) >> scale.shift;
     return rescale_wide(value, scale, term);
 }

@@ -6,12 +6,12 @@
 namespace etb::npu {
 
 enum class Rounding : std::uint8_t {
-    twice,        // half up, and 2^30 away from zero first where shift > 31 (TOSA's double rounding)
-    twice_up,     // the same, but 2^30 is always added
-    truncate,     // toward zero
-    natural,      // half up
-    symmetric,    // half away from zero
-    down,         // toward minus infinity
+    twice,      // half up, and 2^30 away from zero first where shift > 31 (TOSA's double rounding)
+    twice_up,   // the same, but 2^30 is always added
+    truncate,   // toward zero
+    natural,    // half up
+    symmetric,  // half away from zero
+    down,       // toward minus infinity
 };
 
 // multiplier: by its bits 0-31 or signed. shift: 0..63.
@@ -37,9 +37,10 @@ inline std::int64_t wrapping_difference(std::int64_t a, std::int64_t b) {
     return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
 }
 
-// a / n, half away from zero. n > 0.
+// a / n, half away from zero. n: 1..2^30.
 inline std::int64_t rounded_quotient(std::int64_t a, std::int64_t n) {
-    return a < 0 ? -((-2 * a + n) / (2 * n)) : (2 * a + n) / (2 * n);
+    const std::int64_t rest = a % n;
+    return a / n + (2 * rest >= n ? 1 : 2 * rest <= -n ? -1 : 0);
 }
 
 }  // namespace etb::npu

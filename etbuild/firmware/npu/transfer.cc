@@ -47,10 +47,10 @@ Status transfer_place(const Machine& machine, const Transfer& how, std::int32_t 
             return error(Code::out_of_bounds, "DMA index out of range");
         (how.source_indexed ? from : to) = index;
     }
-    out.source = wrapping_sum(how.source, wrapping_sum(wrapping_product(from, how.source_step0),
-                                                       wrapping_product(outer, how.source_step1)));
-    out.target = wrapping_sum(how.target, wrapping_sum(wrapping_product(to, how.target_step0),
-                                                       wrapping_product(outer, how.target_step1)));
+    out.source = wrapping_sum(
+        how.source, wrapping_sum(wrapping_product(from, how.source_step0), wrapping_product(outer, how.source_step1)));
+    out.target = wrapping_sum(
+        how.target, wrapping_sum(wrapping_product(to, how.target_step0), wrapping_product(outer, how.target_step1)));
     return {};
 }
 
@@ -65,7 +65,8 @@ Status transfer_one(const Machine& machine, const Transfer& how, std::int32_t in
 // Places are linear in both counts, so the corners speak for all.
 Status plan(const Machine& machine, const Transfer& how) {
     for (const std::int32_t outer : {std::int32_t{0}, how.count1 - 1})
-        for (const std::int32_t inner : {std::int32_t{0}, how.count0 - 1}) ETB_TRY(transfer_one(machine, how, inner, outer));
+        for (const std::int32_t inner : {std::int32_t{0}, how.count0 - 1})
+            ETB_TRY(transfer_one(machine, how, inner, outer));
     return {};
 }
 

@@ -48,11 +48,10 @@ struct Share {
         std::int16_t values[ifm_microblock];
         std::size_t read = 0;
         const bool inside = channel < depth && tap >= 0 && ifm < order.ifm_depth;
-        std::int16_t* const to = !inside ? nullptr
-                                         : block.data +
-                                               static_cast<std::size_t>(channel * order.cores + core) * block.channel_stride +
-                                               static_cast<std::size_t>(tap) * block.tap_stride +
-                                               static_cast<std::size_t>(ifm);
+        std::int16_t* const to =
+            !inside ? nullptr
+                    : block.data + static_cast<std::size_t>(channel * order.cores + core) * block.channel_stride +
+                          static_cast<std::size_t>(tap) * block.tap_stride + static_cast<std::size_t>(ifm);
         const std::int32_t kept = inside ? min(count, order.ifm_depth - ifm) : 0;
         const bool direct = kept == count;
         ETB_TRY(stream.read(direct ? to : values, static_cast<std::size_t>(count), read));
@@ -75,7 +74,8 @@ struct SubKernel {
 // The elements of a sub-kernel for one OFM microblock, over `inner` IFM channels from ifm on.
 Status microblock(const Share& share, const SubKernel& sub, std::int32_t ofm, std::int32_t ifm, std::int32_t inner) {
     const Order& order = share.order;
-    const std::int32_t elements = (sub.height * sub.width + order.element_step - 1) / order.element_step * order.element_step;
+    const std::int32_t elements =
+        (sub.height * sub.width + order.element_step - 1) / order.element_step * order.element_step;
     const std::int32_t run = order.depthwise ? 1 : ifm_microblock;
     for (std::int32_t element = 0; element < elements; ++element) {
         const std::int32_t y = element / sub.width, x = element % sub.width;
@@ -103,8 +103,10 @@ Status share_of_core(const Operation& operation, const Share& share) {
     const std::int32_t step_y = 8 / window.dilation_y, step_x = 8 / window.dilation_x;
     for (std::int32_t ifm = 0; ifm < order.ifm_depth; ifm += order.ifm_block) {
         std::int32_t count = order.ifm_block;
-        if (order.depthwise) count = ifm_microblock;
-        else if (order.part_kernel_first) count = min(count, order.ifm_depth - ifm);
+        if (order.depthwise)
+            count = ifm_microblock;
+        else if (order.part_kernel_first)
+            count = min(count, order.ifm_depth - ifm);
         for (std::int32_t y = 0; y < window.kernel_height; y += step_y)
             for (std::int32_t x = 0; x < window.kernel_width; x += step_x) {
                 const SubKernel sub{y, x, min(step_y, window.kernel_height - y), min(step_x, window.kernel_width - x),

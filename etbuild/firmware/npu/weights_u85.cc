@@ -1,12 +1,12 @@
-// Order of weights on Ethos-U85: compressed as on Ethos-U55, or in the fast format; OFM channels dealt to the streams in
-// groups of four.
+// Order of weights on Ethos-U85: compressed as on Ethos-U55, or in the fast format; OFM channels dealt to the streams
+// in groups of four.
 //
-// OFM block > IFM block (its direction alternates by OFM block) > columns of sub-kernels > rows > outer IFM microblock >
-// OFM microblock > stride phase y > x > kernel row > column (there and back) > inner IFM step > OFM channels in groups
-// of four > channel > IFM channel. Elements are padded to a multiple of element_step.
+// OFM block > IFM block (its direction alternates by OFM block) > columns of sub-kernels > rows > outer IFM microblock
+// > OFM microblock > stride phase y > x > kernel row > column (there and back) > inner IFM step > OFM channels in
+// groups of four > channel > IFM channel. Elements are padded to a multiple of element_step.
 //
-// Fast format: 32 bytes of head (bit 0: raw 8-bit values, bit 1: 2-bit indices; byte 13: zero point; from bit 112 a table
-// of 16 values of 9 bits, sign in bit 0), then indices of 8, 4 or 2 bits; several cores take turns by block.
+// Fast format: 32 bytes of head (bit 0: raw 8-bit values, bit 1: 2-bit indices; byte 13: zero point; from bit 112 a
+// table of 16 values of 9 bits, sign in bit 0), then indices of 8, 4 or 2 bits; several cores take turns by block.
 #include <new>
 
 #include "npu/weights.h"
@@ -146,7 +146,8 @@ Status Share::place(std::int32_t channel, std::int32_t tap, std::int32_t ifm) co
     ETB_TRY(read(values, order.ifm_step));
     const std::int32_t kept = channel < block.count ? min(order.ifm_step, order.ifm_depth - ifm) : 0;
     std::int16_t* const to = block.data + static_cast<std::size_t>(kept > 0 ? channel : 0) * block.channel_stride +
-                             static_cast<std::size_t>(tap) * block.tap_stride + static_cast<std::size_t>(kept > 0 ? ifm : 0);
+                             static_cast<std::size_t>(tap) * block.tap_stride +
+                             static_cast<std::size_t>(kept > 0 ? ifm : 0);
     for (std::int32_t i = 0; i < order.ifm_step; ++i) {
         if (i < kept)
             to[i] = values[i];
@@ -182,7 +183,8 @@ Status Share::microblock(const SubKernel& sub, std::int32_t ofm, std::int32_t if
             for (std::int32_t n = 0; n < rows * columns; ++n) {
                 const std::int32_t row = n / columns, step = n % columns;
                 const std::int32_t column = row & 1 ? columns - 1 - step : step;
-                const std::int32_t y = sub.y + phase_y + row * order.stride_y, x = sub.x + phase_x + column * order.stride_x;
+                const std::int32_t y = sub.y + phase_y + row * order.stride_y,
+                                   x = sub.x + phase_x + column * order.stride_x;
                 ETB_TRY(element(ofm, y * operation.window.kernel_width + x, ifm));
                 --left;
                 if (left % order.element_step == 0) ETB_TRY(skip(order.element_padding * per_element));

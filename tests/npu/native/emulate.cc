@@ -117,7 +117,8 @@ EXPORTED int npu_hazards(const std::uint8_t* payload, std::size_t size, const Me
     }
     hazards.writers = {writers.data(), writers.size()};
     hazards.found = {found, *count};
-    for (std::size_t i = 0; i < inputs; ++i) hazards.written_before(ranges[i].region, ranges[i].address, ranges[i].size);
+    for (std::size_t i = 0; i < inputs; ++i)
+        hazards.written_before(ranges[i].region, ranges[i].address, ranges[i].size);
     npu::Job job = job_of({payload, size}, *memory);
     const npu::Observer observer = hazards.observer();
     job.observer = &observer;

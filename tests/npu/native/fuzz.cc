@@ -55,9 +55,14 @@ void mutate_bytes(Buffer& bytes, Random& random) {
     if (bytes.empty()) return;
     const std::size_t at = random.below(bytes.size());
     switch (random.below(3)) {
-        case 0: bytes[at] = static_cast<std::uint8_t>(bytes[at] ^ 1U << random.below(8)); break;
-        case 1: bytes[at] = static_cast<std::uint8_t>(random.next()); break;
-        default: bytes[at] = random.below(2) ? 0xFF : 0;
+        case 0:
+            bytes[at] = static_cast<std::uint8_t>(bytes[at] ^ 1U << random.below(8));
+            break;
+        case 1:
+            bytes[at] = static_cast<std::uint8_t>(random.next());
+            break;
+        default:
+            bytes[at] = random.below(2) ? 0xFF : 0;
     }
 }
 
@@ -67,13 +72,24 @@ void mutate_words(Buffer& payload, const Input& other, Random& random) {
     std::uint8_t* const word = payload.data() + random.below(words) * 4;
     static const std::uint32_t interesting[] = {0, 1, 0xFFFF, 0x7FFF, 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF};
     switch (random.below(7)) {
-        case 0: std::memcpy(word, &interesting[random.below(7)], 4); break;
-        case 1: std::memcpy(word + 2, &interesting[random.below(7)], 2); break;
-        case 2: std::memcpy(word, payload.data() + random.below(words) * 4, 4); break;
-        case 3: payload.erase(payload.begin() + (word - payload.data()), payload.begin() + (word - payload.data()) + 4); break;
-        case 4: payload.resize(random.below(words) * 4 + random.below(4)); break;
+        case 0:
+            std::memcpy(word, &interesting[random.below(7)], 4);
+            break;
+        case 1:
+            std::memcpy(word + 2, &interesting[random.below(7)], 2);
+            break;
+        case 2:
+            std::memcpy(word, payload.data() + random.below(words) * 4, 4);
+            break;
+        case 3:
+            payload.erase(payload.begin() + (word - payload.data()), payload.begin() + (word - payload.data()) + 4);
+            break;
+        case 4:
+            payload.resize(random.below(words) * 4 + random.below(4));
+            break;
         case 5:
-            if (other.payload.size() >= 4) std::memcpy(word, other.payload.data() + random.below(other.payload.size() / 4) * 4, 4);
+            if (other.payload.size() >= 4)
+                std::memcpy(word, other.payload.data() + random.below(other.payload.size() / 4) * 4, 4);
             break;
         default: {
             const auto by = static_cast<std::uint16_t>(random.below(9));
@@ -89,10 +105,14 @@ Input mutated(const std::vector<Input>& seeds, Random& random) {
     Input input = seeds[random.below(seeds.size())];
     for (std::size_t i = 1 + random.below(6); i > 0; --i) {
         const std::size_t kind = random.below(8);
-        if (kind == 0) mutate_bytes(input.payload, random);
-        else if (kind == 1) mutate_bytes(input.regions[1], random);
-        else if (kind <= 3) mutate_bytes(input.regions[0], random);
-        else mutate_words(input.payload, seeds[random.below(seeds.size())], random);
+        if (kind == 0)
+            mutate_bytes(input.payload, random);
+        else if (kind == 1)
+            mutate_bytes(input.regions[1], random);
+        else if (kind <= 3)
+            mutate_bytes(input.regions[0], random);
+        else
+            mutate_words(input.payload, seeds[random.below(seeds.size())], random);
     }
     if (random.below(16) == 0) input.regions[random.below(3)].resize(random.below(64));
     return input;
