@@ -98,8 +98,12 @@ def make_portable(program: Any) -> None:
 
 
 def _portable_key(key: str, known: dict[str, str]) -> str:
-    """A module's key is its address in the exporting process; its number in order of first use says as much."""
-    return known.setdefault(key, f"module_{len(known)}") if key.isdecimal() else key
+    """A module's key is its address in the exporting process; its number in order of first use says as much.
+
+    The second call of a module in one graph is "<address>@1", and so on.
+    """
+    address, at, call = key.partition("@")
+    return known.setdefault(address, f"module_{len(known)}") + at + call if address.isdecimal() else key
 
 
 @functools.cache

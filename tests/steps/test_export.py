@@ -67,13 +67,31 @@ def test_a_dynamic_axis_survives_the_command_line() -> None:
     assert read_dim(write_dim(dim)) == dim
 
 
+# One module called twice: torch.export tells its calls apart by the module's address.
+TWICE = """
+    import torch
+
+    class Twice(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.relu = torch.nn.ReLU()
+
+        def forward(self, x):
+            return self.relu(self.relu(x) - 1)
+
+    ModelUnderTest = Twice()
+    ModelInputs = (torch.ones(1, 4),)
+"""
+
+
 @pytest.mark.e2e
-def test_equal_models_in_two_folders_give_equal_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", [CONV, TWICE])
+def test_equal_models_in_two_folders_give_equal_bytes(tmp_path: Path, model: str) -> None:
     """No path and no address gets into the exported program."""
     programs = []
     for name in ("here", "there/and/further"):
         project = Project(tmp_path / name)
-        project.write("model.py", CONV)
+        project.write("model.py", model)
         project.run(export.step(recipe()))
         programs.append((project.root / "build/r/export/exported.pt2").read_bytes())
 
