@@ -1,14 +1,14 @@
 # The registry of CPU operators is the ETB_KERNEL lines of kernels/*.cc; a table is generated from those that are wanted.
 
 file(GLOB ETB_KERNEL_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cc)
-set(ETB_KERNEL_FOLDER ${CMAKE_CURRENT_LIST_DIR})
 
 # etb_kernel_table(<file> [<operator>...]): write the definition of etb::kernel_table with these operators, or with all.
 function(etb_kernel_table output)
     set(declarations "")
     set(entries "")
     set(missing ${ARGN})
-    foreach(source ${ETB_KERNEL_SOURCES})
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/*.cc)
+    foreach(source ${sources})
         file(STRINGS ${source} lines REGEX "^ETB_KERNEL\\(")
         set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
         foreach(line ${lines})

@@ -18,8 +18,11 @@ Status DataFile::open(Bytes file, DataFile& out) {
     DataFile data;
     data.file = file;
     Bytes flatbuffer;
-    if (load<std::uint64_t>(file.data + 16) != 0) return error(Code::unsupported, ".ptd: flatbuffer not at the start");
-    ETB_TRY(file.slice(0, load<std::uint64_t>(file.data + 24), flatbuffer));
+    // The header stands inside the flatbuffer, whose root is found from the file's start.
+    const std::uint64_t header_end = load<std::uint64_t>(file.data + 16);
+    if (!file.holds(header_end, load<std::uint64_t>(file.data + 24)))
+        return error(Code::truncated, ".ptd ends inside its flatbuffer");
+    ETB_TRY(file.slice(0, header_end + load<std::uint64_t>(file.data + 24), flatbuffer));
     data.segment_base_ = load<std::uint64_t>(file.data + 32);
     if (data.segment_base_ > file.size) return error(Code::truncated, ".ptd ends before its segments");
     ETB_TRY(verify(flatbuffer, schemas, data.root));

@@ -1,7 +1,7 @@
 // The .ptd file: named data outside the program. A flatbuffer (identifier "FT01") and its segments.
 //
-//   4   "FT01"    8   "FH01"    12  u32 bytes of this header    16  u64 flatbuffer's offset
-//   24  u64 flatbuffer's bytes  32  u64 where the segments start    40  u64 bytes of the segments
+//   4   "FT01"    8   "FH01"    12  u32 bytes of this header    16  u64 bytes before the flatbuffer's tables
+//   24  u64 their bytes  32  u64 where the segments start    40  u64 bytes of the segments
 #pragma once
 
 #include "pte/flatbuffer.h"

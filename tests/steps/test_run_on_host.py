@@ -1,0 +1,78 @@
+"""The step `run` on the host: equality with golden, and where the first difference arose."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from etbuild.errors import StepError
+from etbuild.runtime import Program
+from etbuild.steps import run
+
+PTE = Path(__file__).parents[1] / "pte" / "files" / "linear_u55.pte"
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, Any]:
+    """Three vectors and their answers, the delegate's own among them, as our run gives them."""
+    program = Program(PTE)
+    x = np.random.default_rng(1).normal(0, 1, (3, *program.inputs[0].shape)).astype(np.float32)
+    codes = np.random.default_rng(2).integers(-128, 128, x.shape).astype(np.int8)
+    shape = program.outputs[0].shape
+    answers = [program.run_delegate(0, [one.reshape(-1)], ["int8"])[0].reshape(shape) for one in codes]
+    return {
+        "input_0": x,
+        "output_0": np.stack([program.run(one)[0] for one in x]),
+        "delegate_0_input_0": codes,
+        "delegate_0_output_0": np.stack(answers),
+    }
+
+
+def attempt(golden: dict[str, Any], folder: Path) -> dict[str, Any]:
+    np.savez(folder / "golden.npz", **golden)
+    words = ["--pte", str(PTE), "--golden", str(folder / "golden.npz"), "--output", str(folder / "run.json")]
+    assert run.main(words) == 0
+    return dict(json.loads((folder / "run.json").read_text()))
+
+
+def test_equal_outputs_are_counted(golden: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = attempt(golden, tmp_path)
+
+    assert (report["vectors"], report["bit_exact"]) == (3, 3)
+    assert capsys.readouterr().out == "run on host (emulated NPU): 3/3 vectors bit-exact\n"
+
+
+def test_a_difference_on_the_cpu_is_told(golden: dict[str, Any], tmp_path: Path) -> None:
+    """The delegate is right on golden's inputs: what differs was computed around it."""
+    wrong = golden["output_0"].copy()
+    wrong[1].reshape(-1)[2] += 1
+
+    with pytest.raises(StepError) as caught:
+        attempt({**golden, "output_0": wrong}, tmp_path)
+
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("vector 1, output 0: element ")
+    assert first.endswith(f"; 1 of {wrong[1].size} elements differ")
+    assert second == "    every delegate is right on golden's inputs: the difference arises in an operator on the CPU"
+
+
+def test_a_difference_in_a_delegate_names_the_operation(golden: dict[str, Any], tmp_path: Path) -> None:
+    """Which delegate, output, element and values; and the operation of the stream that wrote it."""
+    outputs, answers = golden["output_0"].copy(), golden["delegate_0_output_0"].copy()
+    outputs[0].reshape(-1)[2] += 1
+    answers[0].reshape(-1)[2] ^= 1
+    right = golden["delegate_0_output_0"][0].reshape(-1)[2]
+
+    with pytest.raises(StepError) as caught:
+        attempt({**golden, "output_0": outputs, "delegate_0_output_0": answers}, tmp_path)
+
+    _, second, third = str(caught.value).splitlines()
+    assert second.startswith(f"    first in delegate 0, output 0: element [2]: got {right}, wanted {right ^ 1}; 1 of ")
+    assert third.startswith("    written by operation ")
+    assert "CONV" in third
