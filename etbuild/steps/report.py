@@ -127,8 +127,16 @@ def _variant(folder: Path, variant: str, profile: str) -> Json:
         "figures": variant_figures(manifest, vela),
         "vela": {"kind": "estimate", "source": "vela.json", "delegates": vela["delegates"]} if vela else None,
         "firmware": _read_if_made(folder / "sizes.json"),
-        "run": _read_if_made(folder / "run.json"),
+        "run": _run(folder / "run.json"),
     }
+
+
+def _run(path: Path) -> Json | None:
+    """What a run found, without the seconds that it took on this machine: equal builds have equal reports."""
+    run: Json | None = _read_if_made(path)
+    if run is None:
+        return None
+    return {**run, "figures": {name: value for name, value in run["figures"].items() if name != "duration"}}
 
 
 def _read_if_made(path: Path) -> Any:

@@ -211,15 +211,16 @@ def test_operators_on_the_cpu_are_counted_by_reason_and_line(folder: Path) -> No
 
 
 def test_a_run_is_taken_in_where_there_is_one(folder: Path) -> None:
-    """As it is."""
-    write("build/kws/ethos-u55-128/run.json", {"verdict": "exact"})
+    """But for the seconds it took: the reports of equal builds are equal."""
+    figures = {"duration": {"value": 0.9, "unit": "s"}, "instructions": {"value": 7}}
+    write("build/kws/ethos-u55-128/run.json", {"vectors": 16, "figures": figures})
 
-    assert make(U55)["variants"][0]["run"] == {"verdict": "exact"}
+    assert make(U55)["variants"][0]["run"] == {"vectors": 16, "figures": {"instructions": {"value": 7}}}
 
 
 def test_the_table_ends_with_what_ran_where(folder: Path) -> None:
     """And with the size of its firmware."""
-    run_json = {"runner": "qemu-mps3-an547 (emulated NPU)", "vectors": 16, "bit_exact": 16}
+    run_json = {"runner": "qemu-mps3-an547 (emulated NPU)", "vectors": 16, "bit_exact": 16, "figures": {}}
     sizes = {"board": "qemu-mps3-an547", "code_bytes": 42000, "static_ram_bytes": 1228}
     write("build/kws/ethos-u55-128/run.json", run_json)
     write("build/kws/ethos-u55-128/sizes.json", {**sizes, "stack_bytes": 16384, "model_bytes": 115192})
