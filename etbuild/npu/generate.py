@@ -92,6 +92,7 @@ def header(table: Table) -> str:
     """The text of npu/commands.h."""
     out = [
         "// Made from npu/commands.yaml by `python -m etbuild.npu.generate`; do not edit.",
+        "// clang-format off",
         "//",
         "// Inaccuracies:",
         *(f"// - {text}" for text in _inaccuracies(table)),
@@ -101,7 +102,6 @@ def header(table: Table) -> str:
         "",
         "namespace etb::npu {",
         "",
-        "// clang-format off",
         "enum class Op : std::uint8_t {",
         *(f"    {one.name.lower()} = {one.code}," for one in table.operations),
         "};",
@@ -123,7 +123,7 @@ def header(table: Table) -> str:
             if _namespace(register.families) == namespace and not register.operation:
                 out.extend(_constants(register))
         out.extend((f"}}  // namespace {namespace}", ""))
-    out.extend((*_known(table), "", *_names(table), "// clang-format on", "", "}  // namespace etb::npu", ""))
+    out.extend((*_known(table), "", *_names(table), "", "}  // namespace etb::npu", ""))
     return "\n".join(out)
 
 

@@ -1,4 +1,5 @@
 // Made from npu/commands.yaml by `python -m etbuild.npu.generate`; do not edit.
+// clang-format off
 //
 // Inaccuracies:
 // - Time, PMU counters and the order of concurrent work are not modelled; waits and BLOCKDEP do nothing.
@@ -33,7 +34,6 @@
 
 namespace etb::npu {
 
-// clang-format off
 enum class Op : std::uint8_t {
     stop = 0,
     irq = 1,
@@ -439,6 +439,5 @@ inline constexpr Name operation_names[] = {
     {18, 0, "KERNEL_WAIT"},
     {19, 0, "PMU_MASK"},
 };
-// clang-format on
 
 }  // namespace etb::npu
