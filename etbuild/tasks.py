@@ -72,12 +72,16 @@ PARAMETERS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StepTask:
     """One step as doit calls it."""
 
     project: Project
     step: Step
+
+    def __repr__(self) -> str:
+        """What `doit info` shows of the check: where its answer is told in words."""
+        return f"doit why {self.step.name}"
 
     def up_to_date(self, task: Any) -> bool:
         return not self.reasons(task)
