@@ -84,6 +84,7 @@ def header(board: Board) -> str:
 namespace etb::board {{
 
 constexpr char name[] = "{board.name}";
+constexpr std::uint32_t clock_hz = {board.cpu.clock_hz};
 constexpr std::uint32_t cache_line = {board.cpu.cache_line};
 constexpr bool has_cycle_counter = {_bool(board.cpu.counter == "dwt")};
 constexpr bool has_uart = {_bool(uart is not None)};

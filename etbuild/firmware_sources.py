@@ -9,6 +9,7 @@ from pathlib import Path
 
 from etbuild.cross import included
 from etbuild.errors import StepError
+from etbuild.npus import table
 
 FIRMWARE = Path(__file__).parent / "firmware"
 
@@ -18,20 +19,21 @@ _PORT = "port/cortex_m"
 _OTHER = {"u55": "_u85", "u65": "_u85", "u85": "_u55"}
 # The source behind a header where it is not the one of its name.
 _BEHIND = {"kernels/kernel.h": "kernels/args.cc"}
-# Only of use where somebody looks on.
-_OBSERVERS = ("observe", "hazards")
+# Not of the emulator, or only of use where somebody looks on.
+_OBSERVERS = ("observe", "hazards", "ethosu")
 
 
 @dataclass(frozen=True)
 class Needs:
     """What a .pte asks of its firmware. npu: "" when nothing is delegated, else emulator or ethosu.
 
-    operators: "aten::add.out"... each once, sorted. family: of the NPU, "" for none.
+    operators: "aten::add.out"... each once, sorted. family: of the NPU, "" for none. mode: its memory mode.
     """
 
     operators: tuple[str, ...]
     npu: str
     family: str
+    mode: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,26 @@ def selection_source(needs: Needs, selection: Selection) -> str:
         families = "nullptr, &npu::u85" if needs.family == "u85" else "&npu::u55_u65, nullptr"
         emulator = "const npu::Emulator emulator"
         npu = f"namespace port {{\nextern {emulator};\n{emulator}{{{families}}};\n}}\n"
-    include = '#include "npu/emulator.h"\n' if npu else ""
+    elif needs.npu == "ethosu":
+        npu = f"namespace port {{\nextern const npu::Ports npu_ports;\nconst npu::Ports npu_ports{_ports(needs)};\n}}\n"
+    include = f'#include "npu/{needs.npu}.h"\n' if npu else ""
     return f'#include "kernels/kernel.h"\n{include}namespace etb {{\n{declarations}{table}{npu}}}\n'
+
+
+def _ports(needs: Needs) -> str:
+    """Commands and weights, activations, fast scratch: each behind the AXI port that the memory mode has for it."""
+    modes = table().feeds.memory_modes
+    mode = modes.get(needs.mode) or modes["Shared_Sram"]
+    first = {"axi0": 1, "axi1": 3}[mode.const]
+    arena = {"axi0": 0, "axi1": 3}[mode.arena]
+    cache = {"axi0": 0, "axi1": 3}[mode.cache]
+    return f"{{{min(first, 2)}, {{{first}, {arena}, {cache}, 0, 0, 0, 0, 0}}}}"
 
 
 def _npu_sources(needs: Needs) -> Iterable[str]:
     yield f"{_PORT}/npu_{needs.npu or 'none'}.cc"
+    if needs.npu == "ethosu":
+        yield from ("npu/ethosu.cc", "npu/config.cc")
     if needs.npu == "emulator":
         for name in _all("npu"):
             stem = Path(name).stem

@@ -124,7 +124,7 @@ def main(argv: Sequence[str]) -> int:
     (work / "generated").mkdir(parents=True)
     placement = board.placement_for(options.memory_mode)
     layout = board_files.Layout(board, placement, options.stack, manifest["memory"]["fast_scratch_bytes"])
-    needs = needs_of(options.pte, options.driver, options.npu)
+    needs = needs_of(options.pte, options.driver, options.npu, options.memory_mode)
     firmware = Firmware(board, layout, needs, select(needs), work)
     parts = image_sizes.known_parts(placement, options.stack, len(vectors), manifest)
     if told := image_sizes.misfit(board, parts):
@@ -141,14 +141,14 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def needs_of(pte: Path, driver: str, npu: str) -> Needs:
+def needs_of(pte: Path, driver: str, npu: str, memory_mode: str) -> Needs:
     """What this program asks of its firmware. npu: ethos-u55-128..., "" for none."""
     plan = read(pte).plans[0]
     used = {call.operator for call in plan.kernel_calls()}
     operators = tuple(sorted(str(plan.operators[index]) for index in used))
     if not plan.delegates:
         return Needs(operators, "", "")
-    return Needs(operators, driver, npu.split("-")[1])
+    return Needs(operators, driver, npu.split("-")[1], memory_mode)
 
 
 def _generate(firmware: Firmware) -> None:

@@ -132,6 +132,7 @@ def test_the_header_says_where_everything_is() -> None:
 namespace etb::board {
 
 constexpr char name[] = "corstone-300";
+constexpr std::uint32_t clock_hz = 25000000;
 constexpr std::uint32_t cache_line = 32;
 constexpr bool has_cycle_counter = true;
 constexpr bool has_uart = true;

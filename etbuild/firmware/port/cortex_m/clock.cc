@@ -43,11 +43,10 @@ void open_clock() {
         demcr() = demcr() | 1u << 24;
         dwt_cyccnt() = 0;
         dwt_ctrl() = dwt_ctrl() | 1;
-    } else {
-        syst_rvr() = reload;
-        syst_cvr() = 0;
-        syst_csr() = 7;  // core clock, interrupt, on
     }
+    syst_rvr() = reload;
+    syst_cvr() = 0;
+    syst_csr() = 7;  // core clock, interrupt, on
 }
 
 std::uint64_t ticks() { return board::has_cycle_counter ? cycles() : systicks(); }

@@ -1,4 +1,4 @@
-// Time: the core's cycle counter, or SysTick where there is none (QEMU).
+// Time: the core's cycle counter, or SysTick where there is none (QEMU). SysTick also wakes who waits too long.
 #pragma once
 
 namespace etb::port {

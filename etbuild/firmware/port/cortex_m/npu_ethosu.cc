@@ -1,0 +1,58 @@
+// The board's NPU, behind its registers. It is waited for by its interrupt; SysTick ends a wait that has no end.
+#include "board.h"
+#include "npu/ethosu.h"
+#include "port/cortex_m/cache.h"
+#include "port/cortex_m/npu_port.h"
+#include "port/cortex_m/registers.h"
+#include "port/port.h"
+
+namespace etb::port {
+
+extern const npu::Ports npu_ports;  // generated
+
+namespace {
+
+constexpr std::uint32_t most_seconds = 10;
+constexpr std::uint32_t cmd = 0x08, clear_interrupt = 1u << 1;
+
+npu::Ethosu ethosu;
+npu::Npu npu_of_board;
+std::uint64_t begun = 0;
+
+volatile std::uint32_t& at(std::uint32_t offset) {
+    return *reinterpret_cast<volatile std::uint32_t*>(board::npu_address + offset);
+}
+
+// An interrupt that comes between the look at the status and the sleep is pending, and ends the sleep at once.
+bool wait(void*) {
+    asm volatile("cpsid i" ::: "memory");
+    const bool is_running = at(0x04) & 1;
+    if (is_running) asm volatile("wfi" ::: "memory");
+    asm volatile("cpsie i\n isb" ::: "memory");
+    return ticks() - begun < std::uint64_t{most_seconds} * board::clock_hz;
+}
+
+}  // namespace
+
+Status open_npu(const npu::Npu*& npu) {
+    npu::Device device;
+    device.read = [](void*, std::uint32_t offset) -> std::uint32_t { return at(offset); };
+    device.write = [](void*, std::uint32_t offset, std::uint32_t value) { at(offset) = value; };
+    device.clean = [](void*, Bytes range) { clean(range); };
+    device.flush = [](void*, Bytes range) { clean_and_invalidate(range); };
+    device.discard = [](void*, Bytes range) { invalidate(range); };
+    device.begin = [](void*) { begun = ticks(); };
+    device.wait = wait;
+    device.ports = npu_ports;
+    ETB_TRY(ethosu.open(device));
+    nvic_iser(board::npu_interrupt / 32) = 1u << board::npu_interrupt % 32;
+    npu_of_board = npu::ethosu_npu(ethosu);
+    npu = &npu_of_board;
+    return {};
+}
+
+std::uint64_t npu_cycles() { return ethosu.cycles; }
+
+}  // namespace etb::port
+
+extern "C" void etb_npu_interrupt() { etb::port::at(etb::port::cmd) = etb::port::clear_interrupt; }
