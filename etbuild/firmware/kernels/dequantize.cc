@@ -12,7 +12,9 @@ struct Grid {
 template <class T>
 void dequantize_run(const Grid& grid, const std::uint8_t* q, float* x, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
-        const std::int64_t distance = std::int64_t{load<T>(q + i * sizeof(T))} - grid.zero_point;
+        // Wraps, where it does not fit into 32 bits, as ExecuTorch's does.
+        const auto distance = static_cast<std::int32_t>(static_cast<std::uint32_t>(load<T>(q + i * sizeof(T))) -
+                                                        static_cast<std::uint32_t>(grid.zero_point));
         x[i] = static_cast<float>(distance) * grid.scale;
     }
 }

@@ -12,17 +12,20 @@ namespace {
 struct Grid {
     float inverse;     // 1 / scale
     float zero_point;  // a small integer
-    std::int64_t low;
-    std::int64_t high;
+    std::int32_t low;
+    std::int32_t high;
 
     Grid(double scale, std::int64_t zero, std::int64_t least, std::int64_t most)
-        : inverse(1.0f / static_cast<float>(scale)), zero_point(static_cast<float>(zero)), low(least), high(most) {}
+        : inverse(1.0f / static_cast<float>(scale)),
+          zero_point(static_cast<float>(static_cast<std::int32_t>(zero))),
+          low(static_cast<std::int32_t>(least)),
+          high(static_cast<std::int32_t>(most)) {}
 
-    [[nodiscard]] std::int64_t quantize(float x) const {
+    [[nodiscard]] std::int32_t quantize(float x) const {
         const float q = zero_point + std::nearbyint(inverse * x);
         if (!(q > static_cast<float>(low))) return low;
         if (q >= static_cast<float>(high)) return high;
-        return static_cast<std::int64_t>(q);
+        return static_cast<std::int32_t>(q);
     }
 };
 
