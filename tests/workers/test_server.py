@@ -174,6 +174,29 @@ def test_two_clients_start_one_server(tmp_path: Path) -> None:
     assert len(list(wire.private_folder().glob("*.sock"))) == 1
 
 
+def test_doit_and_the_command_line_find_the_same_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though doit puts the project's folder in front of its sys.path, where a script has its own."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    before = wire.socket_path(tools.step_environment())
+
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert wire.socket_path(tools.step_environment()) == before
+
+
+@pytest.mark.parametrize("name", ["PYTHONPATH", "OMP_NUM_THREADS"])
+def test_who_would_import_something_else_gets_another_server(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read once, when the compilers are imported, is part of a server's name."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    before = wire.socket_path(tools.step_environment())
+
+    monkeypatch.setenv(name, "1")
+
+    assert wire.socket_path(tools.step_environment()) != before
+
+
 def test_a_folder_that_others_can_see_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket there could be somebody else's."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))

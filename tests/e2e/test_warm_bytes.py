@@ -1,0 +1,48 @@
+"""A build by the warm compile server and one by plain processes: the same bytes."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(__file__).parents[2]
+
+
+def built(project: Path, environment: dict[str, str]) -> dict[str, bytes]:
+    """Every file that the recipe's compilers have left."""
+    shutil.copytree(ROOT / "recipes", project / "recipes", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dodo.py", project / "dodo.py")
+    tasks = ["header:add_u55", "golden:add_u55", "sweep:add_u55"]
+    done = subprocess.run(
+        [tool("doit"), *tasks], cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    folder = project / "build/add_u55"
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def tool(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def test_the_server_changes_no_byte(tmp_path: Path) -> None:
+    """Export to .pte, golden and header; the server did all six steps that it may do."""
+    for folder in ("run", "plain", "warm"):
+        (tmp_path / folder).mkdir()
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "run"), "ETBUILD_CACHE": "off"}
+    plain = built(tmp_path / "plain", {**environment, "ETBUILD_SERVER": "off"})
+    environment.pop("ETBUILD_SERVER", None)
+    try:
+        warm = built(tmp_path / "warm", environment)
+    finally:
+        stop = [tool("etbuild"), "server", "stop"]
+        told = subprocess.run(stop, env=environment, capture_output=True, text=True, check=True).stdout
+
+    assert told.endswith(", 6 steps served\n")
+    assert sorted(warm) == sorted(plain)
+    assert [name for name in plain if warm[name] != plain[name]] == []
