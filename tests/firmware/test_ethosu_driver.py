@@ -1,0 +1,124 @@
+"""The register driver, on the host: a model of the NPU's registers, backed by the emulator, that can also misbehave."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from images import PTES
+
+from etbuild import tools
+from etbuild.firmware_sources import FIRMWARE
+from etbuild.pte import read
+from etbuild.pte.vela import Stream, read_stream
+from etbuild.runtime import Program
+
+NATIVE = Path(__file__).parent / "native/device.cc"
+OK, MISMATCH, TIMEOUT, FAULT = 0, 6, 7, 8
+FLAGS = ("-std=c++17", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    text: str
+    number: int
+    cycles: int
+    calls: list[str]
+    scratch: bytes
+
+
+@dataclass(frozen=True)
+class Case:
+    """A delegate of linear_u55.pte with one input, and what the emulator answers to it."""
+
+    program: Path
+    stream: Stream
+    folder: Path
+    output: bytes
+
+    def run(self, scenario: str) -> Outcome:
+        names = ("payload", "weights", "scratch")
+        done = subprocess.run(
+            [str(self.program), scenario, *names, "result"],
+            cwd=self.folder, capture_output=True, text=True, check=True, timeout=60,
+        )  # fmt: skip
+        code, text, number, cycles, calls = done.stdout.strip("\n").split("|")
+        scratch = (self.folder / "result").read_bytes()
+        return Outcome(int(code), text, int(number, 16), int(cycles), calls.split(), scratch)
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    folder = tmp_path_factory.mktemp("device")
+    parsed = read(PTES / "linear_u55.pte")
+    (delegate,) = parsed.plans[0].delegates
+    stream = read_stream(parsed, delegate)
+    blocks = {block.name: bytes(block.data or b"") for block in stream.blocks}
+    place = stream.inputs[0]
+    data = np.random.default_rng(1).integers(-128, 128, int(np.prod(place.shape)), np.int8)
+    scratch = bytearray(stream.scratch_bytes)
+    scratch[place.offset : place.offset + data.nbytes] = data.tobytes()
+    for name, content in (("payload", blocks["cmd_data"]), ("weights", blocks["weight_data"]), ("scratch", scratch)):
+        (folder / name).write_bytes(content)
+    (output,) = Program(PTES / "linear_u55.pte").run_delegate(0, [data], ["int8"])
+    return Case(_built(), stream, folder, output.tobytes())
+
+
+def _built() -> Path:
+    """The program, kept by the content of its sources."""
+    sources = sorted((FIRMWARE / "npu").glob("*.cc"))
+    files = [NATIVE, *sources, *sorted((FIRMWARE / "npu").glob("*.h")), *sorted((FIRMWARE / "base").glob("*.h"))]
+    digest = hashlib.sha256("".join(FLAGS).encode() + b"".join(file.read_bytes() for file in files)).hexdigest()[:32]
+    program = tools.cache_folder() / "tests" / f"device-{digest}"
+    if not program.exists():
+        program.parent.mkdir(parents=True, exist_ok=True)
+        compiler = str(tools.program("c++"))
+        part = program.with_suffix(".part")
+        subprocess.run(
+            [compiler, *FLAGS, f"-I{FIRMWARE}", str(NATIVE), *map(str, sources), "-o", str(part)], check=True
+        )
+        part.replace(program)
+    return program
+
+
+def test_a_job_gives_the_bytes_of_the_emulator(case: Case) -> None:
+    """And the cycles that the PMU counted."""
+    outcome = case.run("good")
+
+    place = case.stream.outputs[0]
+    assert (outcome.code, outcome.text, outcome.cycles) == (OK, "", 4711)
+    assert outcome.scratch[place.offset :][: len(case.output)] == case.output
+
+
+def test_the_cache_is_kept_out_of_the_way(case: Case) -> None:
+    """Stream and weights are cleaned and the scratch is flushed before the start; after it the scratch is discarded."""
+    assert case.run("good").calls == ["clean", "clean", "flush", "start", "discard"]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "code", "text", "number"),
+    [
+        ("no NPU", FAULT, "no NPU answers at its address: ID is", 0),
+        ("stuck in reset", TIMEOUT, "NPU does not come out of its reset", 0),
+        ("not secure", FAULT, "NPU does not become secure and privileged, PROT is", 2),
+        ("other NPU", MISMATCH, "compiled for another NPU: configurations", 0x00001807_00003008),
+        ("bus error", FAULT, "NPU reports an error, its status is", 5),
+        ("stopped early", FAULT, "NPU reports an error, its status is", 2),
+        ("never ends", TIMEOUT, "NPU does not end in time, its status is", 1),
+    ],
+)
+def test_what_goes_wrong_is_a_status_in_time(case: Case, scenario: str, code: int, text: str, number: int) -> None:
+    """With the word that says why."""
+    outcome = case.run(scenario)
+
+    assert (outcome.code, outcome.text, outcome.number) == (code, text, number)
+
+
+def test_a_stream_for_another_npu_does_not_start(case: Case) -> None:
+    """It is refused while the program is loaded."""
+    assert case.run("other NPU").calls == []
