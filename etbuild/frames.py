@@ -45,6 +45,9 @@ _CAUSES = {
 }
 _EXCEPTIONS = {2: "non-maskable interrupt", 3: "hard fault", 7: "security fault"}
 
+# npu/ethosu.cc says this of two configuration words.
+_OTHER_NPU = "compiled for another NPU: configurations"
+
 _FRAME = re.compile(rb"~([A-Z])([0-9a-f]{4})([A-Za-z0-9+/]*={0,2}):([0-9a-f]{8})")
 # No console of a firmware has a reason to print more, and no run to have more of anything.
 _MOST_BYTES = 1 << 28
@@ -175,6 +178,14 @@ def read_transcript(console: bytes, text_at: Callable[[int], str] = lambda numbe
     )
 
 
+def _npu(configuration: int) -> str:
+    """An NPU by its configuration word: the product in the highest four bits, log2 of the multipliers in the lowest."""
+    products = ("ethos-u55", "ethos-u65", "ethos-u85")
+    product = configuration >> 28
+    name = products[product] if product < len(products) else f"product {product}"
+    return f"{name}-{1 << (configuration & 15)}"
+
+
 def _cause(code: int, exception: int, cfsr: int) -> str:
     if code == EXIT_NPU:
         return "no NPU answers at its address"
@@ -263,7 +274,10 @@ class _Reader:
     def _take_l(self, _: int, data: bytes) -> None:
         _code, number, text = struct.unpack_from("<IQI", data)
         place = data[16:].decode("utf-8", "replace")
-        self.error = (f"{place}: " if place else "") + f"{self._text_at(text)} ({number})"
+        told = f"{self._text_at(text)} ({number})"
+        if told.startswith(_OTHER_NPU):
+            told = f"compiled for {_npu(number >> 32)}, this NPU is {_npu(number & 0xFFFFFFFF)}"
+        self.error = (f"{place}: " if place else "") + told
 
     def _take_f(self, _: int, data: bytes) -> None:
         words = struct.unpack("<15I", data)

@@ -58,6 +58,15 @@ def test_an_error_is_told_with_its_text_and_place() -> None:
     assert (transcript.exit, transcript.error) == (11, "aten::add.out: not a tensor, argument (7)")
 
 
+def test_an_image_for_another_npu_is_told_by_the_names_of_both() -> None:
+    """From their configuration words."""
+    console = failed(13, 0x40, 0x00001807_00003008, "EthosUBackend")
+
+    transcript = read_transcript(console, lambda _: "compiled for another NPU: configurations")
+
+    assert transcript.error == "EthosUBackend: compiled for ethos-u55-128, this NPU is ethos-u55-256"
+
+
 @pytest.mark.parametrize(
     ("code", "cfsr", "cause"),
     [

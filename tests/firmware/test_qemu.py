@@ -172,6 +172,40 @@ def test_wrong_results_name_the_first_difference(linear: Image) -> None:
     assert "run on qemu-mps3-an547 (emulated NPU): vector 0, output 0: element [0, 0]: got " in str(caught.value)
 
 
+def test_an_image_for_real_hardware_reports_the_missing_npu_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """corstone-300 boots in QEMU up to its NPU, which QEMU does not have."""
+    monkeypatch.chdir(tmp_path)
+    image = build(tmp_path, "linear_u55.pte", board="corstone-300")
+
+    with pytest.raises(StepError) as caught:
+        run.main([*image.run_options(), "--on", "qemu"])
+
+    assert str(caught.value) == (
+        "run on corstone-300 (QEMU): exit code 15, the NPU is missing, does not answer or reported an error: "
+        "no NPU answers at its address: ID is (0)"
+    )
+    assert exit_code(image) == 15
+
+
+def test_images_keep_to_their_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """budget.json; what a change costs is printed."""
+    monkeypatch.chdir(tmp_path)
+    budget = json.loads((Path(__file__).parent / "budget.json").read_text())
+    above = []
+    for name, limits in budget.items():
+        build(tmp_path, "linear_u55.pte", board=name)
+        figures = json.loads((tmp_path / "sizes.json").read_text())
+        for figure, (limit, last) in limits.items():
+            change = f"{figures[figure] - last:+,} since it was noted"
+            print(f"{name}: {figure} {figures[figure]:,} ({change}), at most {limit:,}")
+            if figures[figure] > limit:
+                above.append(f"{name}: {figure}: got {figures[figure]:,}, wanted at most {limit:,}")
+
+    assert above == []
+
+
 def test_the_console_is_one_transcript_and_nothing_else(linear: Image) -> None:
     """No text of a library, no echo."""
     file = board_file(BOARD)
