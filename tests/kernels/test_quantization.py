@@ -53,6 +53,13 @@ def back_per_channel(axis):  # type: ignore[no-untyped-def]
     return call
 
 
+def bias(t, q):  # type: ignore[no-untyped-def]
+    """As a quantised convolution has it: int32 throughout."""
+    scales, zeros = t.from_numpy(SCALES.astype(np.float32)), t.zeros(4, dtype=t.int32)
+    ends = (-(2**31) + 1, 2**31 - 1)
+    return t.ops.quantized_decomposed.dequantize_per_channel(q, scales, zeros, 0, *ends, t.int32)
+
+
 CASES = [
     *(Case(f"quantize_per_tensor-{name}", quantize(name), (X,)) for name in GRIDS),
     Case("quantize_per_tensor-ties", quantize("int8"), (TIES,)),
@@ -67,6 +74,7 @@ CASES = [
     Case("quantize_per_channel-first", per_channel(0), (X,)),
     Case("dequantize_per_channel-1", back_per_channel(1), (Q8,)),
     Case("dequantize_per_channel-last", back_per_channel(3), (Q8,)),
+    Case("dequantize_per_channel-int32", bias, (Q32[0, :, 0, 0].copy(),)),
     Case("quantize-dynamic", quantize("int8"), (X,), dynamic=((0,),)),
 ]
 

@@ -1,5 +1,5 @@
 // Integers on a grid to floats: x = (q - zero_point) * scale, the product in single precision.
-#include "kernels/layout.h"
+#include "kernels/channel_grids.h"
 
 namespace etb {
 namespace {
@@ -61,24 +61,18 @@ Status per_tensor(Args& args) {
 // Tested by "dequantize_per_channel" in test_quantization.py.
 Status per_channel(Args& args) {
     const Tensor& in = args.tensor(0);
-    const Tensor& scales = args.tensor(1);
-    const Tensor* zeros = args.optional_tensor(2);
+    const ChannelGrids grids{args.tensor(1), args.optional_tensor(2)};
     const int axis_index = args.dimension(args.integer(3), in.rank);
     Tensor& out = args.out(args.size() - 1);
     ETB_TRY(check(args, in, out));
     const Axis axis = axis_of(in, axis_index);
-    const bool wide = scales.dtype == DType::f64;
-    if ((!wide && scales.dtype != DType::f32) || (zeros && zeros->dtype != DType::i64))
-        return error(Code::mismatch, "dequantize_per_channel takes float scales and int64 zero points");
-    if (scales.count() < axis.length || (zeros && zeros->count() < axis.length))
-        return error(Code::mismatch, "dequantize_per_channel: fewer scales than channels", axis.length);
+    ETB_TRY(grids.check(axis.length));
     const Run run = run_for(in.dtype);
     const std::size_t step = element_size(in.dtype);
     std::size_t at = 0;
     for (std::size_t o = 0; o < axis.outer; ++o)
         for (std::size_t c = 0; c < axis.length; ++c, at += axis.inner) {
-            const float scale = wide ? static_cast<float>(scales.as<double>()[c]) : scales.as<float>()[c];
-            const Grid grid{scale, zeros ? static_cast<std::int32_t>(zeros->as<std::int64_t>()[c]) : 0};
+            const Grid grid{static_cast<float>(grids.scale(c)), grids.zero(c)};
             run(grid, in.data + at * step, out.as<float>() + at, axis.inner);
         }
     return {};

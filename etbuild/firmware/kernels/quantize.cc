@@ -4,7 +4,7 @@
 // A value that is not a number gives quant_min.
 #include <cmath>
 
-#include "kernels/layout.h"
+#include "kernels/channel_grids.h"
 
 namespace etb {
 namespace {
@@ -75,26 +75,20 @@ Status per_tensor(Args& args) {
 // Tested by "quantize_per_channel" in test_quantization.py.
 Status per_channel(Args& args) {
     const Tensor& in = args.tensor(0);
-    const Tensor& scales = args.tensor(1);
-    const Tensor& zeros = args.tensor(2);
+    const ChannelGrids grids{args.tensor(1), &args.tensor(2)};
     const int axis_index = args.dimension(args.integer(3), in.rank);
     const std::int64_t low = args.integer(4);
     const std::int64_t high = args.integer(5);
     Tensor& out = args.out(7);
     ETB_TRY(check(args, in, out));
     const Axis axis = axis_of(in, axis_index);
-    const bool wide = scales.dtype == DType::f64;
-    if ((!wide && scales.dtype != DType::f32) || zeros.dtype != DType::i64)
-        return error(Code::mismatch, "quantize_per_channel takes float scales and int64 zero points");
-    if (scales.count() < axis.length || zeros.count() < axis.length)
-        return error(Code::mismatch, "quantize_per_channel: fewer scales than channels", axis.length);
+    ETB_TRY(grids.check(axis.length));
     const Run run = run_for(out.dtype);
     const std::size_t step = element_size(out.dtype);
     std::size_t at = 0;
     for (std::size_t o = 0; o < axis.outer; ++o)
         for (std::size_t c = 0; c < axis.length; ++c, at += axis.inner) {
-            const double scale = wide ? scales.as<double>()[c] : static_cast<double>(scales.as<float>()[c]);
-            const Grid grid(scale, zeros.as<std::int64_t>()[c], low, high);
+            const Grid grid(grids.scale(c), grids.zero(c), low, high);
             run(grid, in.as<float>() + at, out.data + at * step, axis.inner);
         }
     return {};
