@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from etbuild import __version__, cli_disasm, cli_run
+from etbuild import __version__
 from etbuild.errors import exit_code_of
 
 
@@ -47,10 +47,22 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="for programs")
 
     run = commands.add_parser("run", help="run a .pte here, its delegates on an emulated NPU")
-    cli_run.add_arguments(run)
+    run.add_argument("file", metavar="FILE.pte")
+    run.add_argument("--input", action="append", default=[], metavar="X.npy", help="one for each input, in order")
+    run.add_argument("--output", metavar="FOLDER", help="where output_0.npy... go")
+    run.add_argument("--data", metavar="FILE.ptd", help="weights beside the program")
+    run.add_argument("--repeat", type=int, default=1, metavar="N", help="runs; the fastest is told")
+    run.add_argument("--trace", metavar="FILE.json", help="an event an operation, for Perfetto")
+    run.add_argument(
+        "--check-hazards",
+        action="store_true",
+        help="tell reads of bytes that nothing wrote, or that are no longer theirs",
+    )
 
     disasm = commands.add_parser("disasm", help="the NPU's command streams in a .pte as text")
-    cli_disasm.add_arguments(disasm)
+    disasm.add_argument("file", metavar="FILE.pte")
+    disasm.add_argument("--delegate", type=int, metavar="N", help="this one alone")
+    disasm.add_argument("--data", metavar="FILE.ptd", help="command streams beside the program")
 
     doctor = commands.add_parser("doctor", help="which tools this machine has, which it lacks, how to get them")
     doctor.add_argument("--json", action="store_true", help="for programs")

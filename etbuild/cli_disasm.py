@@ -9,12 +9,6 @@ from pathlib import Path
 from etbuild.errors import StepError, UsageError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE.pte")
-    parser.add_argument("--delegate", type=int, metavar="N", help="this one alone")
-    parser.add_argument("--data", metavar="FILE.ptd", help="command streams beside the program")
-
-
 def run(arguments: argparse.Namespace) -> int:
     pte = Path(arguments.file)
     payloads = _payloads(pte, Path(arguments.data) if arguments.data else None)

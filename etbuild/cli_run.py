@@ -14,20 +14,6 @@ if TYPE_CHECKING:
     from etbuild.runtime import Event, Hazard, Program
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE.pte")
-    parser.add_argument("--input", action="append", default=[], metavar="X.npy", help="one for each input, in order")
-    parser.add_argument("--output", metavar="FOLDER", help="where output_0.npy... go")
-    parser.add_argument("--data", metavar="FILE.ptd", help="weights beside the program")
-    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="runs; the fastest is told")
-    parser.add_argument("--trace", metavar="FILE.json", help="an event an operation, for Perfetto")
-    parser.add_argument(
-        "--check-hazards",
-        action="store_true",
-        help="tell reads of bytes that nothing wrote, or that are no longer theirs",
-    )
-
-
 def run(arguments: argparse.Namespace) -> int:
     from etbuild.runtime import Program
 
