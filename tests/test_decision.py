@@ -17,14 +17,21 @@ STEP = Step(
     ("ethos-u-vela",),
 )
 RECORD = Record(
-    STEP.argv, {"ethos-u-vela": "5.1.0"}, {"steps/vela.py": "s1"}, {"in": "i1"}, {"models/blocks.py": "m1"}, {"build/out": "o1"}
+    STEP.argv,
+    {"ethos-u-vela": "5.1.0"},
+    {"steps/vela.py": "s1"},
+    {"in": "i1"},
+    {"models/blocks.py": "m1"},
+    {"build/out": "o1"},
 )
 
 
 def present(**changed: str | None) -> Present:
     """What is there: as RECORD saw it, but for the paths named here."""
     files: dict[str, str | None] = {"in": "i1", "models/blocks.py": "m1", "build/out": "o1", **changed}
-    return Present(lambda path: files[str(path)], lambda _: {"ethos-u-vela": "5.1.0"}, lambda _: {"steps/vela.py": "s1"})
+    return Present(
+        lambda path: files[str(path)], lambda _: {"ethos-u-vela": "5.1.0"}, lambda _: {"steps/vela.py": "s1"}
+    )
 
 
 def test_nothing_changed_is_no_reason() -> None:

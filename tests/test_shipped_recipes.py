@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,8 +12,10 @@ import yaml
 
 from etbuild import npus
 from etbuild.model_source import load_model
-from etbuild.recipe import Recipe
 from etbuild.recipe_loader import load_all
+
+if TYPE_CHECKING:
+    from etbuild.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "recipes"
