@@ -8,7 +8,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def test_the_default_that_the_schema_shows_is_the_one_that_the_code_takes() -> N
         (section, field.name): field.default
         for section, kind in classes.items()
         for field in fields(kind)
-        if (section, field.name) in shown
+        if (section, field.name) in shown and field.default is not MISSING
     }
 
     assert {key: value for key, value in shown.items() if key in taken} == taken
