@@ -2,9 +2,11 @@
 
     python benchmarks/noop.py                 the shipped recipes
     python benchmarks/noop.py --recipes 100   that many recipes, generated
+    python benchmarks/noop.py --recipes 100 --peers    dvc repro and snakemake too, on the same files
 
 The outputs are made once by a stand-in for the compilers (tests/fakes), since only doing nothing is measured. Both
-sides are timed in turns in one run; the figure that counts is the ratio of their medians.
+sides are timed in turns in one run; the figure that counts is the ratio of their medians. The peers are installed in an
+environment of their own below the temporary folder, and timed three times.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -39,6 +42,13 @@ def task_build():
     for name, inputs, outputs in STEPS:
         yield {"name": name, "actions": [(lambda: None,)], "file_dep": inputs, "targets": outputs}
 """
+PEERS = ("dvc==3.67.1", "snakemake==9.23.1")
+PEER_ROUNDS = 3
+RULE = """rule {name}:
+    input: {inputs}
+    output: {outputs}
+    shell: "exit 1"
+"""
 RECIPE = """# yaml-language-server: $schema=../schemas/recipe.schema.json
 model: {{source: models/add.py}}
 targets:
@@ -50,6 +60,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipes", type=int, default=0, help="generate this many; 0: the shipped ones")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--peers", action="store_true", help="install and time dvc and snakemake too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
@@ -57,11 +68,14 @@ def main() -> int:
         steps, files = _build(project)
         ours, bare = _measure(project, options.rounds)
         modules = _imported(project)
+        peers = _peers(project) if options.peers else {}
     ratio = statistics.median(ours) / statistics.median(bare)
     print(f"{count} recipes, {steps} steps, {files} files, {options.rounds} rounds")
     print(f"etbuild    {_spread(ours)}")
     print(f"bare doit  {_spread(bare)}")
     print(f"ratio      {ratio:.2f}")
+    for name, taken in peers.items():
+        print(f"{name:<10} {_spread(taken)}, {statistics.median(taken) / statistics.median(ours):.1f} times ours")
     heavy = sorted(modules & {"torch", "numpy", "jsonschema", "yaml", "executorch"})
     print(f"imported while doing nothing, of torch, numpy, jsonschema, yaml, executorch: {', '.join(heavy) or 'none'}")
     return 0
@@ -85,7 +99,8 @@ def _build(project: Path) -> tuple[int, int]:
     (project / "control.json").write_text("{}")
     _time(project, [_doit(), "-n", "2"], 1)
     plan = json.loads((project / "build/.etbuild/plan.json").read_text())
-    rows = [(row[0].replace(":", "-"), _files(project, row[2]), _files(project, row[3])) for row in plan["steps"]]
+    made = [row for row in plan["steps"] if all((project / path).exists() for path in row[3])]
+    rows = [(row[0].replace(":", "-"), _files(project, row[2]), _files(project, row[3])) for row in made]
     (project / "bare_steps.json").write_text(json.dumps(rows))
     (project / "bare.py").write_text(BARE)
     _time(project, [_doit(), "-f", "bare.py"], 2)
@@ -110,6 +125,36 @@ def _measure(project: Path, rounds: int) -> tuple[list[float], list[float]]:
         ours += _time(project, [_doit()], 1)
         bare += _time(project, [_doit(), "-f", "bare.py"], 1)
     return ours, bare
+
+
+def _peers(project: Path) -> dict[str, list[float]]:
+    """What dvc and snakemake take for nothing, once they know that every output is right."""
+    rows = json.loads((project / "bare_steps.json").read_text())
+    programs = project / "peers/bin"
+    subprocess.run([sys.executable, "-m", "venv", project / "peers"], check=True)
+    subprocess.run([programs / "pip", "install", "-q", *PEERS], check=True)
+    stages = {_rule(name): {"cmd": "exit 1", "deps": read, "outs": written} for name, read, written in rows}
+    (project / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+    dvc, snakemake = str(programs / "dvc"), [str(programs / "snakemake"), "--quiet", "--cores", "1"]
+    for settle in (["init", "--no-scm", "-q"], ["config", "core.analytics", "false"], ["commit", "-f", "-q"]):
+        _time(project, [dvc, *settle], 1)
+    everything = [file for _, _, written in rows for file in written]
+    rules = [RULE.format(name=_rule(name), inputs=_quoted(read), outputs=_quoted(out)) for name, read, out in rows]
+    (project / "Snakefile").write_text(f"rule all:\n    input: {_quoted(everything)}\n" + "".join(rules))
+    _time(project, [*snakemake, "--touch"], 1)
+    return {
+        "dvc repro": _time(project, [dvc, "repro", "-q"], PEER_ROUNDS),
+        "snakemake": _time(project, snakemake, PEER_ROUNDS),
+    }
+
+
+def _rule(name: str) -> str:
+    """A step's name as both of them take it."""
+    return re.sub(r"\W", "_", name)
+
+
+def _quoted(files: list[str]) -> str:
+    return ", ".join(map(repr, files))
 
 
 def _time(project: Path, command: list[str], rounds: int) -> list[float]:

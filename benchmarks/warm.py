@@ -1,0 +1,52 @@
+"""mnist_u55 from its model to its .pte with nothing cached, and again for another memory mode, against the peer.
+
+    python benchmarks/warm.py [--rounds 3]
+
+Three things in turns, so many times: the peer; our build with no server running; our build with the server that the
+one before has left, then with another memory_mode. Exit code 1 when a ratio of the medians is above its bar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+
+from stand import stand, told
+
+COLD, WARM, CHANGED = 0.9, 0.2, 0.05
+RECIPE = "mnist_u55"
+TASK = f"pte:{RECIPE}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    peer, cold, warm, changed = list[float](), list[float](), list[float](), list[float]()
+    with stand() as ours:
+        recipe = ours.root / f"recipes/{RECIPE}.yaml"
+        text = recipe.read_text()
+        (target,) = ours.targets(RECIPE)
+        for _ in range(rounds):
+            peer.append(ours.peer(RECIPE, target).seconds)
+            ours.stop_server()
+            ours.clean()
+            cold.append(ours.doit(TASK).seconds)
+            ours.clean()
+            warm.append(ours.doit(TASK).seconds)
+            recipe.write_text(text.replace("Shared_Sram", "Sram_Only"))
+            changed.append(ours.doit(TASK).seconds)
+            recipe.write_text(text)
+    theirs = statistics.median(peer)
+    print(f"aot_arm_compiler: {min(peer):.2f} to {max(peer):.2f} s, {rounds} rounds")
+    kept = [
+        told("nothing cached, server cold", cold, theirs, COLD),
+        told("nothing cached, server warm", warm, theirs, WARM),
+        told("another memory_mode, server warm", changed, theirs, CHANGED),
+    ]
+    return 0 if all(kept) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
