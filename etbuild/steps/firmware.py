@@ -11,12 +11,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etbuild import board_files, cross, image_sizes
+from etbuild import board_files, cross, executorch_engine, image_sizes
+from etbuild.arguments import option
 from etbuild.boards import Board, board_file, load_board
 from etbuild.errors import StepError, exit_code_of
 from etbuild.firmware_sources import FIRMWARE, Needs, Selection, select, selection_source
@@ -33,6 +35,7 @@ SOURCES = (
     "firmware/app",
     "firmware/base",
     "firmware/exec",
+    "firmware/executorch",
     "firmware/kernels",
     "firmware/npu",
     "firmware/port/cortex_m",
@@ -81,12 +84,17 @@ def step(recipe: Recipe, target: Target) -> Step:
             *("--board", str(own_board[0]) if own_board else runtime.board.name),
             *(("--npu", target.npu, "--memory-mode", target.memory_mode) if target.npu != "none" else ()),
             *("--driver", runtime.npu, "--stack", str(runtime.stack_bytes)),
+            *(("--engine", runtime.engine) if runtime.engine != "etbuild" else ()),
+            *option("--prefix", runtime.prefix),
             *(word for name, path in inputs.items() for word in (name, str(path))),
             *("--output", str(folder)),
         ),
-        inputs=(*inputs.values(), *own_board),
+        inputs=(*inputs.values(), *own_board, *((runtime.prefix,) if runtime.prefix else ())),
         outputs=tuple(folder / name for name in made),
-        tools=("python", "arm-none-eabi-g++", "arm-none-eabi-objcopy"),
+        tools=(
+            *("python", "arm-none-eabi-g++", "arm-none-eabi-objcopy"),
+            *(("cmake", "ninja") if runtime.engine == "executorch" else ()),
+        ),
     )
 
 
@@ -106,6 +114,8 @@ class Firmware:
 
     @property
     def units(self) -> list[cross.Compilation]:
+        if not self.selection.sources:
+            return []
         flags = (*self.board.cpu.flags, *_FLAGS)
         units = [
             cross.Compilation(name.removesuffix(".cc"), FIRMWARE / name, (*flags, *_HOT.get(name, ())))
@@ -125,15 +135,18 @@ def main(argv: Sequence[str]) -> int:
     placement = board.placement_for(options.memory_mode)
     layout = board_files.Layout(board, placement, options.stack, manifest["memory"]["fast_scratch_bytes"])
     needs = needs_of(options.pte, options.driver, options.npu, options.memory_mode)
-    firmware = Firmware(board, layout, needs, select(needs), work)
+    own = options.engine == "etbuild"
+    firmware = Firmware(board, layout, needs, select(needs) if own else Selection((), ()), work)
     parts = image_sizes.known_parts(placement, options.stack, len(vectors), manifest)
     if told := image_sizes.misfit(board, parts):
         raise StepError(f"{options.pte}: does not fit on {board.title}\n{told}")
-    _generate(firmware)
+    _generate(firmware, own)
     (work / "vectors.bin").write_bytes(vectors)
     shutil.copyfile(options.pte, work / "model.pte")
-    objects = firmware.toolchain.compile(firmware.units)
-    _link(firmware, objects, parts, options.pte)
+    objects = firmware.toolchain.compile(firmware.units) if own else ()
+    with _told_what_does_not_fit(firmware, parts, options.pte):
+        _link(firmware, objects) if own else _link_executorch(firmware, options.prefix)
+    _convert(work)
     sections = image_sizes.read_map((work / "firmware.map").read_text())
     usage = "".join(made.stack_usage.read_text() for made in objects)
     _commit(firmware, sections, usage, options.output)
@@ -151,16 +164,29 @@ def needs_of(pte: Path, driver: str, npu: str, memory_mode: str) -> Needs:
     return Needs(operators, driver, npu.split("-")[1], memory_mode)
 
 
-def _generate(firmware: Firmware) -> None:
+def _generate(firmware: Firmware, own: bool) -> None:
     generated = firmware.work / "generated"
     (generated / "board.h").write_text(board_files.header(firmware.board))
-    (generated / "selection.cc").write_text(selection_source(firmware.needs, firmware.selection))
+    if own:
+        (generated / "selection.cc").write_text(selection_source(firmware.needs, firmware.selection))
     (generated / "firmware.ld").write_text(board_files.linker_script(firmware.layout))
     (firmware.work / "blobs.S").write_text(_BLOBS)
 
 
-def _link(firmware: Firmware, objects: Sequence[cross.Object], parts: Sequence[image_sizes.Part], pte: Path) -> None:
-    """firmware.elf, .bin and .hex in the working folder, all names in them relative to it."""
+@contextmanager
+def _told_what_does_not_fit(firmware: Firmware, parts: Sequence[image_sizes.Part], pte: Path) -> Iterator[None]:
+    """The linker's words about a full region, as a table."""
+    try:
+        yield
+    except StepError as error:
+        told = image_sizes.overflow(firmware.board, parts, str(error))
+        if not told:
+            raise
+        raise StepError(f"{pte}: does not fit on {firmware.board.title}\n{told}") from None
+
+
+def _link(firmware: Firmware, objects: Sequence[cross.Object]) -> None:
+    """firmware.elf and firmware.map in the working folder, all names in them relative to it."""
     names = []
     for made in objects:
         name = Path("objects") / f"{made.name}.o"
@@ -173,17 +199,29 @@ def _link(firmware: Firmware, objects: Sequence[cross.Object], parts: Sequence[i
     try:
         cross.run(["arm-none-eabi-g++", *firmware.board.cpu.flags, "-c", "blobs.S", "-o", "objects/blobs.o"])
         cross.run(["arm-none-eabi-g++", *flags, "objects/blobs.o", *names, *_LIBRARIES, "-o", "firmware.elf"])
-    except StepError as error:
-        told = image_sizes.overflow(firmware.board, parts, str(error))
-        if not told:
-            raise
-        raise StepError(f"{pte}: does not fit on {firmware.board.title}\n{told}") from None
     finally:
         os.chdir(here)
-    elf = str(firmware.work / "firmware.elf")
-    cross.run(["arm-none-eabi-objcopy", "-O", "ihex", elf, str(firmware.work / "firmware.hex")])
+
+
+def _link_executorch(firmware: Firmware, prefix: Path | None) -> None:
+    needs = firmware.needs
+    executorch_engine.link(
+        executorch_engine.Build(
+            executorch_engine.find_prefix(prefix),
+            firmware.work,
+            firmware.board.cpu.flags,
+            needs.operators,
+            bool(needs.npu),
+        )
+    )
+
+
+def _convert(work: Path) -> None:
+    """firmware.hex with everything that is loaded, firmware.bin with what lies in the region of the code."""
+    elf = str(work / "firmware.elf")
+    cross.run(["arm-none-eabi-objcopy", "-O", "ihex", elf, str(work / "firmware.hex")])
     code = [word for name in (".vectors", ".text", ".init_array", ".data") for word in ("-j", name)]
-    cross.run(["arm-none-eabi-objcopy", "-O", "binary", *code, elf, str(firmware.work / "firmware.bin")])
+    cross.run(["arm-none-eabi-objcopy", "-O", "binary", *code, elf, str(work / "firmware.bin")])
 
 
 def _commit(firmware: Firmware, sections: Sequence[image_sizes.Section], usage: str, output: Path) -> None:
@@ -216,6 +254,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--npu", default="", help="what the model was compiled for, e.g. ethos-u55-128")
     parser.add_argument("--memory-mode", default="", help="Vela's memory mode")
     parser.add_argument("--driver", choices=("ethosu", "emulator"), required=True)
+    parser.add_argument("--engine", choices=("etbuild", "executorch"), default="etbuild")
+    parser.add_argument("--prefix", type=Path, help="of an installed ExecuTorch")
     parser.add_argument("--stack", type=int, required=True, help="bytes")
     parser.add_argument("--pte", type=Path, required=True)
     parser.add_argument("--manifest", type=Path, required=True)
