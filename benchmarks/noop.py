@@ -42,7 +42,7 @@ def task_build():
     for name, inputs, outputs in STEPS:
         yield {"name": name, "actions": [(lambda: None,)], "file_dep": inputs, "targets": outputs}
 """
-PEERS = ("dvc==3.67.1", "snakemake==9.23.1")
+PEERS = ("dvc==3.67.1", "snakemake==9.27.1")
 PEER_ROUNDS = 3
 RULE = """rule {name}:
     input: {inputs}
@@ -132,10 +132,10 @@ def _peers(project: Path) -> dict[str, list[float]]:
     rows = json.loads((project / "bare_steps.json").read_text())
     programs = project / "peers/bin"
     subprocess.run([sys.executable, "-m", "venv", project / "peers"], check=True)
-    subprocess.run([programs / "pip", "install", "-q", *PEERS], check=True)
+    subprocess.run([programs / "pip", "install", "-qqq", *PEERS], check=True)
     stages = {_rule(name): {"cmd": "exit 1", "deps": read, "outs": written} for name, read, written in rows}
     (project / "dvc.yaml").write_text(json.dumps({"stages": stages}))
-    dvc, snakemake = str(programs / "dvc"), [str(programs / "snakemake"), "--quiet", "--cores", "1"]
+    dvc, snakemake = str(programs / "dvc"), [str(programs / "snakemake"), "--quiet", "all", "--cores", "1"]
     for settle in (["init", "--no-scm", "-q"], ["config", "core.analytics", "false"], ["commit", "-f", "-q"]):
         _time(project, [dvc, *settle], 1)
     everything = [file for _, _, written in rows for file in written]
