@@ -29,6 +29,14 @@ def read_accounts(folder: Path) -> tuple[Json, Json | None]:
     return manifest, read_json(folder / "vela.json") if manifest["target"]["npu"] != "none" else None
 
 
+def agreement(run: Json) -> str:
+    """How far the outputs of a run.json are golden's, in words."""
+    told = f"{run['bit_exact']}/{run['vectors']} vectors bit-exact"
+    if run["bit_exact"] == run["vectors"]:
+        return told
+    return f"{told}, the others within {run['tolerance']:g} of the largest output"
+
+
 def read_json(path: Path) -> Any:
     """raises: StepError that names the file."""
     try:

@@ -12,6 +12,7 @@ from etbuild.errors import EtbuildError, StepError
 from etbuild.frames import EXITS, Fault, Transcript, read_transcript
 
 if TYPE_CHECKING:
+    from etbuild.frames import VectorRun
     from etbuild.simulators import Ended, Request
 
 _LAST_LINES = 10
@@ -27,7 +28,7 @@ class Wanted:
 
 
 def verdict(request: Request, on: str, ended: Ended, wanted: Sequence[Wanted]) -> dict[str, Any]:
-    """run.json of a run whose every output is golden's, bit for bit.
+    """run.json of a run whose every output is golden's, bit for bit or within the request's tolerance.
 
     raises: StepError for everything else, with the last output.
     """
@@ -36,7 +37,7 @@ def verdict(request: Request, on: str, ended: Ended, wanted: Sequence[Wanted]) -
     transcript = read_transcript(ended.output, Texts(request.elf).at)
     fault = failure(request, ended, transcript)
     if not fault:
-        fault = _difference(transcript, wanted)
+        fault = _difference(transcript, wanted, request.tolerance)
     if fault:
         raise StepError(f"run on {runner}: {fault}{last_output(transcript)}")
     count = len(transcript.vectors)
@@ -44,7 +45,8 @@ def verdict(request: Request, on: str, ended: Ended, wanted: Sequence[Wanted]) -
         "runner": runner,
         "on": on,
         "vectors": count,
-        "bit_exact": count,
+        "bit_exact": sum(not _apart(run, wanted, number, 0.0) for number, run in enumerate(transcript.vectors)),
+        "tolerance": request.tolerance,
         "figures": _figures(request, on, ended, transcript),
         "memory": asdict(transcript.memory) if transcript.memory else None,
         "outputs": [[output.hex() if len(output) <= 64 else _digest(output) for output in one.outputs]
@@ -99,20 +101,25 @@ def _places(request: Request, addresses: Sequence[int]) -> str:
     return "".join(f"\n    {word} {function} ({place})" for word, function, place in pairs if "??" not in function)
 
 
-def _difference(transcript: Transcript, wanted: Sequence[Wanted]) -> str:
+def _difference(transcript: Transcript, wanted: Sequence[Wanted], tolerance: float) -> str:
     count = len(wanted[0].values) if wanted else 0
     if len(transcript.vectors) != count:
         return f"got results of {len(transcript.vectors)} vectors, wanted {count}"
-    for number, run in enumerate(transcript.vectors):
-        if len(run.outputs) != len(wanted):
-            return f"vector {number}: got {len(run.outputs)} outputs, wanted {len(wanted)}"
-        for index, (output, column) in enumerate(zip(run.outputs, wanted, strict=True)):
-            right = column.values[number]
-            if len(output) != right.nbytes:
-                return f"vector {number}, output {index}: got {len(output)} bytes, wanted {right.nbytes}"
-            told = difference(_array(output, right, column.order), right)
-            if told:
-                return f"vector {number}, output {index}: {told}"
+    told = (_apart(run, wanted, number, tolerance) for number, run in enumerate(transcript.vectors))
+    return next(filter(None, told), "")
+
+
+def _apart(run: VectorRun, wanted: Sequence[Wanted], number: int, tolerance: float) -> str:
+    """What is wrong with the outputs of one vector, or ""."""
+    if len(run.outputs) != len(wanted):
+        return f"vector {number}: got {len(run.outputs)} outputs, wanted {len(wanted)}"
+    for index, (output, column) in enumerate(zip(run.outputs, wanted, strict=True)):
+        right = column.values[number]
+        if len(output) != right.nbytes:
+            return f"vector {number}, output {index}: got {len(output)} bytes, wanted {right.nbytes}"
+        told = difference(_array(output, right, column.order), right, tolerance)
+        if told:
+            return f"vector {number}, output {index}: {told}"
     return ""
 
 
@@ -152,8 +159,11 @@ def _digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def difference(got: Any, wanted: Any) -> str:
-    """The first element that differs, and how many do; "" for the same bits, nan being equal to nan."""
+def difference(got: Any, wanted: Any, tolerance: float = 0.0) -> str:
+    """The first element that differs, and how many do; "" for the same bits, nan being equal to nan.
+
+    tolerance: for floats, how far apart they may be, as a part of the largest magnitude that is wanted.
+    """
     import numpy as np
 
     if got.dtype != wanted.dtype or got.shape != wanted.shape:
@@ -161,6 +171,8 @@ def difference(got: Any, wanted: Any) -> str:
     wrong = got != wanted
     if got.dtype.kind == "f":
         wrong &= ~(np.isnan(got) & np.isnan(wanted))
+        largest = np.abs(wanted, where=np.isfinite(wanted), out=np.zeros_like(wanted)).max(initial=0.0)
+        wrong &= ~(np.abs(got - wanted) <= tolerance * largest)
     if not wrong.any():
         return ""
     place = tuple(int(axis) for axis in np.argwhere(wrong)[0])

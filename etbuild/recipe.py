@@ -146,12 +146,14 @@ class Runtime:
 @dataclass(frozen=True)
 class Run:
     """on: where it runs: host, qemu, fvp, auto or none. timeout_s: seconds for all vectors together.
-    fvp: the FVP's program where it is not on PATH. timing_adapters: of an FVP."""
+    fvp: the FVP's program where it is not on PATH. timing_adapters: of an FVP. tolerance: how far float outputs may be
+    from golden's, as a part of the largest magnitude among them; 0 asks for the same bits."""
 
     on: str = "host"
     timeout_s: float = 60.0
     fvp: Path | None = None
     timing_adapters: bool = True
+    tolerance: float = 0.0
 
 
 @dataclass(frozen=True)

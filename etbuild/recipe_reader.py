@@ -71,7 +71,7 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
         header=_header(view.section("header"), name),
         pte=_pte(view.section("pte")),
         runtime=runtime,
-        run=read_run(view.section("run"), runtime, view.has("runtime")),
+        run=read_run(view.section("run"), runtime, view.has("runtime"), targets),
         env=reading.paths.env,
     )
 

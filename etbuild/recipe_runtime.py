@@ -37,7 +37,11 @@ def read_runtime(view: View, targets: Sequence[Target]) -> Runtime | None:
     return Runtime(board, engine, driver, view.integer("stack_size", board.stack_bytes), view.named_path("prefix"))
 
 
-def read_run(view: View, runtime: Runtime | None, has_runtime: bool) -> Run:
+# What sums of floats in another order amount to, where a whole model is computed on the CPU.
+CPU_TOLERANCE = 1e-5
+
+
+def read_run(view: View, runtime: Runtime | None, has_runtime: bool, targets: Sequence[Target]) -> Run:
     """has_runtime: whether the recipe has that section, right or wrong."""
     on = view.text("on") or ("auto" if runtime and not view.has("on") else "host")
     if on in ("qemu", "fvp") and not has_runtime:
@@ -49,7 +53,9 @@ def read_run(view: View, runtime: Runtime | None, has_runtime: bool) -> Run:
         view.fault("on", on, "fvp, host or none: QEMU has no Ethos-U", remedy)
     elif runtime and on == "fvp" and runtime.board.fvp is None:
         view.fault("on", on, f"qemu, host or none: there is no FVP of {runtime.board.title}")
-    return Run(on, view.number("timeout_s", 60.0), view.named_path("fvp"), view.flag("timing_adapters", True))
+    tolerance = view.number("tolerance", CPU_TOLERANCE if any(target.npu == "none" for target in targets) else 0.0)
+    timing = view.flag("timing_adapters", True)
+    return Run(on, view.number("timeout_s", 60.0), view.named_path("fvp"), timing, tolerance)
 
 
 def _board(view: View) -> Board | None:

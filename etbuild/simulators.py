@@ -27,7 +27,7 @@ _PR_SET_PDEATHSIG = 1
 @dataclass(frozen=True)
 class Request:
     """What is to run where. on: host, qemu, fvp or auto. npu: ethos-u55-128..., "" for none. driver: the firmware's.
-    fvp: the program, None to look for it. timing: keep an FVP's timing adapters."""
+    fvp: the program, None to look for it. timing: keep an FVP's timing adapters. tolerance: as Run's."""
 
     on: str
     board: Board
@@ -37,6 +37,7 @@ class Request:
     limit_s: float
     fvp: Path | None = None
     timing: bool = True
+    tolerance: float = 0.0
 
     @property
     def fvp_name(self) -> str:

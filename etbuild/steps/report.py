@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from etbuild.errors import exit_code_of
 from etbuild.figures import (
     Json,
+    agreement,
     aligned,
     exact,
     figure,
@@ -170,7 +171,7 @@ def _run_lines(report: Json, variant: Json) -> list[str]:
             f"{firmware['static_ram_bytes']:,}, stack {firmware['stack_bytes']:,}, model {firmware['model_bytes']:,}"
         )
     if run:
-        lines.append(f"{name}  run on {run['runner']}: {run['bit_exact']}/{run['vectors']} vectors bit-exact")
+        lines.append(f"{name}  run on {run['runner']}: {agreement(run)}")
     return lines
 
 

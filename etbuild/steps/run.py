@@ -20,6 +20,7 @@ from etbuild import simulators
 from etbuild.arguments import option
 from etbuild.boards import board_file, load_board
 from etbuild.errors import StepError, exit_code_of
+from etbuild.figures import agreement
 from etbuild.firmware_verdict import Wanted, difference, verdict
 from etbuild.pte import read
 from etbuild.pte.program import Tensor
@@ -49,6 +50,7 @@ def step(recipe: Recipe, target: Target) -> Step:
         argv=(
             *(word for name, path in inputs.items() for word in option(name, path)),
             *(_simulator_options(recipe, target) if simulated else ()),
+            *(("--tolerance", f"{recipe.run.tolerance:g}") if recipe.run.tolerance else ()),
             *("--output", str(folder / "run.json")),
         ),
         inputs=tuple(path for path in (*inputs.values(), board) if path),
@@ -91,7 +93,7 @@ def main(argv: Sequence[str]) -> int:
         ended = simulators.run(simulators.command(request, on), request.limit_s)
         report = verdict(request, on, ended, _wanted(options.pte, _columns(golden, "output")))
     options.output.write_text(json.dumps({"format": FORMAT, **report}, indent=1) + "\n")
-    print(f"run on {report['runner']}: {report['bit_exact']}/{report['vectors']} vectors bit-exact")
+    print(f"run on {report['runner']}: {agreement(report)}")
     return 0
 
 
@@ -108,6 +110,7 @@ def _request(options: argparse.Namespace) -> simulators.Request | None:
         options.timeout,
         options.fvp,
         not options.no_timing_adapters,
+        options.tolerance,
     )
 
 
@@ -119,11 +122,20 @@ def _on_host(options: argparse.Namespace, golden: dict[str, Any]) -> dict[str, A
     vectors = _columns(golden, "input")
     wanted = _columns(golden, "output")
     count = len(wanted[0]) if wanted else 0
+    exact = 0
     for number in range(count):
         got = program.run(*(column[number] for column in vectors))
-        _compare(program, golden, number, got, [column[number] for column in wanted])
+        right = [column[number] for column in wanted]
+        exact += _compare(program, golden, number, got, right, options.tolerance)
     seconds = {"value": round(time.perf_counter() - begin, 3), "unit": "s", "kind": "measured"}
-    return {"runner": HOST, "on": "host", "vectors": count, "bit_exact": count, "figures": {"duration": seconds}}
+    return {
+        "runner": HOST,
+        "on": "host",
+        "vectors": count,
+        "bit_exact": exact,
+        "tolerance": options.tolerance,
+        "figures": {"duration": seconds},
+    }
 
 
 def _wanted(pte: Path, columns: Sequence[Any]) -> list[Wanted]:
@@ -141,14 +153,21 @@ def _columns(golden: dict[str, Any], name: str) -> list[Any]:
     return found
 
 
-def _compare(program: Program, golden: dict[str, Any], number: int, got: Sequence[Any], wanted: Sequence[Any]) -> None:
+def _compare(
+    program: Program, golden: dict[str, Any], number: int, got: Sequence[Any], wanted: Sequence[Any], tolerance: float
+) -> bool:
+    """Whether one vector's outputs are golden's bit for bit.
+
+    raises: StepError when they are not within the tolerance either.
+    """
     if len(got) != len(wanted):
         raise StepError(f"vector {number}: got {len(got)} outputs, wanted {len(wanted)} as golden has")
     for index, (ours, right) in enumerate(zip(got, wanted, strict=True)):
-        told = difference(ours, right)
-        if told:
+        apart = difference(ours, right, tolerance)
+        if apart:
             cause = _first_delegate(program, golden, number)
-            raise StepError(f"vector {number}, output {index}: {told}\n    {cause}")
+            raise StepError(f"vector {number}, output {index}: {apart}\n    {cause}")
+    return not any(difference(ours, right) for ours, right in zip(got, wanted, strict=True))
 
 
 def _first_delegate(program: Program, golden: dict[str, Any], number: int) -> str:
@@ -168,7 +187,10 @@ def _first_delegate(program: Program, golden: dict[str, Any], number: int) -> st
                 return f"first in delegate {index}, output {output}: {told}\n    {writer}"
     if unknown:
         return f"delegates {unknown} run in a loop or branch and have no golden of their own"
-    return "every delegate is right on golden's inputs: the difference arises in an operator on the CPU"
+    return (
+        "every delegate is right on golden's inputs: the difference arises in an operator on the CPU\n"
+        "    floats in another order differ in their last bits; run.tolerance says how far they may"
+    )
 
 
 def _writer(program: Program, place: tuple[int, int], got: Any, wanted: Any) -> str:
@@ -194,6 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds for all vectors together")
     parser.add_argument("--fvp", type=Path, help="the FVP's program")
     parser.add_argument("--no-timing-adapters", action="store_true", help="run an FVP's NPU at full speed")
+    parser.add_argument("--tolerance", type=float, default=0.0, help="of float outputs, a part of the largest wanted")
     parser.add_argument("--output", type=Path, required=True, help="run.json, to be written")
     return parser
 
