@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,8 +22,19 @@ if TYPE_CHECKING:
     from etbuild.decision import Reason
 
 
+OPT_SCHEDULER = {
+    "name": "scheduler",
+    "long": "scheduler",
+    "type": str,
+    "default": "",
+    "help": "steps run on the workers of this Dask scheduler, tcp://HOST:PORT [default: $ETBUILD_SCHEDULER]",
+}
+
+
 class Run(cmd_run.Run):  # type: ignore[misc]
     """doit run: ends our children with itself, and says with exit code 3 that the machine lacks something."""
+
+    cmd_options = (*cmd_run.Run.cmd_options, OPT_SCHEDULER)
 
     def parse_execute(self, in_args: list[str]) -> Any:
         return super().parse_execute(_with_values(in_args))
@@ -31,10 +43,16 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         projects = set(_projects(self.task_list))
         for project in projects:
             project.forced = options["always"]
+            if self.opt_values.get("scheduler"):
+                project.workspace.processes.scheduler = self.opt_values["scheduler"]
         _require_known({task.name for task in self.task_list}, self.task_list, self.sel_tasks)
         signal.signal(signal.SIGTERM, _terminate)
         try:
             code: int = super()._execute(**options)
+        except BrokenPipeError:
+            # Whoever read our lines has gone; Python would complain once more when it flushes them at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 128 + signal.SIGPIPE
         except KeyboardInterrupt:
             print("\ninterrupted: what was complete is kept", file=sys.stderr)
             code = 130
