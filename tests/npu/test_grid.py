@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from etbuild import npus
 from tests.npu import artifacts, grid, native
-from tests.npu.artifacts import Lowered
 from tests.npu.native import Range
+
+if TYPE_CHECKING:
+    from tests.npu.artifacts import Lowered
 
 MODELS = ("conv_3x3", "inverted_residual", "softmax", "cat_mul", "net_003")
 
@@ -31,10 +34,9 @@ def hazards(name: str, npu: str) -> list[str]:
     setup = grid.default_setup(npu)
     partition = lowered(name, "int8", setup.profile).partitions[0]
     compiled = artifacts.compiled(partition.tosa, setup)
-    sizes = [[int(np.prod(slot.shape)) * slot.element for slot in slots] for slots in (compiled.inputs, compiled.outputs)]
     ranges = [
-        [Range(1, slot.offset, size) for slot, size in zip(slots, lengths, strict=True)]
-        for slots, lengths in zip((compiled.inputs, compiled.outputs), sizes, strict=True)
+        [Range(1, slot.offset, int(np.prod(slot.shape)) * slot.element) for slot in slots]
+        for slots in (compiled.inputs, compiled.outputs)
     ]
     regions = grid.prepared(compiled, partition.cases[0])
     _, found = native.emulator().hazards(compiled.commands, regions, ranges[0], ranges[1])
