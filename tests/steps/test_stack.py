@@ -103,3 +103,22 @@ def test_a_trace_keeps_the_users_frames_and_no_path_of_the_machine(
     ]
     assert source_line(found) == "models/block.py:7"
     assert source_line(None) is None
+
+
+def test_an_operator_that_is_registered_later_is_looked_up(tmp_path: Path) -> None:
+    """PyTorch's set of composite operators has it, and is otherwise what PyTorch finds by itself."""
+    code = """
+import torch
+from torch._export import utils
+own = {str(op) for op in utils._collect_all_valid_cia_ops()}
+from etbuild import stack
+stack.load_torch()
+before = {str(op) for op in utils._collect_all_valid_cia_ops()}
+library = torch.library.Library("late", "DEF")
+library.define("twice(Tensor x) -> Tensor")
+library.impl("twice", lambda x: x + x, "CompositeImplicitAutograd")
+after = {str(op) for op in utils._collect_all_valid_cia_ops()}
+print(before == own, after - before)
+"""
+
+    assert run(code, tmp_path) == "True {'late.twice.default'}"
