@@ -64,14 +64,14 @@ class FailedStep:
 
 
 @pytest.fixture
-def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A project with what the one step reads; the step may come from a server."""
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of two projects with what the one step reads; the step may come from a server."""
     monkeypatch.setattr(process, "WARM", {STEP.kind})
     monkeypatch.delenv("ETBUILD_SERVER", raising=False)
     for folder in ("warm", "plain"):
         (tmp_path / folder / "build/net/cpu").mkdir(parents=True)
         (tmp_path / folder / "build/net/cpu/manifest.json").write_text(json.dumps(MANIFEST))
-    return Workspace(tmp_path / "warm")
+    return tmp_path
 
 
 def written(space: Workspace) -> list[bytes]:
@@ -86,7 +86,7 @@ def written(space: Workspace) -> list[bytes]:
     ],
 )
 def test_a_lost_server_costs_time_only(
-    space: Workspace,
+    root: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     request_class: type,
@@ -94,32 +94,33 @@ def test_a_lost_server_costs_time_only(
 ) -> None:
     """One line on stderr, and what a build without a server writes."""
     monkeypatch.setattr(process, "Request", request_class)
-    outcome = space.run(STEP)
+    warm = Workspace(root / "warm")
+    outcome = warm.run(STEP)
     said = capsys.readouterr().err
     monkeypatch.setenv("ETBUILD_SERVER", "off")
-    plain = Workspace(space.root.parent / "plain")
+    plain = Workspace(root / "plain")
     plain.run(STEP)
 
     assert outcome.how == "ran"
     assert said == f"sweep:net: {words}; a plain process does it\n"
-    assert written(space) == written(plain)
-    assert list((space.state / "sandbox").iterdir()) == []
+    assert written(warm) == written(plain)
+    assert list((warm.state / "sandbox").iterdir()) == []
 
 
 def test_a_step_that_failed_in_the_server_is_not_tried_again(
-    space: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its failure is its own."""
     monkeypatch.setattr(process, "Request", FailedStep)
 
     with pytest.raises(StepError, match=r"^sweep:net ended with exit code 1"):
-        space.run(STEP)
+        Workspace(root / "warm").run(STEP)
     assert capsys.readouterr().err == ""
 
 
-def test_without_a_server_none_is_asked(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_server_none_is_asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ETBUILD_SERVER=off."""
     monkeypatch.setattr(process, "Request", NoServer)
     monkeypatch.setenv("ETBUILD_SERVER", "off")
 
-    assert space.run(STEP).how == "ran"
+    assert Workspace(root / "warm").run(STEP).how == "ran"
