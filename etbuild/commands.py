@@ -35,6 +35,11 @@ class Run(cmd_run.Run):  # type: ignore[misc]
     """doit run: ends our children with itself, and says with exit code 3 that the machine lacks something."""
 
     cmd_options = (*cmd_run.Run.cmd_options, OPT_SCHEDULER)
+    _scheduler = ""
+
+    def execute(self, opt_values: Any, pos_args: list[str]) -> Any:
+        self._scheduler = opt_values["scheduler"]
+        return super().execute(opt_values, pos_args)
 
     def parse_execute(self, in_args: list[str]) -> Any:
         return super().parse_execute(_with_values(in_args))
@@ -43,8 +48,9 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         projects = set(_projects(self.task_list))
         for project in projects:
             project.forced = options["always"]
-            if self.opt_values.get("scheduler"):
-                project.workspace.processes.scheduler = self.opt_values["scheduler"]
+            project.workspace.processes.stderr = sys.stderr
+            if self._scheduler:
+                project.workspace.processes.scheduler = self._scheduler
         _require_known({task.name for task in self.task_list}, self.task_list, self.sel_tasks)
         signal.signal(signal.SIGTERM, _terminate)
         try:

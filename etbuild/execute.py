@@ -10,7 +10,6 @@ import fcntl
 import os
 import shlex
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +23,8 @@ from etbuild.cache import Cache
 from etbuild.decision import Present, Reason, Record, reasons
 from etbuild.digest import Digests
 from etbuild.errors import EtbuildError, MissingTool, StepError
-from etbuild.process import Processes, ServerLost, module_command
+from etbuild.memory import Room
+from etbuild.process import Processes, ServerLost, Way, module_command
 from etbuild.sandbox import Sandboxes
 from etbuild.sources import PACKAGE, Sources
 
@@ -59,7 +59,8 @@ class Workspace:
         versions: Callable[[Step], Mapping[str, str]] = lambda step: tool_versions(step),
     ):
         self.root = root
-        self.processes = Processes(command)
+        self.processes = Processes(command, tools.scheduler())
+        self._room = Room()
         self.state = root / STATE
         self.sandboxes = Sandboxes(self.state / "sandbox")
         self.digests = Digests(root, self.state / "digests.json")
@@ -189,21 +190,31 @@ class Workspace:
         return action.record
 
     def _build(self, step: Step, key: str) -> Record:
-        """Do the step's work, by the warm server where it may serve, plainly when that one is lost."""
-        if self.processes.warm(step):
+        """Do the step's work in the first way that there is; in the next one when that is lost."""
+        *ways, last = self.processes.ways(step)
+        for way in ways:
             try:
-                return self._attempt(step, key, warm=True)
+                return self._in_room(step, key, way)
             except ServerLost as lost:
-                print(f"{step.name}: {lost}; a plain process does it", file=sys.stderr)
-        return self._attempt(step, key, warm=False)
+                who = "this machine" if way == "dask" else "a plain process"
+                self.processes.say(f"{step.name}: {lost}; {who} does it")
+        return self._in_room(step, key, last)
 
-    def _attempt(self, step: Step, key: str, warm: bool) -> Record:
+    def _in_room(self, step: Step, key: str, way: Way) -> Record:
+        """Hold the step back until its memory is there; what a worker does needs none here."""
+        if way == "dask":
+            return self._attempt(step, key, way)
+        last = self.record(step)
+        with self._room.taken(step.kind, last.peak_bytes if last else 0):
+            return self._attempt(step, key, way)
+
+    def _attempt(self, step: Step, key: str, way: Way) -> Record:
         before = {str(path): self.digests.of(path) or "" for path in step.inputs}
         started = time.time_ns()
         with self.sandboxes.opened(step.kind) as (sandbox, alive):
             self._fill(step, sandbox)
             log = self.log(step)
-            ended = self.processes.run(step, sandbox, log, alive, warm)
+            ended = self.processes.run(step, sandbox, log, alive, way)
             if ended.exit:
                 raise _failure(step, ended.exit, log, self.root)
             outputs = _check_outputs(step, sandbox)

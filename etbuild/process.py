@@ -1,6 +1,8 @@
-"""The process of a step: a child of the warm compile server where one may serve, else a fresh Python.
+"""The process of a step: on a Dask worker where there is a scheduler, else a child of the warm compile server where one
+may serve, else a fresh Python.
 
-A server that is lost, or whose child was killed, costs time only: `ServerLost` tells the caller to start over plainly.
+A cluster or server that is lost, or whose child was killed, costs time only: `ServerLost` tells the caller to go on
+with the next way.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from etbuild import tools
 from etbuild.errors import StepError
@@ -22,9 +24,15 @@ from etbuild.workers.client import Ended, Request, ServerLost
 
 if TYPE_CHECKING:
     from etbuild.step import Step
+    from etbuild.workers.dask import Cluster, RemoteStep
 
 # Kinds whose module imports a compiler; the others are done before a server could be asked.
 WARM = frozenset({"export", "quantize", "lower", "golden", "vela", "pte"})
+# Kinds that a Dask worker may do. What export reads is known only after it ran, here, in the whole project; run needs
+# this machine's simulators; the others are done sooner than they are sent.
+REMOTE = frozenset({"quantize", "lower", "golden", "vela", "pte", "firmware"})
+
+Way = Literal["dask", "warm", "plain"]
 
 
 def module_command(step: Step) -> list[str]:
@@ -35,12 +43,17 @@ def module_command(step: Step) -> list[str]:
 class Processes:
     """All running step processes of this doit; `stop` ends them, with all their children.
 
-    command: the fresh process of a step; None: Python with the step's module, or the warm server.
+    command:   the fresh process of a step; None: Python with the step's module, or the warm server.
+    scheduler: the address of a Dask scheduler; None for none.
+    stderr:    where the user is told something; None: sys.stderr, which doit captures while a task runs.
     """
 
-    def __init__(self, command: Callable[[Step], list[str]] | None = None):
+    def __init__(self, command: Callable[[Step], list[str]] | None = None, scheduler: str | None = None):
+        self.scheduler = scheduler
+        self.stderr: TextIO | None = None
         self._command = command
-        self._running: set[subprocess.Popen[bytes] | Request] = set()
+        self._cluster: Cluster | None = None
+        self._running: set[subprocess.Popen[bytes] | Request | RemoteStep] = set()
         self._guard = threading.Lock()
         self._stopped = False
 
@@ -48,21 +61,26 @@ class Processes:
         """Whether the step's process may come from the server."""
         return self._command is None and step.kind in WARM and tools.server_allowed()
 
-    def run(self, step: Step, sandbox: Path, log: Path, alive: int, warm: bool) -> Ended:
+    def ways(self, step: Step) -> tuple[Way, ...]:
+        """How the step may be done, the next one when one is lost; the last is never lost."""
+        here: tuple[Way, ...] = ("warm", "plain") if self.warm(step) else ("plain",)
+        distributable = step.kind in REMOTE and not any(path.is_absolute() for path in step.inputs)
+        return ("dask", *here) if self.scheduler and distributable else here
+
+    def run(self, step: Step, sandbox: Path, log: Path, alive: int, way: Way) -> Ended:
         """Do the step in the sandbox, its words going to the log.
 
         alive:  a descriptor that the process keeps open for as long as it lives.
-        raises: ServerLost when `warm` and it was not the step that failed; StepError after `stop`.
+        raises: ServerLost when it was not the step that failed, but never when plain; StepError after `stop`.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
-            start = self._ask_server if warm else self._start_python
             with self._guard:
                 self._refuse_if_stopped(step)
-                process = start(step, sandbox, output.fileno(), alive)
+                process = self._starts(way)(step, sandbox, output.fileno(), alive)
                 self._running.add(process)
             try:
-                ended = process.wait() if isinstance(process, Request) else _wait(process)
+                ended = _wait(process) if isinstance(process, subprocess.Popen) else process.wait()
             except ServerLost:
                 self._refuse_if_stopped(step)
                 raise
@@ -75,19 +93,34 @@ class Processes:
         self._refuse_if_stopped(step)
         return ended
 
+    def say(self, text: str) -> None:
+        """Tell the user one line, whatever captures a task's own words."""
+        print(text, file=self.stderr or sys.stderr, flush=True)
+
     def stop(self) -> None:
         """Kill every running step with all its children; nothing starts afterwards."""
         with self._guard:
             self._stopped = True
             for process in self._running:
                 _end(process)
+            if self._cluster is not None:
+                self._cluster.close()
 
     def _refuse_if_stopped(self, step: Step) -> None:
         if self._stopped:
             raise StepError(f"{step.name}: stopped")
 
-    def _ask_server(self, step: Step, sandbox: Path, output: int, alive: int) -> Request:
-        return Request(step, sandbox, output, alive)
+    def _starts(self, way: Way) -> Callable[[Step, Path, int, int], subprocess.Popen[bytes] | Request | RemoteStep]:
+        """What begins a step in this way; under the guard."""
+        if way == "plain":
+            return self._start_python
+        if way == "warm":
+            return Request
+        from etbuild.workers.dask import Cluster, RemoteStep
+
+        assert self.scheduler is not None
+        self._cluster = self._cluster or Cluster(self.scheduler, self.say)
+        return RemoteStep(self._cluster, self._command).given
 
     def _start_python(self, step: Step, sandbox: Path, output: int, alive: int) -> subprocess.Popen[bytes]:
         command = self._command(step) if self._command else [sys.executable, *module_command(step)]
@@ -110,12 +143,12 @@ def _wait(process: subprocess.Popen[bytes]) -> Ended:
     return Ended(process.returncode, time.perf_counter() - begin, usage.ru_maxrss * 1024)
 
 
-def _end(process: subprocess.Popen[bytes] | Request) -> None:
-    if isinstance(process, Request):
+def _end(process: subprocess.Popen[bytes] | Request | RemoteStep) -> None:
+    if not isinstance(process, subprocess.Popen):
         process.cancel()
     elif process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
 
-__all__ = ["Ended", "Processes", "ServerLost", "module_command"]
+__all__ = ["Ended", "Processes", "ServerLost", "Way", "module_command"]

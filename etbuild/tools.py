@@ -110,6 +110,11 @@ def server_allowed() -> bool:
     return variable("ETBUILD_SERVER") != "off" and hasattr(os, "pidfd_open")
 
 
+def scheduler() -> str | None:
+    """The address of the Dask scheduler whose workers do steps; None for none."""
+    return variable("ETBUILD_SCHEDULER")
+
+
 def step_environment() -> dict[str, str]:
     """What a step's process sees: the user's environment, with all that could change bytes held fixed."""
     return {

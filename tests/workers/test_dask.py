@@ -1,0 +1,220 @@
+"""Steps on a real scheduler's workers, each a process with a folder of its own; the steps are stand-ins."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from test_rebuild import ALL, FakeProject
+
+pytest.importorskip("distributed")
+
+PATIENCE_S = 60
+LOWER = "lower:net@tosa-u55"
+
+
+@dataclass
+class FakeCluster:
+    """A scheduler and its workers on loopback; each process leads a group of its own."""
+
+    folder: Path
+    environment: dict[str, str]
+    port: int
+    scheduler: subprocess.Popen[bytes] | None = None
+    workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return f"tcp://127.0.0.1:{self.port}"
+
+    def begin(self) -> None:
+        words = ("scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard", "--no-show")
+        self.scheduler = self._start("scheduler", words, self.environment)
+        wait_for(lambda: "Scheduler at" in self.said("scheduler"))
+
+    def add(self, name: str, **changed: str) -> None:
+        """A worker that has joined when this returns."""
+        place = self.folder / name
+        words = ("worker", self.address, "--no-nanny", "--nthreads", "1", "--name", name, "--no-dashboard")
+        words += ("--host", "127.0.0.1", "--local-directory", str(place), "--memory-limit", "0")
+        self.workers[name] = self._start(name, words, {**self.environment, **changed})
+        wait_for(lambda: "Registered to:" in self.said(name))
+
+    def said(self, name: str) -> str:
+        file = self.folder / f"{name}.log"
+        return file.read_text() if file.exists() else ""
+
+    def did(self, name: str) -> bool:
+        """Whether the worker keeps content that it was sent."""
+        return any(path.is_file() for path in (self.folder / name).glob("**/etbuild/store/v1/blobs/*/*"))
+
+    def end(self) -> None:
+        for process in filter(None, [*self.workers.values(), self.scheduler]):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _start(self, name: str, words: tuple[str, ...], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        self.folder.mkdir(exist_ok=True)
+        dask = str(Path(sys.executable).with_name("dask"))
+        with (self.folder / f"{name}.log").open("wb") as log:
+            return subprocess.Popen(
+                [dask, *words], cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+
+def wait_for(true: object, seconds: float = PATIENCE_S) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> FakeProject:
+    return FakeProject(tmp_path / "project")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, project: FakeProject) -> Iterator[FakeCluster]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        made = FakeCluster(tmp_path / "cluster", project.environment, free.getsockname()[1])
+    try:
+        made.begin()
+        yield made
+    finally:
+        made.end()
+
+
+def wait_until_begun(project: FakeProject, step: str) -> None:
+    ran = project.root / "ran"
+    wait_for(lambda: ran.exists() and step in ran.read_text().split())
+
+
+def leftovers(project: FakeProject) -> list[str]:
+    """Processes of fake steps of this project."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (
+                f"FAKE_RAN={project.root}" in (entry / "environ").read_text()
+                and "fake_step.py" in (entry / "cmdline").read_text()
+            ):
+                found.append(entry.name)
+    return found
+
+
+def test_two_workers_build_the_same_bytes_as_this_machine(project: FakeProject, cluster: FakeCluster) -> None:
+    """Separate folders, nothing shared; both had work."""
+    assert project.doit().returncode == 0
+    local = project.outputs()
+    project.doit("clean")
+    project.ran()
+    cluster.add("a")
+    cluster.add("b")
+
+    done = project.doit("--scheduler", cluster.address, "-n", "2")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert project.ran() == ALL
+    assert project.outputs() == local
+    assert cluster.did("a") and cluster.did("b")
+
+
+def test_a_worker_killed_in_the_middle_loses_nothing(project: FakeProject, cluster: FakeCluster) -> None:
+    """Its step goes to the other one, and one line says so; its process dies with it."""
+    cluster.add("a")
+    project.behave({LOWER: "hang"})
+    project.environment["ETBUILD_SCHEDULER"] = cluster.address
+    process = subprocess.Popen(
+        project.command(), cwd=project.root, env=project.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    wait_until_begun(project, LOWER)
+    cluster.add("b")
+    os.killpg(cluster.workers["a"].pid, signal.SIGKILL)
+    wait_for(lambda: (project.root / "ran").read_text().split().count(LOWER) == 2)
+    project.behave({})
+    _, said = process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == 0
+    assert [line for line in said.decode().splitlines() if LOWER in line and "was lost; another worker" in line]
+    assert cluster.did("b")
+    assert leftovers(project) == []
+
+
+def test_a_worker_of_another_version_is_refused(project: FakeProject, cluster: FakeCluster, tmp_path: Path) -> None:
+    """The message says what differs, once; the step runs here."""
+    other = tmp_path / "other/torch-9.9.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9\n")
+    cluster.add("a", PYTHONPATH=str(other.parent))
+
+    done = project.doit("--scheduler", cluster.address)
+
+    assert done.returncode == 0
+    assert project.ran() == ALL
+    refused = [line for line in done.stderr.splitlines() if "is refused: torch: here " in line]
+    assert len(refused) == 1 and refused[0].endswith(", there 9.9")
+    assert f"{LOWER}: {cluster.address}: no worker that fits; this machine does it" in done.stderr
+    assert not cluster.did("a")
+
+
+def test_a_scheduler_that_is_not_there(project: FakeProject) -> None:
+    """A message, and a local build."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+        done = project.doit("--scheduler", address)
+
+    assert done.returncode == 0
+    assert project.ran() == ALL
+    assert f"scheduler {address}: got " in done.stderr
+
+
+def test_ctrl_c_ends_the_step_on_its_worker(project: FakeProject, cluster: FakeCluster) -> None:
+    """Nothing goes on behind anybody's back; the worker is free for the next."""
+    cluster.add("a")
+    project.behave({LOWER: "hang"})
+    project.environment["ETBUILD_SCHEDULER"] = cluster.address
+    process = subprocess.Popen(project.command(), cwd=project.root, env=project.environment, stdout=subprocess.DEVNULL)
+    wait_until_begun(project, LOWER)
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(PATIENCE_S) == 130
+    wait_for(lambda: leftovers(project) == [], 10)
+    assert json.loads((project.root / "control.json").read_text()) == {LOWER: "hang"}
+
+
+@pytest.mark.e2e
+def test_the_real_compilers_give_the_same_bytes_on_a_worker(
+    project: FakeProject, cluster: FakeCluster, tmp_path: Path
+) -> None:
+    """add_u55 to .pte; run.json has times in it and is not compared."""
+    root = Path(__file__).parent.parent.parent
+    shutil.rmtree(project.root / "recipes")
+    shutil.copytree(root / "recipes", project.root / "recipes")
+    shutil.copy(root / "dodo.py", project.root)
+    (tmp_path / "run").mkdir()
+    project.environment |= {"ETBUILD_SERVER_IDLE_S": "20", "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    built = {}
+    cluster.add("a", ETBUILD_SERVER_IDLE_S="20", XDG_RUNTIME_DIR=str(tmp_path / "run"))
+    for words in ((), ("--scheduler", cluster.address)):
+        done = project.doit(*words, "golden:add_u55", "header:add_u55")
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        files = sorted(path for path in (project.root / "build/add_u55").rglob("*") if path.is_file())
+        built[words] = {path.name: path.read_bytes() for path in files}
+        project.doit("clean")
+
+    local, remote = built.values()
+    assert cluster.did("a")
+    assert remote == local
