@@ -1,7 +1,7 @@
 """Whether a step that starts beside others fits into memory. It kills nothing and measures no step.
 
-What a step will need is what its last run had at most; for one that never ran, what its kind had on the largest model
-measured.
+What a step will need is what its last run had at most; for one that never ran, a guess for its
+kind.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# Resident, at most, of MobileNetV2's steps; the others stay below OTHER_BYTES.
+# Guesses, on the safe side of the 655 MB that aot_arm_compiler had with MobileNetV2; used for a step's first run only.
 KIND_BYTES = {"export": 700 << 20, "quantize": 900 << 20, "lower": 1200 << 20, "golden": 900 << 20, "pte": 700 << 20}
 OTHER_BYTES = 200 << 20
 # Memory may be given back by others than our steps, who tell nobody.
