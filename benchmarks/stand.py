@@ -50,12 +50,14 @@ class Stand:
     def peer(self, recipe: str, target: Target) -> Run:
         """One .pte by aot_arm_compiler."""
         loaded = load(self.root / f"recipes/{recipe}.yaml", self.root, os.environ)
-        model = loaded.model.source
+        model = self.root / str(loaded.model.source)
         output = self.root / f"peer/{recipe}_{target.variant}.pte"
         output.parent.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", PEER, "--model_name", str(self.root / str(model)), "--delegate", "--quantize"]
+        command = [sys.executable, "-m", PEER, "--model_name", str(model), "--delegate", "--quantize"]
         command += ["--target", target.npu, "--system_config", target.system_config]
-        return self._timed([*command, "--memory_mode", target.memory_mode, "--output", str(output)])
+        # It does not look for what a model imports beside the model.
+        command += ["--memory_mode", target.memory_mode, "--output", str(output)]
+        return self._timed(command, PYTHONPATH=str(model.parent))
 
     def targets(self, recipe: str) -> tuple[Target, ...]:
         return load(self.root / f"recipes/{recipe}.yaml", self.root, os.environ).targets
@@ -72,10 +74,11 @@ class Stand:
         files = sorted((self.root / "build/.etbuild/steps").glob("*.json"))
         return {file.stem: json.loads(file.read_text())["peak_bytes"] for file in files}
 
-    def _timed(self, command: Sequence[str]) -> Run:
+    def _timed(self, command: Sequence[str], **also: str) -> Run:
         with tempfile.TemporaryFile("w+") as said:
             begin = time.perf_counter()
-            process = subprocess.Popen(command, cwd=self.root, env=self.environment, stdout=said, stderr=said)
+            environment = {**self.environment, **also}
+            process = subprocess.Popen(command, cwd=self.root, env=environment, stdout=said, stderr=said)
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - begin
             process.returncode = os.waitstatus_to_exitcode(status)
