@@ -64,7 +64,7 @@ def test_every_field_takes_its_extremes_and_gives_them_back() -> None:
 def test_every_operation_has_a_function_or_is_listed_as_not_emulated() -> None:
     """Operations without effect on memory say "none"; BRANCH is a register that acts."""
     sources = "".join(path.read_text(encoding="utf-8") for path in SOURCE.parent.glob("*.cc"))
-    functions = set(re.findall(r"^Status (\w+?)(?:_u\d\d)?\(Machine& machine, Operation& operation\)", sources, re.M))
+    functions = set(re.findall(r"^Verdict (\w+?)(?:_u\d\d)?\(Machine& machine, Operation& operation\)", sources, re.M))
     known = functions | {"none"} | set(load().not_emulated)
     missing = [operation.name for operation in load().operations if operation.semantics not in known]
     acting = [register.name for register in load().registers if register.operation]

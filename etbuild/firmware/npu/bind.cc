@@ -14,12 +14,12 @@ void describe_dense(FeatureMap& map, const Shape& shape) {
     map.height0 = map.height1 = map.width0 = INT32_MAX;
 }
 
-Status bind_chained_input(const Machine& machine, FeatureMap& map) {
+Verdict bind_chained_input(const Machine& machine, FeatureMap& map) {
     const Chain& chain = machine.chains[map.region];
-    if (chain.element == 0) return error(Code::malformed, "reads a chain buffer that is empty");
+    if (chain.element == 0) return ETB_REFUSE(malformed, "reads a chain buffer that is empty");
     const bool inside = map.shape.height <= chain.shape.height && map.shape.width <= chain.shape.width &&
                         map.shape.depth <= chain.shape.depth;
-    if (!inside || map.element != chain.element) return error(Code::mismatch, "chain buffer has another shape");
+    if (!inside || map.element != chain.element) return ETB_REFUSE(mismatch, "chain buffer has another shape");
     describe_dense(map, chain.shape);
     map.memory = chain.memory;
     return {};
@@ -27,18 +27,18 @@ Status bind_chained_input(const Machine& machine, FeatureMap& map) {
 
 }  // namespace
 
-Status bind_input(const Machine& machine, FeatureMap& map) {
+Verdict bind_input(const Machine& machine, FeatureMap& map) {
     if (map.storage == Storage::none) return {};
     if (map.storage == Storage::chain) return bind_chained_input(machine, map);
     std::int64_t first = 0, end = 0;
     if (!address_range(map, first, end)) return {};
     Bytes bytes;
-    ETB_TRY(read_region(machine, map.region, first, static_cast<std::uint64_t>(end - first), bytes));
+    ETB_ACCEPT(read_region(machine, map.region, first, static_cast<std::uint64_t>(end - first), bytes));
     map.memory = const_cast<std::uint8_t*>(machine.regions.at[map.region].data);
     return {};
 }
 
-Status bind_output(const Machine& machine, FeatureMap& map) {
+Verdict bind_output(const Machine& machine, FeatureMap& map) {
     if (map.storage == Storage::none) return {};
     if (map.storage == Storage::chain) {
         describe_dense(map, map.shape);
@@ -48,7 +48,7 @@ Status bind_output(const Machine& machine, FeatureMap& map) {
     std::int64_t first = 0, end = 0;
     if (!address_range(map, first, end)) return {};
     MutableBytes bytes;
-    ETB_TRY(write_region(machine, map.region, first, static_cast<std::uint64_t>(end - first), bytes));
+    ETB_ACCEPT(write_region(machine, map.region, first, static_cast<std::uint64_t>(end - first), bytes));
     map.memory = const_cast<std::uint8_t*>(machine.regions.at[map.region].data);
     return {};
 }

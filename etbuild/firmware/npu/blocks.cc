@@ -4,16 +4,15 @@
 namespace etb::npu {
 namespace {
 
-Status allocate(Machine& machine, const Operation& operation, const BlockLayout& layout, Blocks& blocks) {
-    Arena& arena = *machine.arena;
-    ETB_TRY(arena.array(layout.weights, blocks.weights));
+Verdict allocate(Machine& machine, const Operation& operation, const BlockLayout& layout, Blocks& blocks) {
+    ETB_ACCEPT(take(machine, layout.weights, blocks.weights));
     const bool narrow = operation.ifm.element == 1;
-    ETB_TRY(arena.array(narrow ? layout.inputs : 0, blocks.narrow));
-    ETB_TRY(arena.array(narrow ? 0 : layout.inputs, blocks.wide));
-    ETB_TRY(arena.array(narrow ? layout.narrow_sums : 0, blocks.narrow_sums));
-    ETB_TRY(arena.array(layout.sums, blocks.sums));
-    ETB_TRY(arena.array(layout.channels, blocks.scales));
-    return arena.array((operation.weight_order->state_bytes + 7) / 8, blocks.order);
+    ETB_ACCEPT(take(machine, narrow ? layout.inputs : 0, blocks.narrow));
+    ETB_ACCEPT(take(machine, narrow ? 0 : layout.inputs, blocks.wide));
+    ETB_ACCEPT(take(machine, narrow ? layout.narrow_sums : 0, blocks.narrow_sums));
+    ETB_ACCEPT(take(machine, layout.sums, blocks.sums));
+    ETB_ACCEPT(take(machine, layout.channels, blocks.scales));
+    return take(machine, (operation.weight_order->state_bytes + 7) / 8, blocks.order);
 }
 
 // All weights of a block are there, and nothing else but zeros.
@@ -34,14 +33,14 @@ std::size_t block_channels(const Operation& operation) {
     return static_cast<std::size_t>(depth < all ? depth : all);
 }
 
-Status for_each_block(Machine& machine, Operation& operation, const BlockLayout& layout,
-                      void (*pixels)(Machine& machine, const Operation& operation, const Blocks& blocks)) {
+Verdict for_each_block(Machine& machine, Operation& operation, const BlockLayout& layout,
+                       void (*pixels)(Machine& machine, const Operation& operation, const Blocks& blocks)) {
     Blocks blocks;
-    ETB_TRY(plan_accumulators(machine, operation));
-    ETB_TRY(allocate(machine, operation, layout, blocks));
+    ETB_ACCEPT(plan_accumulators(machine, operation));
+    ETB_ACCEPT(allocate(machine, operation, layout, blocks));
     if (machine.planning) return {};
     const WeightOrder& order = *operation.weight_order;
-    ETB_TRY(order.open(operation, blocks.order.data));
+    ETB_ACCEPT(order.open(operation, blocks.order.data));
     for (std::int16_t& input : blocks.narrow) input = 0;
     for (std::int32_t& input : blocks.wide) input = 0;
     WeightBlock& block = blocks.current;
@@ -53,7 +52,7 @@ Status for_each_block(Machine& machine, Operation& operation, const BlockLayout&
         const std::int32_t left = operation.out.depth - block.first;
         block.count = left < depth ? left : depth;
         for (std::int16_t& weight : blocks.weights) weight = 0;
-        ETB_TRY(order.block(operation, blocks.order.data, block));
+        ETB_ACCEPT(order.block(operation, blocks.order.data, block));
         if (operation.uses_scales) read_channel_scales(operation, block.first, block.count, blocks.scales.data);
         if (machine.observer) count_weights(operation, blocks);
         pixels(machine, operation, blocks);

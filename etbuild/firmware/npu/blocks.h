@@ -31,8 +31,8 @@ struct Blocks {
 std::size_t block_channels(const Operation& operation);
 
 // Runs `pixels` for every block. pixels: all pixels of the output, for the channels of blocks.current.
-Status for_each_block(Machine& machine, Operation& operation, const BlockLayout& layout,
-                      void (*pixels)(Machine& machine, const Operation& operation, const Blocks& blocks));
+Verdict for_each_block(Machine& machine, Operation& operation, const BlockLayout& layout,
+                       void (*pixels)(Machine& machine, const Operation& operation, const Blocks& blocks));
 
 // The sums of one pixel become results.
 void finish_pixel(Machine& machine, const Operation& operation, const Blocks& blocks, std::int32_t y, std::int32_t x,

@@ -53,12 +53,12 @@ void convolve_pixels(Machine& machine, const Operation& operation, const Blocks&
 
 }  // namespace
 
-Status convolution(Machine& machine, Operation& operation) {
+Verdict convolution(Machine& machine, Operation& operation) {
     const std::uint64_t length =
         static_cast<std::uint64_t>(operation.window.taps()) * static_cast<std::uint64_t>(operation.ifm.shape.depth);
     BlockLayout layout;
     layout.channels = block_channels(operation);
-    if (length > SIZE_MAX / 64 / (layout.channels + mac_pixels)) return error(Code::no_memory, "weights are too many");
+    if (length > SIZE_MAX / 64 / (layout.channels + mac_pixels)) return ETB_REFUSE(no_memory, "weights are too many");
     layout.channel_stride = (static_cast<std::size_t>(length) + mac_step - 1) / mac_step * mac_step;
     layout.tap_stride = static_cast<std::size_t>(operation.ifm.shape.depth);
     layout.weights = layout.channels * layout.channel_stride;

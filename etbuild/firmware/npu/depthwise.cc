@@ -41,11 +41,11 @@ void convolve_pixels(Machine& machine, const Operation& operation, const Blocks&
 
 }  // namespace
 
-Status depthwise(Machine& machine, Operation& operation) {
+Verdict depthwise(Machine& machine, Operation& operation) {
     const auto taps = static_cast<std::size_t>(operation.window.taps());
     BlockLayout layout;
     layout.channels = block_channels(operation);
-    if (taps > SIZE_MAX / 64 / layout.channels) return error(Code::no_memory, "weights are too many");
+    if (taps > SIZE_MAX / 64 / layout.channels) return ETB_REFUSE(no_memory, "weights are too many");
     layout.channel_stride = 1;
     layout.tap_stride = layout.channels;
     layout.weights = layout.channels * taps;

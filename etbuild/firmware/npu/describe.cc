@@ -62,7 +62,7 @@ Shape output_shape(const Registers& registers) {
     return {registers.get(reg::ofm_height), registers.get(reg::ofm_width), registers.get(reg::ofm_depth)};
 }
 
-Status describe_window(const Registers& registers, Operation& operation) {
+Verdict describe_window(const Registers& registers, Operation& operation) {
     Window& window = operation.window;
     window.stride_x = 1 + registers.get(reg::kernel_stride_x_low) + 2 * registers.get(reg::kernel_stride_x_high);
     window.stride_y = 1 + registers.get(reg::kernel_stride_y_low) + 2 * registers.get(reg::kernel_stride_y_high);
@@ -73,7 +73,7 @@ Status describe_window(const Registers& registers, Operation& operation) {
     window.kernel_width = (dilated_width - 1) / window.dilation_x + 1;
     window.kernel_height = (dilated_height - 1) / window.dilation_y + 1;
     if (window.kernel_height > 65536 / window.kernel_width)
-        return error(Code::malformed, "kernel of more than 65536 taps");
+        return ETB_REFUSE(malformed, "kernel of more than 65536 taps");
     window.pad_top = registers.get(reg::ifm_pad_top);
     window.pad_left = registers.get(reg::ifm_pad_left);
     const std::int32_t pad_bottom = registers.get(reg::ifm_pad_bottom);
@@ -92,19 +92,19 @@ Shape source_shape(const Window& window, std::int32_t depth) {
     return shape;
 }
 
-Status describe_weights(const Machine& machine, const Registers& registers, Operation& operation) {
+Verdict describe_weights(const Machine& machine, const Registers& registers, Operation& operation) {
     Weights& weights = operation.weights;
     weights.cores = machine.config.cores;
     weights.block_depth = registers.get(reg::ofm_blk_depth);
     weights.part_kernel_first = registers.get(reg::kernel_stride_part_kernel_first) != 0;
     weights.region = static_cast<std::uint8_t>(registers.get(reg::weight_region));
     if (weights.block_depth % weights.cores != 0 && weights.block_depth < operation.out.depth)
-        return error(Code::malformed, "OFM block depth is not a multiple of the cores");
+        return ETB_REFUSE(malformed, "OFM block depth is not a multiple of the cores");
     Field base = reg::weight_base, length = reg::weight_length;
     for (int core = 0; core < weights.cores; ++core) {
         const auto size = static_cast<std::uint64_t>(registers.get64(length));
         weights.addresses[core] = registers.get64(base);
-        ETB_TRY(read_region(machine, weights.region, weights.addresses[core], size, weights.streams[core]));
+        ETB_ACCEPT(read_region(machine, weights.region, weights.addresses[core], size, weights.streams[core]));
         base = after(reg::weight1_base, 2 * static_cast<unsigned>(core));
         length = after(reg::weight1_length, 2 * static_cast<unsigned>(core));
     }
@@ -112,15 +112,15 @@ Status describe_weights(const Machine& machine, const Registers& registers, Oper
     return {};
 }
 
-Status describe_channel_scales(const Machine& machine, const Registers& registers, Operation& operation) {
+Verdict describe_channel_scales(const Machine& machine, const Registers& registers, Operation& operation) {
     ChannelScales& scales = operation.channel_scales;
     scales.region = static_cast<std::uint8_t>(registers.get(reg::scale_region));
     Field base = reg::scale_base;
     for (int core = 0; core < scales.cores; ++core) {
         const std::int32_t channels = (operation.out.depth + scales.cores - 1 - core) / scales.cores;
         scales.addresses[core] = registers.get64(base);
-        ETB_TRY(read_region(machine, scales.region, scales.addresses[core], static_cast<std::uint64_t>(channels) * 10,
-                            scales.streams[core]));
+        ETB_ACCEPT(read_region(machine, scales.region, scales.addresses[core],
+                               static_cast<std::uint64_t>(channels) * 10, scales.streams[core]));
         base = reg55::scale1_base;
     }
     operation.uses_scales = true;
@@ -138,10 +138,10 @@ std::uint64_t elements(const Shape& shape) {
                    static_cast<std::uint64_t>(shape.depth));
 }
 
-Status bind_maps(const Machine& machine, Operation& operation) {
-    if (operation.uses_ifm) ETB_TRY(bind_input(machine, operation.ifm));
-    if (operation.uses_ifm2) ETB_TRY(bind_input(machine, operation.ifm2));
-    return operation.uses_ofm ? bind_output(machine, operation.ofm) : Status{};
+Verdict bind_maps(const Machine& machine, Operation& operation) {
+    if (operation.uses_ifm) ETB_ACCEPT(bind_input(machine, operation.ifm));
+    if (operation.uses_ifm2) ETB_ACCEPT(bind_input(machine, operation.ifm2));
+    return operation.uses_ofm ? bind_output(machine, operation.ofm) : Verdict{};
 }
 
 }  // namespace etb::npu

@@ -17,18 +17,18 @@ extern const MapFields ifm_fields, ifm2_fields, ofm_fields;
 FeatureMap describe_map(const Registers& registers, const MapFields& fields);
 Shape output_shape(const Registers& registers);
 // Padding, strides, taps and what they leave of the input; operation.out must be known.
-Status describe_window(const Registers& registers, Operation& operation);
+Verdict describe_window(const Registers& registers, Operation& operation);
 // What the window reads.
 Shape source_shape(const Window& window, std::int32_t depth);
 
-Status describe_weights(const Machine& machine, const Registers& registers, Operation& operation);
-Status describe_channel_scales(const Machine& machine, const Registers& registers, Operation& operation);
+Verdict describe_weights(const Machine& machine, const Registers& registers, Operation& operation);
+Verdict describe_channel_scales(const Machine& machine, const Registers& registers, Operation& operation);
 
 // factors of at least 0; saturates.
 std::uint64_t product(std::uint64_t a, std::uint64_t b);
 std::uint64_t elements(const Shape& shape);
 
 // Binds what the operation uses of the three maps.
-Status bind_maps(const Machine& machine, Operation& operation);
+Verdict bind_maps(const Machine& machine, Operation& operation);
 
 }  // namespace etb::npu

@@ -27,13 +27,13 @@ std::int64_t shifted_left(std::int64_t value, std::int64_t shift) {
     return static_cast<std::int32_t>(static_cast<std::uint32_t>(static_cast<std::uint64_t>(value)) << shift);
 }
 
-Status elementwise_rows(Machine& machine, Operation& operation,
-                        void (*combine)(const Operation& operation, const Operands& operands)) {
+Verdict elementwise_rows(Machine& machine, Operation& operation,
+                         void (*combine)(const Operation& operation, const Operands& operands)) {
     const Shape& out = operation.out;
     const auto depth = static_cast<std::uint64_t>(out.depth);
     Span<std::int64_t> ifm, ifm2;
-    ETB_TRY(machine.arena->array(depth, ifm));
-    ETB_TRY(machine.arena->array(depth, ifm2));
+    ETB_ACCEPT(take(machine, depth, ifm));
+    ETB_ACCEPT(take(machine, depth, ifm2));
     if (machine.planning) return {};
     const Operands operands = operation.swap_operands ? Operands{ifm2, ifm} : Operands{ifm, ifm2};
     for (std::int32_t y = 0; y < out.height; ++y)

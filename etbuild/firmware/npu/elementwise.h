@@ -11,8 +11,8 @@ struct Operands {
 };
 
 // Brings every pixel's operands to `combine` and its results to the output stage.
-Status elementwise_rows(Machine& machine, Operation& operation,
-                        void (*combine)(const Operation& operation, const Operands& operands));
+Verdict elementwise_rows(Machine& machine, Operation& operation,
+                         void (*combine)(const Operation& operation, const Operands& operands));
 
 bool is_unary(ElementwiseMode mode);
 std::int64_t count_leading_zeros(std::int64_t value);

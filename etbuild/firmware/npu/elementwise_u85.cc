@@ -84,6 +84,8 @@ void combine(const Operation& operation, const Operands& operands) {
 
 }  // namespace
 
-Status elementwise_u85(Machine& machine, Operation& operation) { return elementwise_rows(machine, operation, combine); }
+Verdict elementwise_u85(Machine& machine, Operation& operation) {
+    return elementwise_rows(machine, operation, combine);
+}
 
 }  // namespace etb::npu

@@ -8,7 +8,7 @@
 namespace etb::npu {
 namespace {
 
-using Visit = Status (*)(Machine& machine, const Family& family, Operation& operation);
+using Visit = Verdict (*)(Machine& machine, const Family& family, Operation& operation);
 
 const Family* family_of(const Emulator& emulator, Product product) {
     return product == Product::ethos_u85 ? emulator.u85 : emulator.u55_u65;
@@ -76,8 +76,8 @@ Status walk(Machine& machine, const Family& family, Bytes stream, Visit visit) {
         operation.machine = &machine;
         if (operation.code == Op::stop) return {};
         if (has_no_effect(operation.code)) continue;
-        const Status status = visit(machine, family, operation);
-        if (!status.ok()) return Status{status.code, status.text, operation.index};
+        const Verdict verdict = visit(machine, family, operation);
+        if (!verdict.ok()) return Status{verdict.refusal->code, verdict.refusal->text, operation.index};
         commit_chain(machine, operation);
     }
     return error(Code::truncated, "command stream without STOP", index);
@@ -85,24 +85,24 @@ Status walk(Machine& machine, const Family& family, Bytes stream, Visit visit) {
 
 std::uint64_t saturating_sum(std::uint64_t a, std::uint64_t b) { return a + b < a ? UINT64_MAX : a + b; }
 
-Status plan_one(Machine& machine, const Family& family, Operation& operation) {
-    ETB_TRY(family.describe(machine, *operation.registers, operation));
+Verdict plan_one(Machine& machine, const Family& family, Operation& operation) {
+    ETB_ACCEPT(family.describe(machine, *operation.registers, operation));
     machine.work = saturating_sum(machine.work, operation.macs);
     const std::size_t mark = machine.arena->mark();
-    const Status status = family.execute(machine, operation);
+    const Verdict verdict = family.execute(machine, operation);
     machine.arena->release(mark);
-    return status;
+    return verdict;
 }
 
-Status run_one(Machine& machine, const Family& family, Operation& operation) {
-    ETB_TRY(family.describe(machine, *operation.registers, operation));
+Verdict run_one(Machine& machine, const Family& family, Operation& operation) {
+    ETB_ACCEPT(family.describe(machine, *operation.registers, operation));
     const Observer* const observer = machine.observer;
     if (observer && observer->before) observer->before(observer->context, operation);
     const std::size_t mark = machine.arena->mark();
-    const Status status = family.execute(machine, operation);
+    const Verdict verdict = family.execute(machine, operation);
     machine.arena->release(mark);
-    if (status.ok() && observer && observer->after) observer->after(observer->context, operation);
-    return status;
+    if (verdict.ok() && observer && observer->after) observer->after(observer->context, operation);
+    return verdict;
 }
 
 // Memory that lives as long as the job.
@@ -188,21 +188,26 @@ Status run(const void* context, const Job& job, Arena& scratch) {
 
 Npu emulated_npu(const Emulator& emulator) { return {&emulator, scratch_size, run}; }
 
-Status read_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size, Bytes& out) {
+Verdict take_bytes(Machine& machine, std::uint64_t count, MutableBytes& out) {
+    if (machine.arena->allocate(count, 8, out).ok()) return {};
+    return ETB_REFUSE(no_memory, "scratch arena is too small");
+}
+
+Verdict read_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size, Bytes& out) {
     if (!machine.has_regions) return {};
     const Region& whole = machine.regions.at[region];
     if (address < 0 || !Bytes{whole.data, whole.size}.holds(static_cast<std::uint64_t>(address), size))
-        return error(Code::out_of_bounds, "reads outside its region");
+        return ETB_REFUSE(out_of_bounds, "reads outside its region");
     out = {whole.data + address, static_cast<std::size_t>(size)};
     return {};
 }
 
-Status write_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size,
-                    MutableBytes& out) {
+Verdict write_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size,
+                     MutableBytes& out) {
     Bytes bytes;
-    ETB_TRY(read_region(machine, region, address, size, bytes));
+    ETB_ACCEPT(read_region(machine, region, address, size, bytes));
     if (machine.has_regions && !machine.regions.at[region].writable)
-        return error(Code::out_of_bounds, "writes a region that is read-only");
+        return ETB_REFUSE(out_of_bounds, "writes a region that is read-only");
     out = {const_cast<std::uint8_t*>(bytes.data), bytes.size};
     return {};
 }

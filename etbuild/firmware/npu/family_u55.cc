@@ -16,11 +16,11 @@ Scale describe_scale(const Registers& registers, Field multiplier, Field shift, 
 }
 
 // A table of 8-bit values spans as many slots of 256 bytes as its entries are wide; 16-bit values take one of 2 KiB.
-Status describe_table(const Registers& registers, Operation& operation, unsigned function, unsigned clip) {
+Verdict describe_table(Operation& operation, unsigned function, unsigned clip) {
     Activation& activation = operation.activation;
     const FeatureMap& ofm = operation.ofm;
     if (function < reg55::activation_function_table_0 || function > reg55::activation_function_table_7)
-        return error(Code::unsupported, "activation function is not emulated");
+        return ETB_REFUSE(unsupported, "activation function is not emulated");
     const bool from_16 = (clip == reg55::activation_clip_ofm && ofm.element == 2) || clip == reg55::activation_clip_i16;
     std::uint32_t size = 256U * ofm.element;
     if (from_16) {
@@ -34,12 +34,11 @@ Status describe_table(const Registers& registers, Operation& operation, unsigned
     activation.table_offset = (function - reg55::activation_function_table_0) * 256;
     activation.clamp = true;
     if (activation.table_offset + size > operation.config->tables_size)
-        return error(Code::out_of_bounds, "table outside its memory",
-                     static_cast<std::uint64_t>(registers.get(reg::activation_min)));
+        return ETB_REFUSE(out_of_bounds, "table outside its memory");
     return {};
 }
 
-Status describe_activation(const Registers& registers, Operation& operation) {
+Verdict describe_activation(const Registers& registers, Operation& operation) {
     Activation& activation = operation.activation;
     const FeatureMap& ofm = operation.ofm;
     const auto function = static_cast<unsigned>(registers.get(reg55::activation_function));
@@ -54,32 +53,30 @@ Status describe_activation(const Registers& registers, Operation& operation) {
     // A 32-bit result has no room for its limits in these registers; they then hold the range of 16 bits.
     const bool whole_range = activation.min == INT16_MIN && activation.max == INT16_MAX;
     activation.clamp = ofm.element <= 2 || (ofm.element == 4 && !whole_range);
-    return function == reg55::activation_function_clamp ? Status{}
-                                                        : describe_table(registers, operation, function, clip);
+    return function == reg55::activation_function_clamp ? Verdict{} : describe_table(operation, function, clip);
 }
 
-Status describe_output(const Machine& machine, const Registers& registers, Operation& operation) {
+Verdict describe_output(const Registers& registers, Operation& operation) {
     operation.out = output_shape(registers);
     operation.ofm = describe_map(registers, ofm_fields);
     operation.ofm.shape = operation.out;
     operation.uses_ofm = true;
     operation.scale =
         describe_scale(registers, reg55::ofm_scale_scale, reg55::ofm_scale_shift, reg55::ofm_precision_rounding);
-    (void)machine;
     return describe_activation(registers, operation);
 }
 
 // CONV, DEPTHWISE and POOL.
-Status describe_windowed(const Machine& machine, const Registers& registers, Operation& operation) {
-    ETB_TRY(describe_output(machine, registers, operation));
-    ETB_TRY(describe_window(registers, operation));
+Verdict describe_windowed(const Machine& machine, const Registers& registers, Operation& operation) {
+    ETB_ACCEPT(describe_output(registers, operation));
+    ETB_ACCEPT(describe_window(registers, operation));
     const auto mode = static_cast<PoolMode>(operation.mode & 7);
     const bool pools = operation.code == Op::pool;
     if (pools && static_cast<unsigned>(mode) > static_cast<unsigned>(PoolMode::reduce_sum_))
-        return error(Code::unsupported, "POOL mode of another NPU");
+        return ETB_REFUSE(unsupported, "POOL mode of another NPU");
     const bool all_channels = operation.code == Op::conv || (pools && mode == PoolMode::reduce_sum_);
     if (pools && mode == PoolMode::reduce_sum_ && operation.out.depth != 1)
-        return error(Code::malformed, "REDUCE_SUM with more than one output channel");
+        return ETB_REFUSE(malformed, "REDUCE_SUM with more than one output channel");
     operation.ifm = describe_map(registers, ifm_fields);
     operation.ifm.shape =
         source_shape(operation.window, all_channels ? registers.get(reg::ifm_depth) : operation.out.depth);
@@ -88,13 +85,13 @@ Status describe_windowed(const Machine& machine, const Registers& registers, Ope
     operation.macs = product(elements(operation.out), static_cast<std::uint64_t>(operation.window.taps()));
     if (all_channels) operation.macs = product(operation.macs, static_cast<std::uint64_t>(operation.ifm.shape.depth));
     if (!pools) {
-        if (operation.ifm.element > 4) return error(Code::unsupported, "convolution of 64-bit maps");
+        if (operation.ifm.element > 4) return ETB_REFUSE(unsupported, "convolution of 64-bit maps");
         operation.weight_order = &weight_order_u55;
-        ETB_TRY(describe_weights(machine, registers, operation));
+        ETB_ACCEPT(describe_weights(machine, registers, operation));
     }
     operation.channel_scales.cores = machine.config.cores;
     if (!registers.get(reg55::ofm_precision_global_scale))
-        ETB_TRY(describe_channel_scales(machine, registers, operation));
+        ETB_ACCEPT(describe_channel_scales(machine, registers, operation));
     return bind_maps(machine, operation);
 }
 
@@ -117,11 +114,11 @@ void describe_second_operand(const Registers& registers, Operation& operation) {
     operation.swap_operands = registers.get(reg55::ifm2_broadcast_ifm2_is_first) != 0;
 }
 
-Status describe_elementwise(const Machine& machine, const Registers& registers, Operation& operation) {
+Verdict describe_elementwise(const Machine& machine, const Registers& registers, Operation& operation) {
     const auto mode = static_cast<ElementwiseMode>(operation.mode & 63);
     if (static_cast<unsigned>(mode) > static_cast<unsigned>(ElementwiseMode::shl_))
-        return error(Code::unsupported, "ELEMENTWISE mode of another NPU");
-    ETB_TRY(describe_output(machine, registers, operation));
+        return ETB_REFUSE(unsupported, "ELEMENTWISE mode of another NPU");
+    ETB_ACCEPT(describe_output(registers, operation));
     operation.scale.multiplier = static_cast<std::int32_t>(operation.scale.multiplier);
     operation.ifm = describe_map(registers, ifm_fields);
     operation.ifm.shape = operation.out;
@@ -138,12 +135,12 @@ Status describe_elementwise(const Machine& machine, const Registers& registers, 
 }
 
 // Ethos-U65 skips `skip` bytes of the target after each copy; its source is contiguous.
-Status describe_transfer(const Registers& registers, Operation& operation) {
+Verdict describe_transfer(const Registers& registers, Operation& operation) {
     Transfer& how = operation.transfer;
     const auto mode = static_cast<unsigned>(registers.get(reg55::dma0_dst_region_stride_mode));
     how.source_region = static_cast<std::uint8_t>(registers.get(reg55::dma0_src_region_region));
     how.target_region = static_cast<std::uint8_t>(registers.get(reg55::dma0_dst_region_region));
-    if (registers.get(reg55::dma0_src_region_internal)) return error(Code::unsupported, "DMA from internal memory");
+    if (registers.get(reg55::dma0_src_region_internal)) return ETB_REFUSE(unsupported, "DMA from internal memory");
     how.target_internal = registers.get(reg55::dma0_dst_region_internal) != 0;
     how.source = registers.get64(reg::dma0_src);
     how.target = registers.get64(reg::dma0_dst);
@@ -161,7 +158,7 @@ Status describe_transfer(const Registers& registers, Operation& operation) {
     return {};
 }
 
-Status describe(const Machine& machine, const Registers& registers, Operation& operation) {
+Verdict describe(const Machine& machine, const Registers& registers, Operation& operation) {
     switch (operation.code) {
         case Op::conv:
         case Op::depthwise:
@@ -172,11 +169,11 @@ Status describe(const Machine& machine, const Registers& registers, Operation& o
         case Op::dma_start:
             return describe_transfer(registers, operation);
         default:
-            return error(Code::unsupported, "no such operation on Ethos-U55 and U65");
+            return ETB_REFUSE(unsupported, "no such operation on Ethos-U55 and U65");
     }
 }
 
-Status execute(Machine& machine, Operation& operation) {
+Verdict execute(Machine& machine, Operation& operation) {
     switch (operation.code) {
         case Op::conv:
             return convolution(machine, operation);

@@ -35,7 +35,7 @@ struct TableKind {
     std::uint32_t size;
 };
 
-Status table_kind(unsigned function, TableKind& kind) {
+Verdict table_kind(unsigned function, TableKind& kind) {
     switch (function) {
         case reg85::activation_function_u8_u8:
             kind = {Table::to_8, 0, 256};
@@ -56,11 +56,11 @@ Status table_kind(unsigned function, TableKind& kind) {
             kind = {Table::interpolated_32, 32768, 2048};
             return {};
         default:
-            return error(Code::unsupported, "activation function is not emulated");
+            return ETB_REFUSE(unsupported, "activation function is not emulated");
     }
 }
 
-Status describe_activation(const Registers& registers, Operation& operation) {
+Verdict describe_activation(const Registers& registers, Operation& operation) {
     Activation& activation = operation.activation;
     const auto function = static_cast<unsigned>(registers.get(reg85::activation_function));
     activation.clamp = registers.get(reg85::activation_no_clip) == 0;
@@ -69,19 +69,19 @@ Status describe_activation(const Registers& registers, Operation& operation) {
     if (activation.min < 0 || operation.ofm.is_signed) activation.max = static_cast<std::int16_t>(activation.max);
     if (function == reg85::activation_function_clamp) return {};
     TableKind kind{};
-    ETB_TRY(table_kind(function, kind));
+    ETB_ACCEPT(table_kind(function, kind));
     activation.table = kind.table;
     activation.bias = kind.bias;
     activation.table_offset = static_cast<std::uint32_t>(registers.get(reg85::activation_table)) * kind.size;
     if (activation.table_offset + kind.size > operation.config->tables_size)
-        return error(Code::out_of_bounds, "table outside its memory");
+        return ETB_REFUSE(out_of_bounds, "table outside its memory");
     return {};
 }
 
-Status describe_storage(const Registers& registers, Field storage, FeatureMap& map) {
+Verdict describe_storage(const Registers& registers, Field storage, FeatureMap& map) {
     constexpr Storage kinds[4] = {Storage::memory, Storage::memory, Storage::chain, Storage::none};
     const std::int32_t code = registers.get(storage);
-    if (code == 1) return error(Code::unsupported, "storage of a feature map is not known");
+    if (code == 1) return ETB_REFUSE(unsupported, "storage of a feature map is not known");
     map.storage = kinds[code];
     return {};
 }
@@ -104,13 +104,13 @@ Shape transposed(const Shape& shape, Transpose transpose) {
     return shape;
 }
 
-Status describe_output(const Registers& registers, Operation& operation) {
+Verdict describe_output(const Registers& registers, Operation& operation) {
     operation.out = output_shape(registers);
     operation.ofm = describe_map(registers, ofm_fields);
     operation.uses_ofm = true;
-    ETB_TRY(describe_storage(registers, reg85::ofm_precision_storage, operation.ofm));
+    ETB_ACCEPT(describe_storage(registers, reg85::ofm_precision_storage, operation.ofm));
     const std::int32_t transpose = registers.get(reg85::ofm_precision_transpose);
-    if (transpose == 4 || transpose == 5) return error(Code::unsupported, "transpose of the output is not known");
+    if (transpose == 4 || transpose == 5) return ETB_REFUSE(unsupported, "transpose of the output is not known");
     operation.transpose = static_cast<Transpose>(transpose);
     operation.reverse = static_cast<Reverse>(registers.get(reg85::ofm_precision_reverse));
     const bool in_memory = operation.ofm.storage == Storage::memory;
@@ -119,16 +119,16 @@ Status describe_output(const Registers& registers, Operation& operation) {
     return describe_activation(registers, operation);
 }
 
-Status describe_stored(const Registers& registers, bool second, FeatureMap& map) {
+Verdict describe_stored(const Registers& registers, bool second, FeatureMap& map) {
     map = describe_map(registers, second ? ifm2_fields : ifm_fields);
     map.scalar = registers.get(reg85::op_scalar);
     return describe_storage(registers, second ? reg85::ifm2_precision_storage : reg85::ifm_precision_storage, map);
 }
 
 // An operand of ELEMENTWISE; no other operation heeds the broadcast registers.
-Status describe_operand(const Registers& registers, bool second, Operation& operation) {
+Verdict describe_operand(const Registers& registers, bool second, Operation& operation) {
     FeatureMap& map = second ? operation.ifm2 : operation.ifm;
-    ETB_TRY(describe_stored(registers, second, map));
+    ETB_ACCEPT(describe_stored(registers, second, map));
     if (registers.get(second ? reg85::ifm2_broadcast_scalar : reg85::ifm_broadcast_scalar)) map.storage = Storage::none;
     map.repeat_height = registers.get(second ? reg85::ifm2_broadcast_height : reg85::ifm_broadcast_height) != 0;
     map.repeat_width = registers.get(second ? reg85::ifm2_broadcast_width : reg85::ifm_broadcast_width) != 0;
@@ -140,30 +140,30 @@ Status describe_operand(const Registers& registers, bool second, Operation& oper
     return {};
 }
 
-Status describe_accumulator(const Registers& registers, Operation& operation) {
+Verdict describe_accumulator(const Registers& registers, Operation& operation) {
     if (registers.get(reg85::acc_format_format) > static_cast<int>(reg85::acc_format_format_i48))
-        return error(Code::unsupported, "accumulator format is not emulated");
+        return ETB_REFUSE(unsupported, "accumulator format is not emulated");
     const std::int32_t input = registers.get(reg85::acc_format_input);
-    if (input == 3) return error(Code::unsupported, "accumulator input is not known");
+    if (input == 3) return ETB_REFUSE(unsupported, "accumulator input is not known");
     operation.accumulator_input = static_cast<AccumulatorInput>(input);
     operation.output_disabled = registers.get(reg85::acc_format_output_disabled) != 0;
     if (operation.output_disabled) operation.uses_ofm = false;
     if (operation.accumulator_input != AccumulatorInput::ifm2) return {};
-    ETB_TRY(describe_stored(registers, true, operation.ifm2));
+    ETB_ACCEPT(describe_stored(registers, true, operation.ifm2));
     operation.ifm2.shape = operation.out;
     operation.uses_ifm2 = true;
     return {};
 }
 
 // A window's input: no broadcast, and depth as the operation sums it.
-Status describe_windowed_input(const Registers& registers, Operation& operation, std::int32_t depth) {
-    ETB_TRY(describe_stored(registers, false, operation.ifm));
+Verdict describe_windowed_input(const Registers& registers, Operation& operation, std::int32_t depth) {
+    ETB_ACCEPT(describe_stored(registers, false, operation.ifm));
     operation.ifm.shape = source_shape(operation.window, depth);
     operation.uses_ifm = true;
     return {};
 }
 
-Status describe_scales(const Machine& machine, const Registers& registers, Operation& operation) {
+Verdict describe_scales(const Machine& machine, const Registers& registers, Operation& operation) {
     operation.scale.pre_shift = 0;
     if (registers.get(reg85::ofm_precision_global_scale)) return {};
     const bool wide = registers.get(reg85::acc_format_format) == static_cast<int>(reg85::acc_format_format_i48);
@@ -173,29 +173,29 @@ Status describe_scales(const Machine& machine, const Registers& registers, Opera
     return describe_channel_scales(machine, registers, operation);
 }
 
-Status describe_convolution(const Machine& machine, const Registers& registers, Operation& operation) {
-    ETB_TRY(describe_output(registers, operation));
-    ETB_TRY(describe_accumulator(registers, operation));
-    ETB_TRY(describe_window(registers, operation));
+Verdict describe_convolution(const Machine& machine, const Registers& registers, Operation& operation) {
+    ETB_ACCEPT(describe_output(registers, operation));
+    ETB_ACCEPT(describe_accumulator(registers, operation));
+    ETB_ACCEPT(describe_window(registers, operation));
     const bool all_channels = operation.code == Op::conv;
     const std::int32_t depth = all_channels ? registers.get(reg::ifm_depth) : operation.out.depth;
-    ETB_TRY(describe_windowed_input(registers, operation, depth));
-    if (operation.ifm.element > 4) return error(Code::unsupported, "convolution of 64-bit maps");
+    ETB_ACCEPT(describe_windowed_input(registers, operation, depth));
+    if (operation.ifm.element > 4) return ETB_REFUSE(unsupported, "convolution of 64-bit maps");
     operation.macs = product(elements(operation.out), static_cast<std::uint64_t>(operation.window.taps()));
     if (all_channels) operation.macs = product(operation.macs, static_cast<std::uint64_t>(depth));
     operation.weights.fast = registers.get(reg85::weight_format_fast) != 0;
     operation.weights.sparse = registers.get(reg85::weight_format_sparse) != 0;
     operation.weights.microblock_pixels = microblock_pixels[registers.get(reg85::acc_format_microblock)];
     operation.weight_order = &weight_order_u85;
-    ETB_TRY(describe_weights(machine, registers, operation));
-    ETB_TRY(describe_scales(machine, registers, operation));
+    ETB_ACCEPT(describe_weights(machine, registers, operation));
+    ETB_ACCEPT(describe_scales(machine, registers, operation));
     return bind_maps(machine, operation);
 }
 
-Status describe_matrix_product(const Machine& machine, const Registers& registers, Operation& operation) {
-    ETB_TRY(describe_output(registers, operation));
-    ETB_TRY(describe_stored(registers, false, operation.ifm));
-    ETB_TRY(describe_stored(registers, true, operation.ifm2));
+Verdict describe_matrix_product(const Machine& machine, const Registers& registers, Operation& operation) {
+    ETB_ACCEPT(describe_output(registers, operation));
+    ETB_ACCEPT(describe_stored(registers, false, operation.ifm));
+    ETB_ACCEPT(describe_stored(registers, true, operation.ifm2));
     operation.uses_ifm = operation.uses_ifm2 = true;
     const std::int32_t length = registers.get(reg::ifm_depth);
     const Shape& out = operation.out;
@@ -206,21 +206,21 @@ Status describe_matrix_product(const Machine& machine, const Registers& register
     return bind_maps(machine, operation);
 }
 
-Status describe_pool(const Machine& machine, const Registers& registers, Operation& operation) {
+Verdict describe_pool(const Machine& machine, const Registers& registers, Operation& operation) {
     const auto mode = static_cast<PoolMode>(operation.mode & 7);
-    ETB_TRY(describe_output(registers, operation));
-    ETB_TRY(describe_accumulator(registers, operation));
-    ETB_TRY(describe_window(registers, operation));
+    ETB_ACCEPT(describe_output(registers, operation));
+    ETB_ACCEPT(describe_accumulator(registers, operation));
+    ETB_ACCEPT(describe_window(registers, operation));
     const bool all_channels = mode == PoolMode::reduce_sum_;
     if (all_channels && operation.out.depth != 1)
-        return error(Code::malformed, "REDUCE_SUM with more than one output channel");
+        return ETB_REFUSE(malformed, "REDUCE_SUM with more than one output channel");
     const std::int32_t depth = all_channels ? registers.get(reg::ifm_depth) : operation.out.depth;
-    if (mode != PoolMode::none_) ETB_TRY(describe_windowed_input(registers, operation, depth));
-    ETB_TRY(describe_scales(machine, registers, operation));
+    if (mode != PoolMode::none_) ETB_ACCEPT(describe_windowed_input(registers, operation, depth));
+    ETB_ACCEPT(describe_scales(machine, registers, operation));
     const bool scaled = operation.uses_scales || operation.scale.multiplier != 1 || operation.scale.shift != 0;
     const bool accumulates = operation.accumulator_input != AccumulatorInput::reset || operation.output_disabled;
     if (mode == PoolMode::average_ && operation.window.taps() > 1 && (scaled || accumulates))
-        return error(Code::unsupported, "average pool with a scale or an accumulator");
+        return ETB_REFUSE(unsupported, "average pool with a scale or an accumulator");
     operation.hardware_average = true;
     operation.macs = product(elements(operation.out), static_cast<std::uint64_t>(operation.window.taps()));
     if (all_channels) operation.macs = product(operation.macs, static_cast<std::uint64_t>(depth));
@@ -237,26 +237,26 @@ bool is_known(ElementwiseMode mode) {
            mode == ElementwiseMode::and_not_;
 }
 
-Status describe_elementwise(const Machine& machine, const Registers& registers, Operation& operation) {
+Verdict describe_elementwise(const Machine& machine, const Registers& registers, Operation& operation) {
     const auto mode = static_cast<ElementwiseMode>(operation.mode & 63);
-    if (!is_known(mode)) return error(Code::unsupported, "ELEMENTWISE mode is not known");
-    ETB_TRY(describe_output(registers, operation));
-    ETB_TRY(describe_operand(registers, false, operation));
+    if (!is_known(mode)) return ETB_REFUSE(unsupported, "ELEMENTWISE mode is not known");
+    ETB_ACCEPT(describe_output(registers, operation));
+    ETB_ACCEPT(describe_operand(registers, false, operation));
     const bool unary = mode == ElementwiseMode::lrelu_ || mode == ElementwiseMode::abs_ ||
                        mode == ElementwiseMode::clz_ || mode == ElementwiseMode::not_;
-    if (!unary) ETB_TRY(describe_operand(registers, true, operation));
+    if (!unary) ETB_ACCEPT(describe_operand(registers, true, operation));
     operation.scale_a = describe_scale(registers, ifm_scale);
     operation.scale_b = describe_scale(registers, ifm2_scale);
     operation.macs = elements(operation.out);
     return bind_maps(machine, operation);
 }
 
-Status describe_resize(const Machine& machine, const Registers& registers, Operation& operation) {
-    ETB_TRY(describe_output(registers, operation));
-    if ((operation.mode & 3) == 3) return error(Code::unsupported, "RESIZE mode is not known");
-    ETB_TRY(describe_windowed_input(registers, operation, operation.out.depth));
+Verdict describe_resize(const Machine& machine, const Registers& registers, Operation& operation) {
+    ETB_ACCEPT(describe_output(registers, operation));
+    if ((operation.mode & 3) == 3) return ETB_REFUSE(unsupported, "RESIZE mode is not known");
+    ETB_ACCEPT(describe_windowed_input(registers, operation, operation.out.depth));
     operation.ifm.shape = {registers.get(reg::kernel_height), registers.get(reg::kernel_width), operation.out.depth};
-    if (operation.ifm.element > 2) return error(Code::unsupported, "RESIZE of a map wider than 16 bits");
+    if (operation.ifm.element > 2) return ETB_REFUSE(unsupported, "RESIZE of a map wider than 16 bits");
     Resize& how = operation.resize;
     how.n_x = registers.get(reg85::resize_x_scale_n);
     how.n_y = registers.get(reg85::resize_y_scale_n);
@@ -269,10 +269,10 @@ Status describe_resize(const Machine& machine, const Registers& registers, Opera
     return bind_maps(machine, operation);
 }
 
-Status describe_transfer(const Registers& registers, Operation& operation) {
+Verdict describe_transfer(const Registers& registers, Operation& operation) {
     Transfer& how = operation.transfer;
     const auto mode = static_cast<unsigned>(registers.get(reg85::dma0_src_region_stride_mode));
-    if (registers.get(reg85::dma0_src_region_internal)) return error(Code::unsupported, "DMA from internal memory");
+    if (registers.get(reg85::dma0_src_region_internal)) return ETB_REFUSE(unsupported, "DMA from internal memory");
     how.source_region = static_cast<std::uint8_t>(registers.get(reg85::dma0_src_region_region));
     how.target_region = static_cast<std::uint8_t>(registers.get(reg85::dma0_dst_region_region));
     how.index_region = static_cast<std::uint8_t>(registers.get(reg85::dma0_idx_region));
@@ -297,7 +297,7 @@ Status describe_transfer(const Registers& registers, Operation& operation) {
     return {};
 }
 
-Status describe(const Machine& machine, const Registers& registers, Operation& operation) {
+Verdict describe(const Machine& machine, const Registers& registers, Operation& operation) {
     switch (operation.code) {
         case Op::conv:
             if (operation.mode & 1) return describe_matrix_product(machine, registers, operation);
@@ -313,11 +313,11 @@ Status describe(const Machine& machine, const Registers& registers, Operation& o
         case Op::dma_start:
             return describe_transfer(registers, operation);
         default:
-            return error(Code::unsupported, "no such operation on Ethos-U85");
+            return ETB_REFUSE(unsupported, "no such operation on Ethos-U85");
     }
 }
 
-Status execute(Machine& machine, Operation& operation) {
+Verdict execute(Machine& machine, Operation& operation) {
     switch (operation.code) {
         case Op::conv:
             return operation.mode & 1 ? matrix_product(machine, operation) : convolution(machine, operation);

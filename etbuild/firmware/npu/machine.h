@@ -2,6 +2,7 @@
 #pragma once
 
 #include "npu/operation.h"
+#include "npu/verdict.h"
 
 namespace etb::npu {
 
@@ -38,33 +39,43 @@ struct Machine {
 
 // describe: registers -> a checked operation. execute: does it, or only allocates when machine.planning.
 struct Family {
-    Status (*describe)(const Machine& machine, const Registers& registers, Operation& operation);
-    Status (*execute)(Machine& machine, Operation& operation);
+    Verdict (*describe)(const Machine& machine, const Registers& registers, Operation& operation);
+    Verdict (*execute)(Machine& machine, Operation& operation);
 };
 
+// Scratch of the operation. The bytes are aligned to 8.
+Verdict take_bytes(Machine& machine, std::uint64_t count, MutableBytes& out);
+template <class T>
+Verdict take(Machine& machine, std::uint64_t count, Span<T>& out) {
+    MutableBytes bytes;
+    ETB_ACCEPT(take_bytes(machine, count > SIZE_MAX / sizeof(T) ? UINT64_MAX : count * sizeof(T), bytes));
+    out = {reinterpret_cast<T*>(bytes.data), bytes.size / sizeof(T)};
+    return {};
+}
+
 // Bytes of a region, checked; empty while no regions are known.
-Status read_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size, Bytes& out);
-Status write_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size,
-                    MutableBytes& out);
+Verdict read_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size, Bytes& out);
+Verdict write_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size,
+                     MutableBytes& out);
 // Points `map` at its region or chain buffer after checking everything that its shape touches.
-Status bind_input(const Machine& machine, FeatureMap& map);
-Status bind_output(const Machine& machine, FeatureMap& map);
+Verdict bind_input(const Machine& machine, FeatureMap& map);
+Verdict bind_output(const Machine& machine, FeatureMap& map);
 
 // Copy (inner, outer) of a transfer: where it begins on both sides, and where its index lies.
 struct TransferPlace {
     std::int64_t source = 0, target = 0, index = 0;
 };
-Status transfer_place(const Machine& machine, const Transfer& how, std::int32_t inner, std::int32_t outer,
-                      TransferPlace& out);
+Verdict transfer_place(const Machine& machine, const Transfer& how, std::int32_t inner, std::int32_t outer,
+                       TransferPlace& out);
 
 // The operations. Each is in the file of its name.
-Status convolution(Machine& machine, Operation& operation);
-Status depthwise(Machine& machine, Operation& operation);
-Status matrix_product(Machine& machine, Operation& operation);
-Status pool(Machine& machine, Operation& operation);
-Status elementwise_u55(Machine& machine, Operation& operation);
-Status elementwise_u85(Machine& machine, Operation& operation);
-Status resize(Machine& machine, Operation& operation);
-Status transfer(Machine& machine, Operation& operation);
+Verdict convolution(Machine& machine, Operation& operation);
+Verdict depthwise(Machine& machine, Operation& operation);
+Verdict matrix_product(Machine& machine, Operation& operation);
+Verdict pool(Machine& machine, Operation& operation);
+Verdict elementwise_u55(Machine& machine, Operation& operation);
+Verdict elementwise_u85(Machine& machine, Operation& operation);
+Verdict resize(Machine& machine, Operation& operation);
+Verdict transfer(Machine& machine, Operation& operation);
 
 }  // namespace etb::npu

@@ -5,14 +5,14 @@
 
 namespace etb::npu {
 
-Status matrix_product(Machine& machine, Operation& operation) {
+Verdict matrix_product(Machine& machine, Operation& operation) {
     const Shape& out = operation.out;
     const std::int32_t length = operation.ifm.shape.depth;
     Span<std::int64_t> row, column, values;
-    ETB_TRY(machine.arena->array(static_cast<std::uint64_t>(length), row));
-    ETB_TRY(machine.arena->array(static_cast<std::uint64_t>(length), column));
-    ETB_TRY(machine.arena->array(static_cast<std::uint64_t>(out.depth), values));
-    ETB_TRY(plan_accumulators(machine, operation));
+    ETB_ACCEPT(take(machine, static_cast<std::uint64_t>(length), row));
+    ETB_ACCEPT(take(machine, static_cast<std::uint64_t>(length), column));
+    ETB_ACCEPT(take(machine, static_cast<std::uint64_t>(out.depth), values));
+    ETB_ACCEPT(plan_accumulators(machine, operation));
     if (machine.planning) return {};
     for (std::int32_t y = 0; y < out.height; ++y)
         for (std::int32_t x = 0; x < out.width; ++x) {

@@ -8,8 +8,6 @@ namespace {
 
 constexpr std::uint32_t no_zero_runs = 6, skip_to_byte = 7, uncompressed = 7;
 
-Status malformed(const char* text) { return Status{Code::malformed, text}; }
-
 }  // namespace
 
 std::uint32_t BitReader::take(int count) {
@@ -24,17 +22,18 @@ std::uint32_t BitReader::take(int count) {
     return value;
 }
 
-Status WeightStream::read_palette() {
+Verdict WeightStream::read_palette() {
     direct_offset = bits.take(5);
     palette_size = bits.take(5);
     if (palette_size > 0) ++palette_size;
     palette_bits = static_cast<int>(bits.take(3)) + 2;
-    if (!bits.has(palette_size * static_cast<std::uint64_t>(palette_bits))) return malformed("weights: short palette");
+    if (!bits.has(palette_size * static_cast<std::uint64_t>(palette_bits)))
+        return ETB_REFUSE(malformed, "weights: short palette");
     for (std::uint32_t i = 0; i < palette_size; ++i) palette[i] = bits.take(palette_bits);
     return {};
 }
 
-Status WeightStream::open_slice(bool& found) {
+Verdict WeightStream::open_slice(bool& found) {
     std::uint32_t zero_code = skip_to_byte;
     while (zero_code == skip_to_byte) {
         found = bits.has(3);
@@ -42,16 +41,16 @@ Status WeightStream::open_slice(bool& found) {
         zero_code = bits.take(3);
         if (zero_code == skip_to_byte) bits.position = (bits.position + 7) & ~std::uint64_t{7};
     }
-    if (zero_code > 3 && zero_code != no_zero_runs) return malformed("weights: no such zero divisor");
+    if (zero_code > 3 && zero_code != no_zero_runs) return ETB_REFUSE(malformed, "weights: no such zero divisor");
     has_zero_runs = zero_code != no_zero_runs;
     zero_divisor = static_cast<int>(zero_code);
     slice_weights = bits.take(15) + 1;
     const std::uint32_t weight_code = bits.take(3);
     truncated = bits.take(1) != 0;
     const bool new_palette = bits.take(1) != 0;
-    if (new_palette) ETB_TRY(read_palette());
+    if (new_palette) ETB_ACCEPT(read_palette());
     compressed = weight_code != uncompressed;
-    if (compressed && weight_code > 5) return malformed("weights: no such divisor");
+    if (compressed && weight_code > 5) return ETB_REFUSE(malformed, "weights: no such divisor");
     weight_bits = static_cast<int>(weight_code);
     if (!compressed) {
         weight_bits = palette_size > 0 ? 0 : palette_bits;
@@ -101,15 +100,16 @@ void WeightStream::decode_weight_quotients(std::uint32_t first_bits, Pending& fo
     decoded_weights += static_cast<std::uint32_t>(found.count);
 }
 
-Status WeightStream::decode_chunk() {
+Verdict WeightStream::decode_chunk() {
     const bool wants_weights =
         decoded_weights < slice_weights && (!has_zero_runs || decoded_weights < decoded_zeros + 8);
     const bool wants_zeros = has_zero_runs && decoded_zeros < slice_zeros && decoded_weights >= decoded_zeros;
     if (!wants_weights && !wants_zeros && pending_weights.count + pending_zeros.count == 0)
-        return malformed("weights: a slice ends before its weights");
+        return ETB_REFUSE(malformed, "weights: a slice ends before its weights");
     if ((wants_zeros || (wants_weights && compressed)) && !bits.has(1))
-        return malformed("weights: the stream ends inside a slice");
-    if (!weights.has_room() || !zeros.has_room()) return malformed("weights: zero runs and weights drift apart");
+        return ETB_REFUSE(malformed, "weights: the stream ends inside a slice");
+    if (!weights.has_room() || !zeros.has_room())
+        return ETB_REFUSE(malformed, "weights: zero runs and weights drift apart");
     Pending new_weights, new_zeros;
     const std::uint32_t first_bits = wants_weights && compressed ? bits.take(12) : 0;
     if (wants_zeros) decode_zero_quotients(new_zeros);
@@ -123,15 +123,15 @@ Status WeightStream::decode_chunk() {
     return {};
 }
 
-Status WeightStream::weight(std::uint32_t symbol, std::int16_t& value) const {
+Verdict WeightStream::weight(std::uint32_t symbol, std::int16_t& value) const {
     const std::uint32_t number = symbol < palette_size ? palette[symbol] : symbol - palette_size + direct_offset;
-    if (number > 511) return malformed("weights: a weight needs more than 9 bits");
+    if (number > 511) return ETB_REFUSE(malformed, "weights: a weight needs more than 9 bits");
     const int magnitude = static_cast<int>(number >> 1);
     value = static_cast<std::int16_t>(number & 1 ? -magnitude : magnitude);
     return {};
 }
 
-Status WeightStream::read(std::int16_t* out, std::size_t count, std::size_t& read) {
+Verdict WeightStream::read(std::int16_t* out, std::size_t count, std::size_t& read) {
     read = 0;
     while (read < count) {
         if (zeros_left > 0) {
@@ -141,19 +141,19 @@ Status WeightStream::read(std::int16_t* out, std::size_t count, std::size_t& rea
             zeros_left -= static_cast<std::uint32_t>(run);
         } else if (run_due) {
             if (zeros.count == 0) {
-                ETB_TRY(decode_chunk());
+                ETB_ACCEPT(decode_chunk());
                 continue;
             }
             zeros_left = zeros.pop();
             run_due = false;
         } else if (taken_weights == slice_weights) {
             bool found = false;
-            ETB_TRY(open_slice(found));
+            ETB_ACCEPT(open_slice(found));
             if (!found) return {};
         } else if (weights.count == 0) {
-            ETB_TRY(decode_chunk());
+            ETB_ACCEPT(decode_chunk());
         } else {
-            ETB_TRY(weight(weights.pop(), out[read++]));
+            ETB_ACCEPT(weight(weights.pop(), out[read++]));
             ++taken_weights;
             run_due = has_zero_runs;
         }

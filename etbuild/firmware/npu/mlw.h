@@ -15,6 +15,7 @@
 #pragma once
 
 #include "base/span.h"
+#include "npu/verdict.h"
 
 namespace etb::npu {
 
@@ -32,7 +33,7 @@ struct WeightStream {
     explicit WeightStream(Bytes encoded = {}) : bits{encoded} {}
 
     // The next `count` weights. Fewer where the stream ends: `read` says how many.
-    Status read(std::int16_t* out, std::size_t count, std::size_t& read);
+    Verdict read(std::int16_t* out, std::size_t count, std::size_t& read);
 
 private:
     // Symbols that are decoded but not taken yet. A chunk brings at most 12 of each, and weights and zero runs are
@@ -54,12 +55,12 @@ private:
         int count = 0;
     };
 
-    Status open_slice(bool& found);
-    Status read_palette();
-    Status decode_chunk();
+    Verdict open_slice(bool& found);
+    Verdict read_palette();
+    Verdict decode_chunk();
     void decode_zero_quotients(Pending& found);
     void decode_weight_quotients(std::uint32_t first_bits, Pending& found);
-    Status weight(std::uint32_t symbol, std::int16_t& value) const;
+    Verdict weight(std::uint32_t symbol, std::int16_t& value) const;
 
     BitReader bits;
     bool has_zero_runs = false, compressed = false, truncated = false;

@@ -20,6 +20,6 @@ void finish_sums(Machine& machine, const Operation& operation, const OutputRun& 
 void finish_scaled(const Machine& machine, const Operation& operation, const OutputRun& run, std::int64_t* values);
 
 // Checks and counts what the operation needs of the accumulators; called while planning.
-Status plan_accumulators(Machine& machine, const Operation& operation);
+Verdict plan_accumulators(Machine& machine, const Operation& operation);
 
 }  // namespace etb::npu

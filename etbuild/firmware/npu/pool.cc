@@ -86,16 +86,16 @@ void finish_average(Machine& machine, const Operation& operation, const OutputRu
 
 }  // namespace
 
-Status pool(Machine& machine, Operation& operation) {
+Verdict pool(Machine& machine, Operation& operation) {
     const auto mode = static_cast<PoolMode>(operation.mode & 7);
     const Shape& out = operation.out;
     const auto depth = static_cast<std::uint64_t>(out.depth);
     Buffers buffers;
-    ETB_TRY(machine.arena->array(static_cast<std::uint64_t>(operation.ifm.shape.depth), buffers.inputs));
-    ETB_TRY(machine.arena->array(depth, buffers.values));
-    if (is_argument(mode)) ETB_TRY(machine.arena->array(depth, buffers.arguments));
-    if (operation.uses_scales) ETB_TRY(machine.arena->array(depth, buffers.scales));
-    ETB_TRY(plan_accumulators(machine, operation));
+    ETB_ACCEPT(take(machine, static_cast<std::uint64_t>(operation.ifm.shape.depth), buffers.inputs));
+    ETB_ACCEPT(take(machine, depth, buffers.values));
+    if (is_argument(mode)) ETB_ACCEPT(take(machine, depth, buffers.arguments));
+    if (operation.uses_scales) ETB_ACCEPT(take(machine, depth, buffers.scales));
+    ETB_ACCEPT(plan_accumulators(machine, operation));
     if (machine.planning) return {};
     if (operation.uses_scales) read_channel_scales(operation, 0, out.depth, buffers.scales.data);
     const bool divides = mode == PoolMode::average_ && operation.hardware_average;

@@ -35,15 +35,15 @@ void blend(const Neighbours& from, const Operation& operation, const Axis& y, co
 
 }  // namespace
 
-Status resize(Machine& machine, Operation& operation) {
+Verdict resize(Machine& machine, Operation& operation) {
     const auto mode = static_cast<ResizeMode>(operation.mode & 3);
     const Resize& how = operation.resize;
     const Shape &in = operation.ifm.shape, &out = operation.out;
     Neighbours from;
     Span<std::int64_t> values;
     for (Span<std::int64_t>& neighbour : from.values)
-        ETB_TRY(machine.arena->array(static_cast<std::uint64_t>(out.depth), neighbour));
-    ETB_TRY(machine.arena->array(static_cast<std::uint64_t>(out.depth), values));
+        ETB_ACCEPT(take(machine, static_cast<std::uint64_t>(out.depth), neighbour));
+    ETB_ACCEPT(take(machine, static_cast<std::uint64_t>(out.depth), values));
     if (machine.planning) return {};
     for (std::int32_t oy = 0; oy < out.height; ++oy) {
         const Axis y = along(oy, how.step_y, how.offset_y, how.n_y, in.height);

@@ -9,21 +9,21 @@
 namespace etb::npu {
 namespace {
 
-Status target_bytes(const Machine& machine, const Transfer& how, std::int64_t address, MutableBytes& out) {
+Verdict target_bytes(const Machine& machine, const Transfer& how, std::int64_t address, MutableBytes& out) {
     if (!how.target_internal) return write_region(machine, how.target_region, address, how.length, out);
     const std::int64_t offset = address - static_cast<std::int64_t>(machine.config.tables_address);
     if (offset < 0 || how.length > machine.config.tables_size ||
         static_cast<std::uint64_t>(offset) > machine.config.tables_size - how.length)
-        return error(Code::unsupported, "DMA to internal memory outside the tables");
-    if (machine.planning) return {};
-    return machine.tables.slice(static_cast<std::uint64_t>(offset), how.length, out);
+        return ETB_REFUSE(unsupported, "DMA to internal memory outside the tables");
+    if (!machine.planning) out = {machine.tables.data + offset, static_cast<std::size_t>(how.length)};
+    return {};
 }
 
-Status copy(const Machine& machine, const Transfer& how, std::int64_t from, std::int64_t to) {
+Verdict copy(const Machine& machine, const Transfer& how, std::int64_t from, std::int64_t to) {
     Bytes source;
     MutableBytes target;
-    ETB_TRY(read_region(machine, how.source_region, from, how.length, source));
-    ETB_TRY(target_bytes(machine, how, to, target));
+    ETB_ACCEPT(read_region(machine, how.source_region, from, how.length, source));
+    ETB_ACCEPT(target_bytes(machine, how, to, target));
     if (!machine.planning && how.length > 0) std::memmove(target.data, source.data, source.size);
     return {};
 }
@@ -35,16 +35,16 @@ std::int64_t index_address(const Transfer& how, std::int32_t inner, std::int32_t
 
 }  // namespace
 
-Status transfer_place(const Machine& machine, const Transfer& how, std::int32_t inner, std::int32_t outer,
-                      TransferPlace& out) {
+Verdict transfer_place(const Machine& machine, const Transfer& how, std::int32_t inner, std::int32_t outer,
+                       TransferPlace& out) {
     std::int64_t from = inner, to = inner;
     if (how.source_indexed || how.target_indexed) {
         Bytes bytes;
         out.index = index_address(how, inner, outer);
-        ETB_TRY(read_region(machine, how.index_region, out.index, 4, bytes));
+        ETB_ACCEPT(read_region(machine, how.index_region, out.index, 4, bytes));
         const std::int64_t index = machine.planning ? 0 : load<std::int32_t>(bytes.data);
         if (index < 0 || index > std::int64_t{how.index_max})
-            return error(Code::out_of_bounds, "DMA index out of range");
+            return ETB_REFUSE(out_of_bounds, "DMA index out of range");
         (how.source_indexed ? from : to) = index;
     }
     out.source = wrapping_sum(
@@ -56,28 +56,28 @@ Status transfer_place(const Machine& machine, const Transfer& how, std::int32_t 
 
 namespace {
 
-Status transfer_one(const Machine& machine, const Transfer& how, std::int32_t inner, std::int32_t outer) {
+Verdict transfer_one(const Machine& machine, const Transfer& how, std::int32_t inner, std::int32_t outer) {
     TransferPlace place;
-    ETB_TRY(transfer_place(machine, how, inner, outer, place));
+    ETB_ACCEPT(transfer_place(machine, how, inner, outer, place));
     return copy(machine, how, place.source, place.target);
 }
 
 // Places are linear in both counts, so the corners speak for all.
-Status plan(const Machine& machine, const Transfer& how) {
+Verdict plan(const Machine& machine, const Transfer& how) {
     for (const std::int32_t outer : {std::int32_t{0}, how.count1 - 1})
         for (const std::int32_t inner : {std::int32_t{0}, how.count0 - 1})
-            ETB_TRY(transfer_one(machine, how, inner, outer));
+            ETB_ACCEPT(transfer_one(machine, how, inner, outer));
     return {};
 }
 
 }  // namespace
 
-Status transfer(Machine& machine, Operation& operation) {
+Verdict transfer(Machine& machine, Operation& operation) {
     const Transfer& how = operation.transfer;
     if (how.count0 == 0 || how.count1 == 0) return {};
     if (machine.planning) return plan(machine, how);
     for (std::int32_t outer = 0; outer < how.count1; ++outer)
-        for (std::int32_t inner = 0; inner < how.count0; ++inner) ETB_TRY(transfer_one(machine, how, inner, outer));
+        for (std::int32_t inner = 0; inner < how.count0; ++inner) ETB_ACCEPT(transfer_one(machine, how, inner, outer));
     return {};
 }
 

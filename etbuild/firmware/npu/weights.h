@@ -23,10 +23,10 @@ struct ChannelScale {
 // One family's order of weights. state: state_bytes, aligned to 8, from open to close.
 struct WeightOrder {
     std::size_t state_bytes;
-    Status (*open)(const Operation& operation, void* state);
-    Status (*block)(const Operation& operation, void* state, const WeightBlock& block);
+    Verdict (*open)(const Operation& operation, void* state);
+    Verdict (*block)(const Operation& operation, void* state, const WeightBlock& block);
     // Weights left over must be padding.
-    Status (*close)(const Operation& operation, void* state);
+    Verdict (*close)(const Operation& operation, void* state);
 };
 extern const WeightOrder weight_order_u55, weight_order_u85;
 

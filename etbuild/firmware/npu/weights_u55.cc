@@ -44,7 +44,7 @@ struct Share {
     std::int32_t core, depth;  // OFM channels of this core in the block
 
     // `count` weights of IFM channels from ifm on, of one OFM channel (-1: outside) and one tap (-1: outside).
-    Status place(std::int32_t channel, std::int32_t tap, std::int32_t ifm, std::int32_t count) const {
+    Verdict place(std::int32_t channel, std::int32_t tap, std::int32_t ifm, std::int32_t count) const {
         std::int16_t values[ifm_microblock];
         std::size_t read = 0;
         const bool inside = channel < depth && tap >= 0 && ifm < order.ifm_depth;
@@ -54,14 +54,14 @@ struct Share {
                           static_cast<std::size_t>(tap) * block.tap_stride + static_cast<std::size_t>(ifm);
         const std::int32_t kept = inside ? min(count, order.ifm_depth - ifm) : 0;
         const bool direct = kept == count;
-        ETB_TRY(stream.read(direct ? to : values, static_cast<std::size_t>(count), read));
-        if (read != static_cast<std::size_t>(count)) return error(Code::malformed, "weights: the stream is too short");
+        ETB_ACCEPT(stream.read(direct ? to : values, static_cast<std::size_t>(count), read));
+        if (read != static_cast<std::size_t>(count)) return ETB_REFUSE(malformed, "weights: the stream is too short");
         if (direct) return {};
         for (std::int32_t i = 0; i < count; ++i) {
             if (i < kept)
                 to[i] = values[i];
             else if (values[i] != 0)
-                return error(Code::malformed, "weights: not zero outside the tensor");
+                return ETB_REFUSE(malformed, "weights: not zero outside the tensor");
         }
         return {};
     }
@@ -72,7 +72,7 @@ struct SubKernel {
 };
 
 // The elements of a sub-kernel for one OFM microblock, over `inner` IFM channels from ifm on.
-Status microblock(const Share& share, const SubKernel& sub, std::int32_t ofm, std::int32_t ifm, std::int32_t inner) {
+Verdict microblock(const Share& share, const SubKernel& sub, std::int32_t ofm, std::int32_t ifm, std::int32_t inner) {
     const Order& order = share.order;
     const std::int32_t elements =
         (sub.height * sub.width + order.element_step - 1) / order.element_step * order.element_step;
@@ -82,22 +82,22 @@ Status microblock(const Share& share, const SubKernel& sub, std::int32_t ofm, st
         const std::int32_t tap = y < sub.height ? (sub.y + y) * sub.kernel_width + sub.x + x : -1;
         for (std::int32_t i = 0; i < inner; i += ifm_microblock)
             for (std::int32_t channel = 0; channel < order.ofm_microblock; ++channel)
-                ETB_TRY(share.place(ofm + channel, tap, ifm + i, run));
+                ETB_ACCEPT(share.place(ofm + channel, tap, ifm + i, run));
     }
     return {};
 }
 
-Status sub_kernel(const Share& share, const SubKernel& sub, std::int32_t ifm, std::int32_t ifm_count) {
+Verdict sub_kernel(const Share& share, const SubKernel& sub, std::int32_t ifm, std::int32_t ifm_count) {
     const Order& order = share.order;
     const std::int32_t outer = order.part_kernel_first ? ifm_count : 1;
     const std::int32_t inner = order.part_kernel_first ? 1 : ifm_count;
     for (std::int32_t i = 0; i < outer; i += ifm_microblock)
         for (std::int32_t ofm = 0; ofm < share.depth; ofm += order.ofm_microblock)
-            ETB_TRY(microblock(share, sub, ofm, ifm + i, inner));
+            ETB_ACCEPT(microblock(share, sub, ofm, ifm + i, inner));
     return {};
 }
 
-Status share_of_core(const Operation& operation, const Share& share) {
+Verdict share_of_core(const Operation& operation, const Share& share) {
     const Window& window = operation.window;
     const Order& order = share.order;
     const std::int32_t step_y = 8 / window.dilation_y, step_x = 8 / window.dilation_x;
@@ -111,38 +111,38 @@ Status share_of_core(const Operation& operation, const Share& share) {
             for (std::int32_t x = 0; x < window.kernel_width; x += step_x) {
                 const SubKernel sub{y, x, min(step_y, window.kernel_height - y), min(step_x, window.kernel_width - x),
                                     window.kernel_width};
-                ETB_TRY(sub_kernel(share, sub, ifm, count));
+                ETB_ACCEPT(sub_kernel(share, sub, ifm, count));
             }
     }
     return {};
 }
 
-Status open(const Operation& operation, void* memory) {
+Verdict open(const Operation& operation, void* memory) {
     auto* const state = new (memory) State;
     for (int core = 0; core < operation.weights.cores; ++core)
         state->streams[core] = WeightStream{operation.weights.streams[core]};
     return {};
 }
 
-Status read_block(const Operation& operation, void* memory, const WeightBlock& block) {
+Verdict read_block(const Operation& operation, void* memory, const WeightBlock& block) {
     auto& state = *static_cast<State*>(memory);
     const Order order = order_of(operation);
     for (std::int32_t core = 0; core < order.cores; ++core) {
         const std::int32_t depth = (block.count + order.cores - 1 - core) / order.cores;
-        if (depth > 0) ETB_TRY(share_of_core(operation, {order, block, state.streams[core], core, depth}));
+        if (depth > 0) ETB_ACCEPT(share_of_core(operation, {order, block, state.streams[core], core, depth}));
     }
     return {};
 }
 
-Status close(const Operation& operation, void* memory) {
+Verdict close(const Operation& operation, void* memory) {
     auto& state = *static_cast<State*>(memory);
     for (int core = 0; core < operation.weights.cores; ++core) {
         std::int16_t values[32];
         std::size_t read = 1;
         while (read > 0) {
-            ETB_TRY(state.streams[core].read(values, 32, read));
+            ETB_ACCEPT(state.streams[core].read(values, 32, read));
             for (std::size_t i = 0; i < read; ++i)
-                if (values[i] != 0) return error(Code::malformed, "weights: more than the tensor has");
+                if (values[i] != 0) return ETB_REFUSE(malformed, "weights: more than the tensor has");
         }
     }
     return {};

@@ -66,7 +66,7 @@ struct FastWeights {
     std::int16_t table[16] = {};
     std::uint64_t count = 0, block = 0;
 
-    Status open(const Operation& operation, const Order& order);
+    Verdict open(const Operation& operation, const Order& order);
     [[nodiscard]] std::uint64_t place_of(std::uint64_t n, std::int32_t core, std::int32_t cores) const {
         if (cores == 1) return n;
         const auto all = static_cast<std::uint64_t>(cores);
@@ -80,9 +80,9 @@ struct FastWeights {
     }
 };
 
-Status FastWeights::open(const Operation& operation, const Order& order) {
+Verdict FastWeights::open(const Operation& operation, const Order& order) {
     bits.bytes = operation.weights.streams[0];
-    if (bits.bytes.size < 32) return error(Code::malformed, "weights: no room for the head of the fast format");
+    if (bits.bytes.size < 32) return ETB_REFUSE(malformed, "weights: no room for the head of the fast format");
     raw = bits.take(1) != 0;
     const bool small = bits.take(1) != 0;
     index_bits = raw ? 8 : small ? 2 : 4;
@@ -116,16 +116,16 @@ struct Share {
     State& state;
     std::int32_t core;
 
-    Status read(std::int16_t* out, std::int32_t count) const;
-    Status place(std::int32_t channel, std::int32_t tap, std::int32_t ifm) const;
-    Status skip(std::int32_t count) const;
-    Status element(std::int32_t ofm, std::int32_t tap, std::int32_t ifm) const;
-    Status microblock(const SubKernel& sub, std::int32_t ofm, std::int32_t ifm) const;
-    Status sub_kernel(const SubKernel& sub, std::int32_t ifm) const;
-    Status ifm_block(std::int32_t ifm) const;
+    Verdict read(std::int16_t* out, std::int32_t count) const;
+    Verdict place(std::int32_t channel, std::int32_t tap, std::int32_t ifm) const;
+    Verdict skip(std::int32_t count) const;
+    Verdict element(std::int32_t ofm, std::int32_t tap, std::int32_t ifm) const;
+    Verdict microblock(const SubKernel& sub, std::int32_t ofm, std::int32_t ifm) const;
+    Verdict sub_kernel(const SubKernel& sub, std::int32_t ifm) const;
+    Verdict ifm_block(std::int32_t ifm) const;
 };
 
-Status Share::read(std::int16_t* out, std::int32_t count) const {
+Verdict Share::read(std::int16_t* out, std::int32_t count) const {
     std::size_t read = 0;
     const auto wanted = static_cast<std::size_t>(count);
     if (operation.weights.fast) {
@@ -135,15 +135,15 @@ Status Share::read(std::int16_t* out, std::int32_t count) const {
             out[read] = state.fast.at(place);
         }
     } else {
-        ETB_TRY(state.streams[core].read(out, wanted, read));
+        ETB_ACCEPT(state.streams[core].read(out, wanted, read));
     }
-    return read == wanted ? Status{} : error(Code::malformed, "weights: the stream is too short");
+    return read == wanted ? Verdict{} : ETB_REFUSE(malformed, "weights: the stream is too short");
 }
 
 // One step of IFM channels of one OFM channel and one tap.
-Status Share::place(std::int32_t channel, std::int32_t tap, std::int32_t ifm) const {
+Verdict Share::place(std::int32_t channel, std::int32_t tap, std::int32_t ifm) const {
     std::int16_t values[16];
-    ETB_TRY(read(values, order.ifm_step));
+    ETB_ACCEPT(read(values, order.ifm_step));
     const std::int32_t kept = channel < block.count ? min(order.ifm_step, order.ifm_depth - ifm) : 0;
     std::int16_t* const to = block.data + static_cast<std::size_t>(kept > 0 ? channel : 0) * block.channel_stride +
                              static_cast<std::size_t>(tap) * block.tap_stride +
@@ -152,28 +152,29 @@ Status Share::place(std::int32_t channel, std::int32_t tap, std::int32_t ifm) co
         if (i < kept)
             to[i] = values[i];
         else if (values[i] != 0)
-            return error(Code::malformed, "weights: not zero outside the tensor");
+            return ETB_REFUSE(malformed, "weights: not zero outside the tensor");
     }
     return {};
 }
 
-Status Share::skip(std::int32_t count) const {
+Verdict Share::skip(std::int32_t count) const {
     for (; count > 0; --count) {
         std::int16_t value = 0;
-        ETB_TRY(read(&value, 1));
-        if (value != 0) return error(Code::malformed, "weights: padding is not zero");
+        ETB_ACCEPT(read(&value, 1));
+        if (value != 0) return ETB_REFUSE(malformed, "weights: padding is not zero");
     }
     return {};
 }
 
-Status Share::element(std::int32_t ofm, std::int32_t tap, std::int32_t ifm) const {
+Verdict Share::element(std::int32_t ofm, std::int32_t tap, std::int32_t ifm) const {
     for (std::int32_t i = 0; i < order.ifm_microblock; i += order.ifm_step)
         for (std::int32_t group = core * 4; group < order.ofm_microblock; group += 4 * order.cores)
-            for (std::int32_t channel = 0; channel < 4; ++channel) ETB_TRY(place(ofm + group + channel, tap, ifm + i));
+            for (std::int32_t channel = 0; channel < 4; ++channel)
+                ETB_ACCEPT(place(ofm + group + channel, tap, ifm + i));
     return {};
 }
 
-Status Share::microblock(const SubKernel& sub, std::int32_t ofm, std::int32_t ifm) const {
+Verdict Share::microblock(const SubKernel& sub, std::int32_t ofm, std::int32_t ifm) const {
     const std::int32_t per_element = order.ifm_microblock * order.ofm_microblock / order.cores;
     std::int32_t left = (sub.width * sub.height + order.element_step - 1) / order.element_step * order.element_step;
     for (std::int32_t phase_y = 0; phase_y < order.stride_y; ++phase_y)
@@ -185,33 +186,33 @@ Status Share::microblock(const SubKernel& sub, std::int32_t ofm, std::int32_t if
                 const std::int32_t column = row & 1 ? columns - 1 - step : step;
                 const std::int32_t y = sub.y + phase_y + row * order.stride_y,
                                    x = sub.x + phase_x + column * order.stride_x;
-                ETB_TRY(element(ofm, y * operation.window.kernel_width + x, ifm));
+                ETB_ACCEPT(element(ofm, y * operation.window.kernel_width + x, ifm));
                 --left;
-                if (left % order.element_step == 0) ETB_TRY(skip(order.element_padding * per_element));
+                if (left % order.element_step == 0) ETB_ACCEPT(skip(order.element_padding * per_element));
             }
         }
-    return left > 0 ? skip((left + order.element_padding) * per_element) : Status{};
+    return left > 0 ? skip((left + order.element_padding) * per_element) : Verdict{};
 }
 
-Status Share::sub_kernel(const SubKernel& sub, std::int32_t ifm) const {
+Verdict Share::sub_kernel(const SubKernel& sub, std::int32_t ifm) const {
     const std::int32_t ifm_end = min(ifm + order.ifm_block, order.ifm_depth);
     for (std::int32_t i = ifm; i < ifm_end; i += order.ifm_microblock)
-        for (std::int32_t ofm = 0; ofm < block.count; ofm += order.ofm_microblock) ETB_TRY(microblock(sub, ofm, i));
+        for (std::int32_t ofm = 0; ofm < block.count; ofm += order.ofm_microblock) ETB_ACCEPT(microblock(sub, ofm, i));
     return {};
 }
 
-Status Share::ifm_block(std::int32_t ifm) const {
+Verdict Share::ifm_block(std::int32_t ifm) const {
     const Window& window = operation.window;
     const std::int32_t step_y = 8 / window.dilation_y, step_x = 8 / window.dilation_x;
     for (std::int32_t x = 0; x < window.kernel_width; x += step_x)
         for (std::int32_t y = 0; y < window.kernel_height; y += step_y) {
             const SubKernel sub{y, x, min(step_y, window.kernel_height - y), min(step_x, window.kernel_width - x)};
-            ETB_TRY(sub_kernel(sub, ifm));
+            ETB_ACCEPT(sub_kernel(sub, ifm));
         }
     return {};
 }
 
-Status open(const Operation& operation, void* memory) {
+Verdict open(const Operation& operation, void* memory) {
     auto* const state = new (memory) State;
     if (operation.weights.fast) return state->fast.open(operation, order_of(operation));
     for (int core = 0; core < operation.weights.cores; ++core)
@@ -219,7 +220,7 @@ Status open(const Operation& operation, void* memory) {
     return {};
 }
 
-Status read_block(const Operation& operation, void* memory, const WeightBlock& block) {
+Verdict read_block(const Operation& operation, void* memory, const WeightBlock& block) {
     const Order order = order_of(operation);
     const std::int32_t blocks = (order.ifm_depth + order.ifm_block - 1) / order.ifm_block;
     const bool backwards = block.first / operation.weights.block_depth % 2 != 0;
@@ -227,19 +228,19 @@ Status read_block(const Operation& operation, void* memory, const WeightBlock& b
         if (!operation.weights.fast && operation.weights.streams[core].empty()) continue;
         const Share share{operation, order, block, *static_cast<State*>(memory), core};
         for (std::int32_t i = 0; i < blocks; ++i)
-            ETB_TRY(share.ifm_block((backwards ? blocks - 1 - i : i) * order.ifm_block));
+            ETB_ACCEPT(share.ifm_block((backwards ? blocks - 1 - i : i) * order.ifm_block));
     }
     return {};
 }
 
-Status close(const Operation& operation, void* memory) {
+Verdict close(const Operation& operation, void* memory) {
     auto& state = *static_cast<State*>(memory);
     for (int core = 0; core < operation.weights.cores && !operation.weights.fast; ++core) {
         std::int16_t value = 0;
         std::size_t read = 1;
         while (read > 0) {
-            ETB_TRY(state.streams[core].read(&value, 1, read));
-            if (read > 0 && value != 0) return error(Code::malformed, "weights: more than the tensor has");
+            ETB_ACCEPT(state.streams[core].read(&value, 1, read));
+            if (read > 0 && value != 0) return ETB_REFUSE(malformed, "weights: more than the tensor has");
         }
     }
     return {};
