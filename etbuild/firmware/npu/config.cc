@@ -48,7 +48,6 @@ Status parse_payload(Bytes payload, Payload& out) {
             ETB_TRY(cursor.read(config));
             ETB_TRY(cursor.read(identity));
             ETB_TRY(read_config(config, out.config));
-            out.config.identity = identity;
             configured = true;
         } else if (action == action_stream) {
             if (!configured || out.stream.data) return error(Code::malformed, "driver payload out of order", action);

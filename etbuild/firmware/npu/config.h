@@ -15,7 +15,6 @@ enum class Product : std::uint8_t { ethos_u55, ethos_u65, ethos_u85 };
 
 struct Config {
     std::uint32_t word = 0;
-    std::uint32_t identity = 0;  // the ID register of that NPU
     Product product = Product::ethos_u55;
     int macs = 0;
     int cores = 1;                     // weight streams of one operation
