@@ -16,7 +16,7 @@ from doit.cmd_base import DoitCmdBase, tasks_and_deps_iter
 from doit.control import TaskControl
 
 from etbuild.errors import MissingTool, UsageError
-from etbuild.tasks import Project, StepTask
+from etbuild.tasks import Project, StepTask, UpToDate
 
 if TYPE_CHECKING:
     from etbuild.decision import Reason
@@ -146,9 +146,8 @@ def _terminate(number: int, frame: object) -> None:
 def _step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
     for task in tasks:
         for check, _, _ in task.uptodate:
-            owner = getattr(check, "__self__", None)
-            if isinstance(owner, StepTask):
-                yield owner
+            if isinstance(check, UpToDate):
+                yield check.owner
 
 
 def _projects(tasks: Iterable[Any]) -> Iterator[Project]:

@@ -56,7 +56,7 @@ class Workspace:
         self,
         root: Path,
         command: Callable[[Step], list[str]] | None = None,
-        versions: Callable[[Step], Mapping[str, str]] = lambda step: tool_versions(step),
+        versions: Callable[[Step], Mapping[str, str]] | None = None,
     ):
         self.root = root
         self.processes = Processes(command, tools.scheduler())
@@ -65,7 +65,7 @@ class Workspace:
         self.sandboxes = Sandboxes(self.state / "sandbox")
         self.digests = Digests(root, self.state / "digests.json")
         self.sources = Sources(self.digests, self.state / "sources.json")
-        self.present = Present(self.digests.of, versions, self.source)
+        self.present = Present(self.digests.of, versions or ToolVersions(), self.source)
         self._guard = threading.Lock()
         self._cache: Cache | None = None
         self._staging: Path | None = None
@@ -276,8 +276,16 @@ class Workspace:
             _show(self.root, sandbox)
 
 
-def tool_versions(step: Step) -> dict[str, str]:
-    return {name: tools.version(name) for name in ("python", *step.tools)}
+class ToolVersions:
+    """The version of each tool of a step, asked for once a run."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def __call__(self, step: Step) -> dict[str, str]:
+        if step.tools not in self._known:
+            self._known[step.tools] = {name: tools.version(name) for name in ("python", *step.tools)}
+        return self._known[step.tools]
 
 
 def command_line(step: Step) -> str:

@@ -11,11 +11,12 @@ import atexit
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from doit.dependency import FileChangedChecker
 from doit.exceptions import TaskFailed
@@ -72,19 +73,12 @@ PARAMETERS = {
 }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class StepTask:
     """One step as doit calls it."""
 
     project: Project
     step: Step
-
-    def __repr__(self) -> str:
-        """What `doit info` shows of the check: where its answer is told in words."""
-        return f"doit why {self.step.name}"
-
-    def up_to_date(self, task: Any) -> bool:
-        return not self.reasons(task)
 
     def reasons(self, task: Any) -> tuple[Reason, ...]:
         return self.project.workspace.reasons(self._told(task))
@@ -115,6 +109,23 @@ class StepTask:
                 print(f"{self.step.name}: removing {path}")
         if not dryrun:
             self.project.workspace.clean(self.step)
+
+
+@dataclass(frozen=True, repr=False)
+class UpToDate:
+    """doit's question whether a step may be skipped."""
+
+    # doit asks every check of every task for its signature; told here, it need not be worked out each time.
+    __signature__: ClassVar[Signature] = Signature([Parameter("task", Parameter.POSITIONAL_OR_KEYWORD)])
+
+    owner: StepTask
+
+    def __call__(self, task: Any) -> bool:
+        return not self.owner.reasons(task)
+
+    def __repr__(self) -> str:
+        """What `doit info` shows: where the answer is told in words."""
+        return f"doit why {self.owner.step.name}"
 
 
 DISK = "nothing is lost: make room or give write access, then build again"
@@ -177,8 +188,11 @@ class Project:
         for name, members in groups.items():
             kind, _, recipe = name.partition(":")
             yield {"basename": kind, "name": recipe, "actions": None, "task_dep": members, "doc": f"{kind} of {recipe}"}
+        steps: dict[str, list[Step]] = {}
+        for step in plan.steps:
+            steps.setdefault(step.recipe, []).append(step)
         for outline in plan.outlines:
-            yield from _build_groups(outline, plan)
+            yield from _build_groups(outline, steps[outline.name])
         yield from self._debug_tasks(plan)
 
     def _debug_tasks(self, plan: Plan) -> Iterator[dict[str, object]]:
@@ -204,7 +218,7 @@ class Project:
             "name": name,
             "doc": KINDS.get(kind, kind),
             "actions": [task.run],
-            "uptodate": [task.up_to_date],
+            "uptodate": [UpToDate(task)],
             "file_dep": [os.fspath(path) for path in step.inputs],
             "task_dep": list(dict.fromkeys(producers[path] for path in step.inputs if path in producers)),
             "targets": [os.fspath(path) for path in step.outputs],
@@ -220,9 +234,9 @@ def _debug(root: Path, step: Step) -> TaskFailed | None:
     return TaskFailed(f"debug: QEMU ended with exit code {code}") if code else None
 
 
-def _build_groups(outline: Outline, plan: Plan) -> Iterator[dict[str, object]]:
-    """build:R, and build:R@V for each variant: its own steps and those of its profile."""
-    own = [step for step in plan.steps if step.recipe == outline.name and step.kind not in ON_REQUEST]
+def _build_groups(outline: Outline, steps: Iterable[Step]) -> Iterator[dict[str, object]]:
+    """build:R, and build:R@V for each variant: its own steps and those of its profile. steps: of that recipe."""
+    own = [step for step in steps if step.kind not in ON_REQUEST]
     for variant, profile in outline.profiles.items():
         yield {
             "basename": "build",
