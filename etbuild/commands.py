@@ -48,7 +48,6 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         projects = set(_projects(self.task_list))
         for project in projects:
             project.forced = options["always"]
-            project.workspace.processes.stderr = sys.stderr
             if self._scheduler:
                 project.workspace.processes.scheduler = self._scheduler
         _require_known({task.name for task in self.task_list}, self.task_list, self.sel_tasks)

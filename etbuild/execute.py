@@ -24,7 +24,7 @@ from etbuild.decision import Present, Reason, Record, reasons
 from etbuild.digest import Digests
 from etbuild.errors import EtbuildError, MissingTool, StepError
 from etbuild.memory import Room
-from etbuild.process import Processes, ServerLost, Way, module_command
+from etbuild.process import Processes, ServerLost, Way, module_command, say
 from etbuild.sandbox import Sandboxes
 from etbuild.sources import PACKAGE, Sources
 
@@ -197,7 +197,7 @@ class Workspace:
                 return self._in_room(step, key, way)
             except ServerLost as lost:
                 who = "this machine" if way == "dask" else "a plain process"
-                self.processes.say(f"{step.name}: {lost}; {who} does it")
+                say(f"{step.name}: {lost}; {who} does it")
         return self._in_room(step, key, last)
 
     def _in_room(self, step: Step, key: str, way: Way) -> Record:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Literal
 
 from etbuild import tools
 from etbuild.errors import StepError
@@ -40,17 +40,20 @@ def module_command(step: Step) -> list[str]:
     return ["-m", f"etbuild.steps.{step.kind}", *step.argv]
 
 
+def say(text: str) -> None:
+    """Tell the user one line while steps run."""
+    print(text, file=sys.stderr, flush=True)
+
+
 class Processes:
     """All running step processes of this doit; `stop` ends them, with all their children.
 
     command:   the fresh process of a step; None: Python with the step's module, or the warm server.
     scheduler: the address of a Dask scheduler; None for none.
-    stderr:    where the user is told something; None: sys.stderr, which doit captures while a task runs.
     """
 
     def __init__(self, command: Callable[[Step], list[str]] | None = None, scheduler: str | None = None):
         self.scheduler = scheduler
-        self.stderr: TextIO | None = None
         self._command = command
         self._cluster: Cluster | None = None
         self._running: set[subprocess.Popen[bytes] | Request | RemoteStep] = set()
@@ -93,10 +96,6 @@ class Processes:
         self._refuse_if_stopped(step)
         return ended
 
-    def say(self, text: str) -> None:
-        """Tell the user one line, whatever captures a task's own words."""
-        print(text, file=self.stderr or sys.stderr, flush=True)
-
     def stop(self) -> None:
         """Kill every running step with all its children; nothing starts afterwards."""
         with self._guard:
@@ -119,7 +118,7 @@ class Processes:
         from etbuild.workers.dask import Cluster, RemoteStep
 
         assert self.scheduler is not None
-        self._cluster = self._cluster or Cluster(self.scheduler, self.say)
+        self._cluster = self._cluster or Cluster(self.scheduler, say)
         return RemoteStep(self._cluster, self._command).given
 
     def _start_python(self, step: Step, sandbox: Path, output: int, alive: int) -> subprocess.Popen[bytes]:

@@ -223,6 +223,8 @@ class Project:
             "task_dep": list(dict.fromkeys(producers[path] for path in step.inputs if path in producers)),
             "targets": [os.fspath(path) for path in step.outputs],
             "clean": [task.clean],
+            # What a step tells the user (a lost server, a full cache) is seen when it happens.
+            "io": {"capture": False},
             "params": PARAMETERS.get(kind, ()),
         }
 
