@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from etbuild.errors import StepError, exit_code_of
 from etbuild.provenance import digests
 from etbuild.step import Step
+from etbuild.vela_debug import settled
 from etbuild.vela_options import add_target_options, read_target, target_json, target_options, vela_flags
 from etbuild.vela_stream import blocks_of, pack_npz
 
@@ -80,10 +81,12 @@ def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any
     (output / f"{graph.stem}.bin").write_bytes(stream)
     summary = scratch / f"{graph.stem}_summary_{target.system_config}.csv"
     summary.replace(output / f"{graph.stem}_summary.csv")
-    for ending in ("per-layer.csv", "debug.xml"):
-        made = scratch / f"{graph.stem}_{ending}"
-        if made.exists():
-            made.replace(output / made.name)
+    per_layer = scratch / f"{graph.stem}_per-layer.csv"
+    if per_layer.exists():
+        per_layer.replace(output / per_layer.name)
+    debug = scratch / f"{graph.stem}_debug.xml"
+    if debug.exists():
+        (output / debug.name).write_text(settled(debug.read_text(encoding="utf-8")), encoding="utf-8")
     shutil.rmtree(scratch)
     sizes = {block.name: len(block.data) for block in blocks_of(stream)}
     return {

@@ -56,10 +56,11 @@ def test_a_difference_on_the_cpu_is_told(golden: dict[str, Any], tmp_path: Path)
     with pytest.raises(StepError) as caught:
         attempt({**golden, "output_0": wrong}, tmp_path)
 
-    first, second = str(caught.value).splitlines()
+    first, second, third = str(caught.value).splitlines()
     assert first.startswith("vector 1, output 0: element ")
     assert first.endswith(f"; 1 of {wrong[1].size} elements differ")
     assert second == "    every delegate is right on golden's inputs: the difference arises in an operator on the CPU"
+    assert third == "    floats in another order differ in their last bits; run.tolerance says how far they may"
 
 
 def test_a_difference_in_a_delegate_names_the_operation(golden: dict[str, Any], tmp_path: Path) -> None:
