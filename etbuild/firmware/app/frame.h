@@ -26,6 +26,9 @@ private:
     std::uint8_t data_[most_data];
 };
 
+// One output of one vector, in as many frames as it takes.
+void send_output(std::uint32_t vector, std::uint32_t index, Bytes data);
+
 // The last frame: the exit code and the number of frames before it.
 void send_end(int code);
 

@@ -74,22 +74,6 @@ void send_memory() {
     frame.send();
 }
 
-void send_output(std::uint32_t vector, std::uint32_t index, Bytes data) {
-    constexpr std::size_t most = most_data - 16;
-    std::size_t at = 0;
-    do {
-        const std::size_t count = data.size - at < most ? data.size - at : most;
-        Frame frame('O');
-        frame.u32(vector);
-        frame.u32(index);
-        frame.u32(static_cast<std::uint32_t>(at));
-        frame.u32(static_cast<std::uint32_t>(data.size));
-        frame.bytes({data.data + at, count});
-        frame.send();
-        at += count;
-    } while (at < data.size);
-}
-
 Bytes bytes_of(const Value& value) {
     switch (value.type) {
         case ValueType::tensor:

@@ -58,22 +58,6 @@ int finish(int code, const char* what, Error error) {
     return code;
 }
 
-void send_output(std::uint32_t vector, std::uint32_t index, Bytes data) {
-    constexpr std::size_t most = most_data - 16;
-    std::size_t at = 0;
-    do {
-        const std::size_t count = data.size - at < most ? data.size - at : most;
-        Frame frame('O');
-        frame.u32(vector);
-        frame.u32(index);
-        frame.u32(static_cast<std::uint32_t>(at));
-        frame.u32(static_cast<std::uint32_t>(data.size));
-        frame.bytes({data.data + at, count});
-        frame.send();
-        at += count;
-    } while (at < data.size);
-}
-
 Error run_vector(Method& method, const Vectors& vectors, std::uint32_t vector) {
     EValue inputs[most_inputs];
     if (const Error error = method.get_inputs(inputs, most_inputs); error != Error::Ok) return error;
