@@ -1,25 +1,29 @@
-"""doit's commands with what etbuild adds: run, forget, and why. In a dodo.py without a Project they are doit's."""
+"""doit's commands with what etbuild adds: run, forget, and why. In a dodo.py without a Project they are doit's.
+
+A build with nothing to do ends in `Run.parse_execute`; what only the full decision needs is imported after it.
+"""
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
-import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doit import cmd_forget, cmd_run
-from doit.cmd_base import DoitCmdBase, tasks_and_deps_iter
+from doit.cmd_base import DodoTaskLoader, DoitCmdBase, tasks_and_deps_iter
 from doit.control import TaskControl
 
+from etbuild import standing
 from etbuild.errors import MissingTool, UsageError
-from etbuild.tasks import Project, StepTask, UpToDate
 
 if TYPE_CHECKING:
     from etbuild.decision import Reason
+    from etbuild.digest import Stamp
+    from etbuild.tasks import Project, StepTask
 
 
 OPT_SCHEDULER = {
@@ -29,6 +33,7 @@ OPT_SCHEDULER = {
     "default": "",
     "help": "steps run on the workers of this Dask scheduler, tcp://HOST:PORT [default: $ETBUILD_SCHEDULER]",
 }
+DODO = "dodo.py"
 
 
 class Run(cmd_run.Run):  # type: ignore[misc]
@@ -36,13 +41,39 @@ class Run(cmd_run.Run):  # type: ignore[misc]
 
     cmd_options = (*cmd_run.Run.cmd_options, OPT_SCHEDULER)
     _scheduler = ""
+    _cmdparser: Any
+    # What is asked, and the dodo.py as it was before doit read it; None where no answer may be kept.
+    _asked: str | None = None
+    _dodo: Stamp | None = None
+
+    @property
+    def cmdparser(self) -> Any:
+        """doit's parser; the plug-ins that its choices are made of are looked for when it is first needed."""
+        if self._cmdparser is None:
+            self._cmdparser = super().cmdparser
+            self._backends = super().get_backends() | {"json": self._database}
+            self.reporters = super().get_reporters()
+        return self._cmdparser
+
+    def get_backends(self) -> dict[str, Any]:
+        return {}
+
+    def get_reporters(self) -> dict[str, Any]:
+        return {}
+
+    def parse_execute(self, in_args: list[str]) -> Any:
+        if type(self.loader) is DodoTaskLoader and self.loader.task_opts is None:
+            self._asked = standing.question((in_args, self.opt_vals, self.config))
+            text = standing.answer(self._asked)
+            if text is not None:
+                return _printed(text)
+        return super().parse_execute(_with_values(in_args))
 
     def execute(self, opt_values: Any, pos_args: list[str]) -> Any:
         self._scheduler = opt_values["scheduler"]
+        if (opt_values["dodoFile"], opt_values["cwdPath"], opt_values["seek_file"]) == (DODO, None, False):
+            self._dodo = standing.stamp_of(DODO)
         return super().execute(opt_values, pos_args)
-
-    def parse_execute(self, in_args: list[str]) -> Any:
-        return super().parse_execute(_with_values(in_args))
 
     def _execute(self, **options: Any) -> int:
         projects = set(_projects(self.task_list))
@@ -51,13 +82,11 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             if self._scheduler:
                 project.workspace.processes.scheduler = self._scheduler
         _require_known({task.name for task in self.task_list}, self.task_list, self.sel_tasks)
-        signal.signal(signal.SIGTERM, _terminate)
+        _end_on_sigterm()
         try:
             code: int = super()._execute(**options)
         except BrokenPipeError:
-            # Whoever read our lines has gone; Python would complain once more when it flushes them at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 128 + signal.SIGPIPE
+            code = _unheard()
         except KeyboardInterrupt:
             print("\ninterrupted: what was complete is kept", file=sys.stderr)
             code = 130
@@ -65,10 +94,34 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             for project in projects:
                 project.workspace.processes.stop()
                 project.workspace.save()
+        if code == 0 and len(projects) == 1:
+            self._keep(*projects)
         return MissingTool.exit_code if code == 1 and any(project.lacking for project in projects) else code
 
     # doit hands over the options that the signature names.
     _execute.__signature__ = inspect.signature(cmd_run.Run._execute)  # type: ignore[attr-defined]
+
+    def _database(self, *arguments: Any, **options: Any) -> Any:
+        from doit.dependency import JsonDB
+
+        from etbuild.tasks import Database, Project
+
+        namespace = getattr(self.loader, "namespace", None) or {}
+        ours = any(isinstance(value, Project) for value in namespace.values())
+        return (Database if ours else JsonDB)(*arguments, **options)
+
+    def _keep(self, project: Project) -> None:
+        """Let what was printed stand as the answer, if nothing ran and dodo.py is no more than ours."""
+        from etbuild.tasks import Database
+
+        database = self.dep_manager.backend
+        told = project.idle and project.said and self.outstream is sys.stdout
+        if not told or self._asked is None or self._dodo is None or not isinstance(database, Database):
+            return
+        basis = project.workspace.basis({DODO: self._dodo, database.name: database.looked})
+        here = project.root == Path.cwd() and standing.shipped(DODO) and standing.stamp_of(DODO) == self._dodo
+        if here and basis:
+            standing.keep(self._asked, "".join(project.said), basis)
 
 
 class Forget(cmd_forget.Forget):  # type: ignore[misc]
@@ -138,11 +191,36 @@ def _with_values(words: Iterable[str]) -> list[str]:
     return [f"--fit={value}" if word == "--fit" and "=" in (value := next(values, "")) else word for word in words]
 
 
-def _terminate(number: int, frame: object) -> None:
-    raise SystemExit(128 + number)
+def _printed(text: str) -> int:
+    """Print a standing answer; the exit code."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _unheard()
+    return 0
+
+
+def _unheard() -> int:
+    """The exit code when whoever read our lines has gone; Python would complain once more when it flushes them."""
+    import signal
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
+
+
+def _end_on_sigterm() -> None:
+    import signal
+
+    def terminate(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, terminate)
 
 
 def _step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
+    from etbuild.tasks import UpToDate
+
     for task in tasks:
         for check, _, _ in task.uptodate:
             if isinstance(check, UpToDate):
@@ -182,6 +260,8 @@ def _require_known(known: set[str], tasks: Iterable[Any], names: list[str] | Non
     """End with exit code 2 and the nearest task for a name that is none, where a project of ours is loaded."""
     if not any(_projects(tasks)):
         return
+    import difflib
+
     for name in names or ():
         if ":" in name and "=" not in name and name not in known and "*" not in name:
             near = difflib.get_close_matches(name, known, n=1)

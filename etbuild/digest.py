@@ -16,12 +16,21 @@ from pathlib import Path
 # A file hashed within this time of its last change may change again under the same timestamp.
 AT_REST_NS = 50_000_000
 
+# Device, inode, size, mtime_ns, ctime_ns.
+Stamp = tuple[int, ...]
+
+
+def stamp(stat: os.stat_result) -> Stamp:
+    """What of a stat tells that a file or folder is the one that it was."""
+    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
 
 class Digests:
     """The digests of one project, kept in one JSON file between runs.
 
     root:   what relative paths are relative to.
     memory: the JSON file; a missing or damaged one only costs time.
+    looked: the stamp of all that was looked at, taken before the look; None for what was not there.
     """
 
     def __init__(self, root: Path, memory: Path):
@@ -31,6 +40,7 @@ class Digests:
         self._seen: dict[str, str | None] = {}
         self._changed = False
         self._lock = threading.Lock()
+        self.looked: dict[str, Stamp | None] = {}
         try:
             known = json.loads(memory.read_bytes())
             if isinstance(known, dict):
@@ -47,14 +57,26 @@ class Digests:
         if name in self._seen:
             return self._seen[name]
         full = os.path.join(self._root, name)
+        digest: str | None
         try:
             digest = self._file(name, full)
         except IsADirectoryError:
             digest = self._folder(name, full)
         except (FileNotFoundError, NotADirectoryError):
-            digest = None
+            self.looked[name] = digest = None
         self._seen[name] = digest
         return digest
+
+    def holds(self, path: str) -> bool:
+        """Whether `of` found something there; without a look of its own."""
+        return self._seen.get(path) is not None
+
+    def note(self, name: str, full: str) -> None:
+        """Keep the stamp of what is looked at by others, or what is in a folder; before they do."""
+        try:
+            self.looked[name] = stamp(os.stat(full))
+        except (FileNotFoundError, NotADirectoryError):
+            self.looked[name] = None
 
     def forget(self, *paths: Path | str) -> None:
         """Look again at these the next time: a step has written them."""
@@ -77,11 +99,11 @@ class Digests:
 
     def _file(self, name: str, full: str) -> str:
         stat = os.stat(full)
+        key = self.looked[name] = stamp(stat)
         if stat.st_mode & 0o170000 == 0o040000:
             raise IsADirectoryError(full)
-        key = [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
         known = self._known.get(name)
-        if known is not None and known[:5] == key:
+        if known is not None and tuple(known[:5]) == key:
             return str(known[5])
         before = time.time_ns()
         with open(full, "rb") as file:
@@ -97,9 +119,13 @@ class Digests:
     def _folder(self, name: str, full: str) -> str:
         total = hashlib.sha256(b"folder\n")
         for at, folders, files in os.walk(full):
+            inside = at[len(full) + 1 :]
             folders.sort()
+            # os.walk reads these after this turn: the stamp is older than the look.
+            for folder in folders:
+                self.note(os.path.join(name, inside, folder), os.path.join(at, folder))
             for file in sorted(files):
-                path = os.path.join(at, file)
-                relative = os.path.relpath(path, full)
-                total.update(f"{relative}\0{self._file(os.path.join(name, relative), path)}\n".encode())
+                relative = os.path.join(inside, file)
+                digest = self._file(os.path.join(name, relative), os.path.join(at, file))
+                total.update(f"{relative}\0{digest}\n".encode())
         return total.hexdigest()

@@ -10,6 +10,7 @@ import fcntl
 import os
 import shlex
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,8 +28,10 @@ from etbuild.memory import Room
 from etbuild.process import Processes, ServerLost, Way, module_command, say
 from etbuild.sandbox import Sandboxes
 from etbuild.sources import PACKAGE, Sources
+from etbuild.standing import Basis, stamp_of
 
 if TYPE_CHECKING:
+    from etbuild.digest import Stamp
     from etbuild.step import Step
 
 STATE = Path("build/.etbuild")
@@ -65,7 +68,8 @@ class Workspace:
         self.sandboxes = Sandboxes(self.state / "sandbox")
         self.digests = Digests(root, self.state / "digests.json")
         self.sources = Sources(self.digests, self.state / "sources.json")
-        self.present = Present(self.digests.of, versions or ToolVersions(), self.source)
+        self._versions = versions or ToolVersions()
+        self.present = Present(self.digests.of, self._versions, self.source)
         self._guard = threading.Lock()
         self._cache: Cache | None = None
         self._staging: Path | None = None
@@ -80,8 +84,12 @@ class Workspace:
             return self._cache
 
     def record(self, step: Step) -> Record | None:
+        file = f"{STATE}/steps/{_file_name(step)}.json"
+        full = f"{self.root}/{file}"
+        self.digests.note(file, full)
         try:
-            return Record.from_json(self._record_file(step).read_bytes())
+            with open(full, "rb") as text:  # noqa: PTH123 - for every step of every build
+                return Record.from_json(text.read())
         except OSError:
             return None
 
@@ -135,6 +143,14 @@ class Workspace:
         self.digests.save()
         with suppress(OSError):
             self.sources.save()
+
+    def basis(self, looked: Mapping[str, Stamp | None]) -> Basis | None:
+        """What the run so far rests on; None when its versions are not the machine's. looked: what else was read."""
+        if not isinstance(self._versions, ToolVersions):
+            return None
+        modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == PACKAGE.name]
+        code = {file: stamp_of(file) for module in modules if (file := module.__file__)}
+        return Basis({**code, **self.digests.looked, **looked}, self._versions.asked)
 
     def log(self, step: Step) -> Path:
         return self.state / "logs" / f"{_file_name(step)}.log"
@@ -281,6 +297,11 @@ class ToolVersions:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, ...], dict[str, str]] = {}
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """Every tool that was asked for, with its version."""
+        return {name: version for known in self._known.values() for name, version in known.items()}
 
     def __call__(self, step: Step) -> dict[str, str]:
         if step.tools not in self._known:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from etbuild.digest import Digests
     from etbuild.recipe import Recipe
 
+MEMORY = "build/.etbuild/plan.json"
+
 # Read while planning and not Python: a change of these makes the plan again. The schemas lie inside the package when it
 # is installed, beside it in a checkout.
 TABLES = ("data/npus.yaml", "boards", "schemas", "../schemas")
@@ -51,7 +53,9 @@ def load_plan(root: Path, digests: Digests, sources: Sources) -> Plan:
 
     raises: RecipeError with every problem of every recipe.
     """
-    memory = root / "build/.etbuild/plan.json"
+    memory = root / MEMORY
+    for looked in (MEMORY, "recipes"):
+        digests.note(looked, f"{root}/{looked}")
     basis = _basis(root, digests, sources)
     kept = _kept(memory, basis, digests)
     if kept is not None:

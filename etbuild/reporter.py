@@ -35,6 +35,10 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         self._guard = threading.Lock()
         self._done = threading.Event()
 
+    def write(self, text: str) -> None:
+        self.project.said.append(text)
+        super().write(text)
+
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
         if self._terminal:
             threading.Thread(target=self._refresh, daemon=True).start()
@@ -46,6 +50,8 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
 
     def add_success(self, task: Any) -> None:
         self._note(task)
+        if task.actions:
+            self.project.idle = False
         outcome = self.project.outcomes.get(task.name)
         if outcome is None:
             self._end(task, "ran" if task.actions else None)
@@ -60,9 +66,11 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         self._end(task, "up to date" if task.actions else None)
 
     def skip_ignore(self, task: Any) -> None:
+        self.project.idle = False
         self._end(task, "ignored")
 
     def add_failure(self, task: Any, fail: Any) -> None:
+        self.project.idle = False
         if isinstance(fail, UnmetDependency):
             self._end(task, "not built, for what failed before it" if task.actions else None)
         elif fail.report:
@@ -114,6 +122,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
             yield report.table(list(self._read("report")))
             yield from map(sweep.table, self._read("sweep"))
         except EtbuildError as error:
+            self.project.idle = False
             yield str(error)
 
     def _read(self, kind: str) -> Iterator[dict[str, Any]]:
@@ -121,4 +130,5 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
             try:
                 yield json.loads((self.project.root / "build" / recipe / f"{kind}.json").read_text())
             except (OSError, ValueError) as error:
+                self.project.idle = False
                 print(f"build/{recipe}/{kind}.json: got {error}, wanted a {kind}", file=sys.stderr)

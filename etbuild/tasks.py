@@ -18,13 +18,14 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from doit.dependency import FileChangedChecker
+from doit.dependency import FileChangedChecker, JsonDB
 from doit.exceptions import TaskFailed
 
 from etbuild.errors import EtbuildError, MissingTool
 from etbuild.execute import Outcome, Workspace
 from etbuild.plan import Outline, Plan, load_plan
 from etbuild.reporter import StepReporter
+from etbuild.standing import stamp_of
 
 if TYPE_CHECKING:
     from etbuild.decision import Reason
@@ -137,6 +138,8 @@ class Project:
     forced:   every step that doit selects runs (doit -a).
     lacking:  a step ended because the machine lacks something.
     outcomes: what became of each step of this run.
+    said:     what the reporter has printed.
+    idle:     nothing ran, failed or was ignored.
     """
 
     def __init__(self, dodo: str | Path, workspace: Workspace | None = None):
@@ -145,6 +148,8 @@ class Project:
         self.forced = False
         self.lacking = False
         self.outcomes: dict[str, Outcome] = {}
+        self.said: list[str] = []
+        self.idle = True
         # On the instance: doit takes every object in a dodo.py that has the name, so also this class by its import.
         self.create_doit_tasks = self._create_doit_tasks
         atexit.register(self.workspace.processes.stop)
@@ -227,6 +232,40 @@ class Project:
             "io": {"capture": False},
             "params": PARAMETERS.get(kind, ()),
         }
+
+
+class Database(JsonDB):  # type: ignore[misc]
+    """doit's JSON file, written whole or not at all, and only when something in it changed.
+
+    looked: its stamp before it was read.
+    """
+
+    def __init__(self, name: str, codec: Any, *, module_name: str | None = None):
+        self._changed = False
+        self.looked = stamp_of(name)
+        super().__init__(name, codec, module_name=module_name)
+
+    def set(self, task_id: str, dependency: str, value: object) -> None:
+        # As JSON has it: doit saves every group at every run, with no dependencies.
+        value = list(value) if isinstance(value, tuple) else value
+        if self.get(task_id, dependency) != value:
+            self._changed = True
+            super().set(task_id, dependency, value)
+
+    def remove(self, task_id: str) -> None:
+        self._changed = True
+        super().remove(task_id)
+
+    def dump(self) -> None:
+        """A disk that refuses costs a look at every step the next time."""
+        if not self._changed:
+            return
+        part = Path(f"{self.name}.{os.getpid()}")
+        try:
+            part.write_text(self.codec.encode(self._db))
+            part.replace(self.name)
+        except OSError:
+            part.unlink(missing_ok=True)
 
 
 def _debug(root: Path, step: Step) -> TaskFailed | None:

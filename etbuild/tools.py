@@ -11,14 +11,14 @@ import functools
 import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from etbuild.errors import MissingTool, UsageError
 
 
-@dataclass(frozen=True)
-class ProgramSpec:
+# NamedTuples here, where else a dataclass stands: to make one class costs half a millisecond of every build.
+class ProgramSpec(NamedTuple):
     """One program that steps start. debian: the package that brings it; oldest: first version that will do."""
 
     debian: str
@@ -42,6 +42,9 @@ FVPS = ("FVP_Corstone_SSE-300_Ethos-U55", "FVP_Corstone_SSE-300_Ethos-U65", "FVP
 FVP_REMEDY = "get it from Arm (Ecosystem FVPs, with a licence to accept), then set FVP_PATH to its folder"
 
 _VERSION_TIMEOUT_S = 20
+
+# A process has one environment, and one list of what it wanted of it.
+_ASKED: set[str] = set()
 
 
 def version(name: str) -> str:
@@ -97,7 +100,18 @@ def find(name: str) -> Path | None:
 
 def variable(name: str) -> str | None:
     """An environment variable; None when it is unset or empty."""
+    _ASKED.add(name)
     return os.environ.get(name) or None
+
+
+def asked() -> dict[str, str | None]:
+    """What `variable` was asked for in this process, and what it says."""
+    return {name: variable(name) for name in sorted(_ASKED)}
+
+
+def doit_settings() -> tuple[str | None, ...]:
+    """What of the environment says which dodo.py doit takes."""
+    return (variable("DOIT_FILE"), variable("DOIT_SEEK_FILE"))
 
 
 def installed() -> dict[str, str]:
@@ -133,8 +147,7 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "etbuild"
 
 
-@dataclass(frozen=True)
-class CacheSettings:
+class CacheSettings(NamedTuple):
     """Where results of steps are kept for the next time.
 
     folder:    of the local store; None for no cache at all.
