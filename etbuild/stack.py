@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 
 def load_torch() -> None:
@@ -118,6 +119,72 @@ def _look_up_operators_once() -> None:
             known[:] = registered
 
     utils._materialize_cpp_cia_ops = look_up_new
+
+
+@contextmanager
+def code_on_demand() -> Iterator[None]:
+    """While it lasts, a graph module's Python is generated when it is first called or read, not at each change.
+
+    Passes over a graph interpret it; of some hundred modules that lowering makes, a handful is ever called. An eighth
+    of the time of lowering a small model. Not for what TorchDynamo traces: it takes a module's code as it stands.
+    """
+    from torch.fx import GraphModule
+
+    generate = GraphModule.recompile
+
+    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        generate(self)
+        return self.forward(*arguments, **options)
+
+    def reduce(self: Any) -> Any:
+        generate(self)  # First: it is pickled by its code, not by its graph.
+        return GraphModule.__reduce__(self)
+
+    def recompile(self: Any) -> Any:
+        codegen = self._graph._codegen
+        if hasattr(codegen, "pytree_info"):
+            self._in_spec, self._out_spec = codegen.pytree_info.in_spec, codegen.pytree_info.out_spec
+        # Each graph module has a class of its own.
+        own: Any = type(self)
+        for name in _OnDemand.NAMES:
+            self.__dict__.pop(name, None)
+            setattr(own, name, _OnDemand(name, generate))
+        own.forward, own.__reduce__ = call, reduce
+        self._recompile_submodules()
+        return _PythonCode(self, generate)
+
+    GraphModule.recompile = recompile
+    try:
+        yield
+    finally:
+        GraphModule.recompile = generate
+
+
+@dataclass(frozen=True)
+class _OnDemand:
+    """What generating a graph module's code sets on it: found on its class until then."""
+
+    NAMES: ClassVar = ("_code", "_lineno_map", "_prologue_start")
+
+    name: str
+    generate: Callable[[Any], Any]
+
+    def __get__(self, module: Any, owner: type) -> Any:
+        if module is None:
+            return self
+        self.generate(module)
+        return module.__dict__[self.name]
+
+
+@dataclass(frozen=True)
+class _PythonCode:
+    """What `recompile` returns, generated when one of its fields is read."""
+
+    module: Any
+    generate: Callable[[Any], Any]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.generate(self.module), name)
 
 
 @contextmanager

@@ -59,9 +59,9 @@ def main(argv: Sequence[str]) -> int:
     program = load_program(options.program)
     record, graphs = PartitionRecord(), dict[bytes, bytes]()
     try:
-        with _without_vela(graphs):
+        with stack.code_on_demand(), _without_vela(graphs):
             edge, border = lower(program, options.profile, options.io, record)
-        executorch = emit(edge)
+            executorch = emit(edge)
     except EtbuildError:
         raise
     except Exception as error:

@@ -122,3 +122,36 @@ print(before == own, after - before)
 """
 
     assert run(code, tmp_path) == "True {'late.twice.default'}"
+
+
+def test_a_modules_code_on_demand_is_what_it_would_have_been(tmp_path: Path) -> None:
+    """Read, called, printed, copied and pickled; a change of the graph shows after recompile; then all is as before."""
+    code = """
+import copy, pickle, torch
+from etbuild import stack
+stack.load_torch()
+from torch.fx import GraphModule, symbolic_trace
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        return torch.relu(x) + 1
+
+def change(module):
+    node = next(node for node in module.graph.nodes if node.target is torch.relu)
+    node.target = torch.neg
+    module.recompile()
+    return module
+
+own = GraphModule.recompile
+usual = change(symbolic_trace(Net()))
+with stack.code_on_demand():
+    late = change(symbolic_trace(Net()))
+    generated = "_code" in vars(late)
+    copied, pickled = copy.deepcopy(late), pickle.loads(pickle.dumps(late))
+x = torch.ones(2)
+same_code = usual.code == late.code == copied.code and pickle.loads(pickle.dumps(usual)).code == pickled.code
+same_answer = all(torch.equal(one(x), usual(x)) for one in (late, copied, pickled))
+print(generated, same_code, same_answer, str(late) == str(usual), GraphModule.recompile is own)
+"""
+
+    assert run(code, tmp_path) == "False True True True True"
