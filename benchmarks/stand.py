@@ -69,10 +69,19 @@ class Stand:
     def stop_server(self) -> None:
         self._timed([_tool("etbuild"), "server", "stop"])
 
+    def rehearsed(self) -> None:
+        """Wait until the server has nothing left to prepare."""
+        while "rehearsed yes" not in self._said([_tool("etbuild"), "server", "status"]):
+            time.sleep(0.1)
+
     def peaks(self) -> dict[str, int]:
         """The most memory that each step of the last build took, in bytes; a step's file name is its name."""
         files = sorted((self.root / "build/.etbuild/steps").glob("*.json"))
         return {file.stem: json.loads(file.read_text())["peak_bytes"] for file in files}
+
+    def _said(self, command: Sequence[str]) -> str:
+        done = subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=True)
+        return done.stdout
 
     def _timed(self, command: Sequence[str], **also: str) -> Run:
         with tempfile.TemporaryFile("w+") as said:
@@ -96,7 +105,9 @@ def stand(**environment: str) -> Iterator[Stand]:
         for made in ("run", "cache"):
             (root / made).mkdir()
         own = {"XDG_RUNTIME_DIR": str(root / "run"), "XDG_CACHE_HOME": str(root / "cache"), "ETBUILD_CACHE": "off"}
-        checkout = lay_out(root / "project", {**os.environ, **own, **environment})
+        # Python keeps what it compiles, as it does by default.
+        users = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        checkout = lay_out(root / "project", {**users, **own, **environment})
         try:
             yield checkout
         finally:

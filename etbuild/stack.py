@@ -110,6 +110,8 @@ def _look_up_operators_once() -> None:
     from torch._export import utils
 
     look_up = utils._materialize_cpp_cia_ops
+    if look_up.__module__ == __name__:
+        return  # Done in the server, before it forked this process.
     known: list[str] = []
 
     def look_up_new() -> None:
@@ -132,10 +134,6 @@ def code_on_demand() -> Iterator[None]:
 
     generate = GraphModule.recompile
 
-    def call(self: Any, *arguments: Any, **options: Any) -> Any:
-        generate(self)
-        return self.forward(*arguments, **options)
-
     def reduce(self: Any) -> Any:
         generate(self)  # First: it is pickled by its code, not by its graph.
         return GraphModule.__reduce__(self)
@@ -146,10 +144,10 @@ def code_on_demand() -> Iterator[None]:
             self._in_spec, self._out_spec = codegen.pytree_info.in_spec, codegen.pytree_info.out_spec
         # Each graph module has a class of its own.
         own: Any = type(self)
+        own.__reduce__ = reduce
         for name in _OnDemand.NAMES:
             self.__dict__.pop(name, None)
             setattr(own, name, _OnDemand(name, generate))
-        own.forward, own.__reduce__ = call, reduce
         self._recompile_submodules()
         return _PythonCode(self, generate)
 
@@ -162,9 +160,9 @@ def code_on_demand() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _OnDemand:
-    """What generating a graph module's code sets on it: found on its class until then."""
+    """What generating a graph module's code sets on it or its class: found on the class until then."""
 
-    NAMES: ClassVar = ("_code", "_lineno_map", "_prologue_start")
+    NAMES: ClassVar = ("forward", "_code", "_lineno_map", "_prologue_start")
 
     name: str
     generate: Callable[[Any], Any]
@@ -173,7 +171,7 @@ class _OnDemand:
         if module is None:
             return self
         self.generate(module)
-        return module.__dict__[self.name]
+        return getattr(module, self.name)
 
 
 @dataclass(frozen=True)

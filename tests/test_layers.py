@@ -13,6 +13,7 @@ PACKAGE = ROOT / "etbuild"
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
+    if PACKAGE / "data" not in path.parents
 }
 
 # Seconds to import, or not there at all where only a listing or a no-op build is wanted.

@@ -30,6 +30,7 @@ def status() -> int:
         return 0
     print(f"process   {told['pid']}, for {told['seconds']:.0f} s")
     print(f"steps     {told['served']} so far, {told['running']} now")
+    print(f"rehearsed {'yes' if told['rehearsed'] else 'not yet'}")
     print(f"ends      after {told['idle_s']:g} s without a step")
     print(f"log       {wire.socket_path(tools.step_environment()).with_suffix('.log')}")
     return 0

@@ -2,6 +2,9 @@
 
 A child is the step's process as any other: same main(argv), folder, environment, log, exit code. Our own modules are
 imported in the child, so the server never runs old code of a step.
+
+In its first quiet moment the server forks its successor, which rehearses (see rehearsal.py) while the server goes on,
+then takes over the listening socket. Nobody waits for it; if it dies, the server stays what it is.
 """
 
 from __future__ import annotations
@@ -15,15 +18,17 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from etbuild.workers import wire
+from etbuild.workers.child import be_step, die_with, outlive
 
 IDLE_S = 600.0
-# Linux, prctl(2); Python has no name for it.
-PR_SET_PDEATHSIG = 1
+# Without a step for so long, the server has time for a rehearsal.
+QUIET_S = 1.0
 
 
 @dataclass
@@ -36,39 +41,104 @@ class Child:
     begun: float = field(default_factory=time.monotonic)
 
 
-class Server:
-    """One thread, one selector: the listening socket, the clients, the children's pidfds."""
+@dataclass
+class Successor:
+    """The server to be, which rehearses. ready: a pipe that says so, or ends."""
 
-    def __init__(self, listening: socket.socket, idle_s: float):
+    pid: int
+    ready: int
+
+
+class Server:
+    """One thread, one selector: the listening socket, the clients, the children's pidfds.
+
+    rehearse: what the successor does before it takes over; None for no successor.
+    """
+
+    def __init__(self, listening: socket.socket, idle_s: float, rehearse: Callable[[], None] | None = None):
         self._listening = listening
         self._idle_s = idle_s
+        self._rehearse = rehearse
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, Child] = {}
+        self._successor: Successor | None = None
+        self._rehearsed = False
         self._served = 0
         self._begun = time.monotonic()
         self._stopping = False
+        self.handed_over = False
 
     def serve(self) -> None:
-        """Until told to stop, or idle for long enough; a step that still runs then is its client's to do again."""
+        """Until told to stop, idle for long enough, or succeeded; a step that still runs is its client's to do again.
+
+        handed_over is then true where the successor listens on.
+        """
         self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
         try:
             self._serve()
         finally:
             for child in self._children.values():
                 _kill(child)
+            if self._successor and not self.handed_over:
+                os.kill(self._successor.pid, signal.SIGKILL)
 
     def _serve(self) -> None:
-        while not self._stopping:
-            events = self._selector.select(None if self._children else self._idle_s)
+        while not self._stopping and (self._children or not self.handed_over):
+            quiet_s = min(QUIET_S, self._idle_s) if self._rehearse else self._idle_s
+            events = self._selector.select(None if self._children else quiet_s)
             if not events and not self._children:
-                return
+                if self._rehearse is None:
+                    return
+                self._fork_successor(self._rehearse)
             for key, _ in events:
                 # An event may be of what an earlier one of the same round has closed.
                 if key.fd in self._selector.get_map():
                     key.data(key.fileobj)
 
+    def _fork_successor(self, rehearse: Callable[[], None]) -> None:
+        """One attempt; returns in both processes."""
+        self._rehearse = None
+        server = os.getpid()
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid:
+            os.close(write)
+            self._successor = Successor(pid, read)
+            self._selector.register(read, selectors.EVENT_READ, self._succeeded)
+            return
+        try:
+            os.close(read)
+            die_with(server)
+            self._selector.close()
+            rehearse()
+            outlive()
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(70)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
+        self._rehearsed = True
+        os.write(write, b"1")
+        os.close(write)
+
+    def _succeeded(self, ready: int) -> None:
+        """The successor listens, or has died."""
+        assert self._successor is not None
+        self.handed_over = os.read(ready, 1) == b"1"
+        self._selector.unregister(ready)
+        os.close(ready)
+        if self.handed_over:
+            self._selector.unregister(self._listening)
+        else:
+            os.waitpid(self._successor.pid, 0)
+            self._successor = None
+
     def _accept(self, listening: socket.socket) -> None:
-        client, _ = listening.accept()
+        try:
+            client, _ = listening.accept()
+        except BlockingIOError:
+            return  # The successor was sooner.
         client.settimeout(5)
         try:
             message, descriptors = wire.receive(client)
@@ -92,6 +162,7 @@ class Server:
             "idle_s": self._idle_s,
             "running": len(self._children),
             "served": self._served,
+            "rehearsed": self._rehearsed,
         }
 
     def _fork(self, client: socket.socket, message: dict[str, object], descriptors: list[int]) -> None:
@@ -103,7 +174,7 @@ class Server:
             try:
                 self._close_all()
                 client.close()
-                code = _child(message, log, server)
+                code = be_step(message, log, server)
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -146,6 +217,8 @@ class Server:
     def _close_all(self) -> None:
         """In a child: let go of everything that is the server's."""
         self._listening.close()
+        if self._successor:
+            os.close(self._successor.ready)
         for child in self._children.values():
             child.client.close()
             os.close(child.pidfd)
@@ -160,52 +233,23 @@ def _kill(child: Child) -> None:
         signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
 
 
-def _child(message: dict[str, object], log: int, server: int) -> int:
-    """Be the step's process; its exit code."""
-    os.setsid()
-    _die_with(server)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    null = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((null, 0), (log, 1), (log, 2)):
-        os.dup2(source, target)
-    environment, argv, kind = message["env"], message["argv"], message["kind"]
-    assert isinstance(environment, dict) and isinstance(argv, list)
-    os.environ.clear()
-    os.environ.update(environment)
-    time.tzset()
-    os.chdir(str(message["cwd"]))
-    sys.argv = [f"etbuild.steps.{kind}", *argv]
-    for name in [name for name in sys.modules if name.startswith("etbuild.")]:
-        del sys.modules[name]
-    gc.enable()
-    import importlib
-
-    from etbuild.errors import exit_code_of
-
-    module = importlib.import_module(f"etbuild.steps.{kind}")
-    try:
-        return exit_code_of(module.main, argv)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        traceback.print_exc()
-        return 1
-
-
-def _die_with(server: int) -> None:
-    """After kill -9 of the server its client does the step again: nothing goes on beside that."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != server:
-        os._exit(70)
-
-
 def _preload() -> None:
     """What every step's child shares with this process, copy on write."""
+    import compileall
+
     from etbuild import stack
 
+    # Steps write no bytecode, in whatever folder a model is; what they find of ours saves a tenth of a second each.
+    compileall.compile_dir(Path(stack.__file__).parent, quiet=2)
     stack.load_all()
+    gc.collect()
+    gc.freeze()
+
+
+def _rehearse() -> None:
+    from etbuild.workers.rehearsal import rehearse
+
+    rehearse()
     gc.collect()
     gc.freeze()
 
@@ -220,15 +264,17 @@ def main() -> int:
     part = options.socket.with_suffix(f".{os.getpid()}")
     listening.bind(str(part))
     listening.listen(64)
+    listening.setblocking(False)
     part.replace(options.socket)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     inode = options.socket.stat().st_ino
+    server = Server(listening, options.idle_s, _rehearse)
     try:
         _preload()
-        Server(listening, options.idle_s).serve()
+        server.serve()
     finally:
         with suppress(OSError):
-            if options.socket.stat().st_ino == inode:
+            if not server.handed_over and options.socket.stat().st_ino == inode:
                 options.socket.unlink()
     return 0
 

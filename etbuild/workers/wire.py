@@ -30,7 +30,9 @@ def socket_path(environment: Mapping[str, str]) -> Path:
     """
     settings = sorted((name, value) for name, value in environment.items() if name.startswith(NATIVE_SETTINGS))
     path = environment.get("PYTHONPATH", "")
-    identity = json.dumps([sys.executable, sys.version, path, tools.installed(), _own_source(), settings])
+    # By what it is, not by which of its names (python, python3) started this process.
+    interpreter = [sys.prefix, os.path.realpath(sys.executable), sys.version]
+    identity = json.dumps([interpreter, path, tools.installed(), _own_source(), settings])
     name = hashlib.sha256(identity.encode()).hexdigest()[:16]
     return private_folder() / f"{name}.sock"
 
@@ -54,7 +56,8 @@ def send(connection: socket.socket, message: Mapping[str, object], descriptors: 
     data = len(data).to_bytes(4, "little") + data
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
     sent = connection.sendmsg([data], ancillary)
-    connection.sendall(data[sent:])
+    if sent < len(data):  # To send nothing is an error where the other side has answered and gone.
+        connection.sendall(data[sent:])
 
 
 def receive(connection: socket.socket) -> tuple[dict[str, object], list[int]]:
@@ -97,5 +100,7 @@ def _some(connection: socket.socket, count: int) -> bytes:
 def _own_source() -> list[str]:
     """The server's own code: a change of it needs a new server, a change of a step does not."""
     folder = Path(__file__).parent
+    rehearsal = folder.parent / "data/rehearsal"
     files = [*sorted(folder.glob("*.py")), folder.parent / "stack.py"]
+    files += [rehearsal / "small.yaml", rehearsal / "models/small.py"]
     return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]

@@ -1,6 +1,10 @@
-"""The warm server with nothing to import first, whose steps of kind "fake" are fake_module.py."""
+"""The warm server with nothing to import first, whose steps of kind "fake" are fake_module.py.
+
+FAKE_REHEARSAL: a line of Python that its successor runs after a moment's quiet; unset for no successor.
+"""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -19,4 +23,7 @@ class FakeKind:
 
 sys.meta_path.insert(0, FakeKind)  # type: ignore[arg-type]
 server._preload = lambda: None  # type: ignore[attr-defined]
+rehearsal = os.environ.get("FAKE_REHEARSAL")
+server._rehearse = (lambda: exec(rehearsal)) if rehearsal else None  # type: ignore[assignment]
+server.QUIET_S = 0.01
 sys.exit(server.main())

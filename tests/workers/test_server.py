@@ -184,6 +184,17 @@ def test_doit_and_the_command_line_find_the_same_server(tmp_path: Path, monkeypa
     assert wire.socket_path(tools.step_environment()) == before
 
 
+def test_another_name_of_the_interpreter_finds_the_same_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripts of one environment may begin with python or with python3."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "python").symlink_to(sys.executable)
+    before = wire.socket_path(tools.step_environment())
+
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+
+    assert wire.socket_path(tools.step_environment()) == before
+
+
 @pytest.mark.parametrize("name", ["PYTHONPATH", "OMP_NUM_THREADS"])
 def test_who_would_import_something_else_gets_another_server(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -218,6 +229,100 @@ def test_nonsense_from_a_client_harms_nobody() -> None:
             connection.sendall(nonsense)
 
     assert client.ask("status") is not None
+
+
+@pytest.fixture
+def rehearsing(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server whose successor rehearses with the Python that the test gives."""
+    monkeypatch.setenv("FAKE_REHEARSAL", request.param)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    (tmp_path / "run").mkdir()
+    process = start(60)
+    yield process
+    client.ask("stop")
+    process.kill()
+    process.wait()
+
+
+PID_OF_SUCCESSOR = (
+    "import os, pathlib; pathlib.Path(os.environ['XDG_RUNTIME_DIR'], 'successor').write_text(str(os.getpid()))"
+)
+HANGING = f"{PID_OF_SUCCESSOR}; import time; time.sleep(600)"
+
+
+@pytest.mark.parametrize("rehearsing", ["pass"], indirect=True)
+def test_a_successor_takes_over_after_its_rehearsal(tmp_path: Path, rehearsing: subprocess.Popen[bytes]) -> None:
+    """On the same socket; the first server ends, and the next step is the successor's."""
+    code = rehearsing.wait(10)
+    ended, _ = do(tmp_path, "tell")
+    told = client.ask("status")
+
+    assert (code, ended.exit) == (0, 0)
+    assert told is not None and told["pid"] != rehearsing.pid
+    assert (told["rehearsed"], told["served"]) == (True, 1)
+
+
+@pytest.mark.parametrize("rehearsing", [f"{PID_OF_SUCCESSOR}; raise SystemExit('no')"], indirect=True)
+def test_a_server_outlives_a_rehearsal_that_fails(tmp_path: Path, rehearsing: subprocess.Popen[bytes]) -> None:
+    """It tries once and serves as before."""
+    successor = wait_for_successor(tmp_path)
+    died = gone(successor)
+    ended, _ = do(tmp_path, "tell")
+    told = client.ask("status")
+
+    assert died and ended.exit == 0
+    assert told is not None and (told["pid"], told["rehearsed"]) == (rehearsing.pid, False)
+
+
+@pytest.mark.parametrize("rehearsing", [HANGING], indirect=True)
+def test_nobody_waits_for_a_rehearsal(tmp_path: Path, rehearsing: subprocess.Popen[bytes]) -> None:
+    """Steps run beside it; the order to stop ends both."""
+    successor = wait_for_successor(tmp_path)
+    ended, _ = do(tmp_path, "tell")
+    client.ask("stop")
+
+    assert ended.exit == 0
+    assert rehearsing.wait(10) == 0
+    assert gone(successor)
+
+
+@pytest.mark.parametrize("rehearsing", [HANGING], indirect=True)
+def test_a_rehearsal_dies_with_its_server(tmp_path: Path, rehearsing: subprocess.Popen[bytes]) -> None:
+    """After kill -9 nothing holds the socket, so the next client starts a server."""
+    successor = wait_for_successor(tmp_path)
+    rehearsing.kill()
+
+    assert gone(successor)
+    assert client.ask("status") is None
+
+
+@pytest.mark.parametrize("rehearsing", [f"{PID_OF_SUCCESSOR}; import time; time.sleep(0.5)"], indirect=True)
+def test_a_step_runs_to_its_end_while_the_successor_takes_over(
+    tmp_path: Path, rehearsing: subprocess.Popen[bytes]
+) -> None:
+    """The first server stays for as long as its last step."""
+    wait_for_successor(tmp_path)
+    with request(tmp_path, "hang") as asked:
+        pids = wait_for_pids(tmp_path)
+        while (told := client.ask("status")) is not None and told["pid"] == rehearsing.pid:
+            time.sleep(0.01)
+        running = [alive(pid) for pid in pids]
+        asked.cancel()
+
+    assert running == [True, True]
+    assert told is not None and told["rehearsed"]
+    assert rehearsing.wait(10) == 0
+    assert gone(*pids)
+
+
+def wait_for_successor(folder: Path) -> int:
+    """The process that rehearses."""
+    file = folder / "run/successor"
+    while not (file.exists() and file.read_text()):
+        time.sleep(0.01)
+    return int(file.read_text())
 
 
 def wait_for_pids(folder: Path) -> list[int]:

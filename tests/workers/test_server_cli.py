@@ -21,6 +21,7 @@ def test_status_of_a_server(server: subprocess.Popen[bytes], capsys: pytest.Capt
     assert first.startswith(f"process   {server.pid}, for ")
     assert rest == [
         "steps     0 so far, 0 now",
+        "rehearsed not yet",
         "ends      after 60 s without a step",
         f"log       {wire.socket_path(tools.step_environment()).with_suffix('.log')}",
     ]

@@ -1,0 +1,64 @@
+"""A small model through the compilers, so that what they look up, import and remember at their first use is there.
+
+PyTorch and ExecuTorch do a quarter of the work for a small model only once a process. Nothing of it is kept but that.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from etbuild.step import Step
+
+PROJECT = Path(__file__).parent.parent / "data/rehearsal"
+
+
+def rehearse() -> None:
+    """Do every step that the server may be asked for, in a folder of its own.
+
+    Whatever a step prints goes where this process prints; its errors are the caller's.
+    """
+    _let_no_thread_start()
+    with tempfile.TemporaryDirectory(prefix="etbuild-rehearsal-") as folder:
+        root = Path(folder)
+        shutil.copytree(PROJECT, root / "recipes", ignore=shutil.ignore_patterns("__pycache__"))
+        os.chdir(root)
+        try:
+            for step in _steps(root):
+                for output in step.outputs:
+                    output.parent.mkdir(parents=True, exist_ok=True)
+                importlib.import_module(f"etbuild.steps.{step.kind}").main(step.argv)
+        finally:
+            os.chdir("/")
+            _forget_modules_of(root)
+
+
+def _steps(root: Path) -> Iterator[Step]:
+    from etbuild.recipe_loader import load
+    from etbuild.steps import export, golden, lower, pte, quantize, vela
+
+    recipe = load(root / "recipes/small.yaml", root, os.environ)
+    yield export.step(recipe)
+    for profile in recipe.profiles:
+        yield from (one.step(recipe, profile) for one in (quantize, lower, golden))
+    for target in recipe.targets:
+        yield from (one.step(recipe, target) for one in (vela, pte))
+
+
+def _let_no_thread_start() -> None:
+    """A process with threads cannot be forked safely; the bars that Vela draws would start one."""
+    importlib.import_module("tqdm").tqdm.monitor_interval = 0
+
+
+def _forget_modules_of(root: Path) -> None:
+    """A user's model may be called as ours."""
+    for name, module in list(sys.modules.items()):
+        if Path(getattr(module, "__file__", None) or "/").is_relative_to(root):
+            del sys.modules[name]
