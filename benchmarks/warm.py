@@ -3,7 +3,8 @@
     python benchmarks/warm.py [--rounds 3]
 
 Three things in turns, so many times: the peer; our build with no server running; our build with the server that the
-one before has left and that has rehearsed since, then with another memory_mode. Exit code 1 when a ratio of the medians is above its bar.
+one before has left and that has rehearsed since, then with another memory_mode. Exit code 1 when a ratio of the medians
+is above its bar.
 """
 
 from __future__ import annotations

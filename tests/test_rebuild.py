@@ -352,17 +352,40 @@ def test_a_recipe_that_was_removed(project: FakeProject) -> None:
     assert (project.root / "build/net/report.json").exists()
 
 
-def test_two_builds_at_once(project: FakeProject) -> None:
-    """Each step runs once, both builds end well."""
+@pytest.mark.parametrize("builds", [2, 8])
+def test_builds_of_one_checkout_at_once(project: FakeProject, builds: int) -> None:
+    """Each step runs once, all builds end well."""
     (project.root / "recipes/models/net.py").write_text("# new")
     project.behave({"export:net": "wait", "lower:net@tosa-u55": "wait"})
-    both = [
-        subprocess.Popen(project.command(), cwd=project.root, env=project.environment, stdout=subprocess.DEVNULL)
-        for _ in range(2)
-    ]
 
-    assert [process.wait() for process in both] == [0, 0]
+    codes = built_at_once([project] * builds)
+
+    assert codes == [0] * builds
     assert project.ran() == ALL
+
+
+@pytest.mark.parametrize("builds", [2, 8])
+def test_builds_of_many_checkouts_at_once_share_one_cache(tmp_path: Path, builds: int) -> None:
+    """Each step runs once in all of them together, and all have the same bytes."""
+    projects = [FakeProject(tmp_path / f"checkout{number}") for number in range(builds)]
+    for project in projects:
+        shared = {"ETBUILD_CACHE": str(tmp_path / "store"), "FAKE_RAN": str(projects[0].root / "ran")}
+        project.environment |= shared
+
+    codes = built_at_once(projects)
+
+    assert codes == [0] * builds
+    assert projects[0].ran() == ALL
+    assert [project for project in projects if project.outputs() != projects[0].outputs()] == []
+
+
+def built_at_once(projects: list[FakeProject]) -> list[int]:
+    """The exit codes of builds that begin together."""
+    processes = [
+        subprocess.Popen(one.command("-n", "2"), cwd=one.root, env=one.environment, stdout=subprocess.DEVNULL)
+        for one in projects
+    ]
+    return [process.wait() for process in processes]
 
 
 def test_parallel_steps_give_the_same_bytes(project: FakeProject) -> None:
