@@ -84,6 +84,7 @@ def quantize(program: Any, settings: Quantize, options: argparse.Namespace) -> t
     import torch
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+    from etbuild import stack
     from etbuild.quantization import describe, make_quantizer
     from etbuild.samples import read_samples
 
@@ -91,14 +92,17 @@ def quantize(program: Any, settings: Quantize, options: argparse.Namespace) -> t
     samples = read_samples(settings.calibration, example, MADE_UP_SAMPLES)
     module = program.module(check_guards=False)
     quantizer = make_quantizer(settings, options.profile, module)
-    prepared = prepare_pt2e(module, quantizer)
+    with stack.code_on_demand():
+        prepared = prepare_pt2e(module, quantizer)
     for number, sample in enumerate(samples.inputs):
         try:
             prepared(*sample)
         except Exception as error:
             said = str(error).strip().splitlines() or [""]
             raise StepError(f"calibration sample {number}: got {type(error).__name__}: {said[0]}") from error
-    converted = convert_pt2e(prepared)
+    with stack.code_on_demand():
+        converted = convert_pt2e(prepared)
+    converted.recompile()
     report = describe(quantizer, converted)
     shapes = dynamic_shapes(example, options.dynamic)
     return torch.export.export(converted, example, dynamic_shapes=shapes, strict=options.strict), report
