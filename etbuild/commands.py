@@ -260,10 +260,10 @@ def _require_known(known: set[str], tasks: Iterable[Any], names: list[str] | Non
     """End with exit code 2 and the nearest task for a name that is none, where a project of ours is loaded."""
     if not any(_projects(tasks)):
         return
-    import difflib
-
     for name in names or ():
         if ":" in name and "=" not in name and name not in known and "*" not in name:
+            import difflib
+
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "doit list --all shows what there is"
             print(f"{name}: got no such task, wanted one of this project's\n    {hint}", file=sys.stderr)

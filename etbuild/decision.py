@@ -82,11 +82,11 @@ def reasons(step: Step, record: Record | None, present: Present) -> tuple[Reason
         *_differences("", record.tools, present.tools(step)),
         *_differences("source of ", record.source, present.source(step)),
     ]
-    inputs = {str(path): present.digest(path) or "" for path in step.inputs}
+    inputs = {path: present.digest(path) or "" for path in step.reads}
     found += _differences("input ", record.inputs, inputs)
     discovered = {path: present.digest(path) or "" for path in record.discovered}
     found += _differences("imported ", record.discovered, discovered)
-    for path in map(str, step.outputs):
+    for path in step.writes:
         digest = present.digest(path)
         if digest is None:
             found.append(Reason(f"output {path} is missing"))

@@ -56,7 +56,7 @@ class Digests:
         name = os.fspath(path)
         if name in self._seen:
             return self._seen[name]
-        full = os.path.join(self._root, name)
+        full = name if name.startswith("/") else f"{self._root}/{name}"
         digest: str | None
         try:
             digest = self._file(name, full)
@@ -71,12 +71,14 @@ class Digests:
         """Whether `of` found something there; without a look of its own."""
         return self._seen.get(path) is not None
 
-    def note(self, name: str, full: str) -> None:
-        """Keep the stamp of what is looked at by others, or what is in a folder; before they do."""
+    def note(self, name: str) -> Stamp | None:
+        """The stamp of what others look at after this, or of a folder inside one; None when there is nothing."""
         try:
-            self.looked[name] = stamp(os.stat(full))
+            noted: Stamp | None = stamp(os.stat(os.path.join(self._root, name)))
         except (FileNotFoundError, NotADirectoryError):
-            self.looked[name] = None
+            noted = None
+        self.looked[name] = noted
+        return noted
 
     def forget(self, *paths: Path | str) -> None:
         """Look again at these the next time: a step has written them."""
@@ -123,7 +125,7 @@ class Digests:
             folders.sort()
             # os.walk reads these after this turn: the stamp is older than the look.
             for folder in folders:
-                self.note(os.path.join(name, inside, folder), os.path.join(at, folder))
+                self.note(os.path.join(name, inside, folder))
             for file in sorted(files):
                 relative = os.path.join(inside, file)
                 digest = self._file(os.path.join(name, relative), os.path.join(at, file))

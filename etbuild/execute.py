@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild import tools
-from etbuild.cache import Cache
+from etbuild.agreement import Agreements
 from etbuild.decision import Present, Reason, Record, reasons
 from etbuild.digest import Digests
 from etbuild.errors import EtbuildError, MissingTool, StepError
@@ -31,6 +31,7 @@ from etbuild.sources import PACKAGE, Sources
 from etbuild.standing import Basis, stamp_of
 
 if TYPE_CHECKING:
+    from etbuild.cache import Cache
     from etbuild.digest import Stamp
     from etbuild.step import Step
 
@@ -70,6 +71,7 @@ class Workspace:
         self.sources = Sources(self.digests, self.state / "sources.json")
         self._versions = versions or ToolVersions()
         self.present = Present(self.digests.of, self._versions, self.source)
+        self._agreements = Agreements(self.present, self.state / "agreements.json")
         self._guard = threading.Lock()
         self._cache: Cache | None = None
         self._staging: Path | None = None
@@ -78,24 +80,30 @@ class Workspace:
     @property
     def cache(self) -> Cache:
         """The cache that the environment asks for, looked up when the first step is not up to date."""
+        from etbuild.cache import Cache
+
         with self._guard:
             if self._cache is None:
                 self._cache = Cache.of(tools.cache_settings())
             return self._cache
 
     def record(self, step: Step) -> Record | None:
-        file = f"{STATE}/steps/{_file_name(step)}.json"
-        full = f"{self.root}/{file}"
-        self.digests.note(file, full)
         try:
-            with open(full, "rb") as text:  # noqa: PTH123 - for every step of every build
-                return Record.from_json(text.read())
+            return Record.from_json(self._record_file(step).read_bytes())
         except OSError:
             return None
 
     def reasons(self, step: Step) -> tuple[Reason, ...]:
         """Why the step would run now; the same answer that `run` acts on."""
-        return reasons(step, self.record(step), self.present)
+        name = f"{STATE}/steps/{_file_name(step)}.json"
+        stamp = self.digests.note(name)
+        if stamp is not None and self._agreements.holds(step, stamp):
+            return ()
+        record = self.record(step)
+        found = reasons(step, record, self.present)
+        if stamp is not None and record is not None and not found:
+            self._agreements.note(step, stamp, record)
+        return found
 
     def source(self, step: Step) -> Mapping[str, str]:
         return self.sources.of(f"etbuild.steps.{step.kind}")
@@ -141,6 +149,7 @@ class Workspace:
             self._held.close()
             self._staging = None
         self.digests.save()
+        self._agreements.save()
         with suppress(OSError):
             self.sources.save()
 

@@ -55,7 +55,7 @@ def load_plan(root: Path, digests: Digests, sources: Sources) -> Plan:
     """
     memory = root / MEMORY
     for looked in (MEMORY, "recipes"):
-        digests.note(looked, f"{root}/{looked}")
+        digests.note(looked)
     basis = _basis(root, digests, sources)
     kept = _kept(memory, basis, digests)
     if kept is not None:
@@ -123,8 +123,8 @@ def _keep(memory: Path, plan: Plan, basis: Mapping[str, object], conditions: Map
             (
                 step.name,
                 step.argv,
-                [str(path) for path in step.inputs],
-                [str(path) for path in step.outputs],
+                step.reads,
+                step.writes,
                 step.tools,
                 str(step.depfile) if step.depfile else None,
             )
@@ -141,13 +141,13 @@ def _keep(memory: Path, plan: Plan, basis: Mapping[str, object], conditions: Map
 
 
 def _step(
-    name: str, argv: list[str], inputs: list[str], outputs: list[str], tools_used: list[str], depfile: str | None
+    name: str, argv: list[str], reads: list[str], writes: list[str], tools_used: list[str], depfile: str | None
 ) -> Step:
-    return Step(
-        name,
-        tuple(argv),
-        tuple(map(Path, inputs)),
-        tuple(map(Path, outputs)),
-        tuple(tools_used),
-        Path(depfile) if depfile else None,
+    return Step.kept(
+        name=name,
+        argv=tuple(argv),
+        reads=tuple(reads),
+        writes=tuple(writes),
+        tools=tuple(tools_used),
+        depfile=Path(depfile) if depfile else None,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 
@@ -26,7 +28,33 @@ class Step:
     tools: tuple[str, ...] = ()
     depfile: Path | None = None
 
-    @property
+    @classmethod
+    def kept(cls, **fields: object) -> Step:
+        """A step with `reads` and `writes` in place of inputs and outputs, which become paths when one is asked for.
+
+        Most steps of most builds are up to date, and nobody asks.
+        """
+        step = cls.__new__(cls)
+        step.__dict__.update(fields)
+        return step
+
+    def __getattr__(self, name: str) -> tuple[Path, ...]:
+        if name not in ("inputs", "outputs"):
+            raise AttributeError(f"{type(self).__name__} has no {name}")
+        paths = self.__dict__[name] = tuple(map(Path, self.reads if name == "inputs" else self.writes))
+        return paths
+
+    @cached_property
+    def reads(self) -> tuple[str, ...]:
+        """The inputs by name."""
+        return tuple(map(os.fspath, self.inputs))
+
+    @cached_property
+    def writes(self) -> tuple[str, ...]:
+        """The outputs by name."""
+        return tuple(map(os.fspath, self.outputs))
+
+    @cached_property
     def kind(self) -> str:
         return self.name.partition(":")[0]
 

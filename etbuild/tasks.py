@@ -8,22 +8,25 @@ its action asks again under the step's lock, and what doit keeps in its own data
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from doit.action import create_action
 from doit.dependency import FileChangedChecker, JsonDB
 from doit.exceptions import TaskFailed
+from doit.task import Task
 
 from etbuild.errors import EtbuildError, MissingTool
 from etbuild.execute import Outcome, Workspace
-from etbuild.plan import Outline, Plan, load_plan
+from etbuild.plan import Plan, load_plan
 from etbuild.reporter import StepReporter
 from etbuild.standing import stamp_of
 
@@ -86,6 +89,7 @@ class StepTask:
 
     def run(self, task: Any) -> TaskFailed | None:
         """doit's action: None when the outputs are right."""
+        gc.enable()
         try:
             outcome = self.project.workspace.run(self._told(task), self.project.forced)
         except EtbuildError as error:
@@ -157,6 +161,8 @@ class Project:
     @property
     def doit_config(self) -> dict[str, object]:
         """doit's DOIT_CONFIG for this project."""
+        # Until a step runs nothing becomes garbage, and to look for it among all tasks costs a tenth of the time.
+        gc.disable()
         state = self.workspace.state
         state.mkdir(parents=True, exist_ok=True)
         return {
@@ -169,7 +175,7 @@ class Project:
             "verbosity": 0,
         }
 
-    def _create_doit_tasks(self) -> Iterator[dict[str, object]]:
+    def _create_doit_tasks(self) -> Iterator[Task | dict[str, object]]:
         """doit's tasks: one a step, and groups a recipe, a variant and a kind."""
         try:
             plan = load_plan(self.root, self.workspace.digests, self.workspace.sources)
@@ -178,26 +184,15 @@ class Project:
             raise SystemExit(error.exit_code) from None
         return self._tasks(plan)
 
-    def _tasks(self, plan: Plan) -> Iterator[dict[str, object]]:
-        producers = {path: step.name for step in plan.steps for path in step.outputs}
-        groups: dict[str, list[str]] = {}
-        for step in plan.steps:
-            if step.part:
-                groups.setdefault(f"{step.kind}:{step.recipe}", []).append(step.name)
-        kinds = dict.fromkeys(["build", *(step.kind for step in plan.steps)])
-        for kind in kinds:
+    def _tasks(self, plan: Plan) -> Iterator[Task | dict[str, object]]:
+        made = [*self._step_tasks(plan), *_groups(plan)]
+        members: dict[str, list[str]] = {"build": [], **{step.kind: [] for step in plan.steps}}
+        for task in made:
+            members[task.subtask_of].append(task.name)
+        for kind, names in members.items():
             clean = [partial(self.workspace.clean_dead, plan.steps)] if kind == "build" else []
-            yield {"basename": kind, "name": None, "doc": KINDS.get(kind, kind), "clean": clean}
-        for step in plan.steps:
-            yield self._step_task(step, producers)
-        for name, members in groups.items():
-            kind, _, recipe = name.partition(":")
-            yield {"basename": kind, "name": recipe, "actions": None, "task_dep": members, "doc": f"{kind} of {recipe}"}
-        steps: dict[str, list[Step]] = {}
-        for step in plan.steps:
-            steps.setdefault(step.recipe, []).append(step)
-        for outline in plan.outlines:
-            yield from _build_groups(outline, steps[outline.name])
+            yield Task(kind, None, task_dep=names, clean=clean, doc=KINDS.get(kind, kind), has_subtask=True)
+        yield from made
         yield from self._debug_tasks(plan)
 
     def _debug_tasks(self, plan: Plan) -> Iterator[dict[str, object]]:
@@ -215,23 +210,59 @@ class Project:
         for recipe, task in first.items():
             yield {"basename": "debug", "name": recipe, "actions": None, "task_dep": [task], "doc": f"as {task}"}
 
-    def _step_task(self, step: Step, producers: dict[Path, str]) -> dict[str, object]:
-        kind, _, name = step.name.partition(":")
-        task = StepTask(self, step)
-        return {
-            "basename": kind,
-            "name": name,
-            "doc": KINDS.get(kind, kind),
-            "actions": [task.run],
-            "uptodate": [UpToDate(task)],
-            "file_dep": [os.fspath(path) for path in step.inputs],
-            "task_dep": list(dict.fromkeys(producers[path] for path in step.inputs if path in producers)),
-            "targets": [os.fspath(path) for path in step.outputs],
-            "clean": [task.clean],
-            # What a step tells the user (a lost server, a full cache) is seen when it happens.
-            "io": {"capture": False},
-            "params": PARAMETERS.get(kind, ()),
-        }
+    def _step_tasks(self, plan: Plan) -> Iterator[Task]:
+        # What a step tells the user (a lost server, a full cache) is seen when it happens.
+        model = Task("step", (), io={"capture": False})
+        producers = {path: step.name for step in plan.steps for path in step.writes}
+        for step in plan.steps:
+            task = StepTask(self, step)
+            made = _like(
+                model,
+                name=step.name,
+                subtask_of=step.kind,
+                doc=KINDS.get(step.kind, step.kind),
+                _actions=[task.run],
+                uptodate=[(UpToDate(task), [], {})],
+                file_dep=set(step.reads),
+                task_dep=list(dict.fromkeys(producers[path] for path in step.reads if path in producers)),
+                targets=list(step.writes),
+                params=PARAMETERS.get(step.kind, ()),
+            )
+            made.clean_actions = [create_action(task.clean, made, "clean")]
+            yield made
+
+
+def _like(model: Task, **own: object) -> Task:
+    """Another task, without doit's constructor: it checks twenty attributes, which adds up over thousands of tasks."""
+    task = Task.__new__(Task)
+    task.__dict__ = {**model.__dict__, "values": {}, "value_savers": [], **own}
+    return task
+
+
+def _groups(plan: Plan) -> Iterator[Task]:
+    """kind:R where a recipe has a step of that kind for each variant, build:R, and build:R@V for each variant."""
+    model = Task("group", None)
+    kinds: dict[str, list[str]] = {}
+    # build:R goes without what is asked for by name alone.
+    recipes: dict[str, list[Step]] = {}
+    for step in plan.steps:
+        if step.part:
+            kinds.setdefault(f"{step.kind}:{step.recipe}", []).append(step.name)
+        if step.kind not in ON_REQUEST:
+            recipes.setdefault(step.recipe, []).append(step)
+    for name, members in kinds.items():
+        kind, _, recipe = name.partition(":")
+        yield _like(model, name=name, subtask_of=kind, task_dep=members, doc=f"{kind} of {recipe}")
+    for outline in plan.outlines:
+        name, own = f"build:{outline.name}", recipes[outline.name]
+        for variant, profile in outline.profiles.items():
+            members, doc = (
+                [step.name for step in own if step.part in (variant, profile)],
+                f"{outline.name} for {variant}",
+            )
+            yield _like(model, name=f"{name}@{variant}", subtask_of="build", task_dep=members, doc=doc)
+        members, doc = [step.name for step in own], f"{outline.name} for {', '.join(outline.profiles)}"
+        yield _like(model, name=name, subtask_of="build", task_dep=members, doc=doc)
 
 
 class Database(JsonDB):  # type: ignore[misc]
@@ -275,31 +306,18 @@ def _debug(root: Path, step: Step) -> TaskFailed | None:
     return TaskFailed(f"debug: QEMU ended with exit code {code}") if code else None
 
 
-def _build_groups(outline: Outline, steps: Iterable[Step]) -> Iterator[dict[str, object]]:
-    """build:R, and build:R@V for each variant: its own steps and those of its profile. steps: of that recipe."""
-    own = [step for step in steps if step.kind not in ON_REQUEST]
-    for variant, profile in outline.profiles.items():
-        yield {
-            "basename": "build",
-            "name": f"{outline.name}@{variant}",
-            "actions": None,
-            "task_dep": [step.name for step in own if step.part in (variant, profile)],
-            "doc": f"{outline.name} for {variant}",
-        }
-    yield {
-        "basename": "build",
-        "name": outline.name,
-        "actions": None,
-        "task_dep": [step.name for step in own],
-        "doc": f"{outline.name} for {', '.join(outline.profiles)}",
-    }
-
-
 def _checker(workspace: Workspace) -> type[FileChangedChecker]:
     """doit's view of file dependencies by content, for the tasks that a dodo.py has besides ours too."""
 
     class ContentChecker(FileChangedChecker):  # type: ignore[misc]
-        def check_modified(self, file_path: str, file_stat: os.stat_result, state: str) -> bool:
+        # What the decision has just looked at is there: no second look at each file of each step.
+        def exists(self, file_path: str) -> bool:
+            return workspace.digests.holds(file_path) or bool(super().exists(file_path))
+
+        def info(self, file_path: str) -> os.stat_result | None:
+            return None if workspace.digests.holds(file_path) else super().info(file_path)
+
+        def check_modified(self, file_path: str, file_stat: os.stat_result | None, state: str) -> bool:
             return workspace.digests.of(file_path) != state
 
         def get_state(self, dep: str, current_state: str | None) -> str | None:
