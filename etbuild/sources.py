@@ -111,9 +111,10 @@ def _uses(text: str) -> tuple[list[str], set[str]]:
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """Every node that may run: what stands under TYPE_CHECKING never does."""
+    """Every statement that may run: what stands under TYPE_CHECKING never does, and expressions import nothing."""
     yield node
     if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
         return
-    for child in ast.iter_child_nodes(node):
-        yield from _walk(child)
+    for block in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for child in getattr(node, block, ()):
+            yield from _walk(child)
