@@ -28,7 +28,8 @@ def be_step(message: dict[str, object], log: int, server: int) -> int:
     time.tzset()
     os.chdir(str(message["cwd"]))
     sys.argv = [f"etbuild.steps.{kind}", *argv]
-    for name in [name for name in sys.modules if name.startswith("etbuild.")]:
+    # The package too: `from etbuild import tools` takes what hangs on it, and that is the server's.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "etbuild"]:
         del sys.modules[name]
     gc.enable()
     import importlib

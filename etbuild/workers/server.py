@@ -100,7 +100,12 @@ class Server:
         self._rehearse = None
         server = os.getpid()
         read, write = os.pipe()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # No room for another process: there is no successor.
+            os.close(read)
+            os.close(write)
+            return
         if pid:
             os.close(write)
             self._successor = Successor(pid, read)
@@ -111,6 +116,9 @@ class Server:
             die_with(server)
             self._selector.close()
             rehearse()
+            # What is still to be written would be written by each step's process, to its log.
+            sys.stdout.flush()
+            sys.stderr.flush()
             outlive()
         except BaseException:
             traceback.print_exc()
@@ -168,7 +176,13 @@ class Server:
     def _fork(self, client: socket.socket, message: dict[str, object], descriptors: list[int]) -> None:
         log, alive = descriptors
         server = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # No room for another process: who hears nothing does the step itself.
+            os.close(log)
+            os.close(alive)
+            client.close()
+            return
         if pid == 0:
             code = 70
             try:
@@ -191,9 +205,10 @@ class Server:
 
     def _ended(self, pidfd: int) -> None:
         child = self._children.pop(pidfd)
-        _, status, usage = os.wait4(child.pid, 0)
+        # Before it is waited for: until then no other process gets its number.
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
+        _, status, usage = os.wait4(child.pid, 0)
         self._selector.unregister(pidfd)
         os.close(pidfd)
         with suppress(KeyError, ValueError):

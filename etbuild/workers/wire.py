@@ -80,14 +80,22 @@ def receive(connection: socket.socket) -> tuple[dict[str, object], list[int]]:
         body = b""
         while len(body) < length:
             body += _some(connection, length - len(body))
-        message = json.loads(body)
-        if not isinstance(message, dict):
-            raise ValueError("a message that is not an object")
-    except (ConnectionError, ValueError):
+        message = _parsed(body)
+    except (OSError, ValueError):
         for descriptor in descriptors:
             os.close(descriptor)
         raise
     return message, list(descriptors)
+
+
+def _parsed(body: bytes) -> dict[str, object]:
+    try:
+        message = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("a message without end of brackets") from error
+    if not isinstance(message, dict):
+        raise ValueError("a message that is not an object")
+    return message
 
 
 def _some(connection: socket.socket, count: int) -> bytes:

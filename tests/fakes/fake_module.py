@@ -20,6 +20,11 @@ def main(argv: Sequence[str]) -> int:
         Path(rest[0]).write_text("done")
     if what == "mistake":
         raise StepError("the model is wrong")
+    if what == "lack":
+        # As steps write it: found by the attribute of the package where it is imported already.
+        from etbuild import tools
+
+        tools.version(rest[0])
     if what == "bug":
         raise RuntimeError("our own bug")
     if what == "exit":

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +15,9 @@ import pytest
 from etbuild import tools
 from etbuild.step import Step
 from etbuild.workers import client, wire
+from etbuild.workers import server as server_module
 from etbuild.workers.client import Ended, Request, ServerLost
+from etbuild.workers.server import Server
 
 FAKE_SERVER = Path(__file__).parent.parent / "fakes/fake_server.py"
 
@@ -32,7 +35,11 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subproce
 
 def start(idle_s: float) -> subprocess.Popen[bytes]:
     path = wire.socket_path(tools.step_environment())
-    process = subprocess.Popen([sys.executable, str(FAKE_SERVER), "--socket", str(path), "--idle-s", str(idle_s)])
+    command = [sys.executable, str(FAKE_SERVER), "--socket", str(path), "--idle-s", str(idle_s)]
+    # As the client starts it: Python writes to a file late.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with path.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, env=environment)
     while not path.exists():
         time.sleep(0.01)
     return process
@@ -79,12 +86,13 @@ def test_folder_environment_and_both_streams_reach_the_step(tmp_path: Path, monk
         (("mistake",), 1, "the model is wrong"),
         (("bug",), 1, "RuntimeError: our own bug"),
         (("exit", "3"), 3, ""),
+        (("lack", "nothing"), 3, "    start through ./bootstrap, which installs what pyproject.toml pins"),
     ],
 )
 def test_an_exit_code_is_that_of_a_plain_process(
     tmp_path: Path, argv: tuple[str, ...], code: int, last_line: str
 ) -> None:
-    """User's mistakes, our bugs and sys.exit."""
+    """User's mistakes, our bugs, sys.exit, and what the machine lacks."""
     ended, said = do(tmp_path, *argv)
 
     assert (ended.exit, (said.splitlines() or [""])[-1]) == (code, last_line)
@@ -221,14 +229,53 @@ def test_a_folder_that_others_can_see_is_refused(tmp_path: Path, monkeypatch: py
 @pytest.mark.usefixtures("server")
 def test_nonsense_from_a_client_harms_nobody() -> None:
     """The next client is served."""
-    import socket
-
-    for nonsense in (b"", b"\xff\xff\xff\xff", b"\x05\x00\x00\x00hello", b"\x02\x00\x00\x00[]"):
+    deep = (200_000).to_bytes(4, "little") + b"[" * 200_000
+    for nonsense in (b"", b"\xff\xff\xff\xff", b"\x05\x00\x00\x00hello", b"\x02\x00\x00\x00[]", deep):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.connect(str(wire.socket_path(tools.step_environment())))
             connection.sendall(nonsense)
 
     assert client.ask("status") is not None
+
+
+def test_a_machine_without_room_for_a_child_keeps_its_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step is its client's to do; those that run beside it are not lost."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(str(wire.socket_path(tools.step_environment())))
+    listening.listen()
+    listening.setblocking(False)
+    monkeypatch.setattr(os, "fork", refuse)
+    monkeypatch.setattr(server_module, "QUIET_S", 0.01)
+    rehearsed: list[int] = []
+    thread = threading.Thread(target=Server(listening, 60, lambda: rehearsed.append(1)).serve)
+    thread.start()
+
+    with request(tmp_path, "tell") as asked, pytest.raises(ServerLost, match=r"^the compile server went away"):
+        asked.wait()
+    told = client.ask("stop")
+    thread.join(10)
+    listening.close()
+
+    assert told is not None and told["running"] == 0
+    assert rehearsed == []
+
+
+def refuse() -> int:
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+
+def test_a_client_that_falls_silent_leaves_no_descriptor(tmp_path: Path) -> None:
+    """What came with its first bytes is closed again."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, (tmp_path / "log").open("wb") as log:
+        socket.send_fds(ours, [b"\x09\x00"], [log.fileno()])
+        theirs.settimeout(0.01)
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        with pytest.raises(TimeoutError):
+            wire.receive(theirs)
+
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.fixture
@@ -262,6 +309,16 @@ def test_a_successor_takes_over_after_its_rehearsal(tmp_path: Path, rehearsing: 
     assert (code, ended.exit) == (0, 0)
     assert told is not None and told["pid"] != rehearsing.pid
     assert (told["rehearsed"], told["served"]) == (True, 1)
+
+
+@pytest.mark.parametrize("rehearsing", ["print('rehearsing')"], indirect=True)
+def test_what_a_rehearsal_prints_is_in_no_steps_log(tmp_path: Path, rehearsing: subprocess.Popen[bytes]) -> None:
+    """Nor does it come again with each of them."""
+    rehearsing.wait(10)
+
+    _, said = do(tmp_path, "write", "x")
+
+    assert said == ""
 
 
 @pytest.mark.parametrize("rehearsing", [f"{PID_OF_SUCCESSOR}; raise SystemExit('no')"], indirect=True)
