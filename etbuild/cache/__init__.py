@@ -121,7 +121,7 @@ class Cache:
         try:
             lists = json.loads(self._read(shelf, name_of("lists", key)) or b"[]")
             return [[str(path) for path in paths] for paths in lists][:MOST_LISTS]
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return []
 
     def _read(self, shelf: Store | Remote, name: str) -> bytes | None:
@@ -179,8 +179,13 @@ class Cache:
 
 
 def _digest(present: Present, path: str) -> str:
-    """The digest of what lies there now, "" when that cannot be read: the path may come from anybody."""
+    """The digest of what lies there now, "" when that cannot be read: the path may come from anybody.
+
+    A device never ends, and a folder may be the whole disk: outside of the project only a file is read.
+    """
     try:
-        return present.digest(path) or ""
+        place = Path(path)
+        wanted = place.is_file() if place.is_absolute() else ".." not in place.parts
+        return (present.digest(path) or "") if wanted else ""
     except (OSError, ValueError):
         return ""

@@ -20,6 +20,9 @@ from etbuild.decision import Record
 if TYPE_CHECKING:
     from etbuild.step import Step
 
+# Of one file: more than any output, and a time-out that grows with it stays a time.
+MOST_BYTES = 1 << 40
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -49,12 +52,12 @@ class Action:
     def from_bytes(cls, name: str, data: bytes, step: Step) -> Action | None:
         """The action; None when the data is not one of this step: it may come from anybody."""
         head, _, rest = data.partition(b"\n")
-        record = Record.from_json(rest)
         try:
+            record = Record.from_json(rest)
             files = tuple(StoredFile(*row) for row in json.loads(head))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
-        if record is None or set(record.outputs) != set(map(str, step.outputs)):
+        if record is None or not _is_record_of(record, step):
             return None
         return cls(name, record, files) if all(_is_of(file, step) for file in files) else None
 
@@ -76,15 +79,37 @@ def _stored(folder: Path, output: str, inner: str) -> StoredFile:
     return StoredFile(output, inner, file_digest(path), stat.st_size, bool(stat.st_mode & 0o100))
 
 
+def _is_record_of(record: Record, step: Step) -> bool:
+    """Whether a run of the step may have left it: it becomes the step's record where it is restored."""
+    maps = (record.tools, record.source, record.inputs, record.discovered, record.outputs)
+    return (
+        record.argv == step.argv
+        and set(record.inputs) == set(map(str, step.inputs))
+        and set(record.outputs) == set(map(str, step.outputs))
+        and all(isinstance(text, str) for one in maps for text in one.values())
+        and isinstance(record.seconds, int | float)
+        and isinstance(record.peak_bytes, int)
+    )
+
+
 def _is_of(file: StoredFile, step: Step) -> bool:
     """Whether the file lies where the step may write, and all its fields are what they should be."""
     return (
         file.output in map(str, step.outputs)
         and isinstance(file.inner, str)
-        and "\0" not in file.inner
+        and _is_name(file.inner)
         and not {"/", ".."} & set(PurePosixPath(file.inner).parts)
         and isinstance(file.digest, str)
         and _SHA256.fullmatch(file.digest) is not None
         and isinstance(file.size, int)
+        and 0 <= file.size < MOST_BYTES
         and isinstance(file.executable, bool)
     )
+
+
+def _is_name(text: str) -> bool:
+    """Whether the system takes it as a path at all."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False

@@ -402,6 +402,7 @@ def test_a_blob_that_is_not_its_digest_is_built_again_and_mended(
         ["build/r/folder", "a/../../../../escaped"],
         ["build/r/folder", "/escaped"],
         ["build/r/folder", "a\0b"],
+        ["build/r/folder", "a\ud800b"],
         ["build/r/folder", 7],
         ["build/r/../../escaped", ""],
         ["model.py", ""],
@@ -423,7 +424,78 @@ def test_a_record_that_would_write_elsewhere_is_none(
     assert not list(machine.base.rglob("escaped"))
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"[[]]\n{}", b"[[1, 2, 3, 4]]\n", b"\xff\n\xff", b"7\n7", b"[7]\n{}"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seconds", "soon"),
+        ("peak_bytes", "many"),
+        ("peak_bytes", 0.5),
+        ("argv", ["--x", "2"]),
+        ("inputs", {"model.py": 7}),
+        ("outputs", {"build/r/a.bin": None, "build/r/folder": None}),
+        ("discovered", {"blocks.py": ["7"]}),
+        ("tools", {"python": {}}),
+    ],
+)
+def test_a_record_with_fields_that_cannot_be_is_a_miss(
+    machine: Machine, shared: Path, elsewhere: Elsewhere, field: str, value: object
+) -> None:
+    """It would become the checkout's own record, and fail one build after the other."""
+    elsewhere("first").run(STEP)
+    (action,) = files(shared, "actions")
+    name = name_of("actions", action.name)
+    head, _, record = (unseal(name, action.read_bytes(), b"") or b"").partition(b"\n")
+    forged = json.dumps(json.loads(record) | {field: value}).encode()
+    action.write_bytes(seal(name, head + b"\n" + forged, b""))
+
+    assert elsewhere("second").run(STEP).how == "ran"
+    assert elsewhere("third").run(STEP).how == "cached"
+
+
+@pytest.mark.parametrize("size", [-1, 10**30])
+def test_a_blob_of_a_size_that_cannot_be_is_not_asked_for(
+    machine: Machine, shared: Path, elsewhere: Elsewhere, size: int
+) -> None:
+    """The time that it may take to come grows with its size."""
+    elsewhere("first").run(STEP)
+    (action,) = files(shared, "actions")
+    name = name_of("actions", action.name)
+    head, _, record = (unseal(name, action.read_bytes(), b"") or b"").partition(b"\n")
+    rows = [[*row[:3], size, row[4]] for row in json.loads(head)]
+    action.write_bytes(seal(name, json.dumps(rows).encode() + b"\n" + record, b""))
+
+    assert elsewhere("second").run(STEP).how == "ran"
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "../../../../../../../../../../dev/zero", "/"])
+def test_a_list_leads_to_files_and_not_to_devices(
+    machine: Machine, shared: Path, elsewhere: Elsewhere, path: str
+) -> None:
+    """What never ends is never read."""
+    machine.behave(imports=("blocks.py",))
+    elsewhere("first").run(TRACED)
+    (known,) = files(shared, "lists")
+    name = name_of("lists", known.name)
+    known.write_bytes(seal(name, json.dumps([[path]]).encode(), b""))
+
+    assert elsewhere("second").run(TRACED).how == "ran"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"[[]]\n{}",
+        b"[[1, 2, 3, 4]]\n",
+        b"\xff\n\xff",
+        b"7\n7",
+        b"[7]\n{}",
+        b"[" * 99999,
+        b"[]\n" + b"[" * 99999,
+    ],
+    ids=lambda body: body[:9].decode(errors="replace"),
+)
 def test_a_record_that_is_none_is_a_miss(machine: Machine, shared: Path, elsewhere: Elsewhere, body: bytes) -> None:
     """Of actions and of lists, sealed or not."""
     machine.behave(imports=("blocks.py",))
