@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import marshal
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from etbuild.digest import AT_REST_NS, Stamp
 
@@ -82,5 +83,6 @@ def _facts(argv: Sequence[str], tools: Mapping[str, str], source: str, files: Se
     return _short((argv, tools, source, *files))
 
 
-def _short(facts: object) -> str:
-    return hashlib.sha256(repr(facts).encode(errors="surrogatepass")).hexdigest()
+def _short(facts: Any) -> str:
+    # Version 2 of marshal: the same bytes for what is equal; later ones mark objects that are shared.
+    return hashlib.sha256(marshal.dumps(facts, 2)).hexdigest()

@@ -56,7 +56,7 @@ class Digests:
         name = os.fspath(path)
         if name in self._seen:
             return self._seen[name]
-        full = name if name.startswith("/") else f"{self._root}/{name}"
+        full = self._full(name)
         digest: str | None
         try:
             digest = self._file(name, full)
@@ -74,7 +74,7 @@ class Digests:
     def note(self, name: str) -> Stamp | None:
         """The stamp of what others look at after this, or of a folder inside one; None when there is nothing."""
         try:
-            noted: Stamp | None = stamp(os.stat(os.path.join(self._root, name)))
+            noted: Stamp | None = stamp(os.stat(self._full(name)))
         except (FileNotFoundError, NotADirectoryError):
             noted = None
         self.looked[name] = noted
@@ -98,6 +98,9 @@ class Digests:
             except OSError:
                 Path(part).unlink(missing_ok=True)
             self._changed = False
+
+    def _full(self, name: str) -> str:
+        return name if name.startswith("/") else f"{self._root}/{name}"
 
     def _file(self, name: str, full: str) -> str:
         stat = os.stat(full)
