@@ -104,19 +104,17 @@ class Run(cmd_run.Run):  # type: ignore[misc]
     def _database(self, *arguments: Any, **options: Any) -> Any:
         from doit.dependency import JsonDB
 
-        from etbuild.tasks import Database, Project
-
+        ours = _tasks_module()
         namespace = getattr(self.loader, "namespace", None) or {}
-        ours = any(isinstance(value, Project) for value in namespace.values())
-        return (Database if ours else JsonDB)(*arguments, **options)
+        if ours and any(isinstance(value, ours.Project) for value in namespace.values()):
+            return ours.Database(*arguments, **options)
+        return JsonDB(*arguments, **options)
 
     def _keep(self, project: Project) -> None:
         """Let what was printed stand as the answer, if nothing ran and dodo.py is no more than ours."""
-        from etbuild.tasks import Database
-
         database = self.dep_manager.backend
         told = project.idle and project.said and self.outstream is sys.stdout
-        if not told or self._asked is None or self._dodo is None or not isinstance(database, Database):
+        if not told or self._asked is None or self._dodo is None or not isinstance(database, _tasks_module().Database):
             return
         basis = project.workspace.basis({DODO: self._dodo, database.name: database.looked})
         here = project.root == Path.cwd() and standing.shipped(DODO) and standing.stamp_of(DODO) == self._dodo
@@ -218,12 +216,16 @@ def _end_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, terminate)
 
 
-def _step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
-    from etbuild.tasks import UpToDate
+def _tasks_module() -> Any:
+    """etbuild.tasks where a dodo.py has imported it; others have no Project, and do not pay for its import."""
+    return sys.modules.get("etbuild.tasks")
 
-    for task in tasks:
+
+def _step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
+    ours = _tasks_module()
+    for task in tasks if ours else ():
         for check, _, _ in task.uptodate:
-            if isinstance(check, UpToDate):
+            if isinstance(check, ours.UpToDate):
                 yield check.owner
 
 

@@ -9,14 +9,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from etbuild.step import Step
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):
     """One difference. key: what differs; old, new: as the user would write them, "" where there is none."""
 
     key: str

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from etbuild import tools
 from etbuild.sources import PACKAGE, Sources
@@ -23,16 +22,14 @@ MEMORY = "build/.etbuild/plan.json"
 TABLES = ("data/npus.yaml", "boards", "schemas", "../schemas")
 
 
-@dataclass(frozen=True)
-class Outline:
+class Outline(NamedTuple):
     """One recipe as its tasks need it. profiles: the lowering profile of each variant, in the recipe's order."""
 
     name: str
     profiles: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """Every step of a project, producers first."""
 
     outlines: tuple[Outline, ...]

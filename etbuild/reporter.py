@@ -94,17 +94,17 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
     def _end(self, task: Any, what: str | None) -> None:
         with self._guard:
             self._running.pop(task.name, None)
-        if what is not None:
-            self._line(f"{task.name:<{NAME_WIDTH}} {what}")
+            if what is not None:
+                self._put(f"{task.name:<{NAME_WIDTH}} {what}\n")
 
     def _line(self, text: str | None) -> None:
         """Print a line above the live one; None only takes the live one away."""
         with self._guard:
-            if self._terminal:
-                self.write("\r\x1b[K")
-            if text is not None:
-                self.write(f"{text}\n")
-            self.outstream.flush()
+            self._put("" if text is None else f"{text}\n")
+
+    def _put(self, text: str) -> None:
+        self.write(f"\r\x1b[K{text}" if self._terminal else text)
+        self.outstream.flush()
 
     def _refresh(self) -> None:
         while not self._done.wait(REFRESH_S):

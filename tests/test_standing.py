@@ -106,6 +106,20 @@ def test_nothing_of_the_full_decision_is_imported(project: FakeProject) -> None:
     assert ours == {f"etbuild.{name}" for name in ("standing", "tools", "digest", "errors")}
 
 
+def test_a_dodo_without_a_project_does_not_pay_for_ours(tmp_path: Path) -> None:
+    """doit's own users in the same environment: nothing of the full decision, no answer, doit's own database."""
+    (tmp_path / "dodo.py").write_text(
+        "DOIT_CONFIG = {'backend': 'json'}\ndef task_mine():\n    return {'actions': []}\n"
+    )
+
+    command = [sys.executable, "-X", "importtime", *FakeProject(tmp_path / "other").command()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+    assert (done.returncode, "doit.runner" in modules, "etbuild.tasks" in modules) == (0, True, False)
+    assert not (tmp_path / "build").exists()
+
+
 def rewrite_with_the_same_times() -> None:
     times = DATA.stat()
     DATA.write_bytes(b"SAMPLES")
