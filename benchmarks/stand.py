@@ -71,7 +71,9 @@ class Stand:
 
     def rehearsed(self) -> None:
         """Wait until the server has nothing left to prepare."""
-        while "rehearsed yes" not in self._said([_tool("etbuild"), "server", "status"]):
+        while "rehearsed yes" not in (said := self._said([_tool("etbuild"), "server", "status"])):
+            if "no compile server" in said:
+                raise SystemExit(f"{said}wanted the one of the last build; was its source changed meanwhile?")
             time.sleep(0.1)
 
     def peaks(self) -> dict[str, int]:
