@@ -5,6 +5,8 @@ It decides no failure: whatever goes wrong with the cluster is `ServerLost`, and
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -94,11 +96,15 @@ class Cluster:
                 f"scheduler {self.address}: got no Python package distributed, wanted it\n"
                 "    pip install 'etbuild[dask]'"
             ) from None
+        # What goes wrong with the cluster is told from here, a line a step, and not by a traceback at the end.
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
+            _require_sense(self.address)
             self._client = distributed.Client(self.address, timeout=CONNECT_S, set_as_default=False)
             self._here = identity.identity()
-        except (OSError, ValueError, TimeoutError) as error:
-            self._gone = f"scheduler {self.address}: got {error}, wanted it to answer"
+        except Exception as error:  # Whatever an address, its protocol or Dask's settings lead to, steps run here.
+            self._gone = f"scheduler {self.address}: got {_first_line(error)}, wanted it to answer"
 
     def _workers(self) -> dict[str, Any]:
         client = self.client()
@@ -106,18 +112,20 @@ class Cluster:
             raise ServerLost(f"scheduler {self.address} went away")
         try:
             return dict(client.scheduler_info(n_workers=-1)["workers"])
-        except (OSError, TimeoutError) as error:
-            raise ServerLost(f"scheduler {self.address} went away: {error}") from error
+        except Exception as error:  # As above.
+            raise ServerLost(f"scheduler {self.address} went away: {_first_line(error)}") from error
 
     def _fits(self, worker: str, step: Step) -> bool:
         """Whether the worker would write the same bytes; what differs is said once a worker."""
         if worker not in self._there:
             try:
                 answer = self.client().run(identity.of_fresh_process, workers=[worker], on_error="return")[worker]
-            except (OSError, KeyError, TimeoutError):
+            except ServerLost:
+                raise
+            except Exception:  # It may be gone already.
                 return False
             if isinstance(answer, Exception):
-                self._tell(worker, f"got {answer}, wanted a worker with etbuild")
+                self._tell(worker, f"got {_first_line(answer)}, wanted a worker with etbuild")
                 return False
             self._there[worker] = answer
         programs = tuple(name for name in step.tools if name in tools.PROGRAMS)
@@ -174,6 +182,7 @@ class RemoteStep:
 
     def _done(self, job: Job, worker: str) -> Done:
         sent: dict[str, bytes] = {}
+        given: set[str] = set()
         while True:
             answer = self._ask(job, sent, worker)
             if isinstance(answer, Done):
@@ -181,13 +190,14 @@ class RemoteStep:
                     raise _WorkerLost(f"its process was killed by signal {-answer.ended.exit} on {worker}")
                 return answer
             assert isinstance(answer, Lacks)
+            if not given.isdisjoint(answer.digests):
+                raise ServerLost(f"worker {worker} does not keep what it is sent")
+            given.update(answer.digests)
             places = {file.digest: self._sandbox / file.output / file.inner for file in job.files}
             sent = {digest: places[digest].read_bytes() for digest in answer.digests}
 
     def _ask(self, job: Job, sent: dict[str, bytes], worker: str) -> object:
         """The worker's answer; looked for now and then, as a worker that is gone never gives one."""
-        from concurrent.futures import CancelledError
-
         client = self._cluster.client()
         try:
             content = client.scatter([sent], workers=[worker], hash=False)[0] if sent else {}
@@ -204,13 +214,10 @@ class RemoteStep:
             return self._future.result(timeout=60)
         except (ServerLost, StepError, _WorkerLost):
             raise
-        except CancelledError as error:
-            raise ServerLost("the scheduler went away") from error
         except Exception as error:  # Whatever a cluster throws, the step runs here.
             if not self._cluster.alive(worker):
                 raise _WorkerLost(f"worker {worker} was lost") from error
-            first = (str(error).splitlines() or [""])[0]
-            raise ServerLost(f"worker {worker}: got {type(error).__name__}: {first}") from error
+            raise ServerLost(f"worker {worker}: got {_first_line(error)}") from error
 
     def _take(self, done: Done) -> None:
         """Write what came back into the sandbox: only below the step's outputs, only what its digest says."""
@@ -221,10 +228,30 @@ class RemoteStep:
             place = self._sandbox / file.output / file.inner
             if file.output not in outputs or not place.resolve().is_relative_to(self._sandbox.resolve()):
                 raise ServerLost(f"got {file.output}/{file.inner} from a worker, wanted the step's outputs")
+            content = done.content.get(file.digest, b"")
+            if hashlib.sha256(content).hexdigest() != file.digest:
+                raise ServerLost(f"got other content of {file.output} from a worker than it said")
             with create(place, file.executable) as new:
-                new.write(done.content[file.digest])
+                new.write(content)
         for folder in outputs & set(done.folders):
             (self._sandbox / folder).mkdir(exist_ok=True)
+
+
+def _require_sense(address: str) -> None:
+    """A client that could never be connected is not made: it would hold up the end of the process.
+
+    raises: ValueError for an address that is none, or whose means are missing.
+    """
+    from distributed import Security
+    from distributed.comm.addressing import get_address_host_port
+
+    get_address_host_port(address)
+    if address.startswith("tls:") and not Security().get_connection_args("client").get("ssl_context"):
+        raise ValueError("no certificates in Dask's settings (DASK_DISTRIBUTED__COMM__TLS__...)")
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
 
 
 class _WorkerLost(Exception):  # noqa: N818 - no error of the user's: another worker follows

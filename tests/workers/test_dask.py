@@ -1,5 +1,6 @@
 """Steps on a real scheduler's workers, each a process with a folder of its own; the steps are stand-ins."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,12 +10,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from test_rebuild import ALL, FakeProject
+
+from etbuild.cache.action import StoredFile
+from etbuild.step import Step
+from etbuild.workers import dask
+from etbuild.workers.client import Ended, ServerLost
+from etbuild.workers.dask import Cluster, RemoteStep
+from etbuild.workers.dask_worker import Done, Lacks
 
 pytest.importorskip("distributed")
 
@@ -152,6 +160,75 @@ def test_a_worker_killed_in_the_middle_loses_nothing(project: FakeProject, clust
     assert leftovers(project) == []
 
 
+def test_after_the_second_loss_this_machine_does_the_step(project: FakeProject, cluster: FakeCluster) -> None:
+    """It may be the step that takes them down; the build goes on with those that are left."""
+    cluster.add("a")
+    process = begun_hanging(project, cluster)
+    cluster.add("b")
+    for count, name in ((2, "a"), (3, "b")):
+        os.killpg(cluster.workers[name].pid, signal.SIGKILL)
+        wait_for(lambda: (project.root / "ran").read_text().split().count(LOWER) == count)  # noqa: B023 - called here
+    project.behave({})
+    _, said = process.communicate(timeout=PATIENCE_S)
+
+    about = [line for line in said.decode().splitlines() if line.startswith(LOWER)]
+    assert process.returncode == 0, said
+    assert len(about) == 2, said
+    assert about[0].endswith(" was lost; another worker does it")
+    assert about[1].endswith(" was lost, the 2. time; this machine does it")
+    assert leftovers(project) == []
+
+
+def test_a_scheduler_that_dies_in_the_middle(project: FakeProject, cluster: FakeCluster) -> None:
+    """The step is done here, and so is all that follows; one line a step says so, and nothing else is said."""
+    assert project.doit().returncode == 0
+    local = project.outputs()
+    project.doit("clean")
+    project.ran()
+    cluster.add("a")
+    process = begun_hanging(project, cluster)
+    assert cluster.scheduler is not None
+    os.killpg(cluster.scheduler.pid, signal.SIGKILL)
+    wait_for(lambda: (project.root / "ran").read_text().split().count(LOWER) == 2)
+    project.behave({})
+    _, said = process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == 0, said
+    lines = said.decode().splitlines()
+    assert [line for line in lines if "went away" not in line or not line.endswith("; this machine does it")] == []
+    assert next(line.partition(": ")[0] for line in lines) == LOWER
+    assert project.outputs() == local
+    wait_for(lambda: leftovers(project) == [], 10)
+
+
+def test_firmware_is_built_on_a_worker(project: FakeProject, cluster: FakeCluster) -> None:
+    """Its folder of sources comes back with its images."""
+    project.recipe.write_text(f"{project.recipe.read_text()}runtime: {{board: qemu-mps3-an547}}\n")
+    assert project.doit("firmware:net@ethos-u55-128").returncode == 0
+    local = project.outputs()
+    project.ran()
+    project.doit("clean", "firmware:net@ethos-u55-128")
+    cluster.add("a")
+
+    done = project.doit("--scheduler", cluster.address, "firmware:net@ethos-u55-128")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert project.ran() == {"firmware:net@ethos-u55-128"}
+    assert project.outputs() == local
+    assert cluster.did("a")
+
+
+def begun_hanging(project: FakeProject, cluster: FakeCluster) -> subprocess.Popen[bytes]:
+    """doit, whose step LOWER hangs on a worker of the cluster."""
+    project.behave({LOWER: "hang"})
+    project.environment["ETBUILD_SCHEDULER"] = cluster.address
+    process = subprocess.Popen(
+        project.command(), cwd=project.root, env=project.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    wait_until_begun(project, LOWER)
+    return process
+
+
 def test_a_worker_of_another_version_is_refused(project: FakeProject, cluster: FakeCluster, tmp_path: Path) -> None:
     """The message says what differs, once; the step runs here."""
     other = tmp_path / "other/torch-9.9.dist-info"
@@ -193,6 +270,63 @@ def test_ctrl_c_ends_the_step_on_its_worker(project: FakeProject, cluster: FakeC
     assert process.wait(PATIENCE_S) == 130
     wait_for(lambda: leftovers(project) == [], 10)
     assert json.loads((project.root / "control.json").read_text()) == {LOWER: "hang"}
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> RemoteStep:
+    """A step for a cluster that there is not, in a sandbox of its own."""
+    (tmp_path / "build").mkdir()
+    (tmp_path / "model.pte").write_bytes(b"a model")
+    log = os.open(tmp_path / "log", os.O_CREAT | os.O_WRONLY)
+    step = Step("header:r", (), (Path("model.pte"),), (Path("build/model.h"),))
+    return RemoteStep(Cluster("tcp://nowhere", print), None).given(step, tmp_path, log, log)
+
+
+def test_a_worker_that_keeps_nothing_is_not_asked_for_ever(remote: RemoteStep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its disk may be full; this machine does the step."""
+    digest = hashlib.sha256(b"a model").hexdigest()
+    monkeypatch.setattr(Cluster, "worker", lambda self, step: nullcontext("tcp://w:1"))
+    monkeypatch.setattr(RemoteStep, "_ask", lambda self, *words: Lacks((digest,)))
+
+    with pytest.raises(ServerLost, match=r"^worker tcp://w:1 does not keep what it is sent$"):
+        remote.wait()
+
+
+def test_what_came_back_as_something_else_is_not_taken(remote: RemoteStep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An output is what its digest says, or it is made again here."""
+    file = StoredFile("build/model.h", "", "0" * 64, 3, False)
+    done = Done(Ended(0, 0.1, 1), b"", (file,), (), {file.digest: b"bad"})
+    monkeypatch.setattr(Cluster, "worker", lambda self, step: nullcontext("tcp://w:1"))
+    monkeypatch.setattr(RemoteStep, "_ask", lambda self, *words: done)
+
+    with pytest.raises(ServerLost, match=r"^got other content of build/model\.h from a worker than it said$"):
+        remote.wait()
+
+
+class StrangeClient:
+    """Of a scheduler that answers what nobody foresaw."""
+
+    status = "running"
+
+    def scheduler_info(self, n_workers: int) -> object:
+        raise RuntimeError("IOLoop is closed")
+
+
+def test_whatever_a_cluster_throws_the_step_is_done_here(remote: RemoteStep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build fails by its steps, never by its cluster."""
+    monkeypatch.setattr(Cluster, "client", lambda self: StrangeClient())
+
+    with pytest.raises(ServerLost, match=r"^scheduler tcp://nowhere went away: RuntimeError: IOLoop is closed$"):
+        remote.wait()
+
+
+@pytest.mark.parametrize("address", ["tls://127.0.0.1:1", "nonsense://x", "tcp://", "http://127.0.0.1:1"])
+def test_an_address_that_cannot_be_is_told(remote: RemoteStep, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what Dask has against it."""
+    monkeypatch.setattr(dask, "CONNECT_S", 0.2)
+
+    with pytest.raises(ServerLost, match=rf"^scheduler {address}: got .+, wanted it to answer$"):
+        Cluster(address, print).client()
 
 
 @pytest.mark.e2e
