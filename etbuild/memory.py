@@ -68,7 +68,7 @@ def _of_machine(root: Path) -> int:
 
 
 def _of_groups(root: Path) -> Iterator[int]:
-    """What each group that holds this process has left; page cache that nothing uses counts as free."""
+    """What each group that holds this process has left, at any depth; page cache that nothing uses counts as free."""
     with suppress(OSError):
         for line in (root / "proc/self/cgroup").read_text().splitlines():
             number, controllers, path = line.split(":", 2)
@@ -80,7 +80,8 @@ def _of_groups(root: Path) -> Iterator[int]:
             elif number != "0":
                 continue
             # In a container the path may be the host's: then only the mount's own root is there.
-            for folder in (base / path.lstrip("/"), base):
+            own = Path(path.lstrip("/"))
+            for folder in (base / own, *(base / above for above in own.parents)):
                 with suppress(OSError, ValueError):
                     limit, used = (int((folder / name).read_text()) for name in names[:2])
                     stat = (folder / "memory.stat").read_text().splitlines()

@@ -77,6 +77,18 @@ def write(file: Path, text: str) -> None:
             {"job/memory.max": "900", "job/memory.current": "500", "job/memory.stat": "inactive_file 100"},
             500,
         ),
+        (
+            "0::/slice/job",
+            {
+                "slice/job/memory.max": "max",
+                "slice/job/memory.current": "5",
+                "slice/job/memory.stat": "",
+                "slice/memory.max": "900",
+                "slice/memory.current": "500",
+                "slice/memory.stat": "inactive_file 3",
+            },
+            403,
+        ),
         ("0::/gone", {"memory.max": "900", "memory.current": "950", "memory.stat": ""}, 0),
         (
             "4:cpu,memory:/job",
@@ -92,7 +104,7 @@ def write(file: Path, text: str) -> None:
 def test_what_is_available_is_the_least_of_machine_and_group(
     tmp_path: Path, line: str, files: dict[str, str], left: int
 ) -> None:
-    """A container's limit counts, version 2 or 1, with the page cache that nobody uses."""
+    """A container's limit counts, its own or one above it, version 2 or 1, with the page cache that nobody uses."""
     write(tmp_path / "proc/meminfo", "MemTotal: 9999 kB\nMemAvailable:    1000 kB\n")
     write(tmp_path / "proc/self/cgroup", f"{line}\n")
     for name, text in files.items():

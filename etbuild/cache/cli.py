@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import time
 
@@ -83,9 +84,10 @@ def clear(store: Store) -> int:
 def size_of(text: str) -> int:
     """Bytes of "10G", "500M", "0"; K, M, G and T are powers of 1024."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if match is None:
+    size = float(match[1]) * _UNITS[match[2].upper()] if match else math.inf
+    if size == math.inf:
         raise UsageError(f'--max-size: got "{text}", wanted a size such as 10G or 500M')
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+    return int(size)
 
 
 def _is_whole(file: Kept, secret: bytes) -> bool:

@@ -31,6 +31,7 @@ OBJECTIVES = ("pte_bytes", "sram_bytes", "dram_bytes", "flash_bytes", "inference
 SETTINGS = ("npu", "system_config", "memory_mode", "optimise", "arena_cache_size_bytes")
 # What --fit can limit. All of them are objectives, so the front of those that fit is part of the whole front.
 LIMITED = {"PTE": "pte_bytes", "SRAM": "sram_bytes", "DRAM": "dram_bytes", "FLASH": "flash_bytes"}
+_MOST_BYTES = 1 << 62
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -61,10 +62,11 @@ def limits(text: str) -> dict[str, int]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         match = re.fullmatch(r"(\w+)\s*=\s*(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", part, re.IGNORECASE)
         figure = LIMITED.get(match[1].upper()) if match else None
-        if match is None or figure is None or figure in found:
+        size = float(match[2]) * _UNITS[match[3].upper()] if match else math.inf
+        if figure is None or figure in found or size >= _MOST_BYTES:
             wanted = f"each of {', '.join(LIMITED)} at most once, with a size such as SRAM=512K,FLASH=4M"
             raise UsageError(f'--fit: got "{part}", wanted {wanted}')
-        found[figure] = int(float(match[2]) * _UNITS[match[3].upper()])
+        found[figure] = int(size)
     return found
 
 

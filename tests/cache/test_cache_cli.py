@@ -115,7 +115,8 @@ def test_without_a_cache_there_is_nothing_to_look_at(
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("0", 0), ("10G", 10 << 30), ("1.5k", 1536), ("500 MB", None), ("2TiB", 2 << 40), ("G", None)]
+    ("text", "size"),
+    [("0", 0), ("10G", 10 << 30), ("1.5k", 1536), ("500 MB", None), ("2TiB", 2 << 40), ("G", None), ("9" * 400, None)],
 )
 def test_sizes(text: str, size: int | None) -> None:
     """K, M, G and T are powers of 1024; anything else is refused."""

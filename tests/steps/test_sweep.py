@@ -185,6 +185,8 @@ def test_limits_that_mean_the_same_are_written_the_same(text: str, canonical: st
         ("2M", "2M"),
         ("SRAM=2M,SRAM=1M", "SRAM=1M"),
         ("SRAM=-1", "SRAM=-1"),
+        (f"SRAM={'9' * 400}", f"SRAM={'9' * 400}"),
+        ("SRAM=9999999999999G", "SRAM=9999999999999G"),
     ],
 )
 def test_a_limit_that_is_none_is_named(text: str, part: str) -> None:
