@@ -9,6 +9,7 @@ import argparse
 import os
 import select
 from contextlib import suppress
+from typing import Any
 
 from etbuild import tools
 from etbuild.errors import StepError
@@ -23,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def status() -> int:
-    told = client.ask("status")
+    told = _ask("status")
     if told is None:
         allowed = tools.server_allowed()
         print(f"{NONE_RUNS}{'; the first step that needs one starts it' if allowed else ' (ETBUILD_SERVER=off)'}")
@@ -38,7 +39,7 @@ def status() -> int:
 
 def stop() -> int:
     """raises: StepError when it is still there after a while."""
-    told = client.ask("stop")
+    told = _ask("stop")
     if told is None:
         print(NONE_RUNS)
         return 0
@@ -52,3 +53,11 @@ def stop() -> int:
             os.close(process)
     print(f"compile server stopped: process {pid}, {told['served']} steps served")
     return 0
+
+
+def _ask(question: str) -> dict[str, Any] | None:
+    """raises: StepError when there may be one and it cannot be asked."""
+    try:
+        return client.ask(question)
+    except (OSError, ValueError) as error:
+        raise StepError(f"compile server: got {error}, wanted an answer") from error

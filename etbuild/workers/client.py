@@ -73,7 +73,10 @@ class Request:
 
 
 def ask(question: str) -> dict[str, Any] | None:
-    """The answer of the running server to "status" or "stop"; None when none runs."""
+    """The answer of the running server to "status" or "stop"; None when none runs.
+
+    raises: OSError, ValueError when one cannot be found or does not answer.
+    """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(START_S)
@@ -81,7 +84,7 @@ def ask(question: str) -> dict[str, Any] | None:
             wire.send(connection, {"ask": question})
             message, _ = wire.receive(connection)
             return message
-    except (OSError, ValueError):
+    except (FileNotFoundError, ConnectionError):  # The last: it ended at that moment.
         return None
 
 

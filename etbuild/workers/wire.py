@@ -42,13 +42,24 @@ def private_folder() -> Path:
 
     raises: PermissionError when somebody else owns it or can look into it.
     """
-    base = tools.variable("XDG_RUNTIME_DIR")
-    folder = Path(base) / "etbuild" if base else Path(tempfile.gettempdir()) / f"etbuild-{os.getuid()}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = _run_time_folder() or Path(tempfile.gettempdir()) / f"etbuild-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise PermissionError(f"{folder}: got owner {status.st_uid}, mode {status.st_mode & 0o777:o}, wanted ours, 700")
     return folder
+
+
+def _run_time_folder() -> Path | None:
+    """Below XDG_RUNTIME_DIR, if that is ours: sudo hands on the user's, and su leads to one that was never made."""
+    base = tools.variable("XDG_RUNTIME_DIR")
+    if base is None:
+        return None
+    try:
+        Path(base).mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Path(base) / "etbuild" if Path(base).stat().st_uid == os.getuid() else None
+    except OSError:
+        return None
 
 
 def send(connection: socket.socket, message: Mapping[str, object], descriptors: Sequence[int] = ()) -> None:

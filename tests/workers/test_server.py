@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -224,6 +225,29 @@ def test_a_folder_that_others_can_see_is_refused(tmp_path: Path, monkeypatch: py
 
     with pytest.raises(PermissionError, match="wanted ours, 700"):
         wire.private_folder()
+
+
+def test_somebody_elses_run_time_folder_is_left_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sudo keeps the variable: what root made there would shut the user out until the next boot."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (tmp_path / "run").mkdir()
+    uid = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: uid + 1)
+
+    with pytest.raises(PermissionError, match=f"^{tmp_path}/etbuild-{uid + 1}: "):
+        wire.private_folder()
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_run_time_folder_that_cannot_be_made_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has logged in: the folder for temporary files will do."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file/run"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    assert wire.private_folder() == tmp_path / f"etbuild-{os.getuid()}"
 
 
 @pytest.mark.usefixtures("server")

@@ -1,5 +1,7 @@
 """`etbuild server`: what runs is said, what is told to stop is gone when the command returns."""
 
+import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -51,6 +53,37 @@ def test_status_without_a_server_that_may_not_be(
 
     assert main(["server", "status"]) == 0
     assert capsys.readouterr().out == "no compile server runs in this environment (ETBUILD_SERVER=off)\n"
+
+
+@pytest.mark.parametrize("action", ["status", "stop"])
+def test_a_folder_that_may_not_be_used_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], action: str
+) -> None:
+    """No step could start a server there."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "etbuild").mkdir()
+    (tmp_path / "etbuild").chmod(0o755)
+
+    code = main(["server", action])
+
+    assert code == 1
+    assert capsys.readouterr().err == (
+        f"compile server: got {tmp_path}/etbuild: got owner 0, mode 755, wanted ours, 700, wanted an answer\n"
+    ).replace("owner 0", f"owner {os.getuid()}")
+
+
+def test_a_server_that_is_silent_is_no_missing_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It listens and does not answer, as a stopped process does."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(cli.client, "START_S", 0.01)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(wire.socket_path(tools.step_environment())))
+        listening.listen()
+
+        assert main(["server", "stop"]) == 1
+    assert capsys.readouterr().err == "compile server: got timed out, wanted an answer\n"
 
 
 def test_a_server_that_does_not_end_is_an_error(
