@@ -9,10 +9,12 @@ import importlib
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from etbuild.sandbox import Sandboxes
+from etbuild.workers import wire
 
 if TYPE_CHECKING:
     from etbuild.step import Step
@@ -26,8 +28,8 @@ def rehearse() -> None:
     Whatever a step prints goes where this process prints; its errors are the caller's.
     """
     _let_no_thread_start()
-    with tempfile.TemporaryDirectory(prefix="etbuild-rehearsal-") as folder:
-        root = Path(folder)
+    # One that was killed leaves its folder to the next, which removes it.
+    with Sandboxes(wire.private_folder() / "rehearsal").opened("small") as (root, _):
         shutil.copytree(PROJECT, root / "recipes", ignore=shutil.ignore_patterns("__pycache__"))
         os.chdir(root)
         try:
