@@ -65,6 +65,7 @@ class Server:
         self._rehearsed = False
         self._served = 0
         self._begun = time.monotonic()
+        self._last_step = self._begun
         self._stopping = False
         self.handed_over = False
 
@@ -73,6 +74,7 @@ class Server:
 
         handed_over is then true where the successor listens on.
         """
+        self._last_step = time.monotonic()
         self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
         try:
             self._serve()
@@ -84,16 +86,21 @@ class Server:
 
     def _serve(self) -> None:
         while not self._stopping and (self._children or not self.handed_over):
-            quiet_s = min(QUIET_S, self._idle_s) if self._rehearse else self._idle_s
-            events = self._selector.select(None if self._children else quiet_s)
-            if not events and not self._children:
-                if self._rehearse is None:
-                    return
-                self._fork_successor(self._rehearse)
-            for key, _ in events:
+            for key, _ in self._selector.select(self._quiet_for_s()):
                 # An event may be of what an earlier one of the same round has closed.
                 if key.fd in self._selector.get_map():
                     key.data(key.fileobj)
+            if self._quiet_for_s() == 0:
+                if self._rehearse is None:
+                    return
+                self._fork_successor(self._rehearse)
+
+    def _quiet_for_s(self) -> float | None:
+        """How much longer no step may come until something is due; None while one runs. Questions do not count."""
+        if self._children:
+            return None
+        due_s = min(QUIET_S, self._idle_s) if self._rehearse else self._idle_s
+        return max(0.0, self._last_step + due_s - time.monotonic())
 
     def _fork_successor(self, rehearse: Callable[[], None]) -> None:
         """One attempt; returns in both processes."""
@@ -205,6 +212,7 @@ class Server:
 
     def _ended(self, pidfd: int) -> None:
         child = self._children.pop(pidfd)
+        self._last_step = time.monotonic()
         # Before it is waited for: until then no other process gets its number.
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
