@@ -9,12 +9,14 @@ import importlib
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.sandbox import Sandboxes
 from etbuild.workers import wire
+from etbuild.workers.child import die_with
 
 if TYPE_CHECKING:
     from etbuild.step import Step
@@ -36,7 +38,7 @@ def rehearse() -> None:
             for step in _steps(root):
                 for output in step.outputs:
                     output.parent.mkdir(parents=True, exist_ok=True)
-                importlib.import_module(f"etbuild.steps.{step.kind}").main(step.argv)
+                (_do_apart if step.kind == "vela" else _do)(step)
         finally:
             os.chdir("/")
             _forget_modules_of(root)
@@ -52,6 +54,32 @@ def _steps(root: Path) -> Iterator[Step]:
         yield from (one.step(recipe, profile) for one in (quantize, lower, golden))
     for target in recipe.targets:
         yield from (one.step(recipe, target) for one in (vela, pte))
+
+
+def _do(step: Step) -> None:
+    importlib.import_module(f"etbuild.steps.{step.kind}").main(step.argv)
+
+
+def _do_apart(step: Step) -> None:
+    """In a process of its own. Vela's native code numbers what it compiles from one model to the next, and the numbers
+    show in its debug database: in this process a build's would begin where the rehearsal's end.
+    """
+    rehearsing = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        code = 70
+        try:
+            die_with(rehearsing)
+            _do(step)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    if os.waitpid(pid, 0)[1]:
+        raise ChildProcessError(f"the rehearsal of {step.kind}")
 
 
 def _let_no_thread_start() -> None:

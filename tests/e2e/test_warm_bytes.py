@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -26,23 +27,31 @@ def built(project: Path, environment: dict[str, str]) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def server(action: str, environment: dict[str, str]) -> str:
+    command = [tool("etbuild"), "server", action]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
 def tool(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
 def test_the_server_changes_no_byte(tmp_path: Path) -> None:
-    """Export to .pte, golden and header; the server did all six steps that it may do."""
-    for folder in ("run", "plain", "warm"):
+    """Export to .pte, golden and header, before and after its rehearsal; it did all six steps that it may do."""
+    for folder in ("run", "plain", "warm", "rehearsed"):
         (tmp_path / folder).mkdir()
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "run"), "ETBUILD_CACHE": "off"}
     plain = built(tmp_path / "plain", {**environment, "ETBUILD_SERVER": "off"})
     environment.pop("ETBUILD_SERVER", None)
     try:
         warm = built(tmp_path / "warm", environment)
+        while "rehearsed yes" not in (status := server("status", environment)):
+            assert "rehearsed not yet" in status
+            time.sleep(0.1)
+        rehearsed = built(tmp_path / "rehearsed", environment)
     finally:
-        stop = [tool("etbuild"), "server", "stop"]
-        told = subprocess.run(stop, env=environment, capture_output=True, text=True, check=True).stdout
+        told = server("stop", environment)
 
-    assert told.endswith(", 6 steps served\n")
-    assert sorted(warm) == sorted(plain)
-    assert [name for name in plain if warm[name] != plain[name]] == []
+    assert told.endswith(", 12 steps served\n")
+    assert sorted(warm) == sorted(rehearsed) == sorted(plain)
+    assert [name for name in plain if not warm[name] == rehearsed[name] == plain[name]] == []
