@@ -51,6 +51,23 @@ def test_only_a_push_to_the_main_branch_saves_the_cache(models: dict[str, Any]) 
     assert not any(step.get("uses", "").startswith("actions/cache@") for step in models["steps"])
 
 
+@pytest.mark.parametrize(
+    "changed",
+    ["recipes/net.yaml", "recipes/data/x.npz", "src/layers/block.py", "etbuild/firmware/a.cc", "constraints.txt"],
+)
+def test_what_changes_results_changes_the_key_of_the_cache(models: dict[str, Any], changed: str) -> None:
+    """What is restored by its exact key is not saved again: it would be built anew at every push."""
+    (key,) = (step["with"]["key"] for step in models["steps"] if step.get("id") == "cache")
+    patterns = re.findall(r"'([^']+)'", key)
+
+    assert any(re.fullmatch(as_expression(pattern), changed) for pattern in patterns)
+
+
+def as_expression(pattern: str) -> str:
+    """A pattern of hashFiles as a regular expression."""
+    return re.escape(pattern).replace(r"\*\*/", "(.*/)?").replace(r"\*\*", ".*").replace(r"\*", "[^/]*")
+
+
 def test_the_restored_folder_is_the_one_that_etbuild_uses(models: dict[str, Any]) -> None:
     """Restored, filled and saved are one."""
     paths = {step["with"]["path"] for step in models["steps"] if "/cache/" in step.get("uses", "")}
