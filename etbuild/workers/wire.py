@@ -19,8 +19,11 @@ from pathlib import Path
 from etbuild import tools
 
 MESSAGE_BYTES = 4 << 20
-# Read by native libraries when they are loaded, so a server serves only those who set them alike.
-NATIVE_SETTINGS = ("OMP_", "MKL_", "KMP_", "GOMP_", "TORCH", "PYTORCH", "LD_", "MALLOC_")
+# Read by native libraries or Python when they are loaded, so a server serves only those who set them alike.
+NATIVE_SETTINGS = (
+    *("OMP_", "MKL_", "KMP_", "GOMP_", "TORCH", "PYTORCH", "LD_", "MALLOC_", "ATEN_", "ONEDNN_", "DNNL_", "OPENBLAS_"),
+    *("NPY_", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONDEVMODE"),
+)
 
 
 def socket_path(environment: Mapping[str, str]) -> Path:

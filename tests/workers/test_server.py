@@ -208,7 +208,9 @@ def test_another_name_of_the_interpreter_finds_the_same_server(tmp_path: Path, m
     assert wire.socket_path(tools.step_environment()) == before
 
 
-@pytest.mark.parametrize("name", ["PYTHONPATH", "OMP_NUM_THREADS"])
+@pytest.mark.parametrize(
+    "name", ["PYTHONPATH", "PYTHONOPTIMIZE", "OMP_NUM_THREADS", "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES"]
+)
 def test_who_would_import_something_else_gets_another_server(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
