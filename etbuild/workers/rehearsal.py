@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from etbuild.sandbox import Sandboxes
 from etbuild.workers import wire
-from etbuild.workers.child import die_with
+from etbuild.workers.child import die_with, flush_all
 
 if TYPE_CHECKING:
     from etbuild.step import Step
@@ -65,6 +65,7 @@ def _do_apart(step: Step) -> None:
     show in its debug database: in this process a build's would begin where the rehearsal's end.
     """
     rehearsing = os.getpid()
+    flush_all()
     pid = os.fork()
     if pid == 0:
         code = 70
@@ -75,8 +76,7 @@ def _do_apart(step: Step) -> None:
         except BaseException:
             traceback.print_exc()
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush_all()
             os._exit(code)
     if os.waitpid(pid, 0)[1]:
         raise ChildProcessError(f"the rehearsal of {step.kind}")

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from etbuild.workers import wire
-from etbuild.workers.child import be_step, die_with, outlive
+from etbuild.workers.child import be_step, die_with, flush_all, outlive
 
 IDLE_S = 600.0
 # Without a step for so long, the server has time for a rehearsal.
@@ -123,9 +123,6 @@ class Server:
             die_with(server)
             self._selector.close()
             rehearse()
-            # What is still to be written would be written by each step's process, to its log.
-            sys.stdout.flush()
-            sys.stderr.flush()
             outlive()
         except BaseException:
             traceback.print_exc()
@@ -183,6 +180,8 @@ class Server:
     def _fork(self, client: socket.socket, message: dict[str, object], descriptors: list[int]) -> None:
         log, alive = descriptors
         server = os.getpid()
+        # What the compilers have said so far would be written once more by the child, to the step's log.
+        flush_all()
         try:
             pid = os.fork()
         except OSError:  # No room for another process: who hears nothing does the step itself.
@@ -199,8 +198,7 @@ class Server:
             except BaseException:
                 traceback.print_exc()
             finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
+                flush_all()
                 os._exit(code)
         os.close(log)
         os.close(alive)

@@ -1,5 +1,6 @@
 """A step's module that does what its first argument says."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -16,6 +17,8 @@ def main(argv: Sequence[str]) -> int:
     if what == "tell":
         print(f"cwd {Path.cwd()}")
         print(f"SEEN {os.environ.get('SEEN')}", file=sys.stderr)
+    if what == "native":
+        ctypes.CDLL(None).printf(b"from native code\n")
     if what == "write":
         Path(rest[0]).write_text("done")
     if what == "mistake":

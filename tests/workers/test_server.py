@@ -341,7 +341,17 @@ def test_a_successor_takes_over_after_its_rehearsal(tmp_path: Path, rehearsing: 
     assert (told["rehearsed"], told["served"]) == (True, 1)
 
 
-@pytest.mark.parametrize("rehearsing", ["print('rehearsing')"], indirect=True)
+@pytest.mark.usefixtures("server")
+def test_what_native_code_says_is_in_the_log(tmp_path: Path) -> None:
+    """The C library keeps it back when its output is a file, and a process that ends without it loses it."""
+    assert do(tmp_path, "native")[1] == "from native code\n"
+
+
+@pytest.mark.parametrize(
+    "rehearsing",
+    ["print('rehearsing')", "import ctypes; ctypes.CDLL(None).printf(b'rehearsing\\n')"],
+    indirect=True,
+)
 def test_what_a_rehearsal_prints_is_in_no_steps_log(tmp_path: Path, rehearsing: subprocess.Popen[bytes]) -> None:
     """Nor does it come again with each of them."""
     rehearsing.wait(10)
