@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10
 LOOK_S = 0.5
+# Kinds that run the model in floating point.
+FLOATING = frozenset({"quantize", "lower", "golden"})
 # A step that takes down one worker after the other is not given to a third.
 MOST_LOSSES = 2
 
@@ -128,8 +130,9 @@ class Cluster:
                 self._tell(worker, f"got {_first_line(answer)}, wanted a worker with etbuild")
                 return False
             self._there[worker] = answer
-        programs = tuple(name for name in step.tools if name in tools.PROGRAMS)
-        for difference in (found := identity.differences(self._here, self._there[worker], programs)):
+        depends = [name for name in step.tools if name in tools.PROGRAMS]
+        depends += ["processor"] if step.kind in FLOATING else []
+        for difference in (found := identity.differences(self._here, self._there[worker], tuple(depends))):
             self._tell(worker, difference)
         return not found
 
@@ -198,6 +201,8 @@ class RemoteStep:
 
     def _ask(self, job: Job, sent: dict[str, bytes], worker: str) -> object:
         """The worker's answer; looked for now and then, as a worker that is gone never gives one."""
+        from concurrent.futures import CancelledError
+
         client = self._cluster.client()
         try:
             content = client.scatter([sent], workers=[worker], hash=False)[0] if sent else {}
@@ -215,7 +220,8 @@ class RemoteStep:
         except (ServerLost, StepError, _WorkerLost):
             raise
         except Exception as error:  # Whatever a cluster throws, the step runs here.
-            if not self._cluster.alive(worker):
+            # A task is dropped with its worker; the list of workers may be behind.
+            if not self._cluster.alive(worker) or isinstance(error, CancelledError):
                 raise _WorkerLost(f"worker {worker} was lost") from error
             raise ServerLost(f"worker {worker}: got {_first_line(error)}") from error
 

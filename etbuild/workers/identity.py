@@ -10,19 +10,25 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import metadata
+from pathlib import Path
 
 from etbuild import tools
 from etbuild.errors import MissingTool
 from etbuild.sources import PACKAGE
 
 LACKING = "none"
+# What floating point is computed with decides its last bits; a library takes the last of these that there is.
+INSTRUCTIONS = ("sse4_2", "avx", "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
 
 
 def identity() -> dict[str, str]:
     """Version by name: Python, kind of machine, etbuild's source, every package that it needs, every program."""
     system = os.uname()
     found = {"python": tools.version("python"), "machine": f"{system.sysname} {system.machine}"}
+    with suppress(OSError):
+        found["processor"] = processor(Path("/proc/cpuinfo").read_text())
     return found | {"etbuild's source": _source()} | _packages() | {name: _program(name) for name in tools.PROGRAMS}
 
 
@@ -33,11 +39,24 @@ def of_fresh_process() -> dict[str, str]:
     return {str(name): str(version) for name, version in json.loads(done.stdout).items()}
 
 
-def differences(here: dict[str, str], there: dict[str, str], programs: tuple[str, ...]) -> tuple[str, ...]:
-    """What keeps a step from running there. programs: those of tools.PROGRAMS that it starts."""
-    names = [name for name in dict.fromkeys([*here, *there]) if name not in tools.PROGRAMS or name in programs]
+def differences(here: dict[str, str], there: dict[str, str], depends: tuple[str, ...]) -> tuple[str, ...]:
+    """What keeps a step from running there. depends: those of tools.PROGRAMS that it starts, "processor"."""
+    optional = {*tools.PROGRAMS, "processor"}
+    names = [name for name in dict.fromkeys([*here, *there]) if name not in optional or name in depends]
     pairs = [(name, here.get(name, LACKING), there.get(name, LACKING)) for name in names]
     return tuple(f"{name}: here {ours[:40]}, there {theirs[:40]}" for name, ours, theirs in pairs if ours != theirs)
+
+
+def processor(cpuinfo: str) -> str:
+    """Maker and best instructions of the first processor in Linux's /proc/cpuinfo."""
+    told: dict[str, str] = {}
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        told.setdefault(name.strip(), value.strip())
+    flags = told.get("flags", "").split()
+    # Arm names no instructions in an order; there all of them count.
+    best = [name for name in INSTRUCTIONS if name in flags][-1:] or [told.get("Features", "")]
+    return " ".join((told.get("vendor_id") or told.get("CPU implementer") or "unknown", *best)).strip()
 
 
 def _source() -> str:

@@ -123,6 +123,6 @@ def _own_source() -> list[str]:
     """The server's own code: a change of it needs a new server, a change of a step does not."""
     folder = Path(__file__).parent
     rehearsal = folder.parent / "data/rehearsal"
-    files = [*sorted(folder.glob("*.py")), folder.parent / "stack.py"]
+    files = [*sorted(folder.glob("*.py")), folder.parent / "stack.py", folder.parent / "tuning.py"]
     files += [rehearsal / "small.yaml", rehearsal / "models/small.py"]
     return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]

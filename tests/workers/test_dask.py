@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -300,6 +301,33 @@ def test_what_came_back_as_something_else_is_not_taken(remote: RemoteStep, monke
     monkeypatch.setattr(RemoteStep, "_ask", lambda self, *words: done)
 
     with pytest.raises(ServerLost, match=r"^got other content of build/model\.h from a worker than it said$"):
+        remote.wait()
+
+
+class ForgettingClient:
+    """Of a scheduler that has dropped a task with its worker, and still lists the worker."""
+
+    status = "running"
+
+    def scheduler_info(self, n_workers: int) -> dict[str, object]:
+        return {"workers": {"tcp://w:1": {"nthreads": 1}}}
+
+    def submit(self, *words: object, **options: object) -> "ForgettingClient":
+        return self
+
+    def done(self) -> bool:
+        return True
+
+    def result(self, timeout: float) -> object:
+        raise CancelledError("perform-1")
+
+
+def test_a_task_that_was_dropped_is_a_lost_worker(remote: RemoteStep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one does the step, though the list of workers is behind."""
+    monkeypatch.setattr(Cluster, "client", lambda self: ForgettingClient())
+    monkeypatch.setattr(Cluster, "worker", lambda self, step: nullcontext("tcp://w:1"))
+
+    with pytest.raises(ServerLost, match=r"^worker tcp://w:1 was lost, the 2\. time$"):
         remote.wait()
 
 
