@@ -220,6 +220,8 @@ class RemoteStep:
         except (ServerLost, StepError, _WorkerLost):
             raise
         except Exception as error:  # Whatever a cluster throws, the step runs here.
+            if self._cancelled.is_set():
+                raise StepError(f"{self._step.name}: stopped") from error
             # A task is dropped with its worker; the list of workers may be behind.
             if not self._cluster.alive(worker) or isinstance(error, CancelledError):
                 raise _WorkerLost(f"worker {worker} was lost") from error

@@ -19,6 +19,7 @@ import pytest
 from test_rebuild import ALL, FakeProject
 
 from etbuild.cache.action import StoredFile
+from etbuild.errors import StepError
 from etbuild.step import Step
 from etbuild.workers import dask
 from etbuild.workers.client import Ended, ServerLost
@@ -328,6 +329,16 @@ def test_a_task_that_was_dropped_is_a_lost_worker(remote: RemoteStep, monkeypatc
     monkeypatch.setattr(Cluster, "worker", lambda self, step: nullcontext("tcp://w:1"))
 
     with pytest.raises(ServerLost, match=r"^worker tcp://w:1 was lost, the 2\. time$"):
+        remote.wait()
+
+
+def test_a_step_that_was_stopped_is_not_given_to_another(remote: RemoteStep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a loss told of: Ctrl-C takes the task away."""
+    monkeypatch.setattr(Cluster, "client", lambda self: ForgettingClient())
+    monkeypatch.setattr(Cluster, "worker", lambda self, step: nullcontext("tcp://w:1"))
+    remote.cancel()
+
+    with pytest.raises(StepError, match=r"^header:r: stopped$"):
         remote.wait()
 
 
