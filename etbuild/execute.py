@@ -68,7 +68,7 @@ class Workspace:
         self.state = root / STATE
         self.sandboxes = Sandboxes(self.state / "sandbox")
         self.digests = Digests(root, self.state / "digests.json")
-        self.sources = Sources(self.digests, self.state / "sources.json")
+        self.sources = Sources(self.digests, tools.cache_folder() / "sources.json")
         self._versions = versions or ToolVersions()
         self.present = Present(self.digests.of, self._versions, self.source)
         self._agreements = Agreements(self.present, self.state / "agreements.json")

@@ -12,6 +12,7 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
+from etbuild import tuning
 from etbuild.errors import StepError
 
 _FRAME = re.compile(r'^  File "([^"]+)", line (\d+)')
@@ -37,6 +38,7 @@ def load_program(path: Path) -> Any:
 
     if not path.is_file():
         raise StepError(f"{path}: got no such file, wanted a program saved by torch.export.save")
+    tuning.read_type_hints_once()
     try:
         return torch.export.load(path)
     except Exception as error:

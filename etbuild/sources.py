@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,8 @@ _PARSING = threading.Lock()
 class Sources:
     """The source files behind each module of this package, with their digests.
 
-    memory: a JSON file; what it holds of a module counts only while all files that it names are unchanged.
+    memory: a JSON file, of all projects; what it holds of a module counts only while all files that it names are
+            unchanged.
     """
 
     def __init__(self, digests: Digests, memory: Path):
@@ -38,9 +40,8 @@ class Sources:
         self._others: dict[str, set[str]] = {}
         try:
             closures = json.loads(memory.read_bytes())
-            if isinstance(closures, dict):
-                self._closures = closures
-        except (OSError, ValueError):
+            self._closures = {module: files for module, files in closures.items() if isinstance(files, dict)}
+        except (OSError, ValueError, AttributeError):
             pass
 
     def of(self, module: str) -> dict[str, str]:
@@ -56,9 +57,12 @@ class Sources:
         return known
 
     def save(self) -> None:
+        """raises: OSError, after which the memory is what it was."""
         if self._changed:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            self._memory.write_text(json.dumps(self._closures))
+            part = self._memory.with_name(f"{self._memory.name}.{os.getpid()}")
+            part.write_text(json.dumps(self._closures))
+            part.replace(self._memory)
             self._changed = False
 
     def _digest(self, file: str) -> str:

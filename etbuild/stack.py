@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
+
+from etbuild import tuning
 
 
 def load_torch() -> None:
@@ -26,8 +27,7 @@ def load_torch() -> None:
     np.random.seed(0)
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    _share_sources()
-    _look_up_operators_once()
+    tuning.tune()
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 
 
@@ -87,102 +87,6 @@ def serializer() -> Iterator[ModuleType]:
     finally:
         for name in bare:
             del sys.modules[name]
-
-
-def _share_sources() -> None:
-    """Let copies of a graph share what its nodes know of their origin.
-
-    Each pass over a graph wraps a node's history in a new one and copies it deeply, though nothing ever alters it:
-    a sixth of the time of lowering, for chains as long as there are passes.
-    """
-    from torch.fx.traceback import NodeSource
-
-    NodeSource.__deepcopy__ = lambda self, memo: self
-
-
-def _look_up_operators_once() -> None:
-    """Let PyTorch look every composite operator of its dispatcher up once, and again only after one was registered.
-
-    Each decomposition of a graph does so for each namespace of operators, a hundred times in all: a fifth of the time
-    of lowering a small model.
-    """
-    import torch
-    from torch._export import utils
-
-    look_up = utils._materialize_cpp_cia_ops
-    if look_up.__module__ == __name__:
-        return  # Done in the server, before it forked this process.
-    known: list[str] = []
-
-    def look_up_new() -> None:
-        registered = torch._C._dispatch_get_registrations_for_dispatch_key("CompositeImplicitAutograd")
-        if registered != known:
-            look_up()
-            known[:] = registered
-
-    utils._materialize_cpp_cia_ops = look_up_new
-
-
-@contextmanager
-def code_on_demand() -> Iterator[None]:
-    """While it lasts, a graph module's Python is generated when it is first called or read, not at each change.
-
-    Passes over a graph interpret it; of some hundred modules that lowering makes, a handful is ever called. An eighth
-    of the time of lowering a small model. Not for what TorchDynamo traces: it takes a module's code as it stands.
-    """
-    from torch.fx import GraphModule
-
-    generate = GraphModule.recompile
-
-    def reduce(self: Any) -> Any:
-        generate(self)  # First: it is pickled by its code, not by its graph.
-        return GraphModule.__reduce__(self)
-
-    def recompile(self: Any) -> Any:
-        codegen = self._graph._codegen
-        if hasattr(codegen, "pytree_info"):
-            self._in_spec, self._out_spec = codegen.pytree_info.in_spec, codegen.pytree_info.out_spec
-        # Each graph module has a class of its own.
-        own: Any = type(self)
-        own.__reduce__ = reduce
-        for name in _OnDemand.NAMES:
-            self.__dict__.pop(name, None)
-            setattr(own, name, _OnDemand(name, generate))
-        self._recompile_submodules()
-        return _PythonCode(self, generate)
-
-    GraphModule.recompile = recompile
-    try:
-        yield
-    finally:
-        GraphModule.recompile = generate
-
-
-@dataclass(frozen=True)
-class _OnDemand:
-    """What generating a graph module's code sets on it or its class: found on the class until then."""
-
-    NAMES: ClassVar = ("forward", "_code", "_lineno_map", "_prologue_start")
-
-    name: str
-    generate: Callable[[Any], Any]
-
-    def __get__(self, module: Any, owner: type) -> Any:
-        if module is None:
-            return self
-        self.generate(module)
-        return getattr(module, self.name)
-
-
-@dataclass(frozen=True)
-class _PythonCode:
-    """What `recompile` returns, generated when one of its fields is read."""
-
-    module: Any
-    generate: Callable[[Any], Any]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.generate(self.module), name)
 
 
 @contextmanager

@@ -53,13 +53,13 @@ def step(recipe: Recipe, profile: str) -> Step:
 
 def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    from etbuild import stack
+    from etbuild import stack, tuning
 
     stack.load_executorch()
     program = load_program(options.program)
     record, graphs = PartitionRecord(), dict[bytes, bytes]()
     try:
-        with stack.code_on_demand(), _without_vela(graphs):
+        with tuning.code_on_demand(), _without_vela(graphs):
             edge, border = lower(program, options.profile, options.io, record)
             executorch = emit(edge)
     except EtbuildError:

@@ -84,7 +84,7 @@ def quantize(program: Any, settings: Quantize, options: argparse.Namespace) -> t
     import torch
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    from etbuild import stack
+    from etbuild import tuning
     from etbuild.quantization import describe, make_quantizer
     from etbuild.samples import read_samples
 
@@ -92,7 +92,7 @@ def quantize(program: Any, settings: Quantize, options: argparse.Namespace) -> t
     samples = read_samples(settings.calibration, example, MADE_UP_SAMPLES)
     module = program.module(check_guards=False)
     quantizer = make_quantizer(settings, options.profile, module)
-    with stack.code_on_demand():
+    with tuning.code_on_demand():
         prepared = prepare_pt2e(module, quantizer)
     for number, sample in enumerate(samples.inputs):
         try:
@@ -100,7 +100,7 @@ def quantize(program: Any, settings: Quantize, options: argparse.Namespace) -> t
         except Exception as error:
             said = str(error).strip().splitlines() or [""]
             raise StepError(f"calibration sample {number}: got {type(error).__name__}: {said[0]}") from error
-    with stack.code_on_demand():
+    with tuning.code_on_demand():
         converted = convert_pt2e(prepared)
     converted.recompile()
     report = describe(quantizer, converted)

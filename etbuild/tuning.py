@@ -1,0 +1,163 @@
+"""What PyTorch does again for each node, pass or module of a graph, done once. No result differs by a bit.
+
+Each of these takes the place of a function of the pinned PyTorch for the life of the process. What they save was
+measured on mnist, with and without in turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar
+
+
+def tune() -> None:
+    """To be called after torch was imported; again is no harm, as in a process that the compile server forked."""
+    _share_sources()
+    _look_up_operators_once()
+    _register_without_annotations()
+
+
+def _share_sources() -> None:
+    """Let copies of a graph share what its nodes know of their origin.
+
+    Each pass over a graph wraps a node's history in a new one and copies it deeply, though nothing ever alters it:
+    a sixth of the time of lowering, for chains as long as there are passes.
+    """
+    from torch.fx.traceback import NodeSource
+
+    NodeSource.__deepcopy__ = lambda self, memo: self
+
+
+def _look_up_operators_once() -> None:
+    """Let PyTorch look every composite operator of its dispatcher up once, and again only after one was registered.
+
+    Each decomposition of a graph does so for each namespace of operators, a hundred times in all: a fifth of the time
+    of lowering a small model.
+    """
+    import torch
+    from torch._export import utils
+
+    look_up = utils._materialize_cpp_cia_ops
+    if look_up.__module__ == __name__:
+        return  # Done in the server, before it forked this process.
+    known: list[str] = []
+
+    def look_up_new() -> None:
+        registered = torch._C._dispatch_get_registrations_for_dispatch_key("CompositeImplicitAutograd")
+        if registered != known:
+            look_up()
+            known[:] = registered
+
+    utils._materialize_cpp_cia_ops = look_up_new
+
+
+def _register_without_annotations() -> None:
+    """Let PyTorch register a kernel of an operator without making the types of the function that does so.
+
+    Decompositions of a small model register 36,600 kernels for a while; that function's annotations are evaluated each
+    time. A fourteenth of the time of lowering.
+    """
+    from torch._ops import DispatchKey, OperatorBase
+
+    own = OperatorBase.py_impl
+    if own.__module__ == __name__:
+        return
+
+    def py_impl(self: Any, key: Any) -> Any:
+        def register(kernel):  # type: ignore[no-untyped-def]  # that is the point
+            if key in self.py_kernels:
+                return own(self, key)(kernel)  # PyTorch's own words for it.
+            self.py_kernels[key] = kernel
+            self._dispatch_cache.clear()
+            return kernel
+
+        return register if type(key) is DispatchKey and key != DispatchKey.Python else own(self, key)
+
+    OperatorBase.py_impl = py_impl
+
+
+def read_type_hints_once() -> None:
+    """Let PyTorch work out the fields' types of each class of a .pt2 once, not for each object of that class.
+
+    By itself, since it imports what reads a .pt2.
+    """
+    import typing
+    from types import SimpleNamespace
+
+    from torch._export.serde import serialize
+
+    if not isinstance(serialize.typing, ModuleType):
+        return
+    known: dict[type, dict[str, Any]] = {}
+
+    def get_type_hints(cls: type, **scope: Any) -> dict[str, Any]:
+        if cls not in known:
+            known[cls] = typing.get_type_hints(cls, **scope)
+        return known[cls]
+
+    serialize.typing = SimpleNamespace(**{**vars(typing), "get_type_hints": get_type_hints})
+
+
+@contextmanager
+def code_on_demand() -> Iterator[None]:
+    """While it lasts, a graph module's Python is generated when it is first called or read, not at each change.
+
+    Passes over a graph interpret it; of some hundred modules that lowering makes, a handful is ever called. An eighth
+    of the time of lowering a small model. Not for what TorchDynamo traces: it takes a module's code as it stands.
+    """
+    from torch.fx import GraphModule
+
+    generate = GraphModule.recompile
+
+    def reduce(self: Any) -> Any:
+        generate(self)  # First: it is pickled by its code, not by its graph.
+        return GraphModule.__reduce__(self)
+
+    def recompile(self: Any) -> Any:
+        codegen = self._graph._codegen
+        if hasattr(codegen, "pytree_info"):
+            self._in_spec, self._out_spec = codegen.pytree_info.in_spec, codegen.pytree_info.out_spec
+        # Each graph module has a class of its own.
+        own: Any = type(self)
+        own.__reduce__ = reduce
+        for name in _OnDemand.NAMES:
+            self.__dict__.pop(name, None)
+            setattr(own, name, _OnDemand(name, generate))
+        self._recompile_submodules()
+        return _PythonCode(self, generate)
+
+    GraphModule.recompile = recompile
+    try:
+        yield
+    finally:
+        GraphModule.recompile = generate
+
+
+@dataclass(frozen=True)
+class _OnDemand:
+    """What generating a graph module's code sets on it or its class: found on the class until then."""
+
+    NAMES: ClassVar = ("forward", "_code", "_lineno_map", "_prologue_start")
+
+    name: str
+    generate: Callable[[Any], Any]
+
+    def __get__(self, module: Any, owner: type) -> Any:
+        if module is None:
+            return self
+        self.generate(module)
+        return getattr(module, self.name)
+
+
+@dataclass(frozen=True)
+class _PythonCode:
+    """What `recompile` returns, generated when one of its fields is read."""
+
+    module: Any
+    generate: Callable[[Any], Any]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.generate(self.module), name)

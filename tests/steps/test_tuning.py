@@ -1,0 +1,112 @@
+"""PyTorch as tuned answers as PyTorch alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+def run(code: str, folder: Path) -> str:
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_an_operator_that_is_registered_later_is_looked_up(tmp_path: Path) -> None:
+    """PyTorch's set of composite operators has it, and is otherwise what PyTorch finds by itself."""
+    code = """
+import torch
+from torch._export import utils
+own = {str(op) for op in utils._collect_all_valid_cia_ops()}
+from etbuild import stack
+stack.load_torch()
+before = {str(op) for op in utils._collect_all_valid_cia_ops()}
+library = torch.library.Library("late", "DEF")
+library.define("twice(Tensor x) -> Tensor")
+library.impl("twice", lambda x: x + x, "CompositeImplicitAutograd")
+after = {str(op) for op in utils._collect_all_valid_cia_ops()}
+print(before == own, after - before)
+"""
+
+    assert run(code, tmp_path) == "True {'late.twice.default'}"
+
+
+def test_a_modules_code_on_demand_is_what_it_would_have_been(tmp_path: Path) -> None:
+    """Read, called, printed, copied and pickled; a change of the graph shows after recompile; then all is as before."""
+    code = """
+import copy, pickle, torch
+from etbuild import stack, tuning
+stack.load_torch()
+from torch.fx import GraphModule, symbolic_trace
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        return torch.relu(x) + 1
+
+def change(module):
+    node = next(node for node in module.graph.nodes if node.target is torch.relu)
+    node.target = torch.neg
+    module.recompile()
+    return module
+
+own = GraphModule.recompile
+usual = change(symbolic_trace(Net()))
+with tuning.code_on_demand():
+    late = change(symbolic_trace(Net()))
+    generated = "_code" in vars(late)
+    copied, pickled = copy.deepcopy(late), pickle.loads(pickle.dumps(late))
+x = torch.ones(2)
+same_code = usual.code == late.code == copied.code and pickle.loads(pickle.dumps(usual)).code == pickled.code
+same_answer = all(torch.equal(one(x), usual(x)) for one in (late, copied, pickled))
+print(generated, same_code, same_answer, str(late) == str(usual), GraphModule.recompile is own)
+"""
+
+    assert run(code, tmp_path) == "False True True True True"
+
+
+def test_a_kernel_that_is_there_is_not_registered_again(tmp_path: Path) -> None:
+    """PyTorch's error, and its answers: the kernel is used, once."""
+    code = """
+import torch
+from etbuild import stack
+stack.load_torch()
+stack.load_torch()
+library = torch.library.Library("mine", "DEF")
+library.define("twice(Tensor x) -> Tensor")
+twice = torch.ops.mine.twice.default
+key = torch._C.DispatchKey.CompositeImplicitAutograd
+
+def kernel(x):
+    return x + x
+
+print(twice.py_impl(key)(kernel) is kernel, twice.py_kernels[key] is kernel)
+try:
+    twice.py_impl(key)(kernel)
+except RuntimeError as error:
+    print(error)
+"""
+
+    assert run(code, tmp_path).splitlines() == [
+        "True True",
+        "Trying to override a python impl for DispatchKey.CompositeImplicitAutograd on operator mine::twice",
+    ]
+
+
+def test_the_types_of_a_saved_programs_fields_are_the_same(tmp_path: Path) -> None:
+    """For every class of its schema."""
+    code = """
+import dataclasses, typing
+from etbuild import tuning
+tuning.read_type_hints_once()
+from torch._export.serde import schema, serialize
+classes = [one for one in vars(schema).values() if dataclasses.is_dataclass(one)]
+same = [serialize.typing.get_type_hints(one, globalns=vars(schema)) == typing.get_type_hints(one, globalns=vars(schema))
+        for one in (*classes, *classes)]
+print(len(classes) > 30, all(same))
+"""
+
+    assert run(code, tmp_path) == "True True"
