@@ -6,6 +6,7 @@ measured on mnist, with and without in turns.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,26 +33,31 @@ def _share_sources() -> None:
 
 
 def _look_up_operators_once() -> None:
-    """Let PyTorch look every composite operator of its dispatcher up once, and again only after one was registered.
+    """Let PyTorch look its composite operators up once, and again only after one may have been registered.
 
-    Each decomposition of a graph does so for each namespace of operators, a hundred times in all: a fifth of the time
-    of lowering a small model.
+    Each decomposition of a graph does so, for each namespace of operators: a quarter of the time of lowering.
     """
     import torch
     from torch._export import utils
 
-    look_up = utils._materialize_cpp_cia_ops
+    look_up = utils._collect_all_valid_cia_ops
     if look_up.__module__ == __name__:
         return  # Done in the server, before it forked this process.
-    known: list[str] = []
+    asked: list[object] = []
+    found: set[Any] = set()
 
-    def look_up_new() -> None:
+    def look_up_new() -> set[Any]:
+        # By C++ and by Python's torch.library; a module may also add a kernel to an operator when it is imported.
         registered = torch._C._dispatch_get_registrations_for_dispatch_key("CompositeImplicitAutograd")
-        if registered != known:
-            look_up()
-            known[:] = registered
+        if asked != [registered, len(sys.modules)]:
+            asked[:] = registered, len(sys.modules)
+            found.clear()
+            found.update(look_up())
+        return set(found)
 
-    utils._materialize_cpp_cia_ops = look_up_new
+    for module in (utils, *map(sys.modules.get, ("torch.export.exported_program", "torch.export.decomp_utils"))):
+        if module is not None:
+            module._collect_all_valid_cia_ops = look_up_new
 
 
 def _register_without_annotations() -> None:

@@ -8,13 +8,51 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 # Linux, prctl(2); Python has no name for it.
 PR_SET_PDEATHSIG = 1
 
 
-def be_step(message: dict[str, object], log: int, server: int) -> int:
-    """Be the step's process; its exit code."""
+# A server reads the first of our modules at most this long before it looks at their files.
+START_NS = 5_000_000_000
+
+
+@dataclass(frozen=True)
+class OwnFiles:
+    """All files of a package by stat. at_rest: none of them changed while its first modules were imported."""
+
+    package: Path
+    stats: Mapping[str, tuple[int, ...]]
+    at_rest: bool
+
+    @classmethod
+    def now(cls, package: Path = Path(__file__).parent.parent) -> OwnFiles:
+        stats: dict[str, tuple[int, ...]] = {}
+        for at, folders, files in os.walk(package):
+            folders[:] = [folder for folder in folders if folder != "__pycache__"]
+            for file in files:
+                path = f"{at}/{file}"
+                stat = os.stat(path)  # noqa: PTH116 - a Path for each of hundreds would take longer than the stats
+                stats[path] = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        youngest = max(ctime_ns for *_, ctime_ns in stats.values())
+        return cls(package, stats, youngest + START_NS < time.time_ns())
+
+    def unchanged(self) -> bool:
+        """Whether what was imported since is what the files say now."""
+        try:
+            return self.at_rest and self.stats == OwnFiles.now(self.package).stats
+        except OSError:  # A file went while we looked.
+            return False
+
+
+def be_step(message: dict[str, object], log: int, server: int, own: OwnFiles) -> int:
+    """Be the step's process; its exit code.
+
+    own: as they were before the server imported what it has of them.
+    """
     os.setsid()
     die_with(server)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -28,9 +66,10 @@ def be_step(message: dict[str, object], log: int, server: int) -> int:
     time.tzset()
     os.chdir(str(message["cwd"]))
     sys.argv = [f"etbuild.steps.{kind}", *argv]
-    # The package too: `from etbuild import tools` takes what hangs on it, and that is the server's.
-    for name in [name for name in sys.modules if name.partition(".")[0] == "etbuild"]:
-        del sys.modules[name]
+    if not own.unchanged():
+        # The package too: `from etbuild import tools` takes what hangs on it, and that is the server's.
+        for name in [name for name in sys.modules if name.partition(".")[0] == "etbuild"]:
+            del sys.modules[name]
     gc.enable()
     import importlib
 

@@ -1,7 +1,7 @@
 """The warm compile server: imports the compilers once and forks a child for each step. It builds nothing itself.
 
-A child is the step's process as any other: same main(argv), folder, environment, log, exit code. Our own modules are
-imported in the child, so the server never runs old code of a step.
+A child is the step's process as any other: same main(argv), folder, environment, log, exit code. It imports our own
+modules anew when any of our files has changed, so the server never runs old code of a step.
 
 In its first quiet moment the server forks its successor, which rehearses (see rehearsal.py) while the server goes on,
 then takes over the listening socket. Nobody waits for it; if it dies, the server stays what it is.
@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from etbuild.workers import wire
-from etbuild.workers.child import be_step, die_with, flush_all, outlive
+from etbuild.workers.child import OwnFiles, be_step, die_with, flush_all, outlive
 
 IDLE_S = 600.0
 # Without a step for so long, the server has time for a rehearsal.
@@ -63,6 +63,7 @@ class Server:
         self._children: dict[int, Child] = {}
         self._successor: Successor | None = None
         self._rehearsed = False
+        self._own = OwnFiles.now()
         self._served = 0
         self._begun = time.monotonic()
         self._last_step = self._begun
@@ -194,7 +195,7 @@ class Server:
             try:
                 self._close_all()
                 client.close()
-                code = be_step(message, log, server)
+                code = be_step(message, log, server, self._own)
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -257,12 +258,16 @@ def _kill(child: Child) -> None:
 def _preload() -> None:
     """What every step's child shares with this process, copy on write."""
     import compileall
+    import importlib
 
     from etbuild import stack
+    from etbuild.process import WARM
 
     # Steps write no bytecode, in whatever folder a model is; what they find of ours saves a tenth of a second each.
     compileall.compile_dir(Path(stack.__file__).parent, quiet=2)
     stack.load_all()
+    for kind in sorted(WARM):
+        importlib.import_module(f"etbuild.steps.{kind}")
     gc.collect()
     gc.freeze()
 
