@@ -37,7 +37,7 @@ class OwnFiles:
                 path = f"{at}/{file}"
                 stat = os.stat(path)  # noqa: PTH116 - a Path for each of hundreds would take longer than the stats
                 stats[path] = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-        youngest = max(ctime_ns for *_, ctime_ns in stats.values())
+        youngest = max((ctime_ns for *_, ctime_ns in stats.values()), default=0)
         return cls(package, stats, youngest + START_NS < time.time_ns())
 
     def unchanged(self) -> bool:
