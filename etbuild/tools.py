@@ -41,6 +41,18 @@ FVPS = ("FVP_Corstone_SSE-300_Ethos-U55", "FVP_Corstone_SSE-300_Ethos-U65", "FVP
 
 FVP_REMEDY = "get it from Arm (Ecosystem FVPs, with a licence to accept), then set FVP_PATH to its folder"
 
+# What the firmware links beside its own code; no version stands in it, so its content is asked for.
+NEWLIB = "newlib"
+_NEWLIB_FILE = "libc_nano.a"
+
+# Read by compilers and native libraries, and able to change what they make: no step sees them.
+_UNSEEN = frozenset(
+    {
+        *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX"),
+        *("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "SOURCE_DATE_EPOCH"),
+    }
+)
+
 _VERSION_TIMEOUT_S = 20
 
 # A process has one environment, and one list of what it wanted of it.
@@ -50,13 +62,15 @@ _ASKED: set[str] = set()
 def version(name: str) -> str:
     """The version of a tool as one line without a path in it, so that it may take part in a content key.
 
-    name:   "python", a key of PROGRAMS or of FVPS, else a Python package as pip spells it.
+    name:   "python", "newlib", a key of PROGRAMS or of FVPS, else a Python package as pip spells it.
     raises: MissingTool with the remedy.
     """
     if name == "python":
         return f"{sys.implementation.name} {sys.version.split()[0]}"
     if name in PROGRAMS or name in FVPS:
         return _program_version(str(program(name)))
+    if name == NEWLIB:
+        return _newlib_version(str(program("arm-none-eabi-g++")))
     found = package_version(name)
     if found is None:
         raise MissingTool(
@@ -132,7 +146,7 @@ def scheduler() -> str | None:
 def step_environment() -> dict[str, str]:
     """What a step's process sees: the user's environment, with all that could change bytes held fixed."""
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in _UNSEEN},
         "PYTHONHASHSEED": "0",
         "PYTHONSAFEPATH": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -214,12 +228,37 @@ def _program_version(path: str) -> str:
     return known[key]
 
 
-def _ask(path: str) -> str:
+@functools.cache
+def _newlib_version(compiler: str) -> str:
+    """A digest of the C library that the cross compiler links; read again only when a file changed."""
+    import hashlib
+
+    known = _read_known()
+    where = f"{_NEWLIB_FILE} of {_program_version(compiler)} at {compiler}"
+    library = Path(known.get(where) or _ask(compiler, f"-print-file-name={_NEWLIB_FILE}"))
+    if not library.is_file():
+        library = Path(_ask(compiler, f"-print-file-name={_NEWLIB_FILE}"))
+    if not library.is_file():
+        raise MissingTool(
+            f"{compiler}: got no {_NEWLIB_FILE} with it, wanted newlib\n"
+            "    sudo apt-get install libnewlib-arm-none-eabi, or start through ./bootstrap"
+        )
+    status = library.stat()
+    key = f"{library} -> {status.st_size} {status.st_mtime_ns}"
+    if key not in known:
+        known = {old: line for old, line in known.items() if not old.startswith(f"{library} -> ")}
+        known |= {where: str(library), key: hashlib.sha256(library.read_bytes()).hexdigest()[:16]}
+        _write_known(known)
+    return known[key]
+
+
+def _ask(path: str, question: str = "--version") -> str:
+    """The first line of the answer."""
     import subprocess
 
     try:
         done = subprocess.run(
-            [path, "--version"],
+            [path, question],
             capture_output=True,
             text=True,
             errors="replace",
@@ -234,7 +273,7 @@ def _ask(path: str) -> str:
     if done.returncode != 0 or not lines:
         said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
         raise MissingTool(
-            f"{path} --version: got exit code {done.returncode} and {said!r}, wanted its version\n    reinstall it"
+            f"{path} {question}: got exit code {done.returncode} and {said!r}, wanted its version\n    reinstall it"
         )
     return lines[0]
 

@@ -144,6 +144,44 @@ def test_cxx_names_the_cpp_compiler(own_machine: Path, monkeypatch: pytest.Monke
     assert tools.version("c++") == "clang 14"
 
 
+def test_newlib_is_known_by_its_content(own_machine: Path, tmp_path: Path) -> None:
+    """It has no version of its own, and an upgrade need not touch the compiler."""
+    library = tmp_path / "libc_nano.a"
+    library.write_bytes(b"one")
+    fake(own_machine, "arm-none-eabi-g++", str(library))
+    first = tools.version("newlib")
+    tools._newlib_version.cache_clear()
+
+    library.write_bytes(b"another")
+
+    assert first == "7692c3ad3540bb80"
+    assert tools.version("newlib") == "ae448ac86c4e8e4d"
+
+
+def test_a_compiler_without_newlib_says_how_to_get_it(own_machine: Path) -> None:
+    """It then answers with the bare name."""
+    fake(own_machine, "arm-none-eabi-g++", "libc_nano.a")
+
+    with pytest.raises(MissingTool) as caught:
+        tools.version("newlib")
+
+    assert str(caught.value) == (
+        f"{own_machine / 'arm-none-eabi-g++'}: got no libc_nano.a with it, wanted newlib\n"
+        "    sudo apt-get install libnewlib-arm-none-eabi, or start through ./bootstrap"
+    )
+
+
+def test_a_step_sees_no_variable_that_changes_what_compilers_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would change bytes and are no part of any key."""
+    monkeypatch.setenv("CPLUS_INCLUDE_PATH", "/somewhere")
+    monkeypatch.setenv("CXXFLAGS", "-ffast-math")
+    monkeypatch.setenv("MINE", "kept")
+
+    seen = tools.step_environment()
+
+    assert {"CPLUS_INCLUDE_PATH", "CXXFLAGS", "MINE"} & set(seen) == {"MINE"}
+
+
 def test_fvp_path_comes_before_path(own_machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A simulator is rarely on PATH."""
     name = "FVP_Corstone_SSE-320"

@@ -41,7 +41,7 @@ def step(recipe: Recipe) -> Step:
         argv=tuple(argv),
         inputs=tuple(dict.fromkeys(inputs)),
         outputs=(folder / "exported.pt2", folder / "deps.json"),
-        tools=("python", "torch", *(("executorch",) if model.builtin else ())),
+        tools=("python", "torch", "safetensors", *(("executorch",) if model.builtin else ())),
         depfile=folder / "deps.json",
     )
 

@@ -92,7 +92,7 @@ def step(recipe: Recipe, target: Target) -> Step:
         inputs=(*inputs.values(), *own_board, *((runtime.prefix,) if runtime.prefix else ())),
         outputs=tuple(folder / name for name in made),
         tools=(
-            *("python", "arm-none-eabi-g++", "arm-none-eabi-objcopy"),
+            *("python", "arm-none-eabi-g++", "arm-none-eabi-objcopy", "newlib"),
             *(("cmake", "ninja") if runtime.engine == "executorch" else ()),
         ),
     )

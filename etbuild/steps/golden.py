@@ -58,7 +58,7 @@ def step(recipe: Recipe, profile: str) -> Step:
         ),
         inputs=(*inputs.values(), *((data,) if data else ())),
         outputs=(folder / "golden.npz", folder / "golden.json"),
-        tools=("python", "torch", "executorch", "tosa-tools"),
+        tools=("python", "torch", "torchao", "executorch", "tosa-tools", "numpy"),
     )
 
 

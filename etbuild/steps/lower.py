@@ -47,7 +47,7 @@ def step(recipe: Recipe, profile: str) -> Step:
             folder / "partition.json",
             *((etrecord,) if recipe.pte.etrecord else ()),
         ),
-        tools=("python", "torch", "executorch"),
+        tools=("python", "torch", "torchao", "executorch", "tosa-tools"),
     )
 
 

@@ -50,7 +50,7 @@ def step(recipe: Recipe, profile: str) -> Step:
         argv=tuple(argv),
         inputs=(program, *((data,) if data and quantizes else ())),
         outputs=(folder / "quantized.pt2", folder / "quantization.json"),
-        tools=("python", "torch", "torchao", "executorch"),
+        tools=("python", "torch", "torchao", "executorch", "numpy"),
     )
 
 

@@ -46,7 +46,7 @@ def step(recipe: Recipe, target: Target) -> Step:
         ),
         inputs=(delegates, *((target.vela.ini,) if target.vela.ini else ())),
         outputs=(folder / "vela", folder / "vela.json"),
-        tools=("python", "ethos-u-vela"),
+        tools=("python", "ethos-u-vela", "numpy"),
     )
 
 
