@@ -50,13 +50,17 @@ class Record:
         try:
             data = json.loads(text)
             maps = ("tools", "source", "inputs", "discovered", "outputs")
-            if not all(isinstance(data[name], dict) for name in maps):
+            texts = [*data["argv"], *(text for name in maps for text in data[name].values())]
+            numbers = isinstance(data["seconds"], int | float) and isinstance(data["peak_bytes"], int)
+            if not (numbers and all(isinstance(text, str) for text in texts)):
                 return None
-            argv = tuple(str(word) for word in data["argv"])
             return cls(
-                argv, **{name: data[name] for name in maps}, seconds=data["seconds"], peak_bytes=data["peak_bytes"]
+                tuple(data["argv"]),
+                **{name: data[name] for name in maps},
+                seconds=data["seconds"],
+                peak_bytes=data["peak_bytes"],
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
 

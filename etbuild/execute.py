@@ -6,7 +6,6 @@ A killed run leaves at most a sandbox, which the next run removes; outputs in pl
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
 import signal
@@ -24,6 +23,7 @@ from etbuild.agreement import Agreements
 from etbuild.decision import Present, Reason, Record, reasons
 from etbuild.digest import Digests
 from etbuild.errors import EtbuildError, MissingTool, StepError
+from etbuild.locks import hold
 from etbuild.memory import Room
 from etbuild.process import Processes, ServerLost, Way, module_command, say
 from etbuild.sandbox import Sandboxes
@@ -122,7 +122,7 @@ class Workspace:
             self._require_inputs(step)
             begin = time.perf_counter()
             key = self.cache.key(step, self.present)
-            with self.cache.claimed(key):
+            with self.cache.claimed(key, step.name):
                 record = None if forced else self._restore(step, key)
                 how, seconds = "cached", round(time.perf_counter() - begin, 3)
                 if record is None:
@@ -286,7 +286,7 @@ class Workspace:
         file = self.state / "locks" / f"{_file_name(step)}.lock"
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            hold(lock, step.name)
             yield
 
     def _fill(self, step: Step, sandbox: Path) -> None:

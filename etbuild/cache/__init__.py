@@ -61,9 +61,9 @@ class Cache:
         """What the other methods know the step by; "" without a cache."""
         return first_key(step, present) if self._store else ""
 
-    def claimed(self, key: str) -> AbstractContextManager[None]:
+    def claimed(self, key: str, name: str) -> AbstractContextManager[None]:
         """While one process makes the outputs of a key, others that want them wait, and then find them."""
-        return self._store.claimed(key) if self._store else nullcontext()
+        return self._store.claimed(key, name) if self._store else nullcontext()
 
     def find(self, step: Step, key: str, present: Present) -> Action | None:
         """The run that would be repeated now; no remote is asked when the local store knows one."""

@@ -20,6 +20,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from etbuild.locks import hold
+
 FORMAT = 1
 
 # Of what lies in tmp/: no writer and no step takes that long.
@@ -90,8 +92,10 @@ class Store:
             (self._base / name).unlink()
 
     @contextmanager
-    def claimed(self, key: str) -> Iterator[None]:
+    def claimed(self, key: str, name: str) -> Iterator[None]:
         """One holder of the key at a time, over all processes; freed by the kernel when its holder dies.
+
+        name: of the step, as the user knows it.
 
         A folder that cannot be written in gives the claim to all: then work may be done twice.
         """
@@ -99,7 +103,7 @@ class Store:
         with ExitStack() as stack:
             with suppress(OSError):
                 self._tmp.mkdir(parents=True, exist_ok=True)
-                fcntl.flock(stack.enter_context(file.open("w")), fcntl.LOCK_EX)
+                hold(stack.enter_context(file.open("w")), name)
                 stack.callback(self.drop, f"tmp/{file.name}")
             yield
 

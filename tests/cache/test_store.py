@@ -86,7 +86,7 @@ def test_the_claim_of_a_killed_process_is_free(tmp_path: Path) -> None:
     """The kernel gives it back."""
     script = (
         "import sys, signal\nfrom pathlib import Path\nfrom etbuild.cache.store import Store\n"
-        "with Store(Path(sys.argv[1])).claimed('key'):\n    print('held', flush=True)\n    signal.pause()\n"
+        "with Store(Path(sys.argv[1])).claimed('key', 'step'):\n    print('held', flush=True)\n    signal.pause()\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -94,7 +94,7 @@ def test_the_claim_of_a_killed_process_is_free(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
 
-    with Store(tmp_path).claimed("key"):
+    with Store(tmp_path).claimed("key", "step"):
         assert [path.name for path in (tmp_path / "v1/tmp").iterdir()] == ["key.lock"]
 
     assert list((tmp_path / "v1/tmp").iterdir()) == []
