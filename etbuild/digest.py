@@ -11,6 +11,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 # A file hashed within this time of its last change may change again under the same timestamp.
@@ -23,6 +24,14 @@ Stamp = tuple[int, ...]
 def stamp(stat: os.stat_result) -> Stamp:
     """What of a stat tells that a file or folder is the one that it was."""
     return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def folder_digest(files: Mapping[str, str]) -> str:
+    """The digest of a folder that holds these: digest of a file by its path inside."""
+    total = hashlib.sha256(b"folder\n")
+    for path in sorted(files):
+        total.update(f"{path}\0{files[path]}\n".encode(errors="surrogateescape"))
+    return total.hexdigest()
 
 
 class Digests:
@@ -122,15 +131,13 @@ class Digests:
         return digest
 
     def _folder(self, name: str, full: str) -> str:
-        total = hashlib.sha256(b"folder\n")
+        found: dict[str, str] = {}
         for at, folders, files in os.walk(full):
             inside = at[len(full) + 1 :]
-            folders.sort()
             # os.walk reads these after this turn: the stamp is older than the look.
             for folder in folders:
                 self.note(os.path.join(name, inside, folder))
-            for file in sorted(files):
+            for file in files:
                 relative = os.path.join(inside, file)
-                digest = self._file(os.path.join(name, relative), os.path.join(at, file))
-                total.update(f"{relative}\0{digest}\n".encode())
-        return total.hexdigest()
+                found[relative] = self._file(os.path.join(name, relative), os.path.join(at, file))
+        return folder_digest(found)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from etbuild.cache.store import file_digest
 from etbuild.decision import Record
+from etbuild.digest import folder_digest
 
 if TYPE_CHECKING:
     from etbuild.step import Step
@@ -57,9 +58,9 @@ class Action:
             files = tuple(StoredFile(*row) for row in json.loads(head))
         except (ValueError, TypeError, RecursionError):
             return None
-        if record is None or not _is_record_of(record, step):
+        if record is None or not _is_record_of(record, step) or not all(_is_of(file, step) for file in files):
             return None
-        return cls(name, record, files) if all(_is_of(file, step) for file in files) else None
+        return cls(name, record, files) if _are_outputs(files, record) else None
 
 
 def files_of(step: Step, folder: Path) -> Iterator[StoredFile]:
@@ -81,14 +82,21 @@ def _stored(folder: Path, output: str, inner: str) -> StoredFile:
 
 def _is_record_of(record: Record, step: Step) -> bool:
     """Whether a run of the step may have left it: it becomes the step's record where it is restored."""
-    maps = (record.tools, record.source, record.inputs, record.discovered, record.outputs)
     return (
         record.argv == step.argv
         and set(record.inputs) == set(map(str, step.inputs))
         and set(record.outputs) == set(map(str, step.outputs))
-        and all(isinstance(text, str) for one in maps for text in one.values())
-        and isinstance(record.seconds, int | float)
-        and isinstance(record.peak_bytes, int)
+    )
+
+
+def _are_outputs(files: tuple[StoredFile, ...], record: Record) -> bool:
+    """Whether the files are, one by one, what the record says of the outputs; else the step would run every time."""
+    found: dict[str, dict[str, str]] = {output: {} for output in record.outputs}
+    for file in files:
+        found[file.output][file.inner] = file.digest
+    return all(
+        (inner[""] if set(inner) == {""} else folder_digest(inner)) == record.outputs[output]
+        for output, inner in found.items()
     )
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from cached_project import STEP, TRACED, Machine, outputs
 
+from etbuild.cache import action as action_module
+from etbuild.cache.action import StoredFile
 from etbuild.cache.seal import seal, unseal
 from etbuild.cache.store import name_of
 from etbuild.execute import Workspace
@@ -420,6 +422,7 @@ def test_a_record_that_would_write_elsewhere_is_none(
     rows = [[*place, *json.loads(head)[0][2:]], *json.loads(head)]
     action.write_bytes(seal(name, json.dumps(rows).encode() + b"\n" + record, b""))
 
+    assert not action_module._is_of(StoredFile(*rows[0]), STEP)
     assert elsewhere("second").run(STEP).how == "ran"
     assert not list(machine.base.rglob("escaped"))
 
@@ -433,6 +436,8 @@ def test_a_record_that_would_write_elsewhere_is_none(
         ("argv", ["--x", "2"]),
         ("inputs", {"model.py": 7}),
         ("outputs", {"build/r/a.bin": None, "build/r/folder": None}),
+        # What lies there is right, each by itself; only the record would have it otherwise.
+        ("outputs", {"build/r/a.bin": "0" * 64, "build/r/folder": "0" * 64}),
         ("discovered", {"blocks.py": ["7"]}),
         ("tools", {"python": {}}),
     ],
