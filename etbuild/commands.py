@@ -151,7 +151,12 @@ class Why(DoitCmdBase):  # type: ignore[misc]
     cmd_options = ()
 
     def parse_execute(self, in_args: list[str]) -> Any:
-        return super().parse_execute(_with_values(in_args))
+        try:
+            code = super().parse_execute(_with_values(in_args))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            code = _unheard()
+        return code
 
     def _execute(self) -> int:
         tasks = {task.name: task for task in self.task_list}

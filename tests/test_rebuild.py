@@ -399,6 +399,24 @@ def test_parallel_steps_give_the_same_bytes(project: FakeProject) -> None:
     assert project.outputs() == before
 
 
+@pytest.mark.parametrize("command", ["run", "why"])
+def test_whoever_reads_the_lines_may_leave(project: FakeProject, command: str) -> None:
+    """As `head` does: no traceback, and the exit code of a process that SIGPIPE ended."""
+    project.doit("forget")
+    process = subprocess.Popen(
+        project.command(command),
+        cwd=project.root,
+        env=project.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+
+    assert process.wait() == 128 + signal.SIGPIPE
+    assert process.stderr is not None and process.stderr.read() == b""
+
+
 def test_forget_and_always(project: FakeProject) -> None:
     """doit's own words keep their meaning."""
     project.doit("forget", "header:net")
