@@ -19,6 +19,8 @@ from pathlib import Path
 from etbuild import tools
 
 MESSAGE_BYTES = 4 << 20
+# Of the 107 bytes of a Unix socket's path what is left beside "/etbuild/", a name of 16 digits and ".<process>".
+FOLDER_BYTES = 107 - 9 - 16 - 11
 # Read by native libraries or Python when they are loaded, so a server serves only those who set them alike.
 NATIVE_SETTINGS = (
     *("OMP_", "MKL_", "KMP_", "GOMP_", "TORCH", "PYTORCH", "LD_", "MALLOC_", "ATEN_", "ONEDNN_", "DNNL_", "OPENBLAS_"),
@@ -54,9 +56,12 @@ def private_folder() -> Path:
 
 
 def _run_time_folder() -> Path | None:
-    """Below XDG_RUNTIME_DIR, if that is ours: sudo hands on the user's, and su leads to one that was never made."""
+    """Below XDG_RUNTIME_DIR, if that is ours: sudo hands on the user's, and su leads to one that was never made.
+
+    None also where a socket's path would be longer than the system takes.
+    """
     base = tools.variable("XDG_RUNTIME_DIR")
-    if base is None:
+    if base is None or len(os.fsencode(base)) > FOLDER_BYTES:
         return None
     try:
         Path(base).mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -256,6 +256,18 @@ def test_a_run_time_folder_that_cannot_be_made_is_done_without(tmp_path: Path, m
     assert wire.private_folder() == tmp_path / f"etbuild-{os.getuid()}"
 
 
+def test_a_run_time_folder_too_deep_for_a_socket_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Unix socket's path has at most 107 bytes."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("deep" * 25)))
+    monkeypatch.setattr("tempfile.tempdir", "/tmp")
+
+    folder = wire.private_folder()
+
+    assert folder == Path(f"/tmp/etbuild-{os.getuid()}")
+
+
 @pytest.mark.usefixtures("server")
 def test_nonsense_from_a_client_harms_nobody() -> None:
     """The next client is served."""
