@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import marshal
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etbuild.digest import AT_REST_NS, Stamp
+from etbuild.whole_file import write_whole
 
 if TYPE_CHECKING:
     from etbuild.decision import Present, Record
@@ -62,12 +62,8 @@ class Agreements:
         """Write the memory; a disk that refuses costs time at the next run and nothing else."""
         if not self._changed:
             return
-        part = self._memory.with_suffix(f".{os.getpid()}")
-        try:
-            part.write_text(json.dumps(self._known, separators=(",", ":")))
-            part.replace(self._memory)
-        except OSError:
-            part.unlink(missing_ok=True)
+        with suppress(OSError):
+            write_whole(self._memory, json.dumps(self._known, separators=(",", ":")))
         self._changed = False
 
     def _present_facts(self, step: Step, discovered: Iterable[str]) -> str:

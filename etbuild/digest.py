@@ -12,7 +12,10 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+
+from etbuild.whole_file import write_whole
 
 # A file hashed within this time of its last change may change again under the same timestamp.
 AT_REST_NS = 50_000_000
@@ -99,13 +102,8 @@ class Digests:
         with self._lock:
             if not self._changed:
                 return
-            part = f"{self._memory}.{os.getpid()}"
-            try:
-                self._memory.parent.mkdir(parents=True, exist_ok=True)
-                Path(part).write_text(json.dumps(self._known, separators=(",", ":")))
-                os.replace(part, self._memory)
-            except OSError:
-                Path(part).unlink(missing_ok=True)
+            with suppress(OSError):
+                write_whole(self._memory, json.dumps(self._known, separators=(",", ":")))
             self._changed = False
 
     def _full(self, name: str) -> str:

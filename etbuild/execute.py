@@ -6,7 +6,6 @@ A killed run leaves at most a sandbox, which the next run removes; outputs in pl
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import sys
@@ -29,6 +28,7 @@ from etbuild.process import Processes, ServerLost, Way, module_command, say
 from etbuild.sandbox import Sandboxes
 from etbuild.sources import PACKAGE, Sources
 from etbuild.standing import Basis, stamp_of
+from etbuild.whole_file import write_whole
 
 if TYPE_CHECKING:
     from etbuild.cache import Cache
@@ -128,7 +128,7 @@ class Workspace:
                 if record is None:
                     record = self._build(step, key)
                     how, seconds = "ran", record.seconds
-            _write(self._record_file(step), record.to_json())
+            write_whole(self._record_file(step), record.to_json())
         return Outcome(how, seconds, why)
 
     def forget(self, step: Step) -> None:
@@ -325,13 +325,6 @@ def command_line(step: Step) -> str:
 
 def _file_name(step: Step) -> str:
     return step.name.replace(":", ".", 1).replace("/", "_")
-
-
-def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(f".{os.getpid()}.part")
-    part.write_text(text)
-    part.replace(file)
 
 
 def _show(shown: Path, sandbox: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from etbuild import tools
 from etbuild.sources import PACKAGE, Sources
 from etbuild.step import Step
+from etbuild.whole_file import write_whole
 
 if TYPE_CHECKING:
     from etbuild.digest import Digests
@@ -128,13 +130,8 @@ def _keep(memory: Path, plan: Plan, basis: Mapping[str, object], conditions: Map
             for step in plan.steps
         ],
     }
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        part = memory.with_suffix(".part")
-        part.write_text(json.dumps(data, separators=(",", ":")))
-        part.replace(memory)
-    except OSError:
-        return  # A plan that cannot be kept is made again.
+    with suppress(OSError):  # A plan that cannot be kept is made again.
+        write_whole(memory, json.dumps(data, separators=(",", ":")))
 
 
 def _step(

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from etbuild.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,10 +60,7 @@ class Sources:
     def save(self) -> None:
         """raises: OSError, after which the memory is what it was."""
         if self._changed:
-            self._memory.parent.mkdir(parents=True, exist_ok=True)
-            part = self._memory.with_name(f"{self._memory.name}.{os.getpid()}")
-            part.write_text(json.dumps(self._closures))
-            part.replace(self._memory)
+            write_whole(self._memory, json.dumps(self._closures))
             self._changed = False
 
     def _digest(self, file: str) -> str:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from etbuild import tools
 from etbuild.digest import AT_REST_NS, Stamp, stamp
+from etbuild.whole_file import write_whole
 
 FOLDER = Path("build/.etbuild/standing")
 KEPT_AT_MOST = 16
@@ -81,16 +82,10 @@ def keep(asked: str, text: str, basis: Basis) -> None:
         "text": text,
     }
     file = _file(asked)
-    part = file.with_suffix(f".{os.getpid()}")
-    try:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(kept))
-        part.replace(file)
+    with suppress(OSError, ValueError):
+        write_whole(file, json.dumps(kept))
         for old in sorted(FOLDER.iterdir(), key=lambda entry: entry.stat().st_mtime_ns)[:-KEPT_AT_MOST]:
             old.unlink()
-    except (OSError, ValueError):
-        with suppress(OSError):
-            part.unlink()
 
 
 def shipped(dodo: str) -> bool:

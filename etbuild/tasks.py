@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import Parameter, Signature
@@ -29,6 +30,7 @@ from etbuild.execute import Outcome, Workspace
 from etbuild.plan import Plan, load_plan
 from etbuild.reporter import StepReporter
 from etbuild.standing import stamp_of
+from etbuild.whole_file import write_whole
 
 if TYPE_CHECKING:
     from etbuild.decision import Reason
@@ -291,12 +293,8 @@ class Database(JsonDB):  # type: ignore[misc]
         """A disk that refuses costs a look at every step the next time."""
         if not self._changed:
             return
-        part = Path(f"{self.name}.{os.getpid()}")
-        try:
-            part.write_text(self.codec.encode(self._db))
-            part.replace(self.name)
-        except OSError:
-            part.unlink(missing_ok=True)
+        with suppress(OSError):
+            write_whole(Path(self.name), self.codec.encode(self._db))
 
 
 def _debug(root: Path, step: Step) -> TaskFailed | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from etbuild.errors import MissingTool, UsageError
+from etbuild.whole_file import write_whole
 
 
 # NamedTuples here, where else a dataclass stands: to make one class costs half a millisecond of every build.
@@ -233,8 +234,9 @@ def _newlib_version(compiler: str) -> str:
     """A digest of the C library that the cross compiler links; read again only when a file changed."""
     import hashlib
 
-    known = _read_known()
+    # This first: it may write what is read next.
     where = f"{_NEWLIB_FILE} of {_program_version(compiler)} at {compiler}"
+    known = _read_known()
     library = Path(known.get(where) or _ask(compiler, f"-print-file-name={_NEWLIB_FILE}"))
     if not library.is_file():
         library = Path(_ask(compiler, f"-print-file-name={_NEWLIB_FILE}"))
@@ -293,11 +295,5 @@ def _read_known() -> dict[str, str]:
 def _write_known(known: dict[str, str]) -> None:
     """A cache that cannot be written (read-only home, full disk) costs time, never a build."""
     file = _known_file()
-    part = file.with_name(f"{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
-        part.replace(file)
-    except OSError:
-        with contextlib.suppress(OSError):
-            part.unlink()
+    with contextlib.suppress(OSError):
+        write_whole(file, json.dumps(known, indent=1, sort_keys=True))

@@ -75,6 +75,7 @@ def test_kills_while_the_cache_is_written_leave_it_whole(tmp_path: Path) -> None
 
 @pytest.mark.e2e
 @pytest.mark.slow
+@pytest.mark.usefixtures("run_folder")
 def test_fifty_kills_of_the_real_build(tmp_path: Path) -> None:
     """mnist_u55 with the real compilers, the server and the cache: any of doit, server and child is killed."""
     built = {}
@@ -97,13 +98,12 @@ def test_fifty_kills_of_the_real_build(tmp_path: Path) -> None:
 
 
 def real_project(root: Path) -> FakeProject:
-    """The shipped recipes with a server and a cache of their own."""
+    """The shipped recipes with a cache of their own; the servers of both meet it in the test's run-time folder."""
     project = FakeProject(root)
     shutil.rmtree(root / "recipes")
     shutil.copytree(ROOT / "recipes", root / "recipes")
     shutil.copy(ROOT / "dodo.py", root / "dodo.py")
-    (root / "run").mkdir()
-    project.environment |= {"ETBUILD_CACHE": str(root / "cache"), "XDG_RUNTIME_DIR": str(root / "run")}
+    project.environment["ETBUILD_CACHE"] = str(root / "cache")
     project.environment.pop("ETBUILD_SERVER", None)
     return project
 
@@ -142,7 +142,7 @@ def processes_of_steps(project: FakeProject, build: int) -> Iterator[int]:
     for listed in Path(f"/proc/{build}/task").glob("*/children"):
         with suppress(OSError):
             yield from map(int, listed.read_text().split())
-    socket = f"--socket\0{project.root / 'run'}"
+    socket = f"--socket\0{project.environment['XDG_RUNTIME_DIR']}"
     for folder in Path("/proc").iterdir():
         with suppress(OSError):
             if folder.name.isdigit() and socket in (folder / "cmdline").read_text():

@@ -94,7 +94,7 @@ def test_the_answer_is_taken_as_it_was_kept(project: FakeProject) -> None:
 
 
 def test_nothing_of_the_full_decision_is_imported(project: FakeProject) -> None:
-    """Of ours only what compares."""
+    """Of ours only what compares, and what that writes its memory with."""
     project.doit()
 
     command = [sys.executable, "-X", "importtime", *project.command()]
@@ -103,7 +103,7 @@ def test_nothing_of_the_full_decision_is_imported(project: FakeProject) -> None:
     ours = {name for name in modules if name.split(".")[0] == "etbuild"}
 
     # And the module that doit itself looks for, which importtime does not tell: etbuild.commands.
-    assert ours == {f"etbuild.{name}" for name in ("standing", "tools", "digest", "errors")}
+    assert ours == {f"etbuild.{name}" for name in ("standing", "tools", "digest", "errors", "whole_file")}
 
 
 def test_a_dodo_without_a_project_does_not_pay_for_ours(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from etbuild.digest import Stamp, stamp
+
 # Linux, prctl(2); Python has no name for it.
 PR_SET_PDEATHSIG = 1
-
 
 # A server reads the first of our modules at most this long before it looks at their files.
 START_NS = 5_000_000_000
@@ -25,18 +26,18 @@ class OwnFiles:
     """All files of a package by stat. at_rest: none of them changed while its first modules were imported."""
 
     package: Path
-    stats: Mapping[str, tuple[int, ...]]
+    stats: Mapping[str, Stamp]
     at_rest: bool
 
     @classmethod
     def now(cls, package: Path = Path(__file__).parent.parent) -> OwnFiles:
-        stats: dict[str, tuple[int, ...]] = {}
+        stats: dict[str, Stamp] = {}
         for at, folders, files in os.walk(package):
             folders[:] = [folder for folder in folders if folder != "__pycache__"]
             for file in files:
                 path = f"{at}/{file}"
-                stat = os.stat(path)  # noqa: PTH116 - a Path for each of hundreds would take longer than the stats
-                stats[path] = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+                # A Path for each of hundreds would take longer than the stats.
+                stats[path] = stamp(os.stat(path))  # noqa: PTH116
         youngest = max((ctime_ns for *_, ctime_ns in stats.values()), default=0)
         return cls(package, stats, youngest + START_NS < time.time_ns())
 

@@ -36,11 +36,11 @@ def tool(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def test_the_server_changes_no_byte(tmp_path: Path) -> None:
+def test_the_server_changes_no_byte(run_folder: Path, tmp_path: Path) -> None:
     """Export to .pte, golden and header, before and after its rehearsal; it did all six steps that it may do."""
-    for folder in ("run", "plain", "warm", "rehearsed"):
+    for folder in ("plain", "warm", "rehearsed"):
         (tmp_path / folder).mkdir()
-    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "run"), "ETBUILD_CACHE": "off"}
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(run_folder), "ETBUILD_CACHE": "off"}
     plain = built(tmp_path / "plain", {**environment, "ETBUILD_SERVER": "off"})
     environment.pop("ETBUILD_SERVER", None)
     try:

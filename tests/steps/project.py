@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,4 +127,23 @@ def compile_steps(one: Recipe, target: Target) -> list[Step]:
     return [*steps, pte.step(one, target)]
 
 
-__all__ = ["ADD", "CONV", "CPU", "TWO_DELEGATES", "U55", "U65", "U85", "Project", "Pte", "Quantize", "inside"]
+def said_by(code: str, folder: Path) -> str:
+    """What a Python process of its own prints."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+__all__ = [
+    "ADD",
+    "CONV",
+    "CPU",
+    "TWO_DELEGATES",
+    "U55",
+    "U65",
+    "U85",
+    "Project",
+    "Pte",
+    "Quantize",
+    "inside",
+    "said_by",
+]

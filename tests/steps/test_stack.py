@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from project import said_by
 
 from etbuild.lowered import Lowered, read_lowered, write_lowered
 from etbuild.program import portable_trace, source_line
 
 pytestmark = pytest.mark.e2e
-
-
-def run(code: str, folder: Path) -> str:
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def test_libyaml_reads_the_operator_table_as_ruamel_does(tmp_path: Path) -> None:
@@ -34,7 +28,7 @@ assert YAML.__module__.startswith("ruamel"), "the loader is ruamel's again"
 print(repr(slow) == repr(_ops._edge_dialect_info), len(slow) > 100)
 """
 
-    assert run(code, tmp_path) == "True True"
+    assert said_by(code, tmp_path) == "True True"
 
 
 def test_the_serializer_comes_without_the_compiler(tmp_path: Path) -> None:
@@ -47,7 +41,7 @@ with stack.serializer() as module:
 print("executorch.exir" in sys.modules, "torch._dynamo" in sys.modules)
 """
 
-    assert run(code, tmp_path).split("\n") == ["executorch.exir._serialize._program False", "False False"]
+    assert said_by(code, tmp_path).split("\n") == ["executorch.exir._serialize._program False", "False False"]
 
 
 def test_the_serializer_leaves_a_loaded_compiler_alone(tmp_path: Path) -> None:
@@ -62,7 +56,7 @@ import executorch.exir as again
 print(again is executorch.exir, hasattr(again, "to_edge_transform_and_lower"))
 """
 
-    assert run(code, tmp_path).split("\n") == ["executorch.exir._serialize._program", "True True"]
+    assert said_by(code, tmp_path).split("\n") == ["executorch.exir._serialize._program", "True True"]
 
 
 def test_the_lowered_programs_bytes_depend_on_values_alone(tmp_path: Path) -> None:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from project import said_by
 
 pytestmark = pytest.mark.e2e
-
-
-def run(code: str, folder: Path) -> str:
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def test_an_operator_that_is_registered_later_is_looked_up(tmp_path: Path) -> None:
@@ -32,7 +26,7 @@ after = {str(op) for op in utils._collect_all_valid_cia_ops()}
 print(before == own, after - before)
 """
 
-    assert run(code, tmp_path) == "True {'late.twice.default'}"
+    assert said_by(code, tmp_path) == "True {'late.twice.default'}"
 
 
 def test_a_modules_code_on_demand_is_what_it_would_have_been(tmp_path: Path) -> None:
@@ -65,7 +59,7 @@ same_answer = all(torch.equal(one(x), usual(x)) for one in (late, copied, pickle
 print(generated, same_code, same_answer, str(late) == str(usual), GraphModule.recompile is own)
 """
 
-    assert run(code, tmp_path) == "False True True True True"
+    assert said_by(code, tmp_path) == "False True True True True"
 
 
 def test_a_kernel_that_is_there_is_not_registered_again(tmp_path: Path) -> None:
@@ -90,7 +84,7 @@ except RuntimeError as error:
     print(error)
 """
 
-    assert run(code, tmp_path).splitlines() == [
+    assert said_by(code, tmp_path).splitlines() == [
         "True True",
         "Trying to override a python impl for DispatchKey.CompositeImplicitAutograd on operator mine::twice",
     ]
@@ -109,4 +103,4 @@ same = [serialize.typing.get_type_hints(one, globalns=vars(schema)) == typing.ge
 print(len(classes) > 30, all(same))
 """
 
-    assert run(code, tmp_path) == "True True"
+    assert said_by(code, tmp_path) == "True True"

@@ -144,12 +144,7 @@ def test_two_workers_build_the_same_bytes_as_this_machine(project: FakeProject, 
 def test_a_worker_killed_in_the_middle_loses_nothing(project: FakeProject, cluster: FakeCluster) -> None:
     """Its step goes to the other one, and one line says so; its process dies with it."""
     cluster.add("a")
-    project.behave({LOWER: "hang"})
-    project.environment["ETBUILD_SCHEDULER"] = cluster.address
-    process = subprocess.Popen(
-        project.command(), cwd=project.root, env=project.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    wait_until_begun(project, LOWER)
+    process = begun_hanging(project, cluster)
     cluster.add("b")
     os.killpg(cluster.workers["a"].pid, signal.SIGKILL)
     wait_for(lambda: (project.root / "ran").read_text().split().count(LOWER) == 2)
@@ -370,17 +365,17 @@ def test_an_address_that_cannot_be_is_told(remote: RemoteStep, address: str, mon
 
 @pytest.mark.e2e
 def test_the_real_compilers_give_the_same_bytes_on_a_worker(
-    project: FakeProject, cluster: FakeCluster, tmp_path: Path
+    project: FakeProject, cluster: FakeCluster, run_folder: Path
 ) -> None:
     """add_u55 to .pte; run.json has times in it and is not compared."""
     root = Path(__file__).parent.parent.parent
     shutil.rmtree(project.root / "recipes")
     shutil.copytree(root / "recipes", project.root / "recipes")
     shutil.copy(root / "dodo.py", project.root)
-    (tmp_path / "run").mkdir()
-    project.environment |= {"ETBUILD_SERVER_IDLE_S": "20", "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    servers = {"ETBUILD_SERVER_IDLE_S": "20", "XDG_RUNTIME_DIR": str(run_folder)}
+    project.environment |= servers
     built = {}
-    cluster.add("a", ETBUILD_SERVER_IDLE_S="20", XDG_RUNTIME_DIR=str(tmp_path / "run"))
+    cluster.add("a", **servers)
     for words in ((), ("--scheduler", cluster.address)):
         done = project.doit(*words, "golden:add_u55", "header:add_u55")
         assert (done.returncode, done.stderr) == (0, ""), done.stdout

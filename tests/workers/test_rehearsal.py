@@ -7,9 +7,9 @@ import pytest
 from etbuild.workers import rehearsal, wire
 
 
+@pytest.mark.usefixtures("run_folder")
 def test_a_killed_rehearsal_leaves_its_folder_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is told to stop soon after its start kills one; the disk does not fill up with them."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(rehearsal, "_steps", lambda root: iter(()))
     monkeypatch.chdir(tmp_path)
     folder = wire.private_folder() / "rehearsal"

@@ -24,10 +24,9 @@ FAKE_SERVER = Path(__file__).parent.parent / "fakes/fake_server.py"
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
+def server(run_folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A server that listens where a client of this test looks."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    (tmp_path / "run").mkdir()
+    assert wire.private_folder().is_relative_to(run_folder)
     process = start(60)
     yield process
     process.kill()
@@ -159,9 +158,9 @@ def test_stop_ends_the_server_and_its_steps(tmp_path: Path, server: subprocess.P
     assert gone(*pids)
 
 
-def test_an_idle_server_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("run_folder")
+def test_an_idle_server_ends_by_itself() -> None:
     """After the time it was given without a step, however often it is asked how it is."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     process = start(0.1)
     deadline = time.monotonic() + 10
     while process.poll() is None and time.monotonic() < deadline:
@@ -187,9 +186,9 @@ def test_two_clients_start_one_server(tmp_path: Path) -> None:
     assert len(list(wire.private_folder().glob("*.sock"))) == 1
 
 
+@pytest.mark.usefixtures("run_folder")
 def test_doit_and_the_command_line_find_the_same_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though doit puts the project's folder in front of its sys.path, where a script has its own."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     before = wire.socket_path(tools.step_environment())
 
     monkeypatch.syspath_prepend(tmp_path)
@@ -197,9 +196,9 @@ def test_doit_and_the_command_line_find_the_same_server(tmp_path: Path, monkeypa
     assert wire.socket_path(tools.step_environment()) == before
 
 
+@pytest.mark.usefixtures("run_folder")
 def test_another_name_of_the_interpreter_finds_the_same_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripts of one environment may begin with python or with python3."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     (tmp_path / "python").symlink_to(sys.executable)
     before = wire.socket_path(tools.step_environment())
 
@@ -208,14 +207,12 @@ def test_another_name_of_the_interpreter_finds_the_same_server(tmp_path: Path, m
     assert wire.socket_path(tools.step_environment()) == before
 
 
+@pytest.mark.usefixtures("run_folder")
 @pytest.mark.parametrize(
     "name", ["PYTHONPATH", "PYTHONOPTIMIZE", "OMP_NUM_THREADS", "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES"]
 )
-def test_who_would_import_something_else_gets_another_server(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_would_import_something_else_gets_another_server(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is read once, when the compilers are imported, is part of a server's name."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     before = wire.socket_path(tools.step_environment())
 
     monkeypatch.setenv(name, "1")
@@ -223,28 +220,27 @@ def test_who_would_import_something_else_gets_another_server(
     assert wire.socket_path(tools.step_environment()) != before
 
 
-def test_a_folder_that_others_can_see_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_others_can_see_is_refused(run_folder: Path) -> None:
     """A socket there could be somebody else's."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    (tmp_path / "etbuild").mkdir(mode=0o755)
-    (tmp_path / "etbuild").chmod(0o755)
+    (run_folder / "etbuild").mkdir(mode=0o755)
+    (run_folder / "etbuild").chmod(0o755)
 
     with pytest.raises(PermissionError, match="wanted ours, 700"):
         wire.private_folder()
 
 
-def test_somebody_elses_run_time_folder_is_left_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_somebody_elses_run_time_folder_is_left_to_them(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """sudo keeps the variable: what root made there would shut the user out until the next boot."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    (tmp_path / "run").mkdir()
     uid = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: uid + 1)
 
     with pytest.raises(PermissionError, match=f"^{tmp_path}/etbuild-{uid + 1}: "):
         wire.private_folder()
-    assert list((tmp_path / "run").iterdir()) == []
+    assert list(run_folder.iterdir()) == []
 
 
 def test_a_run_time_folder_that_cannot_be_made_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,9 +276,9 @@ def test_nonsense_from_a_client_harms_nobody() -> None:
     assert client.ask("status") is not None
 
 
+@pytest.mark.usefixtures("run_folder")
 def test_a_machine_without_room_for_a_child_keeps_its_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The step is its client's to do; those that run beside it are not lost."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listening.bind(str(wire.socket_path(tools.step_environment())))
     listening.listen()
@@ -322,12 +318,11 @@ def test_a_client_that_falls_silent_leaves_no_descriptor(tmp_path: Path) -> None
 
 @pytest.fixture
 def rehearsing(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A server whose successor rehearses with the Python that the test gives."""
     monkeypatch.setenv("FAKE_REHEARSAL", request.param)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    (tmp_path / "run").mkdir()
+    assert wire.private_folder().is_relative_to(run_folder)
     process = start(60)
     yield process
     client.ask("stop")
@@ -376,7 +371,7 @@ def test_what_a_rehearsal_prints_is_in_no_steps_log(tmp_path: Path, rehearsing: 
 @pytest.mark.parametrize("rehearsing", [f"{PID_OF_SUCCESSOR}; raise SystemExit('no')"], indirect=True)
 def test_a_server_outlives_a_rehearsal_that_fails(tmp_path: Path, rehearsing: subprocess.Popen[bytes]) -> None:
     """It tries once and serves as before."""
-    successor = wait_for_successor(tmp_path)
+    successor = wait_for_successor()
     died = gone(successor)
     ended, _ = do(tmp_path, "tell")
     told = client.ask("status")
@@ -388,7 +383,7 @@ def test_a_server_outlives_a_rehearsal_that_fails(tmp_path: Path, rehearsing: su
 @pytest.mark.parametrize("rehearsing", [HANGING], indirect=True)
 def test_nobody_waits_for_a_rehearsal(tmp_path: Path, rehearsing: subprocess.Popen[bytes]) -> None:
     """Steps run beside it; the order to stop ends both."""
-    successor = wait_for_successor(tmp_path)
+    successor = wait_for_successor()
     ended, _ = do(tmp_path, "tell")
     client.ask("stop")
 
@@ -398,9 +393,9 @@ def test_nobody_waits_for_a_rehearsal(tmp_path: Path, rehearsing: subprocess.Pop
 
 
 @pytest.mark.parametrize("rehearsing", [HANGING], indirect=True)
-def test_a_rehearsal_dies_with_its_server(tmp_path: Path, rehearsing: subprocess.Popen[bytes]) -> None:
+def test_a_rehearsal_dies_with_its_server(rehearsing: subprocess.Popen[bytes]) -> None:
     """After kill -9 nothing holds the socket, so the next client starts a server."""
-    successor = wait_for_successor(tmp_path)
+    successor = wait_for_successor()
     rehearsing.kill()
 
     assert gone(successor)
@@ -412,7 +407,7 @@ def test_a_step_runs_to_its_end_while_the_successor_takes_over(
     tmp_path: Path, rehearsing: subprocess.Popen[bytes]
 ) -> None:
     """The first server stays for as long as its last step."""
-    wait_for_successor(tmp_path)
+    wait_for_successor()
     with request(tmp_path, "hang") as asked:
         pids = wait_for_pids(tmp_path)
         while (told := client.ask("status")) is not None and told["pid"] == rehearsing.pid:
@@ -426,9 +421,9 @@ def test_a_step_runs_to_its_end_while_the_successor_takes_over(
     assert gone(*pids)
 
 
-def wait_for_successor(folder: Path) -> int:
+def wait_for_successor() -> int:
     """The process that rehearses."""
-    file = folder / "run/successor"
+    file = Path(os.environ["XDG_RUNTIME_DIR"]) / "successor"
     while not (file.exists() and file.read_text()):
         time.sleep(0.01)
     return int(file.read_text())

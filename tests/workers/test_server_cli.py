@@ -44,11 +44,11 @@ def test_stop_returns_when_the_server_is_gone(
     )
 
 
+@pytest.mark.usefixtures("run_folder")
 def test_status_without_a_server_that_may_not_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """ETBUILD_SERVER=off is said, not guessed."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("ETBUILD_SERVER", "off")
 
     assert main(["server", "status"]) == 0
@@ -57,26 +57,25 @@ def test_status_without_a_server_that_may_not_be(
 
 @pytest.mark.parametrize("action", ["status", "stop"])
 def test_a_folder_that_may_not_be_used_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], action: str
+    run_folder: Path, capsys: pytest.CaptureFixture[str], action: str
 ) -> None:
     """No step could start a server there."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    (tmp_path / "etbuild").mkdir()
-    (tmp_path / "etbuild").chmod(0o755)
+    (run_folder / "etbuild").mkdir()
+    (run_folder / "etbuild").chmod(0o755)
 
     code = main(["server", action])
 
     assert code == 1
     assert capsys.readouterr().err == (
-        f"compile server: got {tmp_path}/etbuild: got owner 0, mode 755, wanted ours, 700, wanted an answer\n"
+        f"compile server: got {run_folder}/etbuild: got owner 0, mode 755, wanted ours, 700, wanted an answer\n"
     ).replace("owner 0", f"owner {os.getuid()}")
 
 
+@pytest.mark.usefixtures("run_folder")
 def test_a_server_that_is_silent_is_no_missing_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It listens and does not answer, as a stopped process does."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(cli.client, "START_S", 0.01)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
         listening.bind(str(wire.socket_path(tools.step_environment())))
@@ -86,11 +85,11 @@ def test_a_server_that_is_silent_is_no_missing_one(
     assert capsys.readouterr().err == "compile server: got timed out, wanted an answer\n"
 
 
+@pytest.mark.usefixtures("run_folder")
 def test_a_server_that_does_not_end_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With what to do."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     process = start(60)
     monkeypatch.setattr(cli, "STOP_S", 0.0)
     monkeypatch.setattr(cli.client, "ask", lambda _: {"pid": process.pid, "served": 0})
