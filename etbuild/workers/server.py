@@ -3,6 +3,8 @@
 A child is the step's process as any other: same main(argv), folder, environment, log, exit code. It imports our own
 modules anew when any of our files has changed, so the server never runs old code of a step.
 
+The next child stands by already, its memory its own, where a processor is idle (see standby.py).
+
 In its first quiet moment the server forks its successor, which rehearses (see rehearsal.py) while the server goes on,
 then takes over the listening socket. Nobody waits for it; if it dies, the server stays what it is.
 """
@@ -23,8 +25,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from etbuild.workers import wire
-from etbuild.workers.child import OwnFiles, be_step, die_with, flush_all, outlive
+from etbuild.workers import standby, wire
+from etbuild.workers.child import OwnFiles, be_step, die_with, flush_all, outlive, stand_apart
+from etbuild.workers.standby import Standby
 
 IDLE_S = 600.0
 # Without a step for so long, the server has time for a rehearsal.
@@ -62,6 +65,8 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, Child] = {}
         self._successor: Successor | None = None
+        self._standby: Standby | None = None
+        self._may_stand_by = True
         self._rehearsed = False
         self._own = OwnFiles.now()
         self._served = 0
@@ -82,11 +87,14 @@ class Server:
         finally:
             for child in self._children.values():
                 _kill(child)
+            self._dismiss_standby()
             if self._successor and not self.handed_over:
                 os.kill(self._successor.pid, signal.SIGKILL)
 
     def _serve(self) -> None:
         while not self._stopping and (self._children or not self.handed_over):
+            if self._may_stand_by and not self._standby and standby.has_room(len(self._children)):
+                self._fork_standby()
             for key, _ in self._selector.select(self._quiet_for_s()):
                 # An event may be of what an earlier one of the same round has closed.
                 if key.fd in self._selector.get_map():
@@ -123,6 +131,9 @@ class Server:
             os.close(read)
             die_with(server)
             self._selector.close()
+            if self._standby:
+                self._standby.orders.close()
+                self._standby = None
             rehearse()
             outlive()
         except BaseException:
@@ -143,6 +154,8 @@ class Server:
         os.close(ready)
         if self.handed_over:
             self._selector.unregister(self._listening)
+            self._may_stand_by = False
+            self._dismiss_standby()
         else:
             os.waitpid(self._successor.pid, 0)
             self._successor = None
@@ -159,7 +172,7 @@ class Server:
             client.close()
             return
         if message.get("ask") == "step" and len(descriptors) == 2:
-            self._fork(client, message, descriptors)
+            self._begin(client, message, descriptors)
             return
         for descriptor in descriptors:
             os.close(descriptor)
@@ -176,38 +189,97 @@ class Server:
             "running": len(self._children),
             "served": self._served,
             "rehearsed": self._rehearsed,
+            "standby": self._standby is not None and self._standby.ready,
         }
 
-    def _fork(self, client: socket.socket, message: dict[str, object], descriptors: list[int]) -> None:
-        log, alive = descriptors
-        server = os.getpid()
-        # What the compilers have said so far would be written once more by the child, to the step's log.
-        flush_all()
-        try:
-            pid = os.fork()
-        except OSError:  # No room for another process: who hears nothing does the step itself.
-            os.close(log)
-            os.close(alive)
+    def _begin(self, client: socket.socket, message: dict[str, object], descriptors: list[int]) -> None:
+        """In the process that stands by if it is ready, else in one that is forked now."""
+        pid = self._order_standby(message, descriptors)
+        if pid is None:
+            log, server, own = descriptors[0], os.getpid(), self._own
+
+            def work() -> int:
+                client.close()
+                stand_apart(server)
+                return be_step(message, log, own)
+
+            pid = self._fork(work)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if pid is None:  # Who hears nothing does the step itself.
             client.close()
             return
-        if pid == 0:
-            code = 70
-            try:
-                self._close_all()
-                client.close()
-                code = be_step(message, log, server, self._own)
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                flush_all()
-                os._exit(code)
-        os.close(log)
-        os.close(alive)
         child = Child(pid, os.pidfd_open(pid), client)
         self._children[child.pidfd] = child
         self._served += 1
         self._selector.register(child.pidfd, selectors.EVENT_READ, self._ended)
         self._selector.register(client, selectors.EVENT_READ, lambda _: self._gone(child))
+
+    def _fork(self, work: Callable[[], int]) -> int | None:
+        """The number of a process that holds nothing of the server's and ends with what `work` returns."""
+        # What the compilers have said so far would be written once more by the child, to the step's log.
+        flush_all()
+        try:
+            pid = os.fork()
+        except OSError:  # No room for another process.
+            return None
+        if pid == 0:
+            code = 70
+            try:
+                self._close_all()
+                code = work()
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                flush_all()
+                os._exit(code)
+        return pid
+
+    def _fork_standby(self) -> None:
+        ours, theirs = socket.socketpair()
+        server, own = os.getpid(), self._own
+
+        def work() -> int:
+            ours.close()
+            return standby.stand_by(theirs, server, own)
+
+        pid = self._fork(work)
+        theirs.close()
+        if pid is None:
+            ours.close()
+            return
+        self._standby = Standby(pid, ours)
+        self._selector.register(ours, selectors.EVENT_READ, self._standby_told)
+
+    def _standby_told(self, _: object) -> None:
+        """It is ready, or has died: then there is no other, since it may do so again."""
+        if self._standby and not self._standby.heard():
+            self._may_stand_by = False
+            self._dismiss_standby()
+
+    def _order_standby(self, message: dict[str, object], descriptors: list[int]) -> int | None:
+        """The number of the process that stood by and is the step's now."""
+        one = self._standby
+        if one is None or not one.ready:
+            return None
+        if not one.order(message, descriptors):
+            self._dismiss_standby()
+            return None
+        self._let_go_of(one)
+        return one.pid
+
+    def _dismiss_standby(self) -> None:
+        one = self._standby
+        if one is not None:
+            self._let_go_of(one)
+            with suppress(ProcessLookupError):
+                os.kill(one.pid, signal.SIGKILL)
+            os.waitpid(one.pid, 0)
+
+    def _let_go_of(self, one: Standby) -> None:
+        self._selector.unregister(one.orders)
+        one.orders.close()
+        self._standby = None
 
     def _ended(self, pidfd: int) -> None:
         child = self._children.pop(pidfd)
@@ -241,6 +313,8 @@ class Server:
         self._listening.close()
         if self._successor:
             os.close(self._successor.ready)
+        if self._standby:
+            self._standby.orders.close()
         for child in self._children.values():
             child.client.close()
             os.close(child.pidfd)
