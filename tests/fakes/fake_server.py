@@ -1,6 +1,7 @@
 """The warm server with nothing to import first, whose steps of kind "fake" are fake_module.py.
 
 FAKE_REHEARSAL: a line of Python that its successor runs after a moment's quiet; unset for no successor.
+FAKE_STANDBY:   "never": no process stands by; by default one does, on however small a machine.
 """
 
 import importlib.util
@@ -8,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from etbuild.workers import server
+from etbuild.workers import children, server
 
 
 class FakeKind:
@@ -26,4 +27,6 @@ server._preload = lambda: None  # type: ignore[attr-defined]
 rehearsal = os.environ.get("FAKE_REHEARSAL")
 server._rehearse = (lambda: exec(rehearsal)) if rehearsal else None  # type: ignore[assignment]
 server.QUIET_S = 0.01
+children.SPARE_BYTES = 1 << 62 if os.environ.get("FAKE_STANDBY") == "never" else 0
+children.PROCESSORS = 8
 sys.exit(server.main())

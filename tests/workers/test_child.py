@@ -1,6 +1,9 @@
-"""What a forked process may keep of its server's modules."""
+"""What a forked process may keep of its server's modules, and what of its memory it makes its own."""
 
 import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +62,32 @@ def test_files_that_changed_while_the_server_started_are_not_trusted(
     monkeypatch.setattr(child, "START_NS", 5_000_000_000)
 
     assert not OwnFiles.now(package).unchanged()
+
+
+FORKING = """
+import os, re
+from pathlib import Path
+from etbuild.workers.child import own_memory
+
+def shared_kb() -> int:
+    rows = re.findall(r"^\\w+-\\w+ rw-p \\S+ \\S+ 0 *\\n((?:\\w+: .*\\n)*)", Path("/proc/self/smaps").read_text(), re.M)
+    return sum(int(re.search(r"Shared_Dirty: +(\\d+)", row)[1]) for row in rows)
+
+objects = [[number] for number in range(500_000)]
+if os.fork() == 0:
+    before = shared_kb()
+    own_memory()
+    print(before > 20_000, shared_kb() < before / 20, objects == [[number] for number in range(500_000)], flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.skipif(
+    [int(part) for part in platform.release().split(".")[:2]] < [5, 14], reason="this kernel has no MADV_POPULATE_WRITE"
+)
+def test_a_forked_process_makes_pythons_objects_its_own() -> None:
+    """At once, and they are what they were."""
+    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "True True True\n"

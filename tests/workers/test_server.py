@@ -23,11 +23,16 @@ from etbuild.workers.server import Server
 FAKE_SERVER = Path(__file__).parent.parent / "fakes/fake_server.py"
 
 
-@pytest.fixture
-def server(run_folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A server that listens where a client of this test looks."""
+@pytest.fixture(params=["always", "never"])
+def server(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server where a client of this test looks; the process of its first step stands by, or is forked then."""
     assert wire.private_folder().is_relative_to(run_folder)
+    monkeypatch.setenv("FAKE_STANDBY", request.param)
     process = start(60)
+    if request.param == "always":
+        wait_for_standby()
     yield process
     process.kill()
     process.wait()
@@ -142,6 +147,36 @@ def test_steps_run_side_by_side(tmp_path: Path) -> None:
 
     assert ended.exit == 0
     assert running is not None and (running["running"], running["served"]) == (1, 2)
+
+
+@pytest.mark.parametrize("server", ["always"], indirect=True)
+def test_a_step_is_done_by_the_process_that_stands_by(tmp_path: Path, server: subprocess.Popen[bytes]) -> None:
+    """Another one takes its place while it runs, and goes with the server."""
+    (first,) = children_of(server)
+    with request(tmp_path, "hang") as asked:
+        pid, _ = wait_for_pids(tmp_path)
+        wait_for_standby()
+        both = children_of(server)
+        asked.cancel()
+    client.ask("stop")
+
+    assert pid == first
+    assert len(both) == 2 and first in both
+    assert gone(*both)
+
+
+@pytest.mark.parametrize("server", ["always"], indirect=True)
+def test_a_process_that_died_standing_by_is_not_replaced(tmp_path: Path, server: subprocess.Popen[bytes]) -> None:
+    """The next one might die as well; steps do without."""
+    (standby,) = children_of(server)
+    os.kill(standby, signal.SIGKILL)
+    assert gone(standby)
+
+    ended, _ = do(tmp_path, "tell")
+    told = client.ask("status")
+
+    assert ended.exit == 0
+    assert told is not None and not told["standby"]
 
 
 def test_stop_ends_the_server_and_its_steps(tmp_path: Path, server: subprocess.Popen[bytes]) -> None:
@@ -419,6 +454,15 @@ def test_a_step_runs_to_its_end_while_the_successor_takes_over(
     assert told is not None and told["rehearsed"]
     assert rehearsing.wait(10) == 0
     assert gone(*pids)
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def wait_for_standby() -> None:
+    while not (told := client.ask("status")) or not told["standby"]:
+        time.sleep(0.01)
 
 
 def wait_for_successor() -> int:

@@ -1,0 +1,225 @@
+"""The compile server's step processes. One stands by where a processor is idle: forked ahead, its memory its own.
+
+A process is told its step over a line of its own, and tells its exit code over it: to give back the memory of all
+compilers takes longer than a client should wait.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import selectors
+import signal
+import socket
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from etbuild.memory import available_bytes
+from etbuild.workers import wire
+from etbuild.workers.child import OwnFiles, be_step, flush_all, own_memory, stand_apart
+
+# One that stands by has a fifth of a GB to itself: a luxury that takes nobody's memory.
+SPARE_BYTES = 4 << 30
+PROCESSORS = len(os.sched_getaffinity(0))
+
+
+@dataclass
+class Child:
+    """A step's process, or one that stands by.
+
+    pidfd:  readable when it has ended.
+    line:   the server's end of what they tell each other.
+    client: who waits for the step; None before there is one, and once it has heard.
+    """
+
+    pid: int
+    pidfd: int
+    line: socket.socket
+    ready: bool = False
+    client: socket.socket | None = None
+    begun: float = 0.0
+
+    def told(self, message: dict[str, object], descriptors: list[int]) -> bool:
+        """Whether it got its step."""
+        with suppress(OSError):
+            wire.send(self.line, message, descriptors)
+            return True
+        return False
+
+    def kill(self) -> None:
+        """With all that it started; it may not yet be the leader of its group."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        os.close(self.pidfd)
+        self.line.close()
+        if self.client:
+            self.client.close()
+
+
+class Children:
+    """Those of one server. The data of their events in its selector is what to call with the event's object.
+
+    own:    our files as they were before the server imported what it has of them.
+    let_go: closes in a new process what is the server's alone.
+    """
+
+    def __init__(self, selector: selectors.BaseSelector, own: OwnFiles, let_go: Callable[[], None]):
+        self._selector = selector
+        self._own = own
+        self._let_go = let_go
+        self._all: dict[int, Child] = {}
+        self._standby: Child | None = None
+        self._may_stand_by = True
+        self.served = 0
+        self.last_step = time.monotonic()
+
+    @property
+    def running(self) -> int:
+        """Steps that somebody waits for."""
+        return sum(child.client is not None for child in self._all.values())
+
+    @property
+    def standby(self) -> bool:
+        """Whether the next step begins at once."""
+        return self._standby is not None and self._standby.ready
+
+    def begin(self, client: socket.socket, message: dict[str, object], descriptors: list[int]) -> None:
+        """The step, in the process that stands by if that is ready, else in one that is forked now."""
+        child = self._standby if self.standby else None
+        if child is None or not child.told(message, descriptors):
+            child = self._fork(ahead=False)
+            if child is None or not child.told(message, descriptors):  # Who hears nothing does the step itself.
+                client.close()
+                return
+        if child is self._standby:
+            self._standby = None
+        child.client, child.begun = client, time.monotonic()
+        self.served += 1
+        self._selector.register(client, selectors.EVENT_READ, lambda _: self._gone(child))
+
+    def prepare(self) -> None:
+        """Let one stand by, where a processor is idle and memory to spare."""
+        idle = self.running < PROCESSORS
+        if self._may_stand_by and self._standby is None and idle and available_bytes() > SPARE_BYTES:
+            self._standby = self._fork(ahead=True)
+
+    def dismiss(self) -> None:
+        """None stands by from now on."""
+        self._may_stand_by = False
+        if self._standby:
+            self._standby.kill()
+
+    def kill(self) -> None:
+        for child in self._all.values():
+            child.kill()
+
+    def close(self) -> None:
+        """In a new process: let go of all of them."""
+        for child in self._all.values():
+            child.close()
+
+    def _fork(self, *, ahead: bool) -> Child | None:
+        """A process that waits for its step; None when there is no room for another. ahead: it prepares meanwhile."""
+        server = os.getpid()
+        ours, theirs = socket.socketpair()
+        # What the compilers have said so far would be written once more by the child, to the step's log.
+        flush_all()
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            return None
+        if pid == 0:
+            code = 70
+            try:
+                ours.close()
+                self.close()
+                self._let_go()
+                stand_apart(server)
+                code = _be_what_is_told(theirs, self._own, ahead)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                flush_all()
+                _tell(theirs, exit=code, peak_bytes=_peak_bytes())
+                os._exit(code)
+        theirs.close()
+        child = Child(pid, os.pidfd_open(pid), ours)
+        self._all[child.pidfd] = child
+        self._selector.register(child.pidfd, selectors.EVENT_READ, self._ended)
+        self._selector.register(ours, selectors.EVENT_READ, lambda _: self._heard(child))
+        return child
+
+    def _heard(self, child: Child) -> None:
+        """It is ready, or has an exit code."""
+        try:
+            message, _ = wire.receive(child.line)
+        except (OSError, ValueError):  # It has died: its pidfd says so too.
+            self._selector.unregister(child.line)
+            return
+        child.ready = True
+        if "exit" in message:
+            self._answer(child, message)
+
+    def _ended(self, pidfd: int) -> None:
+        child = self._all[pidfd]
+        # Before it is waited for: until then no other process gets its number.
+        child.kill()
+        _, status, usage = os.wait4(child.pid, 0)
+        self._answer(child, {"exit": os.waitstatus_to_exitcode(status), "peak_bytes": usage.ru_maxrss * 1024})
+        if child is self._standby:  # Nobody asked for that, and the next one might do the same.
+            self._standby, self._may_stand_by = None, False
+        del self._all[pidfd]
+        for one in (child.pidfd, child.line):
+            with suppress(KeyError, ValueError):
+                self._selector.unregister(one)
+        child.close()
+
+    def _answer(self, child: Child, end: dict[str, object]) -> None:
+        """Tell who still waits. What the step has started ends here too."""
+        child.kill()
+        if child.client is None:
+            return
+        self.last_step = time.monotonic()
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(child.client)
+        with suppress(OSError):
+            wire.send(child.client, {**end, "seconds": self.last_step - child.begun})
+        child.client.close()
+        child.client = None
+
+    def _gone(self, child: Child) -> None:
+        """The client hung up: its step dies, with all that it started."""
+        assert child.client is not None
+        child.kill()
+        self._selector.unregister(child.client)
+
+
+def _be_what_is_told(line: socket.socket, own: OwnFiles, ahead: bool) -> int:
+    """The exit code of the step; 0 when none came."""
+    if ahead:
+        own_memory()
+        _tell(line, ready=True)
+    try:
+        message, (log, _alive) = wire.receive(line)
+    except (OSError, ValueError):
+        return 0
+    return be_step(message, log, own)
+
+
+def _peak_bytes() -> int:
+    """Of this process, or of one that it waited for."""
+    return 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def _tell(line: socket.socket, **facts: object) -> None:
+    with suppress(OSError):
+        wire.send(line, facts)
