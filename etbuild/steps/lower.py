@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
     program = load_program(options.program)
     record, graphs = PartitionRecord(), dict[bytes, bytes]()
     try:
-        with tuning.code_on_demand(), _without_vela(graphs):
+        with tuning.code_on_demand(), tuning.decompositions_that_change(), _without_vela(graphs):
             edge, border = lower(program, options.profile, options.io, record)
             executorch = emit(edge)
     except EtbuildError:

@@ -104,3 +104,56 @@ print(len(classes) > 30, all(same))
 """
 
     assert said_by(code, tmp_path) == "True True"
+
+
+def test_decomposing_what_is_there_gives_the_same_program(tmp_path: Path) -> None:
+    """With operators that are in place, composite, kept by the backend, in branches, of symbolic shapes; or none of it.
+
+    On the CPU, then for the NPU; with how often each was traced as PyTorch does it, and now.
+    """
+    code = """
+import torch
+from etbuild import stack, tuning
+stack.load_executorch()
+from executorch.backends.arm.ethosu import EthosUCompileSpec, EthosUPartitioner
+from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
+from torch.export import Dim, ExportedProgram, export
+
+def in_place(x): y = x * 2; y.add_(1); return y.relu_()
+def composite(x): return torch.nn.functional.dropout(x, training=False).flatten(1).reshape(-1).unbind()[0]
+def kept(x): return torch.nn.functional.hardswish(torch.nn.functional.linear(x, torch.ones(3, 4)))
+def branches(x): return torch.cond(x.sum() > 0, lambda x: x.sin().flatten(), lambda x: x.cos().flatten(), (x,))
+def plain(x): return torch.relu(x) + 1
+
+traced = []
+decompose = ExportedProgram.run_decompositions
+def counting(self, *table):
+    traced[-1] += 1
+    return decompose(self, *table)
+ExportedProgram.run_decompositions = counting
+
+def lowered(function, npu, shapes):
+    module = torch.nn.Module()
+    module.forward = function
+    traced.append(0)
+    program = export(module.eval(), (torch.ones(2, 4),), dynamic_shapes=shapes, strict=False)
+    partitioner = [EthosUPartitioner(EthosUCompileSpec("ethos-u85-256"))] if npu else None
+    config = EdgeCompileConfig(_check_ir_validity=False)
+    return bytes(to_edge_transform_and_lower(program, partitioner=partitioner, compile_config=config).to_executorch().buffer)
+
+for npu in (False, True):
+    for function in (in_place, composite, kept, branches, plain):
+        usual = lowered(function, npu, None)
+        with tuning.decompositions_that_change():
+            print(function.__name__, lowered(function, npu, None) == usual, traced[-2:])
+shapes = [{0: Dim("rows", min=1, max=9)}]
+usual = lowered(plain, False, shapes)
+with tuning.decompositions_that_change():
+    print("symbolic", lowered(plain, False, shapes) == usual, traced[-2:])
+"""
+
+    assert said_by(code, tmp_path).splitlines() == [
+        *("in_place True [2, 1]", "composite True [2, 1]", "kept True [2, 1]", "branches True [2, 1]"),
+        *("plain True [2, 0]", "in_place True [3, 1]", "composite True [3, 1]", "kept True [3, 2]"),
+        *("branches True [3, 2]", "plain True [3, 0]", "symbolic True [2, 2]"),
+    ]
