@@ -109,6 +109,31 @@ def read_type_hints_once() -> None:
 
 
 @contextmanager
+def saved_unchecked() -> Iterator[None]:
+    """While it lasts, a program is saved without its canonical form, which PyTorch makes to see whether it can.
+
+    Half of the time of saving.
+    """
+    from torch._export.serde import serialize
+
+    with _in_place_of(serialize, "canonicalize", lambda *_: None):
+        yield
+
+
+@contextmanager
+def exported_unguarded() -> Iterator[None]:
+    """While it lasts, a module is exported without guards, in which PyTorch looks for violated ranges of shapes.
+
+    Only for what was exported before and has static shapes: guards of a user's module find more. A seventh of the time
+    of quantising.
+    """
+    from torch._dynamo import functional_export
+
+    with _in_place_of(functional_export, "_suggest_or_raise_constraint_violation", lambda *_: None):
+        yield
+
+
+@contextmanager
 def decompositions_that_change() -> Iterator[None]:
     """While it lasts, a program is decomposed only by what changes it.
 
@@ -127,11 +152,8 @@ def decompositions_that_change() -> Iterator[None]:
         table = dict(decomp_table)
         return self if not table or _stays(self, table) else decompose(self, table)
 
-    ExportedProgram.run_decompositions = decompose_what_is_there
-    try:
+    with _in_place_of(ExportedProgram, "run_decompositions", decompose_what_is_there):
         yield
-    finally:
-        ExportedProgram.run_decompositions = decompose
 
 
 def _stays(program: Any, table: Mapping[Any, Any]) -> bool:
@@ -179,11 +201,8 @@ def code_on_demand() -> Iterator[None]:
         self._recompile_submodules()
         return _PythonCode(self, generate)
 
-    GraphModule.recompile = recompile
-    try:
+    with _in_place_of(GraphModule, "recompile", recompile):
         yield
-    finally:
-        GraphModule.recompile = generate
 
 
 @dataclass(frozen=True)
@@ -211,3 +230,13 @@ class _PythonCode:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.generate(self.module), name)
+
+
+@contextmanager
+def _in_place_of(owner: object, name: str, other: object) -> Iterator[None]:
+    own = getattr(owner, name)
+    setattr(owner, name, other)
+    try:
+        yield
+    finally:
+        setattr(owner, name, own)

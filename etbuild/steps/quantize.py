@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,8 @@ def quantize(program: Any, settings: Quantize, options: argparse.Namespace) -> t
     converted.recompile()
     report = describe(quantizer, converted)
     shapes = dynamic_shapes(example, options.dynamic)
-    return torch.export.export(converted, example, dynamic_shapes=shapes, strict=options.strict), report
+    with tuning.exported_unguarded() if shapes is None else nullcontext():
+        return torch.export.export(converted, example, dynamic_shapes=shapes, strict=options.strict), report
 
 
 def _parser() -> argparse.ArgumentParser:

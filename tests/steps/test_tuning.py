@@ -139,7 +139,8 @@ def lowered(function, npu, shapes):
     program = export(module.eval(), (torch.ones(2, 4),), dynamic_shapes=shapes, strict=False)
     partitioner = [EthosUPartitioner(EthosUCompileSpec("ethos-u85-256"))] if npu else None
     config = EdgeCompileConfig(_check_ir_validity=False)
-    return bytes(to_edge_transform_and_lower(program, partitioner=partitioner, compile_config=config).to_executorch().buffer)
+    edge = to_edge_transform_and_lower(program, partitioner=partitioner, compile_config=config)
+    return bytes(edge.to_executorch().buffer)
 
 for npu in (False, True):
     for function in (in_place, composite, kept, branches, plain):
@@ -157,3 +158,46 @@ with tuning.decompositions_that_change():
         *("plain True [2, 0]", "in_place True [3, 1]", "composite True [3, 1]", "kept True [3, 2]"),
         *("branches True [3, 2]", "plain True [3, 0]", "symbolic True [2, 2]"),
     ]
+
+
+def test_what_is_neither_guarded_nor_checked_is_the_same_program(tmp_path: Path) -> None:
+    """A program exported again, and saved: each with what PyTorch throws away, and without."""
+    code = """
+from contextlib import nullcontext
+from pathlib import Path
+import torch
+from etbuild import stack, tuning
+from etbuild.program import make_portable
+stack.load_executorch()
+from torch._dynamo import guards
+
+made = []
+build = guards.CheckFunctionManager.build_guards
+guards.CheckFunctionManager.build_guards = lambda *a, **k: made.append("guards") or build(*a, **k)
+from torch._export.serde import serialize
+canonical = serialize.canonicalize
+serialize.canonicalize = lambda *a: made.append("canonical") or canonical(*a)
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(3, 4))
+    def forward(self, x):
+        return torch.relu(torch.nn.functional.linear(x, self.weight)).flatten()
+
+x = (torch.ones(2, 4),)
+module = torch.export.export(Model(), x, strict=True).module(check_guards=False)
+for exporting, saving in ((nullcontext, nullcontext), (tuning.exported_unguarded, tuning.saved_unchecked)):
+    made.clear()
+    torch.compiler.reset()
+    with exporting():
+        program = torch.export.export(module, x, strict=True)
+    make_portable(program)
+    with saving():
+        torch.export.save(program, "program.pt2")
+    print(sorted(made), file=open("made", "a"))
+    Path("program.pt2").rename(f"{len(list(Path.cwd().glob('*.saved')))}.saved")
+print(Path("made").read_text(), Path("0.saved").read_bytes() == Path("1.saved").read_bytes())
+"""
+
+    assert said_by(code, tmp_path).split("\n") == ["['canonical', 'guards']", "[]", " True"]
