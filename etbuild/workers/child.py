@@ -102,7 +102,10 @@ def be_step(message: dict[str, object], log: int, own: OwnFiles) -> int:
     try:
         return exit_code_of(module.main, argv)
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, int | None):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+        return 1
     except BaseException:
         traceback.print_exc()
         return 1
@@ -112,8 +115,9 @@ def flush_all() -> None:
     """Write what Python and the C library still hold back; before a fork, or an end that skips it."""
     import ctypes
 
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not stream.closed:  # A model may have done either.
+            stream.flush()
     ctypes.CDLL(None).fflush(None)
 
 

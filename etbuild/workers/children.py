@@ -23,6 +23,8 @@ from etbuild.workers.child import OwnFiles, be_step, flush_all, own_memory, stan
 
 # One that stands by has a fifth of a GB to itself: a luxury that takes nobody's memory.
 SPARE_BYTES = 4 << 30
+# No child keeps the server for longer; both sides read what they are sent at once.
+LINE_S = 5.0
 PROCESSORS = len(os.sched_getaffinity(0))
 
 
@@ -43,11 +45,13 @@ class Child:
     begun: float = 0.0
 
     def told(self, message: dict[str, object], descriptors: list[int]) -> bool:
-        """Whether it got its step."""
-        with suppress(OSError):
+        """Whether it got its step; it ends where it did not."""
+        try:
             wire.send(self.line, message, descriptors)
-            return True
-        return False
+        except OSError:
+            self.kill()
+            return False
+        return True
 
     def kill(self) -> None:
         """With all that it started; it may not yet be the leader of its group."""
@@ -94,7 +98,7 @@ class Children:
         """The step, in the process that stands by if that is ready, else in one that is forked now."""
         child = self._standby if self.standby else None
         if child is None or not child.told(message, descriptors):
-            child = self._fork(ahead=False)
+            child = self._fork(client)
             if child is None or not child.told(message, descriptors):  # Who hears nothing does the step itself.
                 client.close()
                 return
@@ -108,7 +112,7 @@ class Children:
         """Let one stand by, where a processor is idle and memory to spare."""
         idle = self.running < PROCESSORS
         if self._may_stand_by and self._standby is None and idle and available_bytes() > SPARE_BYTES:
-            self._standby = self._fork(ahead=True)
+            self._standby = self._fork(None)
 
     def dismiss(self) -> None:
         """None stands by from now on."""
@@ -125,10 +129,14 @@ class Children:
         for child in self._all.values():
             child.close()
 
-    def _fork(self, *, ahead: bool) -> Child | None:
-        """A process that waits for its step; None when there is no room for another. ahead: it prepares meanwhile."""
+    def _fork(self, client: socket.socket | None) -> Child | None:
+        """A process that waits for its step, None when there is no room for another. client: of the step; if none has
+        come, the process prepares."""
         server = os.getpid()
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError:
+            return None
         # What the compilers have said so far would be written once more by the child, to the step's log.
         flush_all()
         try:
@@ -138,20 +146,21 @@ class Children:
             theirs.close()
             return None
         if pid == 0:
-            code = 70
+            code, own_pid = 70, os.getpid()
             try:
                 ours.close()
+                if client:
+                    client.close()
                 self.close()
                 self._let_go()
                 stand_apart(server)
-                code = _be_what_is_told(theirs, self._own, ahead)
+                code = _be_what_is_told(theirs, self._own, ahead=client is None)
             except BaseException:
                 traceback.print_exc()
             finally:
-                flush_all()
-                _tell(theirs, exit=code, peak_bytes=_peak_bytes())
-                os._exit(code)
+                _end(theirs, own_pid, code)
         theirs.close()
+        ours.settimeout(LINE_S)
         child = Child(pid, os.pidfd_open(pid), ours)
         self._all[child.pidfd] = child
         self._selector.register(child.pidfd, selectors.EVENT_READ, self._ended)
@@ -165,7 +174,7 @@ class Children:
         except (OSError, ValueError):  # It has died: its pidfd says so too.
             self._selector.unregister(child.line)
             return
-        child.ready = True
+        child.ready = "ready" in message
         if "exit" in message:
             self._answer(child, message)
 
@@ -204,15 +213,29 @@ class Children:
 
 
 def _be_what_is_told(line: socket.socket, own: OwnFiles, ahead: bool) -> int:
-    """The exit code of the step; 0 when none came."""
+    """The exit code of the step."""
     if ahead:
-        own_memory()
+        with suppress(Exception):  # It serves as well without.
+            own_memory()
         _tell(line, ready=True)
     try:
         message, (log, _alive) = wire.receive(line)
-    except (OSError, ValueError):
-        return 0
+    except (OSError, ValueError):  # No step, so no exit code either.
+        os.kill(os.getpid(), signal.SIGKILL)
     return be_step(message, log, own)
+
+
+def _end(line: socket.socket, own_pid: int, code: int) -> None:
+    """Never returns. A process that the step has forked comes here too, and tells nobody."""
+    try:
+        flush_all()
+    except BaseException:
+        code = code or 120  # As Python ends.
+    try:
+        if os.getpid() == own_pid:
+            _tell(line, exit=code & 0xFF, peak_bytes=_peak_bytes())
+    finally:
+        os._exit(code & 0xFF)
 
 
 def _peak_bytes() -> int:

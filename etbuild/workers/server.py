@@ -77,8 +77,8 @@ class Server:
         while not self._stopping and (self._children.running or not self.handed_over):
             self._children.prepare()
             for key, _ in self._selector.select(self._quiet_for_s()):
-                # An event may be of what an earlier one of the same round has closed.
-                if key.fd in self._selector.get_map():
+                # An event may be of what an earlier one of the same round has closed, its number somebody else's now.
+                if self._selector.get_map().get(key.fd) is key:
                     key.data(key.fileobj)
             if self._quiet_for_s() == 0:
                 if self._rehearse is None:

@@ -31,11 +31,25 @@ def main(argv: Sequence[str]) -> int:
     if what == "bug":
         raise RuntimeError("our own bug")
     if what == "exit":
-        sys.exit(int(rest[0]))
+        sys.exit(int(rest[0]) if rest[0].lstrip("-").isdigit() else rest[0])
     if what == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "terminate":
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(600)
+    if what == "quiet":
+        sys.stdout.close()
+    if what == "fork":
+        pid = os.fork()
+        if pid == 0:
+            sys.exit(0)
+        os.waitpid(pid, 0)
+        time.sleep(0.1)
+        return 5
+    if what == "hang forked":
+        pid = os.fork()
+        if pid:
+            Path("pids").write_text(f"{os.getpid()} {pid}")
         time.sleep(600)
     if what == "hang":
         helper = subprocess.Popen(["sleep", "600"])

@@ -120,6 +120,7 @@ from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 from torch.export import Dim, ExportedProgram, export
 
 def in_place(x): y = x * 2; y.add_(1); return y.relu_()
+def its_input(x): x.mul_(2); return x + 1
 def composite(x): return torch.nn.functional.dropout(x, training=False).flatten(1).reshape(-1).unbind()[0]
 def kept(x): return torch.nn.functional.hardswish(torch.nn.functional.linear(x, torch.ones(3, 4)))
 def branches(x): return torch.cond(x.sum() > 0, lambda x: x.sin().flatten(), lambda x: x.cos().flatten(), (x,))
@@ -143,7 +144,7 @@ def lowered(function, npu, shapes):
     return bytes(edge.to_executorch().buffer)
 
 for npu in (False, True):
-    for function in (in_place, composite, kept, branches, plain):
+    for function in (in_place, its_input, composite, kept, branches, plain):
         usual = lowered(function, npu, None)
         with tuning.decompositions_that_change():
             print(function.__name__, lowered(function, npu, None) == usual, traced[-2:])
@@ -154,9 +155,11 @@ with tuning.decompositions_that_change():
 """
 
     assert said_by(code, tmp_path).splitlines() == [
-        *("in_place True [2, 1]", "composite True [2, 1]", "kept True [2, 1]", "branches True [2, 1]"),
-        *("plain True [2, 0]", "in_place True [3, 1]", "composite True [3, 1]", "kept True [3, 2]"),
-        *("branches True [3, 2]", "plain True [3, 0]", "symbolic True [2, 2]"),
+        *("in_place True [2, 1]", "its_input True [2, 2]", "composite True [2, 1]", "kept True [2, 1]"),
+        *("branches True [2, 2]", "plain True [2, 0]"),
+        *("in_place True [3, 1]", "its_input True [3, 3]", "composite True [3, 1]", "kept True [3, 2]"),
+        *("branches True [3, 3]", "plain True [3, 0]"),
+        "symbolic True [2, 2]",
     ]
 
 

@@ -91,6 +91,11 @@ def test_folder_environment_and_both_streams_reach_the_step(tmp_path: Path, monk
         (("mistake",), 1, "the model is wrong"),
         (("bug",), 1, "RuntimeError: our own bug"),
         (("exit", "3"), 3, ""),
+        (("exit", "-1"), 255, ""),
+        (("exit", "256"), 0, ""),
+        (("exit", "no weights"), 1, "no weights"),
+        (("quiet",), 0, ""),
+        (("fork",), 5, ""),
         (("lack", "nothing"), 3, "    start through ./bootstrap, which installs what pyproject.toml pins"),
     ],
 )
@@ -111,9 +116,10 @@ def test_a_killed_child_is_a_lost_server_and_not_a_failed_step(tmp_path: Path, h
         do(tmp_path, how)
 
 
-def test_a_killed_server_is_noticed_while_waiting(tmp_path: Path, server: subprocess.Popen[bytes]) -> None:
-    """kill -9 in the middle of a step, which ends with it."""
-    with request(tmp_path, "hang") as asked:
+@pytest.mark.parametrize("how", ["hang", "hang forked"])
+def test_a_killed_server_is_noticed_while_waiting(tmp_path: Path, server: subprocess.Popen[bytes], how: str) -> None:
+    """kill -9 in the middle of a step, which ends with it; what the step has started holds nobody up."""
+    with request(tmp_path, how) as asked:
         child, helper = wait_for_pids(tmp_path)
         server.kill()
         with pytest.raises(ServerLost, match=r"^the compile server went away"):
@@ -121,6 +127,24 @@ def test_a_killed_server_is_noticed_while_waiting(tmp_path: Path, server: subpro
 
     os.kill(helper, signal.SIGKILL)
     assert gone(child)
+
+
+@pytest.mark.parametrize("server", ["never"], indirect=True)
+def test_a_number_that_is_somebody_elses_now_ends_no_server(tmp_path: Path, server: subprocess.Popen[bytes]) -> None:
+    """In one round a step dies, another one's client takes its descriptor's number, and the first one's hangs up."""
+    (tmp_path / "other").mkdir()
+    with request(tmp_path, "hang") as first:
+        pid, helper = wait_for_pids(tmp_path)
+        server.send_signal(signal.SIGSTOP)
+        os.killpg(pid, signal.SIGKILL)
+        with request(tmp_path / "other", "tell") as second:
+            first.cancel()
+            server.send_signal(signal.SIGCONT)
+            ended = second.wait()
+
+    assert ended.exit == 0
+    assert server.poll() is None
+    assert gone(helper)
 
 
 @pytest.mark.usefixtures("server")
@@ -312,16 +336,20 @@ def test_nonsense_from_a_client_harms_nobody() -> None:
 
 
 @pytest.mark.usefixtures("run_folder")
-def test_a_machine_without_room_for_a_child_keeps_its_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("of", "what"), [(os, "fork"), (socket, "socketpair")])
+def test_a_machine_without_room_for_a_child_keeps_its_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: object, what: str
+) -> None:
     """The step is its client's to do; those that run beside it are not lost."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listening.bind(str(wire.socket_path(tools.step_environment())))
     listening.listen()
     listening.setblocking(False)
-    monkeypatch.setattr(os, "fork", refuse)
+    monkeypatch.setattr(of, what, refuse)
     monkeypatch.setattr(server_module, "QUIET_S", 0.01)
     rehearsed: list[int] = []
-    thread = threading.Thread(target=Server(listening, 60, lambda: rehearsed.append(1)).serve)
+    rehearse = (lambda: rehearsed.append(1)) if what == "fork" else None
+    thread = threading.Thread(target=Server(listening, 60, rehearse).serve)
     thread.start()
 
     with request(tmp_path, "tell") as asked, pytest.raises(ServerLost, match=r"^the compile server went away"):
