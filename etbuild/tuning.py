@@ -137,8 +137,8 @@ def exported_unguarded() -> Iterator[None]:
 def decompositions_that_change() -> Iterator[None]:
     """While it lasts, a program is decomposed only by what changes it.
 
-    ExecuTorch traces each three times: to have no operators in place, then none that no backend wants to keep, then none
-    that were kept in vain. Mostly there are none. A third of the time of lowering, more for a small model.
+    ExecuTorch traces each three times: to have no operators in place, then none that no backend wants to keep, then
+    none that were kept in vain. Mostly there are none. A third of the time of lowering, more for a small model.
     """
     from torch.export import ExportedProgram
 

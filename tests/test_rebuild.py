@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from etbuild.whole_file import write_whole
+
 FAKES = Path(__file__).parent / "fakes"
 RECIPE = """\
 # The one recipe.
@@ -68,7 +70,8 @@ class FakeProject:
         return self.root / "recipes/net.yaml"
 
     def behave(self, how: dict[str, object]) -> None:
-        (self.root / "control.json").write_text(json.dumps(how))
+        # Whole: a hanging step reads it again and again.
+        write_whole(self.root / "control.json", json.dumps(how))
 
     def command(self, *arguments: str) -> list[str]:
         return [str(Path(sys.executable).with_name("doit")), *arguments]
