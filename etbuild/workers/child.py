@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from etbuild.digest import Stamp, stamp
 # Linux, prctl(2) and madvise(2); Python has no names for them.
 PR_SET_PDEATHSIG = 1
 MADV_POPULATE_WRITE = 23
+PART_BYTES = 8 << 20
 # In proc(5)'s smaps a mapping without a name: from, to, and how many kB of it there are.
 _OBJECTS = re.compile(r"^(\w+)-(\w+) rw-p \S+ \S+ 0 *\n(?:\w+: .*\n)*?Rss: +(\d+) kB", re.MULTILINE)
 
@@ -60,10 +61,11 @@ def stand_apart(server: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def own_memory() -> None:
+def own_memory() -> Iterator[None]:
     """Copy what a step will write to: Python's objects, by their counts. Page by page it costs a small step a quarter.
 
-    What the C library has given out (the heap) is mostly only read, and stays shared. A kernel before 5.14 says no.
+    A part of it for each item, some milliseconds each. What the C library has given out (the heap) is mostly only read,
+    and stays shared. A kernel before 5.14 says no.
     """
     import ctypes
 
@@ -71,7 +73,9 @@ def own_memory() -> None:
     for found in _OBJECTS.finditer(Path("/proc/self/smaps").read_text()):
         begin, end = (int(place, 16) for place in found.groups()[:2])
         if 2048 * int(found[3]) > end - begin:  # Not what is only reserved.
-            madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), MADV_POPULATE_WRITE)
+            for part in range(begin, end, PART_BYTES):
+                madvise(ctypes.c_void_p(part), ctypes.c_size_t(min(PART_BYTES, end - part)), MADV_POPULATE_WRITE)
+                yield
 
 
 def be_step(message: dict[str, object], log: int, own: OwnFiles) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import selectors
 import signal
 import socket
@@ -21,8 +22,10 @@ from etbuild.memory import available_bytes
 from etbuild.workers import wire
 from etbuild.workers.child import OwnFiles, be_step, flush_all, own_memory, stand_apart
 
-# One that stands by has a fifth of a GB to itself: a luxury that takes nobody's memory.
+# One that stands by has a fifth of a GB to itself: a luxury that takes nobody's memory, and no processor from a step
+# that follows at once.
 SPARE_BYTES = 4 << 30
+PAUSE_S = 0.05
 # No child keeps the server for longer; both sides read what they are sent at once.
 LINE_S = 5.0
 PROCESSORS = len(os.sched_getaffinity(0))
@@ -40,7 +43,6 @@ class Child:
     pid: int
     pidfd: int
     line: socket.socket
-    ready: bool = False
     client: socket.socket | None = None
     begun: float = 0.0
 
@@ -92,18 +94,16 @@ class Children:
     @property
     def standby(self) -> bool:
         """Whether the next step begins at once."""
-        return self._standby is not None and self._standby.ready
+        return self._standby is not None
 
     def begin(self, client: socket.socket, message: dict[str, object], descriptors: list[int]) -> None:
-        """The step, in the process that stands by if that is ready, else in one that is forked now."""
-        child = self._standby if self.standby else None
+        """The step, in the process that stands by, else in one that is forked now."""
+        child, self._standby = self._standby, None
         if child is None or not child.told(message, descriptors):
             child = self._fork(client)
             if child is None or not child.told(message, descriptors):  # Who hears nothing does the step itself.
                 client.close()
                 return
-        if child is self._standby:
-            self._standby = None
         child.client, child.begun = client, time.monotonic()
         self.served += 1
         self._selector.register(client, selectors.EVENT_READ, lambda _: self._gone(child))
@@ -130,8 +130,7 @@ class Children:
             child.close()
 
     def _fork(self, client: socket.socket | None) -> Child | None:
-        """A process that waits for its step, None when there is no room for another. client: of the step; if none has
-        come, the process prepares."""
+        """A process that waits for its step; None when there is no room for another. client: None: it stands by."""
         server = os.getpid()
         try:
             ours, theirs = socket.socketpair()
@@ -146,7 +145,7 @@ class Children:
             theirs.close()
             return None
         if pid == 0:
-            code, own_pid = 70, os.getpid()
+            code, own_pid = None, os.getpid()
             try:
                 ours.close()
                 if client:
@@ -154,7 +153,12 @@ class Children:
                 self.close()
                 self._let_go()
                 stand_apart(server)
-                code = _be_what_is_told(theirs, self._own, ahead=client is None)
+                if client is None:
+                    _prepare(theirs)
+                # The descriptor that shows that the step lives stays open.
+                message, (log, _alive) = wire.receive(theirs)
+                code = 70
+                code = be_step(message, log, self._own)
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -168,15 +172,13 @@ class Children:
         return child
 
     def _heard(self, child: Child) -> None:
-        """It is ready, or has an exit code."""
+        """It has an exit code."""
         try:
             message, _ = wire.receive(child.line)
         except (OSError, ValueError):  # It has died: its pidfd says so too.
             self._selector.unregister(child.line)
             return
-        child.ready = "ready" in message
-        if "exit" in message:
-            self._answer(child, message)
+        self._answer(child, message)
 
     def _ended(self, pidfd: int) -> None:
         child = self._all[pidfd]
@@ -212,21 +214,27 @@ class Children:
         self._selector.unregister(child.client)
 
 
-def _be_what_is_told(line: socket.socket, own: OwnFiles, ahead: bool) -> int:
-    """The exit code of the step."""
-    if ahead:
-        with suppress(Exception):  # It serves as well without.
-            own_memory()
-        _tell(line, ready=True)
-    try:
-        message, (log, _alive) = wire.receive(line)
-    except (OSError, ValueError):  # No step, so no exit code either.
+def _prepare(line: socket.socket) -> None:
+    """Until the step comes. It serves as well without."""
+    with suppress(Exception):
+        if not _readable(line, PAUSE_S):
+            for _ in own_memory():
+                if _readable(line, 0):
+                    break
+
+
+def _readable(line: socket.socket, seconds: float) -> bool:
+    return bool(select.select([line], [], [], seconds)[0])
+
+
+def _end(line: socket.socket, own_pid: int, code: int | None) -> None:
+    """Never returns. A process that the step has forked comes here too, and tells nobody.
+
+    code: None when no step came, so that whoever has one for it does not take a code for its.
+    """
+    if code is None:
         os.kill(os.getpid(), signal.SIGKILL)
-    return be_step(message, log, own)
-
-
-def _end(line: socket.socket, own_pid: int, code: int) -> None:
-    """Never returns. A process that the step has forked comes here too, and tells nobody."""
+        return
     try:
         flush_all()
     except BaseException:

@@ -5,6 +5,8 @@ import selectors
 import signal
 import socket
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,44 +20,65 @@ def selector() -> selectors.BaseSelector:
     return selectors.DefaultSelector()
 
 
-def refuse() -> None:
-    raise OSError("as on a strange kernel")
-
-
-def test_one_that_cannot_prepare_is_ready_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And one that gets something else than a step dies by a signal, so that a plain process does the step."""
-    monkeypatch.setattr(children, "own_memory", refuse)
-    ours, theirs = socket.socketpair()
-    own = OwnFiles.now()
-    pid = os.fork()
-    if pid == 0:
-        children._be_what_is_told(theirs, own, ahead=True)
-        os._exit(0)
-
-    ready, _ = wire.receive(ours)
-    wire.send(ours, {"kind": "step without its log"})
-    _, status = os.waitpid(pid, 0)
-
-    assert ready == {"ready": True}
-    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
-
-
-def test_one_that_fails_while_it_prepares_gets_no_step(
-    selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever it says at its end. Nor does another one take its place."""
+@pytest.fixture
+def all_of_them(selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch) -> Children:
     monkeypatch.setattr(children, "SPARE_BYTES", 0)
     monkeypatch.setattr(children, "PROCESSORS", 8)
-    all_of_them = Children(selector, OwnFiles.now(), refuse)
-    all_of_them.prepare()
-    stood_by = []
+    monkeypatch.setattr(children, "PAUSE_S", 0)
+    return Children(selector, OwnFiles.now(), lambda: None)
+
+
+def run(selector: selectors.BaseSelector) -> None:
+    """Until nothing can happen any more."""
     deadline = time.monotonic() + 10
     while selector.get_map() and time.monotonic() < deadline:
         for key, _ in selector.select(1):
             if selector.get_map().get(key.fd) is key:
                 key.data(key.fileobj)
-            stood_by.append(all_of_them.standby)
+
+
+def begun(all_of_them: Children, descriptors: list[int]) -> socket.socket:
+    """The client of a step that ends at once with exit code 2, since its arguments are missing."""
+    ours, theirs = socket.socketpair()
+    all_of_them.begin(theirs, {"kind": "header", "argv": [], "env": {}, "cwd": "/"}, descriptors)
+    return ours
+
+
+def test_one_that_cannot_prepare_does_its_step(
+    all_of_them: Children, selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Slower, and that is all."""
+
+    def refuse() -> Iterator[None]:
+        raise OSError("as on a strange kernel")
+
+    monkeypatch.setattr(children, "own_memory", refuse)
+    all_of_them.prepare()
+    time.sleep(0.1)  # It may prepare now.
+    with (tmp_path / "log").open("wb") as log:
+        client = begun(all_of_them, [log.fileno(), log.fileno()])
+    run(selector)
+
+    assert wire.receive(client)[0]["exit"] == 2
+
+
+def test_one_that_got_something_else_dies_by_a_signal(all_of_them: Children, selector: selectors.BaseSelector) -> None:
+    """A plain process does the step then; an exit code would be taken for the step's."""
+    client = begun(all_of_them, [])
+    run(selector)
+
+    assert wire.receive(client)[0]["exit"] == -signal.SIGKILL
+
+
+def test_one_that_dies_before_it_has_a_step_is_the_last(
+    all_of_them: Children, selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one might die as well."""
+    monkeypatch.setattr(children, "stand_apart", lambda server: os.abort())
+    all_of_them.prepare()
+    run(selector)
+
     all_of_them.prepare()
 
-    assert stood_by and not any(stood_by)
+    assert not all_of_them.standby
     assert not selector.get_map()
