@@ -28,7 +28,7 @@ def main() -> int:
         for _ in range(options.rounds):
             for jobs, seconds in taken.items():
                 ours.stop_server()
-                ours.clean()
+                ours.forget()
                 seconds.append(ours.doit("-n", jobs, *tasks).seconds)
                 print(f"-n {jobs}: {seconds[-1]:.1f} s", flush=True)
         speedup = min(taken["1"]) / min(taken["2"])

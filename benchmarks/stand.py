@@ -66,6 +66,11 @@ class Stand:
         """As a fresh checkout."""
         shutil.rmtree(self.root / "build", ignore_errors=True)
 
+    def forget(self) -> None:
+        """Also what all checkouts share: compiled objects of the firmware, what is remembered of tools and sources."""
+        self.clean()
+        shutil.rmtree(self.root.parent / "cache", ignore_errors=True)
+
     def stop_server(self) -> None:
         self._timed([_tool("etbuild"), "server", "stop"])
 

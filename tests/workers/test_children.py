@@ -74,7 +74,7 @@ def test_one_that_dies_before_it_has_a_step_is_the_last(
     all_of_them: Children, selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next one might die as well."""
-    monkeypatch.setattr(children, "stand_apart", lambda server: os.abort())
+    monkeypatch.setattr(children, "stand_apart", lambda server: os._exit(1))
     all_of_them.prepare()
     run(selector)
 
