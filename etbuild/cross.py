@@ -1,12 +1,13 @@
 """The cross compiler: sources to objects that are kept by content, objects to an image. It knows no recipe.
 
 An object's name is a digest of all that its bytes depend on: compiler, flags, its source and every header that the
-source takes in. So whatever firmware asks for it, in whatever checkout, gets it without compiling; two processes that
-make the same one make the same bytes, and a rename puts it in place.
+source takes in. So whatever firmware asks for it, in whatever checkout, gets it without compiling. Builds that go on at
+once share the work; a rename puts an object in place.
 """
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import os
@@ -61,7 +62,9 @@ class Toolchain:
         wanted = [Object(unit.name, cache / f"{self._key(unit)}.o") for unit in units]
         missing = [(unit, made) for unit, made in zip(units, wanted, strict=True) if not made.object.exists()]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            list(pool.map(lambda job: self._compile(*job), missing))
+            made = pool.map(lambda job: self._made(*job, wait=False), missing)
+            others = [job for job, done in zip(missing, made, strict=True) if not done]
+            list(pool.map(lambda job: self._made(*job, wait=True), others))
         return tuple(wanted)
 
     def command(self, unit: Compilation, output: str) -> list[str]:
@@ -98,6 +101,19 @@ class Toolchain:
             if (folder / name).is_file():
                 return folder / name
         return None
+
+    def _made(self, unit: Compilation, made: Object, *, wait: bool) -> bool:
+        """Whether the object is there now. wait: for another process that compiles it."""
+        lock = made.object.with_suffix(".lock")
+        with lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                return False
+            if not made.object.exists():
+                self._compile(unit, made)
+            lock.unlink(missing_ok=True)
+        return True
 
     def _compile(self, unit: Compilation, made: Object) -> None:
         part = made.object.with_name(f"{made.object.stem}.{os.getpid()}.part")
