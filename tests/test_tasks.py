@@ -110,7 +110,7 @@ def test_what_is_removed_is_written(tmp_path: Path) -> None:
 def test_a_database_that_cannot_be_written_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk: nothing half stands there."""
 
-    def refuse(self: Path, text: str) -> int:
+    def refuse(self: Path, text: str, encoding: str) -> int:
         raise OSError(28, "No space left on device")
 
     made = database(tmp_path)

@@ -119,8 +119,10 @@ class Server:
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(70)
+        served = self._children.served
         self._selector = selectors.DefaultSelector()
         self._children = Children(self._selector, self._own, self._let_go)
+        self._children.served = served
         self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
         self._rehearsed = True
         os.write(write, b"1")
