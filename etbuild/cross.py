@@ -7,7 +7,6 @@ once share the work; a rename puts an object in place.
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import hashlib
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from etbuild import tools
 from etbuild.errors import StepError
+from etbuild.locks import hold, taken
 
 _INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.M)
 _LAST_LINES = 20
@@ -106,9 +106,9 @@ class Toolchain:
         """Whether the object is there now. wait: for another process that compiles it."""
         lock = made.object.with_suffix(".lock")
         with lock.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
+            if wait:
+                hold(file, unit.name)
+            elif not taken(file):
                 return False
             if not made.object.exists():
                 self._compile(unit, made)

@@ -1,7 +1,8 @@
-"""What PyTorch does again for each node, pass or module of a graph, done once. No result differs by a bit.
+"""What PyTorch and ExecuTorch do again and again, done once, and what they do for nothing, left out. No result differs
+by a bit.
 
-Each of these takes the place of a function of the pinned PyTorch for the life of the process. What they save was
-measured on mnist, with and without in turns.
+Each of these takes the place of a function of the pinned PyTorch: for the life of the process, or while a context lasts.
+What they save was measured on mnist, with and without in turns.
 """
 
 from __future__ import annotations

@@ -83,7 +83,6 @@ class Children:
         self._all: dict[int, Child] = {}
         self._standby: Child | None = None
         self._may_stand_by = True
-        self.served = 0
         self.last_step = time.monotonic()
 
     @property
@@ -96,17 +95,17 @@ class Children:
         """Whether the next step begins at once."""
         return self._standby is not None
 
-    def begin(self, client: socket.socket, message: dict[str, object], descriptors: list[int]) -> None:
-        """The step, in the process that stands by, else in one that is forked now."""
+    def begin(self, client: socket.socket, message: dict[str, object], descriptors: list[int]) -> bool:
+        """Whether the step began: in the process that stands by, else in one that is forked now."""
         child, self._standby = self._standby, None
         if child is None or not child.told(message, descriptors):
             child = self._fork(client)
             if child is None or not child.told(message, descriptors):  # Who hears nothing does the step itself.
                 client.close()
-                return
+                return False
         child.client, child.begun = client, time.monotonic()
-        self.served += 1
         self._selector.register(client, selectors.EVENT_READ, lambda _: self._gone(child))
+        return True
 
     def prepare(self) -> None:
         """Let one stand by, where a processor is idle and memory to spare."""
@@ -212,6 +211,14 @@ class Children:
         assert child.client is not None
         child.kill()
         self._selector.unregister(child.client)
+
+
+def handle_events(selector: selectors.BaseSelector, seconds: float | None) -> None:
+    """Wait for events, at most so long, and call the data of each with its object."""
+    for key, _ in selector.select(seconds):
+        # An event may be of what an earlier one of the same round has closed, its number somebody else's now.
+        if selector.get_map().get(key.fd) is key:
+            key.data(key.fileobj)
 
 
 def _prepare(line: socket.socket) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from etbuild.workers import wire
 from etbuild.workers.child import OwnFiles, die_with, outlive
-from etbuild.workers.children import Children
+from etbuild.workers.children import Children, handle_events
 
 IDLE_S = 600.0
 # Without a step for so long, the server has time for a rehearsal.
@@ -55,6 +55,7 @@ class Server:
         self._children = Children(self._selector, self._own, self._let_go)
         self._successor: Successor | None = None
         self._rehearsed = False
+        self._served = 0
         self._begun = time.monotonic()
         self._stopping = False
         self.handed_over = False
@@ -76,10 +77,7 @@ class Server:
     def _serve(self) -> None:
         while not self._stopping and (self._children.running or not self.handed_over):
             self._children.prepare()
-            for key, _ in self._selector.select(self._quiet_for_s()):
-                # An event may be of what an earlier one of the same round has closed, its number somebody else's now.
-                if self._selector.get_map().get(key.fd) is key:
-                    key.data(key.fileobj)
+            handle_events(self._selector, self._quiet_for_s())
             if self._quiet_for_s() == 0:
                 if self._rehearse is None:
                     return
@@ -119,10 +117,8 @@ class Server:
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(70)
-        served = self._children.served
         self._selector = selectors.DefaultSelector()
         self._children = Children(self._selector, self._own, self._let_go)
-        self._children.served = served
         self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
         self._rehearsed = True
         os.write(write, b"1")
@@ -153,7 +149,7 @@ class Server:
             client.close()
             return
         if message.get("ask") == "step" and len(descriptors) == 2:
-            self._children.begin(client, message, descriptors)
+            self._served += self._children.begin(client, message, descriptors)
         else:
             with suppress(OSError):
                 wire.send(client, self._status())
@@ -168,7 +164,7 @@ class Server:
             "seconds": round(time.monotonic() - self._begun, 1),
             "idle_s": self._idle_s,
             "running": self._children.running,
-            "served": self._children.served,
+            "served": self._served,
             "rehearsed": self._rehearsed,
             "standby": self._children.standby,
         }

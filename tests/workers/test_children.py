@@ -12,7 +12,7 @@ import pytest
 
 from etbuild.workers import children, wire
 from etbuild.workers.child import OwnFiles
-from etbuild.workers.children import Children
+from etbuild.workers.children import Children, handle_events
 
 
 @pytest.fixture
@@ -32,9 +32,7 @@ def run(selector: selectors.BaseSelector) -> None:
     """Until nothing can happen any more."""
     deadline = time.monotonic() + 10
     while selector.get_map() and time.monotonic() < deadline:
-        for key, _ in selector.select(1):
-            if selector.get_map().get(key.fd) is key:
-                key.data(key.fileobj)
+        handle_events(selector, 1)
 
 
 def begun(all_of_them: Children, descriptors: list[int]) -> socket.socket:
