@@ -77,8 +77,8 @@ def _new_model(work: Path, number: int) -> float:
 
 
 def _run(work: Path) -> float:
-    from etbuild.board_files import qemu_arguments
-    from etbuild.boards import board_file, load_board
+    from etbuild.firmware.board_files import qemu_arguments
+    from etbuild.hardware.boards import board_file, load_board
 
     file = board_file("qemu-mps3-an547")
     assert file is not None

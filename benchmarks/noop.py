@@ -34,7 +34,7 @@ DODO = """
 import sys
 sys.path.insert(0, {fakes!r})
 from fake_project import workspace
-from etbuild.execute import ToolVersions
+from etbuild.build_engine.workspace import ToolVersions
 from etbuild.tasks import Project
 project = Project(__file__, workspace(__file__, ToolVersions()))
 DOIT_CONFIG = project.doit_config

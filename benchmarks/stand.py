@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etbuild.recipe_loader import load
+from etbuild.recipe.load import load
 
 if TYPE_CHECKING:
-    from etbuild.targets import Target
+    from etbuild.hardware.targets import Target
 
 ROOT = Path(__file__).resolve().parent.parent
 PEER = "executorch.backends.arm.scripts.aot_arm_compiler"

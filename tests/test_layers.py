@@ -31,9 +31,15 @@ HEAVY = {
     "sklearn",
 }
 # The only modules that know doit.
-DOIT = {"etbuild.tasks", "etbuild.reporter", "etbuild.commands"}
+DOIT = {"etbuild.tasks", "etbuild.doit_plugin.reporter", "etbuild.doit_plugin.commands"}
 # What stands above the steps and may be imported by nothing below.
-ABOVE = {"etbuild.tasks", "etbuild.plan", "etbuild.reporter", "etbuild.commands", "etbuild.cli"}
+ABOVE = {
+    "etbuild.tasks",
+    "etbuild.plan.plan",
+    "etbuild.doit_plugin.reporter",
+    "etbuild.doit_plugin.commands",
+    "etbuild.cli.main",
+}
 
 
 class Import:
@@ -53,7 +59,7 @@ def imports(path: Path) -> Iterator[Import]:
             elif isinstance(child, ast.ImportFrom):
                 assert child.level == 0, f"{path}:{child.lineno}: relative import"
                 assert child.module is not None
-                # `from etbuild import tools` imports a module, `from etbuild.tools import version` a name of one.
+                # `from etbuild import tools` imports a module, `from etbuild.system.tools import version` a name of one.
                 names = [f"{child.module}.{alias.name}" for alias in child.names]
                 yield from (Import(name if name in MODULES else child.module, child.lineno, deep) for name in names)
             else:
@@ -112,11 +118,11 @@ def test_steps_import_neither_each_other_nor_what_plans_them() -> None:
 def test_nothing_below_the_plan_imports_what_is_above() -> None:
     """dodo -> tasks -> plan -> steps -> the rest; the command line tool beside them."""
     allowed = {
-        "etbuild.plan": {"etbuild.tasks", "etbuild.commands", "etbuild.reporter"},
-        "etbuild.tasks": {"etbuild.commands", "etbuild.reporter"},
-        "etbuild.commands": {"etbuild.tasks"},
-        "etbuild.reporter": {"etbuild.tasks", "etbuild.commands"},
-        "etbuild.cli": set(),
+        "etbuild.plan.plan": {"etbuild.tasks", "etbuild.doit_plugin.commands", "etbuild.doit_plugin.reporter"},
+        "etbuild.tasks": {"etbuild.doit_plugin.commands", "etbuild.doit_plugin.reporter"},
+        "etbuild.doit_plugin.commands": {"etbuild.tasks"},
+        "etbuild.doit_plugin.reporter": {"etbuild.tasks", "etbuild.doit_plugin.commands"},
+        "etbuild.cli.main": set(),
     }
     check(
         [
@@ -126,14 +132,14 @@ def test_nothing_below_the_plan_imports_what_is_above() -> None:
             if found.name in allowed
             and name != found.name
             and name not in allowed[found.name]
-            and not name.startswith("etbuild.cli")
+            and not name.startswith("etbuild.cli.main")
         ]
     )
 
 
 def test_the_steps_are_imported_by_the_plan_and_the_reporter_alone() -> None:
     """Who else wants to run one starts `python -m etbuild.steps.X`; the compile server practises on them."""
-    above = {"etbuild.plan", "etbuild.reporter", "etbuild.tasks", "etbuild.workers.rehearsal"}
+    above = {"etbuild.plan.plan", "etbuild.doit_plugin.reporter", "etbuild.tasks", "etbuild.compile_server.warm_up"}
     check(
         [
             wrong(name, path, found, "steps are planned by plan.py")
@@ -170,7 +176,7 @@ def test_errors_import_nothing_of_ours() -> None:
 
 
 # The compile server's child takes on the environment that its client sent.
-ENVIRONMENT = {"etbuild.tools", "etbuild.workers.child"}
+ENVIRONMENT = {"etbuild.system.tools", "etbuild.build_engine.server.child"}
 
 
 @pytest.mark.parametrize("name", sorted(set(MODULES) - ENVIRONMENT))

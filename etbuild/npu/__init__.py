@@ -1,1 +1,3 @@
-"""The Ethos-U command stream in Python: its table, a disassembler, and the generator of the C++ decode tables."""
+"""The Ethos-U command stream in Python: its table, decoder, disassembler and debug database, and the generator of the
+C++ decode tables.
+"""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from etbuild.npu.table import SOURCE, Field, Operation, Register, Table, load
+from etbuild.npu.command_table import SOURCE, Field, Operation, Register, Table, load
 
 HEADER = SOURCE.with_name("commands.h")
 PAGE = SOURCE.with_name("COMMANDS.md")

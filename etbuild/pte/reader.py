@@ -8,7 +8,7 @@ from pathlib import Path
 
 from etbuild.errors import UsageError
 from etbuild.pte.flatbuffer import Buffer, Bytes, Table
-from etbuild.pte.plan import read_plan
+from etbuild.pte.method import read_plan
 from etbuild.pte.program import Header, NamedData, Plan, Program, Segment, Subsegments, Tensor
 from etbuild.pte.schema import PROGRAM
 

@@ -15,7 +15,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etbuild.pte.commands import Commands, read_commands
+from etbuild.pte.driver_payload import Commands, read_commands
 from etbuild.pte.flatbuffer import Bytes
 
 if TYPE_CHECKING:

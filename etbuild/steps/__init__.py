@@ -1,1 +1,1 @@
-"""One module a step: `step(...)` plans it (pure), `main(argv)` does it."""
+"""One thin module a kind of step: arguments in, files out. `kinds.py` is the table of all kinds."""

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from etbuild.arguments import dynamic_shapes, option, read_dim, read_input, write_dim, write_input
+from etbuild.build_engine.step import Step
 from etbuild.errors import exit_code_of
-from etbuild.recipe import DynamicDim, Model, Recipe
-from etbuild.step import Step
+from etbuild.recipe.recipe import DynamicDim, Model, Recipe
+from etbuild.steps.options import dynamic_shapes, option, read_dim, read_input, write_dim, write_input
 
 
 def step(recipe: Recipe) -> Step:
@@ -51,14 +51,14 @@ def main(argv: Sequence[str]) -> int:
     model = Model(
         options.source, options.entry, options.builtin, options.program, options.weights, tuple(options.input)
     )
-    from etbuild import stack
-    from etbuild.model_source import import_path
-    from etbuild.program import save_program
-    from etbuild.trace import Reads, write_depfile
+    from etbuild.compile import compiler_imports
+    from etbuild.compile.depfile import Reads, write_depfile
+    from etbuild.compile.exported_program import save_program
+    from etbuild.compile.model import import_path
 
     if model.builtin:
-        stack.load_executorch()
-    stack.load_quantized_operators()
+        compiler_imports.load_executorch()
+    compiler_imports.load_quantized_operators()
     reads = Reads()
     with reads.traced(), import_path():
         program = export(model, options.strict, tuple(options.dynamic))
@@ -72,7 +72,7 @@ def export(model: Model, strict: bool, dynamic: Sequence[DynamicDim]) -> Any:
     """The exported program of a recipe's model; what the user's code raises is told by the user's lines."""
     import torch
 
-    from etbuild.model_source import load_model, users_code
+    from etbuild.compile.model import load_model, users_code
 
     place = str(model.source or model.entry or model.program or model.builtin)
     module, inputs = load_model(model)

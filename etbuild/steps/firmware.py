@@ -17,31 +17,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etbuild import board_files, cross, executorch_engine, image_sizes
-from etbuild.arguments import option
-from etbuild.boards import Board, board_file, load_board
+from etbuild import RUNTIME
+from etbuild.build_engine.step import Step
 from etbuild.errors import StepError, exit_code_of
-from etbuild.firmware_sources import FIRMWARE, Needs, Selection, select, selection_source
-from etbuild.pte import read
-from etbuild.step import Step
-from etbuild.vector_block import vector_block
+from etbuild.firmware import board_files, executorch_engine, sizes
+from etbuild.firmware import toolchain as cross
+from etbuild.firmware.select_sources import Needs, Selection, select, selection_source
+from etbuild.firmware.vectors import vector_block
+from etbuild.hardware.boards import Board, board_file, load_board
+from etbuild.pte.reader import read
+from etbuild.steps.options import option
 
 if TYPE_CHECKING:
-    from etbuild.recipe import Recipe
-    from etbuild.targets import Target
+    from etbuild.hardware.targets import Target
+    from etbuild.recipe.recipe import Recipe
 
 # What the firmware is made from beside Python: folders of the package.
 SOURCES = (
-    "firmware/app",
-    "firmware/base",
-    "firmware/exec",
-    "firmware/executorch",
-    "firmware/kernels",
-    "firmware/npu",
-    "firmware/port/cortex_m",
-    "firmware/port/port.h",
-    "firmware/pte",
-    "boards",
+    "runtime/app",
+    "runtime/base",
+    "runtime/exec",
+    "runtime/executorch",
+    "runtime/kernels",
+    "runtime/npu",
+    "runtime/port/cortex_m",
+    "runtime/port/port.h",
+    "runtime/pte",
+    "hardware/boards",
 )
 
 _FLAGS = (
@@ -110,7 +112,7 @@ class Firmware:
 
     @property
     def toolchain(self) -> cross.Toolchain:
-        return cross.Toolchain((("generated", self.work / "generated"), ("firmware", FIRMWARE)))
+        return cross.Toolchain((("generated", self.work / "generated"), ("runtime", RUNTIME)))
 
     @property
     def units(self) -> list[cross.Compilation]:
@@ -118,7 +120,7 @@ class Firmware:
             return []
         flags = (*self.board.cpu.flags, *_FLAGS)
         units = [
-            cross.Compilation(name.removesuffix(".cc"), FIRMWARE / name, (*flags, *_HOT.get(name, ())))
+            cross.Compilation(name.removesuffix(".cc"), RUNTIME / name, (*flags, *_HOT.get(name, ())))
             for name in self.selection.sources
         ]
         return [*units, cross.Compilation("selection", self.work / "generated/selection.cc", flags)]
@@ -137,8 +139,8 @@ def main(argv: Sequence[str]) -> int:
     needs = needs_of(options.pte, options.driver, options.npu, options.memory_mode)
     own = options.engine == "etbuild"
     firmware = Firmware(board, layout, needs, select(needs) if own else Selection((), ()), work)
-    parts = image_sizes.known_parts(placement, options.stack, len(vectors), manifest)
-    if told := image_sizes.misfit(board, parts):
+    parts = sizes.known_parts(placement, options.stack, len(vectors), manifest)
+    if told := sizes.misfit(board, parts):
         raise StepError(f"{options.pte}: does not fit on {board.title}\n{told}")
     _generate(firmware, own)
     (work / "vectors.bin").write_bytes(vectors)
@@ -147,10 +149,10 @@ def main(argv: Sequence[str]) -> int:
     with _told_what_does_not_fit(firmware, parts, options.pte):
         _link(firmware, objects) if own else _link_executorch(firmware, options.prefix)
     _convert(work)
-    sections = image_sizes.read_map((work / "firmware.map").read_text())
+    sections = sizes.read_map((work / "firmware.map").read_text())
     usage = "".join(made.stack_usage.read_text() for made in objects)
     _commit(firmware, sections, usage, options.output)
-    print(image_sizes.linked_text(sections))
+    print(sizes.linked_text(sections))
     return 0
 
 
@@ -174,12 +176,12 @@ def _generate(firmware: Firmware, own: bool) -> None:
 
 
 @contextmanager
-def _told_what_does_not_fit(firmware: Firmware, parts: Sequence[image_sizes.Part], pte: Path) -> Iterator[None]:
+def _told_what_does_not_fit(firmware: Firmware, parts: Sequence[sizes.Part], pte: Path) -> Iterator[None]:
     """The linker's words about a full region, as a table."""
     try:
         yield
     except StepError as error:
-        told = image_sizes.overflow(firmware.board, parts, str(error))
+        told = sizes.overflow(firmware.board, parts, str(error))
         if not told:
             raise
         raise StepError(f"{pte}: does not fit on {firmware.board.title}\n{told}") from None
@@ -224,11 +226,11 @@ def _convert(work: Path) -> None:
     cross.run(["arm-none-eabi-objcopy", "-O", "binary", *code, elf, str(work / "firmware.bin")])
 
 
-def _commit(firmware: Firmware, sections: Sequence[image_sizes.Section], usage: str, output: Path) -> None:
+def _commit(firmware: Firmware, sections: Sequence[sizes.Section], usage: str, output: Path) -> None:
     work = firmware.work
     for name in ("firmware.elf", "firmware.bin", "firmware.hex", "firmware.map"):
         shutil.move(work / name, output / name)
-    figures = image_sizes.sizes(firmware.board, sections, usage)
+    figures = sizes.sizes(firmware.board, sections, usage)
     (output / "sizes.json").write_text(json.dumps(figures, indent=1) + "\n")
     shutil.rmtree(output / "firmware", ignore_errors=True)
     shutil.move(work / "generated", output / "firmware")
@@ -237,12 +239,12 @@ def _commit(firmware: Firmware, sections: Sequence[image_sizes.Section], usage: 
 
 
 def _commands(firmware: Firmware) -> list[dict[str, Any]]:
-    """compile_commands.json: FIRMWARE stands for the folder of the runtime's sources, wherever the checkout is."""
-    plain = cross.Toolchain((("generated", Path()), ("firmware", Path("FIRMWARE"))))
+    """compile_commands.json: RUNTIME stands for the folder of the runtime's sources, wherever the checkout is."""
+    plain = cross.Toolchain((("generated", Path()), ("runtime", Path("RUNTIME"))))
     rows = []
     for unit in firmware.units:
-        inside = unit.source.is_relative_to(FIRMWARE)
-        source = Path("FIRMWARE") / unit.source.relative_to(FIRMWARE) if inside else Path(unit.source.name)
+        inside = unit.source.is_relative_to(RUNTIME)
+        source = Path("RUNTIME") / unit.source.relative_to(RUNTIME) if inside else Path(unit.source.name)
         named = cross.Compilation(unit.name, source, unit.flags)
         rows.append({"directory": ".", "file": str(source), "arguments": plain.command(named, f"{unit.name}.o")})
     return rows

@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from etbuild.arguments import add_data_options, data_options, option, read_data
-from etbuild.comparison import accuracy, against_float, from_grid, steps_apart, to_grid, worst
+from etbuild.build_engine.step import Step
+from etbuild.compile.exported_program import load_program
+from etbuild.compile.lowered import Lowered, read_lowered
+from etbuild.compile.samples import Samples, read_samples
 from etbuild.errors import StepError, exit_code_of
-from etbuild.lowered import Lowered, read_lowered
-from etbuild.program import load_program
-from etbuild.provenance import digests
-from etbuild.recipe import Golden, Recipe
-from etbuild.samples import Samples, read_samples
-from etbuild.step import Step
-from etbuild.tosa_graph import TosaGraph
+from etbuild.recipe.recipe import Golden, Recipe
+from etbuild.steps.options import add_data_options, data_options, option, read_data
+from etbuild.system.provenance import digests
+from etbuild.verify.compare import accuracy, against_float, from_grid, steps_apart, to_grid, worst
+from etbuild.verify.tosa_reference import TosaGraph
 
 # Beside the example inputs, where a recipe names no vectors.
 MADE_UP_VECTORS = 3
@@ -91,15 +91,15 @@ class Recorded:
 
 def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    from etbuild import stack
+    from etbuild.compile import compiler_imports
 
-    stack.load_quantized_operators()
+    compiler_imports.load_quantized_operators()
     import numpy as np
 
     exported, quantized = load_program(options.exported), load_program(options.quantized)
     border = json.loads(options.partition.read_text())["border"]
     samples = read_samples(read_data(options, "vectors"), exported.example_inputs[0], MADE_UP_VECTORS)
-    with stack.serializer():
+    with compiler_imports.serializer():
         lowered = read_lowered(options.lowered)
     delegates = [Recorded(TosaGraph(options.delegates / f"{n}.tosa")) for n in range(len(lowered.delegates))]
     inputs = _program_inputs(samples, border["inputs"], lowered)
@@ -194,7 +194,7 @@ def _program_inputs(samples: Samples, grids: Sequence[Grid], lowered: Lowered) -
 
 
 def _run_reference(lowered: Lowered, delegates: Sequence[Recorded], inputs: Sequence[tuple[Any, ...]]) -> list[Any]:
-    from etbuild.interpreter import Interpreter
+    from etbuild.verify.interpreter import Interpreter
 
     interpreter = Interpreter(lowered, delegates)
     rows = []

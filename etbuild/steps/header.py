@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etbuild.build_engine.step import Step
 from etbuild.errors import StepError, UsageError, exit_code_of
-from etbuild.recipe import Header, Recipe
-from etbuild.step import Step
+from etbuild.recipe.recipe import Header, Recipe
 
 if TYPE_CHECKING:
-    from etbuild.targets import Target
+    from etbuild.hardware.targets import Target
 
 _C_TYPES = {
     "bool": "uint8_t",

@@ -1,6 +1,6 @@
 """The program of one profile, partitioned: one .tosa a delegate, and all around them. It runs no Vela.
 
-build/<recipe>/<profile>/: lowered.bin (the emitted program, see etbuild.lowered), delegates/<n>.tosa,
+build/<recipe>/<profile>/: lowered.bin (the emitted program, see etbuild.compile.lowered), delegates/<n>.tosa,
 partition.json (each operator: NPU or CPU, why, from which line of the model).
 """
 
@@ -16,16 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etbuild.build_engine.step import Step
+from etbuild.compile.exported_program import load_program, make_portable
+from etbuild.compile.lowered import Lowered, mark_of, write_lowered
+from etbuild.compile.partition import NO_NPU, PartitionRecord
+from etbuild.compile.profiles import reference_spec
 from etbuild.errors import EtbuildError, StepError, exit_code_of
-from etbuild.lowered import Lowered, mark_of, write_lowered
-from etbuild.partition import NO_NPU, PartitionRecord
-from etbuild.profiles import reference_spec
-from etbuild.program import load_program, make_portable
-from etbuild.provenance import digests
-from etbuild.step import Step
+from etbuild.system.provenance import digests
 
 if TYPE_CHECKING:
-    from etbuild.recipe import Recipe
+    from etbuild.recipe.recipe import Recipe
 
 
 def step(recipe: Recipe, profile: str) -> Step:
@@ -53,13 +53,13 @@ def step(recipe: Recipe, profile: str) -> Step:
 
 def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    from etbuild import stack, tuning
+    from etbuild.compile import compiler_imports, patches
 
-    stack.load_executorch()
+    compiler_imports.load_executorch()
     program = load_program(options.program)
     record, graphs = PartitionRecord(), dict[bytes, bytes]()
     try:
-        with tuning.code_on_demand(), tuning.decompositions_that_change(), _without_vela(graphs):
+        with patches.code_on_demand(), patches.decompositions_that_change(), _without_vela(graphs):
             edge, border = lower(program, options.profile, options.io, record)
             executorch = emit(edge)
     except EtbuildError:

@@ -14,19 +14,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etbuild.arguments import option
+from etbuild.build_engine.step import Step
+from etbuild.compile.lowered import read_lowered
+from etbuild.compile.pte_writer import PLACEMENT, join
+from etbuild.compile.vela_flags import add_target_options, read_target, target_json, target_options
 from etbuild.errors import StepError, exit_code_of
-from etbuild.join import PLACEMENT, join
-from etbuild.lowered import read_lowered
-from etbuild.manifest import TOOLS, Accounts, manifest
-from etbuild.provenance import digests
-from etbuild.step import Step
-from etbuild.vela_options import add_target_options, read_target, target_json, target_options
-from etbuild.vela_stream import NamedData, move_weights_out
+from etbuild.pte.vela_writer import NamedData, move_weights_out
+from etbuild.report.manifest import TOOLS, Accounts, manifest
+from etbuild.steps.options import option
+from etbuild.system.provenance import digests
 
 if TYPE_CHECKING:
-    from etbuild.recipe import Recipe
-    from etbuild.targets import Target
+    from etbuild.hardware.targets import Target
+    from etbuild.recipe.recipe import Recipe
 
 
 def step(recipe: Recipe, target: Target) -> Step:
@@ -64,13 +64,13 @@ def step(recipe: Recipe, target: Target) -> Step:
 def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     target = read_target(options)
-    from etbuild import stack
+    from etbuild.compile import compiler_imports
 
     if options.golden or options.external_weights:
-        stack.load_executorch()
+        compiler_imports.load_executorch()
     options.output.mkdir(parents=True, exist_ok=True)
     pte = options.output / "model.pte"
-    with stack.serializer() as serializer:
+    with compiler_imports.serializer() as serializer:
         lowered = read_lowered(options.lowered)
         streams, weights = _streams(options.streams, len(lowered.delegates)), list[NamedData]()
         if options.external_weights:
@@ -121,7 +121,7 @@ def _data_file(weights: Sequence[NamedData]) -> bytes:
     from executorch.exir._serialize.data_serializer import DataPayload
     from executorch.extension.flat_tensor.serialize.serialize import FlatTensorConfig, FlatTensorSerializer
 
-    from etbuild.vela_stream import ALIGNMENT
+    from etbuild.pte.vela_writer import ALIGNMENT
 
     store = NamedDataStore()
     for one in weights:

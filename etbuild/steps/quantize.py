@@ -11,7 +11,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from etbuild.arguments import (
+from etbuild.build_engine.step import Step
+from etbuild.errors import StepError, exit_code_of
+from etbuild.recipe.recipe import Quantize, Recipe
+from etbuild.steps.options import (
     add_data_options,
     data_options,
     dynamic_shapes,
@@ -21,10 +24,7 @@ from etbuild.arguments import (
     write_dim,
     write_rule,
 )
-from etbuild.errors import StepError, exit_code_of
-from etbuild.provenance import digests
-from etbuild.recipe import Quantize, Recipe
-from etbuild.step import Step
+from etbuild.system.provenance import digests
 
 # Beside the example inputs, where a recipe names no calibration data.
 MADE_UP_SAMPLES = 8
@@ -64,15 +64,15 @@ def main(argv: Sequence[str]) -> int:
         rules=tuple(options.rule),
         io=options.io,
     )
-    from etbuild import stack
-    from etbuild.program import load_program, save_program
+    from etbuild.compile import compiler_imports
+    from etbuild.compile.exported_program import load_program, save_program
 
     if settings.scheme == "none" and not settings.rules:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(options.program, options.output)
         report: dict[str, Any] = {"tensors": [], "accepted": [], "rejected": []}
     else:
-        stack.load_executorch()
+        compiler_imports.load_executorch()
         program, report = quantize(load_program(options.program), settings, options)
         save_program(program, options.output)
     read = digests((options.program, settings.calibration.data))
@@ -85,15 +85,15 @@ def quantize(program: Any, settings: Quantize, options: argparse.Namespace) -> t
     import torch
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    from etbuild import tuning
-    from etbuild.quantization import describe, make_quantizer
-    from etbuild.samples import read_samples
+    from etbuild.compile import patches
+    from etbuild.compile.quantizer import describe, make_quantizer
+    from etbuild.compile.samples import read_samples
 
     example = program.example_inputs[0]
     samples = read_samples(settings.calibration, example, MADE_UP_SAMPLES)
     module = program.module(check_guards=False)
     quantizer = make_quantizer(settings, options.profile, module)
-    with tuning.code_on_demand():
+    with patches.code_on_demand():
         prepared = prepare_pt2e(module, quantizer)
     for number, sample in enumerate(samples.inputs):
         try:
@@ -101,12 +101,12 @@ def quantize(program: Any, settings: Quantize, options: argparse.Namespace) -> t
         except Exception as error:
             said = str(error).strip().splitlines() or [""]
             raise StepError(f"calibration sample {number}: got {type(error).__name__}: {said[0]}") from error
-    with tuning.code_on_demand():
+    with patches.code_on_demand():
         converted = convert_pt2e(prepared)
     converted.recompile()
     report = describe(quantizer, converted)
     shapes = dynamic_shapes(example, options.dynamic)
-    with tuning.exported_unguarded() if shapes is None else nullcontext():
+    with patches.exported_unguarded() if shapes is None else nullcontext():
         return torch.export.export(converted, example, dynamic_shapes=shapes, strict=options.strict), report
 
 

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etbuild.build_engine.step import Step
 from etbuild.errors import exit_code_of
-from etbuild.figures import (
+from etbuild.report.figures import (
     Json,
     agreement,
     aligned,
@@ -27,10 +28,9 @@ from etbuild.figures import (
     read_json,
     variant_figures,
 )
-from etbuild.step import Step
 
 if TYPE_CHECKING:
-    from etbuild.recipe import Recipe
+    from etbuild.recipe.recipe import Recipe
 
 FORMAT = 1
 _OF_PROFILE = ("quantization.json", "partition.json", "golden.json")

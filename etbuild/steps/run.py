@@ -16,20 +16,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etbuild import simulators
-from etbuild.arguments import option
-from etbuild.boards import board_file, load_board
+from etbuild.build_engine.step import Step
 from etbuild.errors import StepError, exit_code_of
-from etbuild.figures import agreement
-from etbuild.firmware_verdict import Wanted, difference, verdict
-from etbuild.pte import read
+from etbuild.firmware import simulators
+from etbuild.hardware.boards import board_file, load_board
 from etbuild.pte.program import Tensor
-from etbuild.step import Step
+from etbuild.pte.reader import read
+from etbuild.report.figures import agreement
+from etbuild.steps.options import option
+from etbuild.verify.verdict import Wanted, difference, verdict
 
 if TYPE_CHECKING:
-    from etbuild.recipe import Recipe
-    from etbuild.runtime import Program
-    from etbuild.targets import Target
+    from etbuild.hardware.targets import Target
+    from etbuild.host.program import Program
+    from etbuild.recipe.recipe import Recipe
 
 FORMAT = 1
 HOST = "host (emulated NPU)"
@@ -115,7 +115,7 @@ def _request(options: argparse.Namespace) -> simulators.Request | None:
 
 
 def _on_host(options: argparse.Namespace, golden: dict[str, Any]) -> dict[str, Any]:
-    from etbuild.runtime import Program
+    from etbuild.host.program import Program
 
     begin = time.perf_counter()
     program = Program(options.pte, options.ptd)

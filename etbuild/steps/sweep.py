@@ -17,12 +17,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from etbuild.build_engine.step import Step
 from etbuild.errors import UsageError, exit_code_of
-from etbuild.figures import Json, aligned, kib, milliseconds, percent, read_accounts, variant_figures
-from etbuild.step import Step
+from etbuild.report.figures import Json, aligned, kib, milliseconds, percent, read_accounts, variant_figures
 
 if TYPE_CHECKING:
-    from etbuild.recipe import Recipe
+    from etbuild.recipe.recipe import Recipe
 
 FORMAT = 1
 FIGURES = ("pte_bytes", "sram_bytes", "dram_bytes", "flash_bytes", "npu_share", "inference_s")

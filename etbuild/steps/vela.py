@@ -1,6 +1,6 @@
 """Each delegate's .tosa compiled for one NPU: command streams and Vela's estimates. It needs no PyTorch.
 
-build/<recipe>/<variant>/vela/: <n>.bin (the delegate's blob, see etbuild.vela_stream), <n>_summary.csv,
+build/<recipe>/<variant>/vela/: <n>.bin (the delegate's blob, see etbuild.pte.vela_writer), <n>_summary.csv,
 <n>_per-layer.csv, <n>_debug.xml; and vela.json beside the folder. Every time and cycle in it is Vela's estimate.
 """
 
@@ -17,16 +17,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etbuild.build_engine.step import Step
+from etbuild.compile.vela_flags import add_target_options, read_target, target_json, target_options, vela_flags
 from etbuild.errors import StepError, exit_code_of
-from etbuild.provenance import digests
-from etbuild.step import Step
-from etbuild.vela_debug import settled
-from etbuild.vela_options import add_target_options, read_target, target_json, target_options, vela_flags
-from etbuild.vela_stream import blocks_of, pack_npz
+from etbuild.npu.vela_debug import settled
+from etbuild.pte.vela_writer import blocks_of, pack_npz
+from etbuild.system.provenance import digests
 
 if TYPE_CHECKING:
-    from etbuild.recipe import Recipe
-    from etbuild.targets import Target
+    from etbuild.hardware.targets import Target
+    from etbuild.recipe.recipe import Recipe
 
 # What Vela is asked for beyond what shows in the .pte: accounts only, the streams are the same.
 _ACCOUNTS = ("--verbose-performance", "--enable-debug-db")

@@ -18,14 +18,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "steps"))
 
 from project import ADD, CONV, TWO_DELEGATES, U55, U65, U85, Project, compile_steps, recipe
 
-from etbuild.recipe import Data, Model, Quantize, Recipe
-from etbuild.samples import read_samples
+from etbuild.compile.samples import read_samples
+from etbuild.recipe.recipe import Data, Model, Quantize, Recipe
 from etbuild.steps.quantize import MADE_UP_SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etbuild.targets import Target
+    from etbuild.hardware.targets import Target
 
 pytestmark = pytest.mark.e2e
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -82,10 +82,10 @@ def load(path: Path, weights: Path | None) -> tuple[Any, tuple[Any, ...]]:
 
 
 def both(project: Project, one: Recipe, target: Target) -> tuple[bytes, bytes]:
-    from etbuild import stack
+    from etbuild.compile import compiler_imports
 
     project.run(*compile_steps(one, target))
-    stack.load_executorch()
+    compiler_imports.load_executorch()
     assert one.model.source
     weights = project.root / one.model.weights if one.model.weights else None
     module, inputs = load(project.root / one.model.source, weights)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from etbuild.workers import client
+from etbuild.build_engine.server import client
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = ("mnist_u55", "fallback_u55")

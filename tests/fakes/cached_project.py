@@ -7,8 +7,8 @@ from pathlib import Path
 
 import fake_project
 
-from etbuild.execute import Workspace
-from etbuild.step import Step
+from etbuild.build_engine.step import Step
+from etbuild.build_engine.workspace import Workspace
 
 STEP = Step("export:r", ("--x", "1"), (Path("model.py"),), (Path("build/r/a.bin"), Path("build/r/folder")))
 TRACED = Step(

@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
         raise StepError("the model is wrong")
     if what == "lack":
         # As steps write it: found by the attribute of the package where it is imported already.
-        from etbuild import tools
+        from etbuild.system import tools
 
         tools.version(rest[0])
     if what == "bug":

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from etbuild.execute import Workspace
-from etbuild.step import Step
+from etbuild.build_engine.step import Step
+from etbuild.build_engine.workspace import Workspace
 
 FAKE_STEP = Path(__file__).with_name("fake_step.py")
 

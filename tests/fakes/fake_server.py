@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from etbuild.workers import children, server
+from etbuild.build_engine.server import children, server
 
 
 class FakeKind:

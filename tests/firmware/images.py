@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from etbuild.pte import read
+from etbuild.host.program import Program
+from etbuild.pte.reader import read
 from etbuild.pte.vela import read_stream
-from etbuild.runtime import Program
 from etbuild.steps import firmware
 
 PTES = Path(__file__).parent.parent / "pte/files"

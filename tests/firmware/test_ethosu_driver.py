@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from images import PTES
 
-from etbuild import tools
-from etbuild.firmware_sources import FIRMWARE
-from etbuild.pte import read
+from etbuild.firmware.select_sources import RUNTIME
+from etbuild.host.program import Program
+from etbuild.pte.reader import read
 from etbuild.pte.vela import Stream, read_stream
-from etbuild.runtime import Program
+from etbuild.system import tools
 
 NATIVE = Path(__file__).parent / "native/device.cc"
 OK, MISMATCH, TIMEOUT, FAULT = 0, 6, 7, 8
@@ -71,17 +71,15 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 def _built() -> Path:
     """The program, kept by the content of its sources."""
-    sources = sorted((FIRMWARE / "npu").glob("*.cc"))
-    files = [NATIVE, *sources, *sorted((FIRMWARE / "npu").glob("*.h")), *sorted((FIRMWARE / "base").glob("*.h"))]
+    sources = sorted((RUNTIME / "npu").glob("*.cc"))
+    files = [NATIVE, *sources, *sorted((RUNTIME / "npu").glob("*.h")), *sorted((RUNTIME / "base").glob("*.h"))]
     digest = hashlib.sha256("".join(FLAGS).encode() + b"".join(file.read_bytes() for file in files)).hexdigest()[:32]
     program = tools.cache_folder() / "tests" / f"device-{digest}"
     if not program.exists():
         program.parent.mkdir(parents=True, exist_ok=True)
         compiler = str(tools.program("c++"))
         part = program.with_suffix(".part")
-        subprocess.run(
-            [compiler, *FLAGS, f"-I{FIRMWARE}", str(NATIVE), *map(str, sources), "-o", str(part)], check=True
-        )
+        subprocess.run([compiler, *FLAGS, f"-I{RUNTIME}", str(NATIVE), *map(str, sources), "-o", str(part)], check=True)
         part.replace(program)
     return program
 

@@ -14,7 +14,7 @@ import pytest
 from images import write_inputs
 
 from etbuild.errors import MissingTool, StepError
-from etbuild.executorch_engine import check_operators, find_prefix
+from etbuild.firmware.executorch_engine import check_operators, find_prefix
 from etbuild.steps import firmware
 
 CONFIG = """\

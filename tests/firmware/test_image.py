@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from images import PTES, write_inputs
 
-from etbuild import cross
-from etbuild.boards import board_file, load_board
-from etbuild.elf import Texts
 from etbuild.errors import StepError
-from etbuild.firmware_sources import FIRMWARE, Needs, kernel_places, select, selection_source
-from etbuild.image_sizes import Part, largest_frames, misfit, overflow, read_map, sizes
+from etbuild.firmware import toolchain
+from etbuild.firmware.elf_texts import Texts
+from etbuild.firmware.select_sources import RUNTIME, Needs, kernel_places, select, selection_source
+from etbuild.firmware.sizes import Part, largest_frames, misfit, overflow, read_map, sizes
+from etbuild.firmware.vectors import permuted, read_columns, vector_block
+from etbuild.hardware.boards import board_file, load_board
 from etbuild.steps import firmware
-from etbuild.vector_block import permuted, read_columns, vector_block
 
 MAP = """\
 Discarded input sections
@@ -185,7 +185,7 @@ def test_every_kernel_has_one_place() -> None:
     """No operator is defined twice."""
     lines = [
         line
-        for file in (FIRMWARE / "kernels").glob("*.cc")
+        for file in (RUNTIME / "kernels").glob("*.cc")
         for line in file.read_text().splitlines()
         if line.startswith("ETB_KERNEL(")
     ]
@@ -276,9 +276,9 @@ def test_a_compiler_that_fails_shows_its_command_and_words(tmp_path: Path, monke
     assert list((tmp_path / "cache/etbuild/objects").glob("*.o")) == []
 
 
-def _compile(folder: Path) -> cross.Object:
-    unit = cross.Compilation("a/b", folder / "a/b.cc", ("-mthumb", "-g"))
-    return cross.Toolchain((("firmware", folder),)).compile([unit])[0]
+def _compile(folder: Path) -> toolchain.Object:
+    unit = toolchain.Compilation("a/b", folder / "a/b.cc", ("-mthumb", "-g"))
+    return toolchain.Toolchain((("firmware", folder),)).compile([unit])[0]
 
 
 @pytest.mark.e2e

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from images import BOARD, Image, build, damaged, section
 
-from etbuild import cross, simulators
-from etbuild.boards import board_file, load_board
 from etbuild.errors import StepError
-from etbuild.frames import read_transcript
+from etbuild.firmware import simulators, toolchain
+from etbuild.firmware.protocol import read_transcript
+from etbuild.hardware.boards import board_file, load_board
 from etbuild.steps import run
 
 pytestmark = [
@@ -220,7 +220,7 @@ def test_the_console_is_one_transcript_and_nothing_else(linear: Image) -> None:
 def undefined(image: Image, function: str) -> tuple[int, bytes]:
     """The offset of a function in .text, and an instruction that no core knows."""
     elf = image.elf.read_bytes()
-    names = cross.run(["arm-none-eabi-nm", "-C", str(image.elf)]).splitlines()
+    names = toolchain.run(["arm-none-eabi-nm", "-C", str(image.elf)]).splitlines()
     address = next(int(line.split()[0], 16) for line in names if f" {function}(" in line)
     start = struct.unpack_from("<I", elf, 0x20)[0]
     count = struct.unpack_from("<H", elf, 0x30)[0]

@@ -15,9 +15,9 @@ import pytest
 from images import PTES, build
 from transcripts import failed, fault, whole
 
-from etbuild.boards import Board, board_file, load_board
 from etbuild.errors import MissingTool, StepError
-from etbuild.simulators import Request, command, resolve
+from etbuild.firmware.simulators import Request, command, resolve
+from etbuild.hardware.boards import Board, board_file, load_board
 from etbuild.steps import run
 
 STAND_IN = Path(__file__).parent / "fvp_stand_in.py"

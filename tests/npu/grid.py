@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from etbuild import npus
+from etbuild.hardware import npus
 from tests.npu import artifacts, native
 from tests.npu.artifacts import Case, Compiled, Partition, Setup
 

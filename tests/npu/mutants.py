@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.npu import native
 
-FLAGS = ("-std=c++17", "-O1", "-fPIC", "-fno-exceptions", "-fno-rtti", f"-I{native.FIRMWARE}")
+FLAGS = ("-std=c++17", "-O1", "-fPIC", "-fno-exceptions", "-fno-rtti", f"-I{native.RUNTIME}")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def _compile(source: Path, target: Path, *flags: str) -> None:
 
 def base_objects(folder: Path) -> dict[str, Path]:
     """The emulator as it is, one object a source file."""
-    sources = [*sorted((native.FIRMWARE / "npu").glob("*.cc")), native.HERE / "native" / "emulate.cc"]
+    sources = [*sorted((native.RUNTIME / "npu").glob("*.cc")), native.HERE / "native" / "emulate.cc"]
     objects = {source.name: folder / f"{source.stem}.o" for source in sources}
     for source in sources:
         _compile(source, objects[source.name])
@@ -47,7 +47,7 @@ def users_of(mutant: Mutant) -> list[str]:
     if mutant.file.endswith(".cc"):
         return [mutant.file]
     stem = mutant.file
-    paths = [path for path in (native.FIRMWARE / "npu").iterdir() if path.is_file()]
+    paths = [path for path in (native.RUNTIME / "npu").iterdir() if path.is_file()]
     sources = {path.name: path.read_text(encoding="utf-8") for path in paths}
     reached = {stem}
     while True:
@@ -61,7 +61,7 @@ def mutated(mutant: Mutant, objects: dict[str, Path], folder: Path) -> native.Em
     """An emulator with this bug."""
     copy = folder / "npu"
     copy.mkdir(parents=True)
-    for path in (native.FIRMWARE / "npu").glob("*.[hc]*"):
+    for path in (native.RUNTIME / "npu").glob("*.[hc]*"):
         (copy / path.name).write_bytes(path.read_bytes())
     source = copy / mutant.file
     text = source.read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).parent
-FIRMWARE = HERE.parents[1] / "etbuild" / "firmware"
+RUNTIME = HERE.parents[1] / "etbuild" / "runtime"
 WORK_LIMIT = 1 << 42
 OPERANDS = ("ifm", "ifm2", "weights", "scales", "indices", "source", "ofm", "target")
 HAZARDS = ("never_written", "overwritten", "unread")
@@ -127,13 +127,13 @@ def build_folder() -> Path:
     return root / "etbuild" / "npu_tests" / hashlib.sha256(str(HERE).encode()).hexdigest()[:12]
 
 
-def build(target: str, *options: str, firmware: Path = FIRMWARE, folder: Path | None = None) -> Path:
+def build(target: str, *options: str, runtime: Path = RUNTIME, folder: Path | None = None) -> Path:
     """Build one CMake target and return the build folder; up to date means milliseconds."""
     folder = folder or build_folder()
     missing = [tool for tool in ("cmake", "ninja", "c++") if shutil.which(tool) is None]
     assert not missing, f"missing: {missing}"
     if not (folder / "build.ninja").exists():
-        configure = ["cmake", "-G", "Ninja", "-S", str(HERE / "native"), "-B", str(folder), f"-DFIRMWARE={firmware}"]
+        configure = ["cmake", "-G", "Ninja", "-S", str(HERE / "native"), "-B", str(folder), f"-DRUNTIME={runtime}"]
         subprocess.run([*configure, *options], check=True, capture_output=True)
     done = subprocess.run(["ninja", "-C", str(folder), "-j2", target], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etbuild.npu.disasm import text
-from etbuild.npu.stream import Job, assemble, build_payload, command, encode
-from etbuild.npu.table import load
+from etbuild.npu.command_stream import Job, assemble, build_payload, command, encode
+from etbuild.npu.command_table import load
+from etbuild.npu.disassembler import text
 
 if TYPE_CHECKING:
     from tests.npu.native import Array, Emulator, Outcome

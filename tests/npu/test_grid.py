@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from etbuild import npus
+from etbuild.hardware import npus
 from tests.npu import artifacts, grid, native
 from tests.npu.native import Range
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from etbuild.npu.stream import Job, assemble, build_payload, encode
+from etbuild.npu.command_stream import Job, assemble, build_payload, encode
 from tests.npu import native, program
 from tests.npu.program import Program
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from etbuild.execute import command_line
-from etbuild.plan import plan_of
-from etbuild.recipe_loader import load_all
+from etbuild.build_engine.workspace import command_line
+from etbuild.plan.plan import plan_of
+from etbuild.recipe.load import load_all
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = ("mnist_u55", "mnist", "fallback_u55", "mv2_u65")

@@ -9,7 +9,8 @@ import pytest
 from hand_built import every_value
 
 from etbuild.errors import UsageError
-from etbuild.pte import BadPte, read, schema
+from etbuild.pte import schema
+from etbuild.pte.flatbuffer import BadPte
 from etbuild.pte.program import (
     Allocation,
     DelegateCall,
@@ -23,7 +24,7 @@ from etbuild.pte.program import (
     Scalars,
     Tensor,
 )
-from etbuild.pte.reader import parse
+from etbuild.pte.reader import parse, read
 
 FILES = Path(__file__).parent / "files"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from etbuild.pte import BadPte, read
-from etbuild.pte.commands import Configuration, read_commands
-from etbuild.pte.flatbuffer import Bytes
+from etbuild.pte.driver_payload import Configuration, read_commands
+from etbuild.pte.flatbuffer import BadPte, Bytes
 from etbuild.pte.named_data import read_data
+from etbuild.pte.reader import read
 from etbuild.pte.vela import Block, IoTensor, Stream, read_stream
 
 FILES = Path(__file__).parent / "files"

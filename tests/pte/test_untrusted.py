@@ -11,10 +11,10 @@ import pytest
 from hand_built import every_value, nested
 
 from etbuild.errors import EtbuildError
-from etbuild.pte import BadPte
-from etbuild.pte.border import inputs, outputs
 from etbuild.pte.bundle import read_bundle
+from etbuild.pte.flatbuffer import BadPte
 from etbuild.pte.named_data import read_data
+from etbuild.pte.ports import inputs, outputs
 from etbuild.pte.reader import parse
 from etbuild.pte.vela import BACKEND, read_stream
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
-from etbuild.recipe import Golden, Model, Pte, Quantize, Recipe
-from etbuild.targets import Target
+from etbuild.hardware.targets import Target
+from etbuild.recipe.recipe import Golden, Model, Pte, Quantize, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etbuild.step import Step
+    from etbuild.build_engine.step import Step
 
 U55 = Target("ethos-u55-128", "ethos-u55-128", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")
 U65 = Target("ethos-u65-256", "ethos-u65-256", "tosa-u55", "Ethos_U65_High_End", "Dedicated_Sram_384KB")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from project import CONV, Project, recipe
 
-from etbuild.arguments import read_dim, read_input, write_dim, write_input
 from etbuild.errors import MissingTool, StepError
-from etbuild.recipe import DynamicDim, Export, InputSpec, Model, Recipe
+from etbuild.recipe.recipe import DynamicDim, Export, InputSpec, Model, Recipe
 from etbuild.steps import export
+from etbuild.steps.options import read_dim, read_input, write_dim, write_input
 
 MODULE = """
     import torch
@@ -294,7 +294,7 @@ def test_a_saved_program_and_new_inputs_are_exported_again(project: Project) -> 
     """program: a .pt2; the recipe's inputs take the place of its own."""
     import torch
 
-    from etbuild.program import load_program
+    from etbuild.compile.exported_program import load_program
 
     saved = torch.export.export(torch.nn.Linear(4, 2), (torch.ones(1, 4),))
     torch.export.save(saved, project.root / "m.pt2")
@@ -310,7 +310,7 @@ def test_a_saved_program_and_new_inputs_are_exported_again(project: Project) -> 
 @pytest.mark.e2e
 def test_a_dynamic_axis_stays_dynamic(project: Project) -> None:
     """dynamic_shapes reach torch.export."""
-    from etbuild.program import load_program
+    from etbuild.compile.exported_program import load_program
 
     project.write("model.py", MODULE.replace("ones(1, 4)", "ones(2, 4)").format(body="return x * 2"))
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from project import ADD, CONV, CPU, U55, U85, Project, compile_steps, recipe
 
-from etbuild.comparison import accuracy, against_float, from_grid, steps_apart, to_grid, worst
 from etbuild.errors import StepError
-from etbuild.recipe import Data, Golden, Quantize, Recipe
+from etbuild.recipe.recipe import Data, Golden, Quantize, Recipe
 from etbuild.steps import export, golden, lower, quantize
+from etbuild.verify.compare import accuracy, against_float, from_grid, steps_apart, to_grid, worst
 
 GRID = {"dtype": "int8", "scale": 0.5, "zero_point": 10, "range": [-128, 127]}
 

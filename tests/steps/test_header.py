@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from etbuild.build_engine.step import Step
 from etbuild.errors import StepError, UsageError
-from etbuild.pte import read
-from etbuild.pte.border import inputs, outputs
-from etbuild.recipe import Header, Model, Recipe
-from etbuild.step import Step
+from etbuild.hardware.targets import Target
+from etbuild.pte.ports import inputs, outputs
+from etbuild.pte.reader import read
+from etbuild.recipe.recipe import Header, Model, Recipe
 from etbuild.steps import header
-from etbuild.targets import Target
 
 FILES = Path(__file__).parent.parent / "pte" / "files"
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")

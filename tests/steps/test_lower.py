@@ -9,7 +9,7 @@ import pytest
 from project import CONV, CPU, U85, Project, recipe
 
 from etbuild.errors import StepError
-from etbuild.recipe import Pte, Quantize, Recipe
+from etbuild.recipe.recipe import Pte, Quantize, Recipe
 from etbuild.steps import export, lower, quantize
 
 

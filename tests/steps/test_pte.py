@@ -12,11 +12,11 @@ import pytest
 from project import CONV, CPU, TWO_DELEGATES, U55, Project, compile_steps, recipe
 
 from etbuild.errors import StepError
-from etbuild.pte import read
 from etbuild.pte.named_data import read_data
-from etbuild.recipe import Pte, Quantize
+from etbuild.pte.reader import read
+from etbuild.pte.vela_writer import blocks_of
+from etbuild.recipe.recipe import Pte, Quantize
 from etbuild.steps import export, golden, lower, pte, quantize, vela
-from etbuild.vela_stream import blocks_of
 
 SCHEMA = Path(__file__).parents[2] / "schemas/manifest.schema.json"
 FOLDER = "build/r/ethos-u55-128"

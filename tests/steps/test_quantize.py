@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from project import ADD, CONV, U85, Project, recipe
 
-from etbuild.arguments import read_rule, write_rule
 from etbuild.errors import StepError
-from etbuild.recipe import Data, Quantize, Recipe, Rule
+from etbuild.recipe.recipe import Data, Quantize, Recipe, Rule
 from etbuild.steps import export, quantize
+from etbuild.steps.options import read_rule, write_rule
 
 
 def test_a_step_names_what_it_reads_and_writes() -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from etbuild.build_engine.step import Step
 from etbuild.errors import StepError
-from etbuild.recipe import Model, Recipe
-from etbuild.schema import schema_file
-from etbuild.step import Step
+from etbuild.hardware.targets import Target
+from etbuild.recipe.recipe import Model, Recipe
+from etbuild.recipe.schema import schema_file
 from etbuild.steps import report
-from etbuild.targets import Target
 
 U55 = Target("ethos-u55-128", "ethos-u55-128", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")
 CPU = Target("cpu", "none", "cpu")

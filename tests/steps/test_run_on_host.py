@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from etbuild.errors import StepError
-from etbuild.runtime import Program
+from etbuild.host.program import Program
 from etbuild.steps import run
 
 PTE = Path(__file__).parents[1] / "pte" / "files" / "linear_u55.pte"

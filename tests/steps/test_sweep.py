@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from etbuild.build_engine.step import Step
 from etbuild.errors import StepError, UsageError
-from etbuild.recipe import Model, Recipe
-from etbuild.step import Step
+from etbuild.hardware.targets import Target
+from etbuild.recipe.recipe import Model, Recipe
 from etbuild.steps import sweep
-from etbuild.targets import Target
 
 SMALL = Target("ethos-u55-32", "ethos-u55-32", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")
 FAST = Target("ethos-u55-256", "ethos-u55-256", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")

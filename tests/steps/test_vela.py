@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from project import U55, U65, U85, Project, inside, recipe
 
+from etbuild.compile.vela_flags import compile_flags, vela_flags
 from etbuild.errors import StepError
+from etbuild.hardware.targets import Target, Vela
+from etbuild.pte.vela_writer import Block, blocks_of, move_weights_out, pack
 from etbuild.steps import vela
-from etbuild.targets import Target, Vela
-from etbuild.vela_options import compile_flags, vela_flags
-from etbuild.vela_stream import Block, blocks_of, move_weights_out, pack
 
 
 def test_a_step_names_what_it_reads_and_writes() -> None:

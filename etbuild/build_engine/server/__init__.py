@@ -1,0 +1,3 @@
+"""The warm compile server: a process that has imported the compilers and forks a child for each step; its client and
+protocol.
+"""

@@ -1,0 +1,1 @@
+"""The command `etbuild`: read-only tools beside the build."""

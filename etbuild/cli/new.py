@@ -1,0 +1,132 @@
+"""etbuild new: a commented recipe and, where there is none yet, a model to start from. It overwrites nothing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+from etbuild.config.diagnostics import did_you_mean, one_of, quoted
+from etbuild.errors import UsageError
+from etbuild.hardware.npus import Family, table
+from etbuild.recipe.schema import schema_file
+
+DODO = """\
+from etbuild.tasks import Project
+project = Project(__file__)
+DOIT_CONFIG = project.doit_config"""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    name, npu = arguments.name, arguments.npu
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise UsageError(f"NAME: got {quoted(name)}, wanted letters, digits, _, . and -, the first no sign")
+    if npu not in table().npus:
+        hint = did_you_mean(npu, table().npus)
+        raise UsageError(f"--npu: got {quoted(npu)}, wanted {one_of(table().npus)}" + (f"\n    {hint}" if hint else ""))
+    recipe = Path("recipes") / f"{name}.yaml"
+    model = Path(arguments.model or f"recipes/models/{re.sub('[^A-Za-z0-9_]', '_', name)}.py")
+    if model.suffix != ".py":
+        raise UsageError(f"--model: got {quoted(str(model))}, wanted a .py file")
+    _write_new(recipe, recipe_text(name, npu, recipe, model))
+    print(f"wrote {recipe}")
+    if not model.exists():
+        _write_new(model, MODEL_TEXT)
+        print(f"wrote {model}")
+    if not Path("dodo.py").exists():
+        print(f"a dodo.py of these lines makes this folder a project:\n\n{DODO}\n")
+    print(f"next: doit build:{name}")
+    return 0
+
+
+def recipe_text(name: str, npu: str, recipe: Path, model: Path) -> str:
+    """The recipe of a model for one NPU, fed as ExecuTorch feeds its family by default."""
+    family = table().npus[npu].family
+    source = os.path.relpath(model, recipe.parent)
+    return f"""\
+# yaml-language-server: $schema={_schema(recipe)}
+# {name}: `doit build:{name}` makes it, into build/{name}/. The schema above describes every key.
+model:
+  # Defines ModelUnderTest, a torch.nn.Module, and ModelInputs, a tuple of example tensors.
+  source: {_scalar(source)}
+  # A state_dict with the model's names, .safetensors or .pt:
+  # weights: models/{name}.safetensors
+
+quantize:
+  scheme: int8  # or int16x8, or none
+  # Real samples give real ranges; without them the example inputs have to do. One array, the first axis counts:
+  # calibration: {{data: data/{name}_calibration.npz, samples: 64}}
+
+targets:
+{_target(npu, family)}
+
+# Outputs are checked against a reference on these; `labels` in the .npz, where there are any, give the accuracy:
+# vectors: {{data: data/{name}_test.npz, samples: 16}}
+
+header:
+  symbol: {re.sub("[^A-Za-z0-9_]", "_", f"model_{name}")}  # the array's name in C
+"""
+
+
+def _target(npu: str, family: Family) -> str:
+    configs = [name for name, config in table().feeds.system_configs.items() if config.family == family]
+    return f"""\
+  - npu: {npu}
+    # How Vela thinks the NPU is fed, which sets its estimates and its choices: {", ".join(configs)}.
+    system_config: {family.system_config}
+    memory_mode: {family.memory_mode}"""
+
+
+def _schema(recipe: Path) -> str:
+    """For editors: beside the recipes in a checkout of etbuild, else where etbuild is installed."""
+    beside = Path("schemas/recipe.schema.json")
+    return os.path.relpath(beside, recipe.parent) if beside.exists() else str(schema_file("recipe"))
+
+
+def _scalar(text: str) -> str:
+    """The text as YAML would read it back."""
+    return text if re.fullmatch(r"[A-Za-z./][A-Za-z0-9_./-]*", text) else quoted(text)
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path}: got a file that exists, wanted a new name; nothing was overwritten") from None
+    except OSError as error:
+        raise UsageError(f"{path}: got {error.strerror}, wanted to write it") from error
+
+
+MODEL_TEXT = '''\
+"""A small network to start from: two convolutions and a classifier, weights by seed.
+
+input:  [1, 1, 28, 28] float32, a grey image.
+output: [1, 10] float32, one logit a class.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class Classifier(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(8, 16, 3, stride=2, padding=1),
+            nn.ReLU(),
+        )
+        self.classifier = nn.Linear(16 * 7 * 7, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x).flatten(1))
+
+
+torch.manual_seed(0)
+ModelUnderTest = Classifier().eval()
+ModelInputs = (torch.rand(1, 1, 28, 28) * 2 - 1,)
+'''

@@ -1,0 +1,84 @@
+"""`etbuild run`: a .pte on .npy inputs, its delegates on an emulated NPU. It compares nothing: a build's step does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etbuild.errors import UsageError
+
+if TYPE_CHECKING:
+    from etbuild.host.program import Event, Hazard, Program
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from etbuild.host.program import Program
+
+    if arguments.repeat < 1:
+        raise UsageError(f"--repeat: got {arguments.repeat}, wanted at least 1")
+    program = Program(arguments.file, Path(arguments.data) if arguments.data else None)
+    inputs = [_read(Path(name)) for name in arguments.input]
+    times: list[float] = []
+    outputs: tuple[Any, ...] = ()
+    for _ in range(arguments.repeat):
+        begin = time.perf_counter()
+        outputs = program.run(*inputs)
+        times.append(time.perf_counter() - begin)
+    for index, (array, info) in enumerate(zip(outputs, program.outputs, strict=True)):
+        print(f"output {index}: {info.dtype}{list(array.shape)} {_summary(array)}")
+        if arguments.output:
+            _write(Path(arguments.output) / f"output_{index}.npy", array)
+    print(f"{min(times) * 1e3:.2f} ms on the host (emulated NPU), fastest of {arguments.repeat}")
+    hazards: tuple[Hazard, ...] = ()
+    if arguments.trace or arguments.check_hazards:
+        seen = program.observe(*inputs, hazards=arguments.check_hazards)
+        hazards = seen.hazards
+        if arguments.trace:
+            _write_trace(Path(arguments.trace), Path(arguments.file), program, seen.events)
+    for hazard in hazards:
+        print(hazard)
+    if arguments.check_hazards:
+        print(f"hazards: {len(hazards)}")
+    return 1 if any(hazard.kind == "never written" for hazard in hazards) else 0
+
+
+def _read(path: Path) -> Any:
+    import numpy as np
+
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: got {error}, wanted an array as numpy.save writes it") from error
+    if not isinstance(array, np.ndarray):
+        raise UsageError(f"{path}: got several arrays, wanted one (.npy)")
+    return array
+
+
+def _write(path: Path, array: Any) -> None:
+    import numpy as np
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, array)
+
+
+def _write_trace(path: Path, pte: Path, program: Program, events: tuple[Event, ...]) -> None:
+    from etbuild.host.chrome_trace import chrome_trace
+    from etbuild.npu.debug_database import layers_beside
+
+    layers = [layers_beside(pte, delegate) for delegate in range(program.delegates)]
+    trace = chrome_trace(events, lambda delegate, word: layers[delegate].at(word))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(trace, indent=1) + "\n", encoding="utf-8")
+
+
+def _summary(array: Any) -> str:
+    """A few numbers to recognise it by."""
+    if array.size == 0:
+        return "empty"
+    flat = array.reshape(-1)
+    if array.size <= 10:
+        return " ".join(f"{value:g}" for value in flat.tolist())
+    return f"from {flat.min():g} to {flat.max():g}, largest at {int(flat.argmax())}"

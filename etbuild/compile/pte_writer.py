@@ -1,0 +1,46 @@
+"""The emitted program and the delegates' streams joined to the bytes of a .pte. It compiles nothing.
+
+What comes out is byte for byte what ExecuTorch writes when it lowers for that one target.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from etbuild.compile.vela_flags import compile_flags
+
+if TYPE_CHECKING:
+    from etbuild.compile.lowered import Lowered
+    from etbuild.hardware.targets import Target
+
+PLACEMENT = "model"
+
+
+def join(serializer: Any, lowered: Lowered, streams: Sequence[bytes], target: Target, weights_outside: bool) -> bytes:
+    """The .pte: the streams in place of the marks, the target in the delegates' compile specs; alters `lowered`.
+
+    serializer: what `stack.serializer` gives.
+    streams:    one a delegate, in order; with `weights_outside` their weights are references already.
+    """
+    program = lowered.program
+    numbers: dict[bytes, int] = {}
+    for delegate, stream in zip(lowered.delegates, streams, strict=True):
+        # As ExecuTorch's emitter does: delegates whose streams are equal share one.
+        delegate.processed.index = numbers.setdefault(stream, len(numbers))
+        delegate.compile_specs = _specs(delegate.compile_specs, target, weights_outside)
+    program.backend_delegate_data = [serializer.BackendDelegateInlineData(data=stream) for stream in numbers]
+    file = serializer.PTEFile(program=program, mutable_data=lowered.mutable_data)
+    return bytes(serializer.serialize_pte_binary(file, extract_delegate_segments=False))
+
+
+def _specs(specs: Sequence[Any], target: Target, weights_outside: bool) -> list[Any]:
+    """The compile specs of the lowering's reference NPU, with the target's own values."""
+    kind = type(specs[0])
+    values = {"compile_flags": " ".join(compile_flags(target)).encode(), "target": target.npu.encode()}
+    own = [kind(spec.key, values.get(spec.key, spec.value)) for spec in specs]
+    if weights_outside:
+        placements = json.dumps({"weight_data": PLACEMENT}, sort_keys=True, separators=(",", ":"))
+        own.append(kind("external_block_placements", placements.encode()))
+    return own

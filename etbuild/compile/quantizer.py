@@ -1,0 +1,162 @@
+"""The quantiser of a recipe, and the account of what it did. It calibrates nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from etbuild.compile.exported_program import source_line
+from etbuild.compile.profiles import reference_spec
+from etbuild.errors import StepError
+
+if TYPE_CHECKING:
+    from etbuild.recipe.recipe import Quantize, Rule
+
+_DEQUANTIZE = "quantized_decomposed.dequantize_per_"
+
+
+def make_quantizer(settings: Quantize, profile: str, graph_module: Any) -> Any:
+    """ExecuTorch's Ethos-U quantiser, set up as the recipe says.
+
+    graph_module: the exported model; a rule that matches none of its nodes is an error.
+    """
+    from executorch.backends.arm.quantizer import EthosUQuantizer, get_uint8_io_quantization_config
+
+    quantizer = EthosUQuantizer(reference_spec(profile))
+    quantizer.set_global(_config(settings.scheme, settings.per_channel))
+    # The last one set takes precedence, so that of several rules that match a node the first one counts.
+    for rule in reversed(settings.rules):
+        _require_match(rule, graph_module)
+        quantizer.quantizer.set_node_finder(_config(rule.scheme, settings.per_channel), _finder(rule))
+    if settings.io == "uint8":
+        quantizer.set_io(get_uint8_io_quantization_config())
+    return quantizer
+
+
+def describe(quantizer: Any, graph_module: Any) -> dict[str, Any]:
+    """quantization.json: what the quantiser took and refused, and every quantised tensor of the converted graph."""
+    accepted: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
+    for part in quantizer.quantizer.quantizers:
+        report = part.reporter.quantizers.get(part) if getattr(part, "reporter", None) else None
+        if report is None:
+            continue
+        by = report.quantizer_info.targeted_nodes_description
+        accepted += [
+            {
+                "nodes": [node.name for node in pattern.nodes],
+                "by": by,
+                "inputs": [line for node in pattern.nodes for line in node.qspec_input_map_lines],
+                "output": pattern.nodes[-1].qspec_output,
+            }
+            for pattern in report.accepted_patterns
+            if pattern.nodes
+        ]
+        rejected += [
+            {"nodes": list(pattern.node_names), "by": by, "reason": pattern.rejection_reason}
+            for pattern in report.rejected_patterns
+        ]
+    return {"tensors": list(_tensors(graph_module)), "accepted": accepted, "rejected": rejected}
+
+
+def _config(scheme: str, per_channel: bool) -> Any:
+    from executorch.backends.arm.quantizer import (
+        get_symmetric_a16w8_quantization_config,
+        get_symmetric_quantization_config,
+    )
+
+    if scheme == "none":
+        return None
+    make = {"int8": get_symmetric_quantization_config, "int16x8": get_symmetric_a16w8_quantization_config}
+    return make[scheme](is_per_channel=per_channel)
+
+
+def _matches(rule: Rule, node: Any) -> bool:
+    """Whether a node of an exported graph belongs to what a rule names.
+
+    module_name: the module at that path or inside it; module_type: the class, with or without its package;
+    operator: "aten.conv2d.default", or any end part of it before the overload: "conv2d".
+    """
+    if rule.kind == "operator":
+        target = str(node.target)
+        return node.op == "call_function" and rule.match in (target, target.rpartition(".")[0], *target.split(".")[1:2])
+    for path, module_type in (node.meta.get("nn_module_stack") or {}).values():
+        name = path.removeprefix("L['self'].").removeprefix("L__self__.")
+        kind = module_type if isinstance(module_type, str) else f"{module_type.__module__}.{module_type.__qualname__}"
+        if rule.kind == "module_name" and (name == rule.match or name.startswith(f"{rule.match}.")):
+            return True
+        if rule.kind == "module_type" and rule.match in (kind, kind.rpartition(".")[2]):
+            return True
+    return False
+
+
+def _finder(rule: Rule) -> Any:
+    from executorch.backends.arm.quantizer.arm_quantizer_utils import NodeFinder
+
+    class RuleFinder(NodeFinder):  # type: ignore[misc]  # ExecuTorch's classes are untyped
+        def find_nodes(self, model: Any) -> Iterator[Any]:
+            return (node for node in model.graph.nodes if _matches(rule, node))
+
+        def __repr__(self) -> str:
+            return f"rule {rule.kind} {rule.match}: {rule.scheme}"
+
+    return RuleFinder()
+
+
+def _require_match(rule: Rule, graph_module: Any) -> None:
+    nodes = list(graph_module.graph.nodes)
+    if any(_matches(rule, node) for node in nodes):
+        return
+    raise StepError(
+        f"quantize.rules: {rule.kind}: got {rule.match}, which matches nothing in the model, "
+        f"wanted one of {', '.join(_names(rule.kind, nodes)) or 'none: the model has no such names'}"
+    )
+
+
+def _names(kind: str, nodes: Sequence[Any]) -> list[str]:
+    if kind == "operator":
+        return sorted({str(node.target) for node in nodes if node.op == "call_function"})
+    stacks = [entry for node in nodes for entry in (node.meta.get("nn_module_stack") or {}).values()]
+    if kind == "module_name":
+        return sorted({path.removeprefix("L['self'].").removeprefix("L__self__.") for path, _ in stacks} - {""})
+    return sorted({kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}" for _, kind in stacks})
+
+
+def _tensors(graph_module: Any) -> Iterator[dict[str, Any]]:
+    """Each quantised tensor once, in graph order: who makes it, its grid, the model's line."""
+    seen = set()
+    for node in graph_module.graph.nodes:
+        if not str(node.target).startswith(_DEQUANTIZE) or node.args[0] in seen:
+            continue
+        source = node.args[0]
+        seen.add(source)
+        quantized = str(source.target).startswith("quantized_decomposed.quantize_per_")
+        maker = source.args[0] if quantized else next(iter(node.users), node)
+        name, kind = maker.name, "input" if maker.op == "placeholder" else "activation"
+        if not quantized:
+            kind = "bias" if "int32" in str(node.args[-1]) else "weight"
+            name = f"{name}.{kind}"
+        yield {"name": name, "kind": kind, "line": source_line(maker.meta.get("stack_trace")), **_grid(node)}
+
+
+def _grid(node: Any) -> dict[str, Any]:
+    """The arguments of a dequantize node: per tensor, or per channel with all scales."""
+    if "per_channel" in str(node.target):
+        _, scales, zero_points, axis, low, high, dtype = node.args[:7]
+        module = node.graph.owning_module
+        return {
+            "scheme": "per_channel",
+            "dtype": str(dtype).removeprefix("torch."),
+            "axis": axis,
+            "scale": [float(scale) for scale in getattr(module, scales.target)],
+            "zero_point": sorted({int(point) for point in getattr(module, zero_points.target)}),
+            "range": [low, high],
+        }
+    _, scale, zero_point, low, high, dtype = node.args[:6]
+    return {
+        "scheme": "per_tensor",
+        "dtype": str(dtype).removeprefix("torch."),
+        "scale": float(scale),
+        "zero_point": int(zero_point),
+        "range": [low, high],
+    }

@@ -1,0 +1,156 @@
+"""Samples of a model's inputs, read from disk or made up like its example inputs; with labels where there are any.
+
+An array's first axis counts samples, unless the array has the very shape of the model's input: then it is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etbuild.errors import StepError
+
+if TYPE_CHECKING:
+    from etbuild.recipe.recipe import Data
+
+SUFFIXES = (".npy", ".npz", ".pt", ".pth")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """inputs: one tuple of tensors a sample, each of the shape and dtype of the model's input.
+    labels: one class number a sample; None where the data has none."""
+
+    inputs: tuple[tuple[Any, ...], ...]
+    labels: tuple[int, ...] | None = None
+
+
+def read_samples(data: Data, example: Sequence[Any], made_up: int) -> Samples:
+    """The samples of a recipe's Data.
+
+    example: the model's example inputs; without data they are the first sample, and `made_up` random ones follow.
+    raises:  StepError that names the file and what in it does not fit.
+    """
+    if data.data is None:
+        return Samples((tuple(example), *_random_samples(example, made_up, data.seed or 0)))
+    inputs: list[tuple[Any, ...]] = []
+    labels: list[int] = []
+    files = _files(data.data)
+    for file in files:
+        arrays, file_labels = _arrays(file, len(example))
+        found = _split(file, arrays, example)
+        if file_labels is not None and len(file_labels) != len(found):
+            raise StepError(f"{file}: labels: got {len(file_labels)}, wanted {len(found)}, one a sample")
+        inputs += found
+        labels += file_labels or []
+    if labels and len(labels) != len(inputs):
+        raise StepError(f"{data.data}: got {len(labels)} labels for {len(inputs)} samples, wanted one a sample or none")
+    chosen = _choose(data, len(inputs))
+    return Samples(tuple(inputs[i] for i in chosen), tuple(labels[i] for i in chosen) if labels else None)
+
+
+def _random_samples(example: Sequence[Any], count: int, seed: int) -> list[tuple[Any, ...]]:
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    return [tuple(_like(value, generator) for value in example) for _ in range(count)]
+
+
+def _like(value: Any, generator: Any) -> Any:
+    """Random values over the range of the example's; one wider on both sides where that is a single value."""
+    import torch
+
+    if value.dtype == torch.bool:
+        return torch.randint(0, 2, value.shape, generator=generator).bool()
+    low, high = (value.min().item(), value.max().item()) if value.numel() else (0, 0)
+    if value.dtype.is_floating_point:
+        low, high = (low - 1, high + 1) if low == high else (low, high)
+        return (torch.rand(value.shape, generator=generator) * (high - low) + low).to(value.dtype)
+    return torch.randint(int(low), int(high) + 1, value.shape, generator=generator).to(value.dtype)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise StepError(f"{path}: got no such file or folder, wanted samples")
+    found = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
+    if not found:
+        raise StepError(f"{path}: got a folder without samples, wanted files ending in {', '.join(SUFFIXES)}")
+    return found
+
+
+def _arrays(file: Path, count: int) -> tuple[list[Any], list[int] | None]:
+    """The file's arrays as tensors, one an input of the model, and its labels."""
+    import numpy as np
+    import torch
+
+    labels = None
+    try:
+        if file.suffix == ".npz":
+            with np.load(file, allow_pickle=False) as archive:
+                named = {name: archive[name] for name in archive.files}
+            labels = [int(label) for label in named.pop("labels").reshape(-1)] if "labels" in named else None
+            wanted = [f"input_{index}" for index in range(count)]
+            keys = list(named) if len(named) == 1 == count else wanted
+            missing = [key for key in keys if key not in named]
+            if missing:
+                raise StepError(f"{file}: got {', '.join(named) or 'nothing'}, wanted {', '.join(wanted)}")
+            return [torch.from_numpy(named[key]) for key in keys], labels
+        if file.suffix == ".npy":
+            value: Any = torch.from_numpy(np.load(file, allow_pickle=False))
+        elif file.suffix in SUFFIXES:
+            value = torch.load(file, weights_only=True)
+        else:
+            raise StepError(f"{file}: got the suffix {file.suffix}, wanted one of {', '.join(SUFFIXES)}")
+    except StepError:
+        raise
+    except Exception as error:
+        raise StepError(f"{file}: got {type(error).__name__}: {error}, wanted samples") from error
+    values = list(value) if isinstance(value, (tuple, list)) else [value]
+    if len(values) != count or not all(isinstance(one, torch.Tensor) for one in values):
+        raise StepError(f"{file}: got {len(values)} arrays, wanted {count}, one an input of the model")
+    return values, labels
+
+
+def _split(file: Path, arrays: Sequence[Any], example: Sequence[Any]) -> list[tuple[Any, ...]]:
+    columns = [_column(file, index, array, example[index]) for index, array in enumerate(arrays)]
+    counts = [len(column) for column in columns]
+    if len(set(counts)) > 1:
+        raise StepError(f"{file}: got {counts} samples for the inputs, wanted equally many")
+    return list(zip(*columns, strict=True))
+
+
+def _column(file: Path, index: int, array: Any, example: Any) -> list[Any]:
+    import torch
+
+    if array.shape == example.shape:
+        samples = array.unsqueeze(0)
+    elif array.dim() and array.shape[0] and array[0].numel() == example.numel():
+        samples = array
+    else:
+        raise StepError(
+            f"{file}: input {index}: got an array of {list(array.shape)}, "
+            f"wanted [samples, ...] with samples of {list(example.shape)}"
+        )
+    if array.dtype.is_floating_point and not example.dtype.is_floating_point:
+        raise StepError(f"{file}: input {index}: got {array.dtype}, wanted {example.dtype}")
+    if array.dtype.is_floating_point and not torch.isfinite(array).all():
+        raise StepError(f"{file}: input {index}: got NaN or infinity, wanted finite values")
+    return [sample.reshape(example.shape).to(example.dtype) for sample in samples]
+
+
+def _choose(data: Data, count: int) -> list[int]:
+    if count == 0:
+        raise StepError(f"{data.data}: got no samples, wanted at least one")
+    wanted = count if data.samples is None else data.samples
+    if wanted > count:
+        raise StepError(f"{data.data}: got {count} samples, wanted {wanted}")
+    if data.seed is None:
+        return list(range(wanted))
+    import torch
+
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(data.seed))
+    return sorted(int(i) for i in order[:wanted])

@@ -1,0 +1,1 @@
+"""The compile server's main program and its warm-up."""

@@ -1,0 +1,114 @@
+"""Paths as recipes write them: `~`, `$VAR`, relative to the file they stand in; recorded with what they depend on."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from etbuild.config.diagnostics import did_you_mean, quoted, shown
+from etbuild.errors import EtbuildError
+
+
+class BadPathError(EtbuildError):
+    """A path that names nothing usable."""
+
+    exit_code = 2
+
+    def __init__(self, got: str, wanted: str, remedy: str = "") -> None:
+        self.got, self.wanted, self.remedy = got, wanted, remedy
+        super().__init__(f"got {got}, wanted {wanted}")
+
+
+def kind_of(path: Path) -> str:
+    """file, folder, missing, or what else stands there: "file without read permission", "device or pipe"."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return "missing"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    if not stat.S_ISREG(mode):
+        return "device or pipe"
+    return "file" if os.access(path, os.R_OK) else "file without read permission"
+
+
+class ProjectPaths:
+    """The paths of one recipe.
+
+    root:     the project's folder.
+    variable: the environment: the value of a name, None when it is not set.
+    """
+
+    def __init__(self, root: Path, variable: Callable[[str], str | None]) -> None:
+        self.root = Path(os.path.normpath(Path.cwd() / root))
+        self._variable = variable
+        self._used: dict[str, str] = {}
+
+    @property
+    def env(self) -> tuple[tuple[str, str], ...]:
+        """The environment variables that were asked for, with their values, in the order of their names."""
+        return tuple(sorted(self._used.items()))
+
+    def shown(self, path: Path) -> Path:
+        """Relative to the project when inside it, else absolute; `..` and `.` are gone."""
+        whole = Path(os.path.normpath(self.root / path))
+        return whole.relative_to(self.root) if whole.is_relative_to(self.root) else whole
+
+    def absolute(self, path: Path) -> Path:
+        return self.root / path
+
+    def find(self, text: str, base: Path, suffixes: tuple[str, ...], folder: bool = False) -> Path:
+        """The existing file (or folder, where one may be) that a recipe names, as `shown` gives it.
+
+        base:     the file that the text stands in, as `shown` gives it.
+        suffixes: the kinds of file that will do.
+        raises:   BadPathError; also for a file that this user may not read.
+        """
+        path = self.shown(base.parent / self._expanded(text))
+        ends = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
+        wanted = f"a file that ends in {ends}" + (", or a folder" if folder else "")
+        kind = kind_of(self.absolute(path))
+        if kind == "folder" and folder:
+            return path
+        if kind == "missing":
+            remedy = self._near(path) or f"looked for {shown(str(path), 200)}"
+            raise BadPathError(f"{quoted(text)}, which does not exist", wanted, remedy)
+        if kind != "file":
+            raise BadPathError(f"{quoted(text)}, which is a {kind}", wanted)
+        if path.suffix not in suffixes:
+            raise BadPathError(quoted(text), wanted)
+        return path
+
+    def named(self, text: str, base: Path) -> Path:
+        """The path that a recipe names, whether anything is there or not; see `find`."""
+        return self.shown(base.parent / self._expanded(text))
+
+    def _near(self, path: Path) -> str:
+        """A file of the same folder with nearly the same name, as a remedy."""
+        try:
+            names = [entry.name for entry in self.absolute(path).parent.iterdir()]
+        except (OSError, ValueError):
+            return ""
+        return did_you_mean(path.name, names[:1000])
+
+    def _expanded(self, text: str) -> str:
+        """`text` with `~`, `$NAME` and `${NAME}` replaced; `$$` is a dollar sign."""
+        if text == "~" or text.startswith("~/"):
+            text = "${HOME}" + text[1:]
+
+        def value(match: re.Match[str]) -> str:
+            if match[0] == "$$":
+                return "$"
+            name = match["plain"] or match["braced"]
+            if not name:
+                raise BadPathError(quoted(text), "$NAME or ${NAME}", "a dollar sign itself is $$")
+            found = self._variable(name)
+            if found is None:
+                raise BadPathError(f"${name}, which is not set", "a variable of the environment")
+            self._used[name] = found
+            return found
+
+        return re.sub(r"\$(?:\$|(?P<plain>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\}|)", value, text)

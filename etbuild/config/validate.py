@@ -1,0 +1,218 @@
+"""A YAML tree against a JSON schema: each fault in the user's terms, at its place, with the nearest remedy.
+
+It changes nothing in the tree and returns which keys are not to be looked at any further.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from etbuild.config.diagnostics import Faults, KeyPath, Place, did_you_mean, one_of, quoted
+from etbuild.config.yaml_tree import ListNode, MapNode, Node, Scalar, described, plain
+
+Schema = Mapping[str, Any]
+
+_TYPES = {
+    "boolean": "true or false",
+    "integer": "an integer",
+    "number": "a number",
+    "string": "text",
+    "array": "a list",
+    "object": "a mapping",
+}
+_YES = ("yes", "on", "y")
+_NO = ("no", "off", "n")
+
+
+def check(root: MapNode, schema_file: Path, faults: Faults) -> frozenset[KeyPath]:
+    """Add a fault for everything in `root` that the schema does not allow; return the paths of bad values.
+
+    What only stands in an `else` of the schema is for editors: the code judges it with a better message.
+    """
+    bad = set(_unsound(root, ()))
+    validator = _validator(schema_file)
+    errors = list(_flat(validator.iter_errors(plain(root))))
+    for path, scalar in _scalars(root, ()):
+        if isinstance(scalar.value, str) and re.search(r"[\x00-\x1f\x7f]", scalar.value):
+            faults.add(scalar.place, path, described(scalar), "text of one line without control characters")
+            bad.add(path)
+    for error in errors:
+        path = tuple(error.absolute_path)
+        if "else" in error.absolute_schema_path or any(path[:length] in bad for length in range(len(path) + 1)):
+            continue
+        node = _at(root, path)
+        if error.validator == "additionalProperties":
+            _add_unknown(node, path, validator, error.schema, faults)
+        elif error.validator == "required":
+            _add_missing(root, path, validator, error, faults)
+        elif error.validator == "uniqueItems":
+            _add_repeated(node, path, faults)
+            bad.add(path)
+        else:
+            least = ", at least one" if (error.validator, error.validator_value) == ("minItems", 1) else ""
+            wanted = _wanted(error.schema, validator) + least
+            faults.add(_place(root, path), path, described(node), wanted, _remedy(node, error.schema))
+            bad.add(path)
+    return frozenset(bad)
+
+
+@functools.cache
+def _validator(schema_file: Path) -> Any:
+    from jsonschema import Draft202012Validator, ValidationError
+    from jsonschema.validators import extend
+
+    def unique_items(validator: Any, wanted: bool, values: Any, _schema: Schema) -> Iterator[ValidationError]:
+        """In linear time; jsonschema's own compares every pair."""
+        if wanted and validator.is_type(values, "array") and len(set(map(_text, values))) < len(values):
+            yield ValidationError("repeated")
+
+    # jsonschema's stubs leave `extend` without types.
+    validator = extend(Draft202012Validator, {"uniqueItems": unique_items})  # type: ignore[no-untyped-call]
+    return validator(json.loads(schema_file.read_text(encoding="utf-8")))
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _flat(errors: Iterator[Any]) -> Iterator[Any]:
+    """The errors with each anyOf replaced by those of the branch that has the value's own type, if there is one."""
+    for error in errors:
+        if error.validator != "anyOf":
+            yield error
+            continue
+        branches: dict[Any, list[Any]] = {}
+        for inner in error.context:
+            branches.setdefault(inner.relative_schema_path[0], []).append(inner)
+        fitting = [branch for branch in branches.values() if not any(map(_is_of_wrong_type, branch))]
+        yield from _flat(iter(fitting[0])) if len(fitting) == 1 else iter([error])
+
+
+def _is_of_wrong_type(error: Any) -> bool:
+    """Whether a branch of an anyOf is for values of another type than this one."""
+    if error.relative_path:
+        return False
+    if error.validator == "enum":
+        return not isinstance(error.instance, str)
+    return bool(error.validator == "type")
+
+
+def _unsound(node: Node, path: KeyPath) -> Iterator[KeyPath]:
+    for where, scalar in _scalars(node, path):
+        if not scalar.sound:
+            yield where
+
+
+def _scalars(node: Node, path: KeyPath) -> Iterator[tuple[KeyPath, Scalar]]:
+    if isinstance(node, Scalar):
+        yield path, node
+    elif isinstance(node, ListNode):
+        for index, item in enumerate(node.items):
+            yield from _scalars(item, (*path, index))
+    else:
+        for key, entry in node.entries.items():
+            yield from _scalars(entry.node, (*path, key))
+
+
+def _at(root: Node, path: KeyPath) -> Node:
+    for part in path:
+        root = root.entries[str(part)].node if isinstance(root, MapNode) else _item(root, part)
+    return root
+
+
+def _item(node: Node, index: str | int) -> Node:
+    assert isinstance(node, ListNode) and isinstance(index, int)
+    return node.items[index]
+
+
+def _place(root: Node, path: KeyPath) -> Place:
+    parent = _at(root, path[:-1]) if path else None
+    return parent.entries[str(path[-1])].told if isinstance(parent, MapNode) else _at(root, path).place
+
+
+def _add_unknown(node: Node, path: KeyPath, validator: Any, schema: Schema, faults: Faults) -> None:
+    assert isinstance(node, MapNode)
+    known = schema["properties"]
+    for key, entry in node.entries.items():
+        if key not in known:
+            free = [name for name in known if name not in node.entries]
+            owners = [
+                name for name, part in validator.schema.get("$defs", {}).items() if key in part.get("properties", ())
+            ]
+            remedy = did_you_mean(key, free or known) or (f"{key} is a key of {' and '.join(owners)}" if owners else "")
+            faults.add(entry.place, (*path, key), "a key that does not exist", one_of(known), remedy)
+
+
+def _add_repeated(node: Node, path: KeyPath, faults: Faults) -> None:
+    assert isinstance(node, ListNode)
+    seen: set[str] = set()
+    for index, item in enumerate(node.items):
+        if (text := _text(plain(item))) in seen:
+            faults.add(item.place, (*path, index), f"{described(item)} again", "each value once")
+        seen.add(text)
+
+
+def _add_missing(root: MapNode, path: KeyPath, validator: Any, error: Any, faults: Faults) -> None:
+    node = _at(root, path)
+    assert isinstance(node, MapNode)
+    properties = error.schema.get("properties") or validator.schema["properties"]
+    for key in error.validator_value:
+        if key not in node.entries:
+            faults.add(_place(root, path), (*path, key), "nothing", _wanted(properties[key], validator))
+
+
+def _wanted(schema: Schema, validator: Any) -> str:
+    """What the schema asks of a value, as a phrase."""
+    if "x-wanted" in schema:
+        return str(schema["x-wanted"])
+    if "$ref" in schema:
+        return _wanted(validator.schema["$defs"][schema["$ref"].rpartition("/")[2]], validator)
+    if "enum" in schema:
+        return one_of(schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(_wanted(branch, validator) for branch in schema["anyOf"])
+    if schema["type"] == "object":
+        keys = schema.get("properties", ())
+        return f"a mapping with {', '.join(keys)}" if keys else "a mapping"
+    return _TYPES[schema["type"]] + _bounds(schema)
+
+
+def _bounds(schema: Schema) -> str:
+    low, high, above = (schema.get(key) for key in ("minimum", "maximum", "exclusiveMinimum"))
+    if above is not None:
+        return f" above {above}" + (f" and at most {high}" if high is not None else "")
+    if low is not None and high is not None:
+        return f" from {low} to {high}"
+    return f" of at least {low}" if low is not None else ""
+
+
+def _remedy(node: Node, schema: Schema) -> str:
+    """The likeliest slip behind a value of the wrong kind."""
+    if not isinstance(node, Scalar):
+        return ""
+    kind = schema.get("type", "")
+    if node.value is None:
+        return "write a value, or delete the key"
+    if not isinstance(node.value, str):
+        return f'text like this needs quotes: "{node.shown}"' if kind == "string" else ""
+    word = node.value.lower()
+    if "enum" in schema:
+        return did_you_mean(node.value, [name for name in schema["enum"] if isinstance(name, str)])
+    if kind == "boolean" and word in _YES + _NO:
+        return f"write {'true' if word in _YES else 'false'}: in YAML 1.2 {quoted(node.value)} is text"
+    if kind in ("integer", "number") and _is_number(word):
+        return "write the number without quotes" if "_" not in word else "write the number without underscores"
+    return ""
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

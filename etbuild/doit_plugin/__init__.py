@@ -1,0 +1,1 @@
+"""The adapter to doit: tasks, commands, reporter, database. Nothing else imports doit."""

@@ -1,0 +1,277 @@
+"""doit's commands with what etbuild adds: run, forget, and why. In a dodo.py without a Project they are doit's.
+
+A build with nothing to do ends in `Run.parse_execute`; what only the full decision needs is imported after it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from doit import cmd_forget, cmd_run
+from doit.cmd_base import DodoTaskLoader, DoitCmdBase, tasks_and_deps_iter
+from doit.control import TaskControl
+
+from etbuild.build_engine import noop
+from etbuild.errors import MissingTool, UsageError
+
+if TYPE_CHECKING:
+    from etbuild.build_engine.decision import Reason
+    from etbuild.doit_plugin.project import Project, StepTask
+    from etbuild.system.digests import Stamp
+
+
+OPT_SCHEDULER = {
+    "name": "scheduler",
+    "long": "scheduler",
+    "type": str,
+    "default": "",
+    "help": "steps run on the workers of this Dask scheduler, tcp://HOST:PORT [default: $ETBUILD_SCHEDULER]",
+}
+DODO = "dodo.py"
+
+
+class Run(cmd_run.Run):  # type: ignore[misc]
+    """doit run: ends our children with itself, and says with exit code 3 that the machine lacks something."""
+
+    cmd_options = (*cmd_run.Run.cmd_options, OPT_SCHEDULER)
+    _scheduler = ""
+    _cmdparser: Any
+    # What is asked, and the dodo.py as it was before doit read it; None where no answer may be kept.
+    _asked: str | None = None
+    _dodo: Stamp | None = None
+
+    @property
+    def cmdparser(self) -> Any:
+        """doit's parser; the plug-ins that its choices are made of are looked for when it is first needed."""
+        if self._cmdparser is None:
+            self._cmdparser = super().cmdparser
+            self._backends = super().get_backends() | {"json": self._database}
+            self.reporters = super().get_reporters()
+        return self._cmdparser
+
+    def get_backends(self) -> dict[str, Any]:
+        return {}
+
+    def get_reporters(self) -> dict[str, Any]:
+        return {}
+
+    def parse_execute(self, in_args: list[str]) -> Any:
+        if type(self.loader) is DodoTaskLoader and self.loader.task_opts is None:
+            self._asked = noop.question((in_args, self.opt_vals, self.config))
+            text = noop.answer(self._asked)
+            if text is not None:
+                return _printed(text)
+        return super().parse_execute(_with_values(in_args))
+
+    def execute(self, opt_values: Any, pos_args: list[str]) -> Any:
+        self._scheduler = opt_values["scheduler"]
+        if (opt_values["dodoFile"], opt_values["cwdPath"], opt_values["seek_file"]) == (DODO, None, False):
+            self._dodo = noop.stamp_of(DODO)
+        return super().execute(opt_values, pos_args)
+
+    def _execute(self, **options: Any) -> int:
+        projects = set(_projects(self.task_list))
+        for project in projects:
+            project.forced = options["always"]
+            if self._scheduler:
+                project.workspace.processes.scheduler = self._scheduler
+        _require_known({task.name for task in self.task_list}, self.task_list, self.sel_tasks)
+        _end_on_sigterm()
+        try:
+            code: int = super()._execute(**options)
+        except BrokenPipeError:
+            code = _unheard()
+        except KeyboardInterrupt:
+            print("\ninterrupted: what was complete is kept", file=sys.stderr)
+            code = 130
+        finally:
+            for project in projects:
+                project.workspace.processes.stop()
+                project.workspace.save()
+        if code == 0 and len(projects) == 1:
+            self._keep(*projects)
+        return MissingTool.exit_code if code == 1 and any(project.lacking for project in projects) else code
+
+    # doit hands over the options that the signature names.
+    _execute.__signature__ = inspect.signature(cmd_run.Run._execute)  # type: ignore[attr-defined]
+
+    def _database(self, *arguments: Any, **options: Any) -> Any:
+        from doit.dependency import JsonDB
+
+        ours = _tasks_module()
+        namespace = getattr(self.loader, "namespace", None) or {}
+        if ours and any(isinstance(value, ours.Project) for value in namespace.values()):
+            return ours.Database(*arguments, **options)
+        return JsonDB(*arguments, **options)
+
+    def _keep(self, project: Project) -> None:
+        """Let what was printed stand as the answer, if nothing ran and dodo.py is no more than ours."""
+        database = self.dep_manager.backend
+        told = project.idle and project.said and self.outstream is sys.stdout
+        if not told or self._asked is None or self._dodo is None or not isinstance(database, _tasks_module().Database):
+            return
+        basis = project.workspace.basis({DODO: self._dodo, database.name: database.looked})
+        here = project.root == Path.cwd() and noop.shipped(DODO) and noop.stamp_of(DODO) == self._dodo
+        if here and basis:
+            noop.keep(self._asked, "".join(project.said), basis)
+
+
+class Forget(cmd_forget.Forget):  # type: ignore[misc]
+    """doit forget: our record of the step goes too, so it runs next time."""
+
+    def _execute(self, **options: Any) -> None:
+        tasks = {task.name: task for task in self.task_list}
+        if options["forget_all"]:
+            chosen: Iterable[Any] = self.task_list
+        elif self.sel_default_tasks and options["forget_disable_default"]:
+            chosen = ()
+        else:
+            _require_known(set(tasks), self.task_list, self.sel_tasks)
+            chosen = _with_groups(tasks, self.sel_tasks, options["forget_sub"])
+        for step_task in _step_tasks(chosen):
+            step_task.project.workspace.forget(step_task.step)
+        super()._execute(**options)
+
+    _execute.__signature__ = inspect.signature(cmd_forget.Forget._execute)  # type: ignore[attr-defined]
+
+
+class Why(DoitCmdBase):  # type: ignore[misc]
+    """doit why: what would run now, and for which difference."""
+
+    name = "why"
+    doc_purpose = "say what would run, and why: the key, old and new"
+    doc_usage = "[TASK ...]"
+    doc_description = "Without a task: all recipes. Exit code 0 when all is up to date, 1 when something would run."
+    cmd_options = ()
+
+    def parse_execute(self, in_args: list[str]) -> Any:
+        try:
+            code = super().parse_execute(_with_values(in_args))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            code = _unheard()
+        return code
+
+    def _execute(self) -> int:
+        tasks = {task.name: task for task in self.task_list}
+        _require_known(set(tasks), self.task_list, self.sel_tasks)
+        control = TaskControl(self.task_list)
+        control.process(self.sel_tasks)
+        running: dict[str, bool] = {}
+        for task in _producers_first(tasks, control.selected_tasks):
+            for step_task in _step_tasks([task]):
+                before = [name for name in task.task_dep if running.get(name)]
+                running[task.name] = self._explain(step_task.step.name, step_task.reasons(task), before)
+        for project in set(_projects(self.task_list)):
+            project.workspace.save()
+        if not any(running.values()):
+            self.outstream.write("all up to date\n")
+        return int(any(running.values()))
+
+    def _explain(self, name: str, why: Sequence[Reason], before: list[str]) -> bool:
+        """Print why one step would run; whether it would, or may."""
+        if why:
+            self.outstream.write(f"{name} runs\n")
+            for reason in why:
+                self.outstream.write(f"    {reason}\n")
+        elif before:
+            self.outstream.write(f"{name} runs if its input changes\n    input from {', '.join(before)}\n")
+        return bool(why or before)
+
+
+def _with_values(words: Iterable[str]) -> list[str]:
+    """The words of a command line with "--fit A=1" as "--fit=A=1".
+
+    doit takes every word with "=" for a variable of the dodo.py, wherever it stands, and leaves `--fit` without it.
+    """
+    values = iter([value for option, value in pairwise(sys.argv) if option == "--fit"])
+    return [f"--fit={value}" if word == "--fit" and "=" in (value := next(values, "")) else word for word in words]
+
+
+def _printed(text: str) -> int:
+    """Print a standing answer; the exit code."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _unheard()
+    return 0
+
+
+def _unheard() -> int:
+    """The exit code when whoever read our lines has gone; Python would complain once more when it flushes them."""
+    import signal
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
+
+
+def _end_on_sigterm() -> None:
+    import signal
+
+    def terminate(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, terminate)
+
+
+def _tasks_module() -> Any:
+    """etbuild.tasks where a dodo.py has imported it; others have no Project, and do not pay for its import."""
+    return sys.modules.get("etbuild.tasks")
+
+
+def _step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
+    ours = _tasks_module()
+    for task in tasks if ours else ():
+        for check, _, _ in task.uptodate:
+            if isinstance(check, ours.UpToDate):
+                yield check.owner
+
+
+def _projects(tasks: Iterable[Any]) -> Iterator[Project]:
+    return (task.project for task in _step_tasks(tasks))
+
+
+def _with_groups(tasks: dict[str, Any], names: list[str], deep: bool) -> Iterator[Any]:
+    """The named tasks with the steps of those that are groups; deep: with all that they depend on."""
+    if deep:
+        yield from tasks_and_deps_iter(tasks, names)
+        return
+    for name in names:
+        yield tasks[name]
+        if not tasks[name].actions:
+            yield from _with_groups(tasks, tasks[name].task_dep, deep)
+
+
+def _producers_first(tasks: dict[str, Any], names: list[str]) -> Iterator[Any]:
+    seen: set[str] = set()
+
+    def visit(name: str) -> Iterator[Any]:
+        if name not in seen:
+            seen.add(name)
+            for dependency in tasks[name].task_dep:
+                yield from visit(dependency)
+            yield tasks[name]
+
+    for name in names:
+        yield from visit(name)
+
+
+def _require_known(known: set[str], tasks: Iterable[Any], names: list[str] | None) -> None:
+    """End with exit code 2 and the nearest task for a name that is none, where a project of ours is loaded."""
+    if not any(_projects(tasks)):
+        return
+    for name in names or ():
+        if ":" in name and "=" not in name and name not in known and "*" not in name:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "doit list --all shows what there is"
+            print(f"{name}: got no such task, wanted one of this project's\n    {hint}", file=sys.stderr)
+            raise SystemExit(UsageError.exit_code)

@@ -1,0 +1,135 @@
+"""What is made from a board for one firmware: the linker script, the C++ header, the simulators' command lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from etbuild.hardware.boards import Board, Placement
+
+# ExecuTorch's convention: an end of transmission on the UART ends an FVP.
+_FVP_STOP = "shutdown_on_eot"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One firmware's sizes on a board. fast_scratch_bytes: as Vela planned it."""
+
+    board: Board
+    placement: Placement
+    stack_bytes: int
+    fast_scratch_bytes: int
+
+
+def linker_script(layout: Layout) -> str:
+    """For GNU ld. What is left of the regions of arena and scratch is theirs; one rest when they share a region."""
+    board, at = layout.board, layout.placement
+    regions = "".join(
+        f"    {region.name} (rwx) : ORIGIN = {region.address:#010x}, LENGTH = {region.size:#x}\n"
+        for region in board.memory
+    )
+    rests = [f"    .{name}_start (NOLOAD) : ALIGN(32) {{ etb_{name} = .; }} > {getattr(at, name)}\n"
+             f"    etb_{name}_end = ORIGIN({getattr(at, name)}) + LENGTH({getattr(at, name)});\n"
+             for name in ("arena", "scratch") if name == "arena" or at.scratch != at.arena]  # fmt: skip
+    if at.scratch == at.arena:
+        rests.append("    etb_scratch = etb_arena;\n    etb_scratch_end = etb_arena_end;\n")
+    return f"""\
+/* Made from boards/{board.name}.yaml. */
+ENTRY(etb_reset)
+MEMORY
+{{
+{regions}}}
+SECTIONS
+{{
+    .vectors : {{ KEEP(*(.vectors)) }} > {at.code}
+    .text : {{ *(.text .text.*) . = ALIGN(4); *(.rodata .rodata.*) }} > {at.code}
+    .init_array : ALIGN(4)
+    {{
+        etb_init_array = .;
+        KEEP(*(SORT_BY_INIT_PRIORITY(.init_array.*) .init_array))
+        etb_init_array_end = .;
+    }} > {at.code}
+    .stack (NOLOAD) : ALIGN(8)
+    {{
+        etb_stack = .; . += {layout.stack_bytes}; . = ALIGN(8); etb_stack_top = .;
+    }} > {at.stack}
+    .data : ALIGN(4) {{ etb_data = .; *(.data .data.*) . = ALIGN(4); etb_data_end = .; }} > {at.data} AT> {at.code}
+    etb_data_load = LOADADDR(.data);
+    .bss (NOLOAD) : ALIGN(4) {{ etb_bss = .; *(.bss .bss.* COMMON) . = ALIGN(4); etb_bss_end = .; }} > {at.data}
+    .model : ALIGN(16) {{ etb_model = .; KEEP(*(.model)) etb_model_end = .; }} > {at.model}
+    .test_vectors : ALIGN(16) {{ etb_vectors = .; KEEP(*(.test_vectors)) etb_vectors_end = .; }} > {at.vectors}
+    .fast_scratch (NOLOAD) : ALIGN(32)
+    {{
+        etb_fast_scratch = .; . += {layout.fast_scratch_bytes}; etb_fast_scratch_end = .; . = ALIGN(32);
+    }} > {at.fast_scratch}
+{"".join(rests)}    .texts 0 (INFO) : {{ KEEP(*(.texts)) }}
+    /DISCARD/ : {{ *(.ARM.exidx* .ARM.extab* .comment .note*) }}
+}}
+"""
+
+
+def header(board: Board) -> str:
+    """board.h: what the port's sources ask of a board."""
+    uart = board.uart
+    divisor = max(16, round(uart.clock_hz / uart.baud)) if uart else 0
+    return f"""\
+// Made from boards/{board.name}.yaml.
+#pragma once
+
+#include <cstdint>
+
+namespace etb::board {{
+
+constexpr char name[] = "{board.name}";
+constexpr std::uint32_t clock_hz = {board.cpu.clock_hz};
+constexpr std::uint32_t cache_line = {board.cpu.cache_line};
+constexpr bool has_cycle_counter = {_bool(board.cpu.counter == "dwt")};
+constexpr bool has_uart = {_bool(uart is not None)};
+constexpr std::uintptr_t uart_address = {uart.address if uart else 0:#010x};
+constexpr std::uint32_t uart_divisor = {divisor};
+constexpr bool semihosting = {_bool(board.semihosting)};
+constexpr std::uintptr_t npu_address = {board.npu.address:#010x};
+constexpr std::uint32_t npu_interrupt = {board.npu.interrupt};
+
+}}  // namespace etb::board
+"""
+
+
+def qemu_arguments(board: Board, elf: Path) -> list[str]:
+    """All but the program. -icount makes time the number of instructions, so that a count means something."""
+    console = "-serial" if board.uart else "-chardev"
+    target = ["stdio"] if board.uart else ["stdio,id=host"]
+    semihosting = "enable=on,target=native" + ("" if board.uart else ",chardev=host")
+    return [
+        *("-machine", board.qemu, "-display", "none", "-monitor", "none"),
+        *(console, *target),
+        *("-semihosting-config", semihosting),
+        *("-icount", "shift=0,align=off,sleep=off"),
+        *("-kernel", str(elf)),
+    ]
+
+
+def fvp_arguments(board: Board, macs: int, elf: Path, timing: bool, limit_s: float) -> list[str]:
+    """All but the program.
+
+    macs:   of the NPU.
+    timing: keep the timing adapters, which slow memory down to what the system is meant to have.
+    """
+    fvp = board.fvp
+    assert fvp is not None
+    parameters = [(f"{fvp.npu}.num_macs", str(macs)), *fvp.parameters]
+    if not timing:
+        parameters.append((f"{fvp.npu}.extra_args", "--fast"))
+    if board.semihosting:
+        parameters.append((f"{fvp.cpu}.semihosting-enable", "1"))
+    if fvp.uart:
+        parameters += [(f"{fvp.uart}.out_file", "-"), (f"{fvp.uart}.{_FVP_STOP}", "1")]
+    settings: Sequence[str] = [word for name, value in parameters for word in ("-C", f"{name}={value}")]
+    return [*settings, "-a", str(elf), "--timelimit", f"{limit_s:g}"]
+
+
+def _bool(value: bool) -> str:
+    return "true" if value else "false"

@@ -1,0 +1,95 @@
+"""A firmware with ExecuTorch's own runtime, from a prefix that the user has installed, through CMake.
+
+It checks before linking that the prefix registers every operator that the .pte calls: what is missing would else show
+when the firmware runs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from etbuild import RUNTIME
+from etbuild.errors import MissingTool, StepError
+from etbuild.firmware import toolchain
+from etbuild.system import tools
+
+_CONFIGS = ("lib/cmake/ExecuTorch/executorch-config.cmake", "lib/cmake/executorch/executorch-config.cmake")
+
+
+@dataclass(frozen=True)
+class Build:
+    """work: with generated/, blobs.S and what it takes in. flags: of the CPU."""
+
+    prefix: Path
+    work: Path
+    flags: tuple[str, ...]
+    operators: tuple[str, ...]
+    has_delegates: bool
+
+
+def find_prefix(named: Path | None) -> Path:
+    """The prefix of the recipe, else EXECUTORCH_PREFIX.
+
+    raises: MissingTool when there is none, or nothing is installed in it.
+    """
+    text = named or tools.variable("EXECUTORCH_PREFIX")
+    if not text:
+        raise MissingTool(
+            "ExecuTorch's runtime: got no prefix, wanted one\n"
+            "    set runtime.prefix or EXECUTORCH_PREFIX to where its install step has put it"
+        )
+    prefix = Path(text).absolute()
+    if not any((prefix / config).is_file() for config in _CONFIGS):
+        raise MissingTool(f"{prefix}: got no {_CONFIGS[0]}, wanted an installed ExecuTorch")
+    return prefix
+
+
+def check_operators(prefix: Path, operators: Sequence[str]) -> None:
+    """Every operator's name is in some library of the prefix, as its registration has it.
+
+    raises: StepError that names those that are not.
+    """
+    wanted = {name: name.encode() + b"\0" for name in operators}
+    for library in sorted((prefix / "lib").rglob("*.a")):
+        data = library.read_bytes()
+        wanted = {name: text for name, text in wanted.items() if text not in data}
+    if wanted:
+        missing = ", ".join(sorted(wanted))
+        raise StepError(
+            f"{prefix}: got no registration of {missing}, wanted every operator that the model calls\n"
+            "    build ExecuTorch with these kernels, and install it again"
+        )
+
+
+def link(build: Build) -> None:
+    """firmware.elf and firmware.map in build.work.
+
+    raises: MissingTool, StepError.
+    """
+    check_operators(build.prefix, build.operators)
+    work, folder = build.work, build.work / "executorch"
+    driver = tools.variable("ETHOSU_CORE_DRIVER")
+    compilers = {"C": "arm-none-eabi-gcc", "CXX": "arm-none-eabi-g++", "ASM": "arm-none-eabi-gcc"}
+    settings = {
+        "CMAKE_SYSTEM_NAME": "Generic",
+        "CMAKE_SYSTEM_PROCESSOR": "arm",
+        "CMAKE_TRY_COMPILE_TARGET_TYPE": "STATIC_LIBRARY",
+        "CMAKE_MAKE_PROGRAM": tools.program("ninja"),
+        **{f"CMAKE_{language}_COMPILER": tools.program(name) for language, name in compilers.items()},
+        "CMAKE_PREFIX_PATH": build.prefix,
+        "CMAKE_FIND_ROOT_PATH": build.prefix,
+        "ETB_RUNTIME": RUNTIME,
+        "ETB_GENERATED": work / "generated",
+        "ETB_BLOBS": work / "blobs.S",
+        "ETB_FLAGS": " ".join(build.flags),
+        "ETB_DELEGATES": "ON" if build.has_delegates else "OFF",
+        **({"ETHOSU_CORE_DRIVER": driver} if driver else {}),
+    }
+    words = [f"-D{name}={value}" for name, value in settings.items()]
+    toolchain.run(["cmake", "-S", str(RUNTIME / "executorch"), "-B", str(folder), "-G", "Ninja", *words])
+    toolchain.run(["ninja", "-C", str(folder)])
+    for name in ("firmware.elf", "firmware.map"):
+        shutil.move(folder / name, work / name)

@@ -1,0 +1,47 @@
+"""A firmware in QEMU, stopped before its first instruction, with a gdb server; and the gdb command that connects."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from etbuild import RUNTIME
+from etbuild.errors import UsageError, exit_code_of
+from etbuild.firmware.board_files import qemu_arguments
+from etbuild.hardware.boards import board_file, load_board
+from etbuild.system import tools
+
+PORT = 1234
+
+
+def main(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    board = load_board(board_file(options.board) or Path(options.board), Path(options.board))
+    if not board.qemu:
+        raise UsageError(f"debug: got {board.name}, wanted a board that QEMU has")
+    qemu = [str(tools.program("qemu-system-arm")), *qemu_arguments(board, options.elf)]
+    print(f"QEMU waits for gdb on port {options.port}; Ctrl-C ends it. In another terminal:", flush=True)
+    print(f"    {shlex.join(gdb_command(options.elf, options.port))}", flush=True)
+    return subprocess.run([*qemu, "-S", "-gdb", f"tcp:127.0.0.1:{options.port}"], check=False).returncode
+
+
+def gdb_command(elf: Path, port: int) -> list[str]:
+    """The image's debug information names sources relative to the folder of the package."""
+    commands = [f"directory {RUNTIME.parent}", f"target remote 127.0.0.1:{port}", "break etb::app::run", "continue"]
+    return ["gdb-multiarch", str(elf), *(word for command in commands for word in ("-ex", command))]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m etbuild.firmware.gdb", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--elf", type=Path, required=True, help="firmware.elf")
+    parser.add_argument("--board", required=True, help="a board's name, or its file")
+    parser.add_argument("--port", type=int, default=PORT)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main, sys.argv[1:]))

@@ -1,0 +1,146 @@
+"""Which of our C++ sources a firmware needs: read from the .pte and from the sources themselves, nothing by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from etbuild import RUNTIME
+from etbuild.errors import StepError
+from etbuild.firmware.toolchain import included
+from etbuild.hardware.npus import table
+
+_KERNEL = re.compile(r'^ETB_KERNEL\(\s*(\w+)\s*,\s*"([^"]+)"', re.M)
+_PORT = "port/cortex_m"
+# Of the emulator, by the families that they are for; what has neither name is for both.
+_OTHER = {"u55": "_u85", "u65": "_u85", "u85": "_u55"}
+# The source behind a header where it is not the one of its name.
+_BEHIND = {"kernels/kernel.h": "kernels/args.cc"}
+# Not of the emulator, or only of use where somebody looks on.
+_OBSERVERS = ("observe", "hazards", "ethosu")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a .pte asks of its firmware. npu: "" when nothing is delegated, else emulator or ethosu.
+
+    operators: "aten::add.out"... each once, sorted. family: of the NPU, "" for none. mode: its memory mode.
+    """
+
+    operators: tuple[str, ...]
+    npu: str
+    family: str
+    mode: str = ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """sources: relative to RUNTIME. kernels: the symbol of each operator, in the order of Needs.operators."""
+
+    sources: tuple[str, ...]
+    kernels: tuple[str, ...]
+
+
+def select(needs: Needs) -> Selection:
+    """The sources of a firmware.
+
+    raises: StepError that names every operator without a kernel.
+    """
+    kernels = kernel_places()
+    missing = [name for name in needs.operators if name not in kernels]
+    if missing:
+        raise StepError(
+            f"firmware: got operators that no CPU kernel is written for: {', '.join(missing)}\n"
+            "    quantise them so that the NPU takes them, or use runtime.engine: executorch"
+        )
+    chosen = [kernels[name] for name in needs.operators]
+    starts = [
+        *_all("app"),
+        *_all("pte"),
+        *_all("exec"),
+        *(name for name in _all(_PORT) if not name.startswith(f"{_PORT}/npu_")),
+        *(place for _, place in chosen),
+        *_npu_sources(needs),
+    ]
+    return Selection(_closure(starts), tuple(symbol for symbol, _ in chosen))
+
+
+def kernel_places() -> dict[str, tuple[str, str]]:
+    """By operator: the kernel's symbol and its file."""
+    return {
+        name: (f"kernel_{symbol}", f"kernels/{file.name}")
+        for file in sorted((RUNTIME / "kernels").glob("*.cc"))
+        for symbol, name in _KERNEL.findall(file.read_text(encoding="utf-8"))
+    }
+
+
+def selection_source(needs: Needs, selection: Selection) -> str:
+    """The one generated C++ file: the table of kernels, and the emulator's families where it is linked."""
+    declarations = "".join(f"extern const Kernel {symbol};\n" for symbol in selection.kernels)
+    entries = "".join(f"    &{symbol},\n" for symbol in selection.kernels)
+    table = (
+        f"namespace {{\nconst Kernel* const all[] = {{\n{entries}}};\n}}\nconst KernelTable kernel_table{{all}};\n"
+        if entries
+        else "const KernelTable kernel_table{};\n"
+    )
+    npu = ""
+    if needs.npu == "emulator":
+        families = "nullptr, &npu::u85" if needs.family == "u85" else "&npu::u55_u65, nullptr"
+        emulator = "const npu::Emulator emulator"
+        npu = f"namespace port {{\nextern {emulator};\n{emulator}{{{families}}};\n}}\n"
+    elif needs.npu == "ethosu":
+        npu = f"namespace port {{\nextern const npu::Ports npu_ports;\nconst npu::Ports npu_ports{_ports(needs)};\n}}\n"
+    include = f'#include "npu/{needs.npu}.h"\n' if npu else ""
+    return f'#include "kernels/kernel.h"\n{include}namespace etb {{\n{declarations}{table}{npu}}}\n'
+
+
+def _ports(needs: Needs) -> str:
+    """Commands and weights, activations, fast scratch: each behind the AXI port that the memory mode has for it."""
+    modes = table().feeds.memory_modes
+    mode = modes.get(needs.mode) or modes["Shared_Sram"]
+    first = {"axi0": 1, "axi1": 3}[mode.const]
+    arena = {"axi0": 0, "axi1": 3}[mode.arena]
+    cache = {"axi0": 0, "axi1": 3}[mode.cache]
+    return f"{{{min(first, 2)}, {{{first}, {arena}, {cache}, 0, 0, 0, 0, 0}}}}"
+
+
+def _npu_sources(needs: Needs) -> Iterable[str]:
+    yield f"{_PORT}/npu_{needs.npu or 'none'}.cc"
+    if needs.npu == "ethosu":
+        yield from ("npu/ethosu.cc", "npu/config.cc")
+    if needs.npu == "emulator":
+        for name in _all("npu"):
+            stem = Path(name).stem
+            if not stem.endswith(_OTHER[needs.family]) and not stem.startswith(_OBSERVERS):
+                yield name
+
+
+def _all(folder: str) -> list[str]:
+    return sorted(f"{folder}/{file.name}" for file in (RUNTIME / folder).glob("*.cc"))
+
+
+def _closure(starts: Sequence[str]) -> tuple[str, ...]:
+    """With each x.h that is included, x.cc where there is one."""
+    found: dict[str, None] = {}
+    seen: set[str] = set()
+    waiting = list(starts)
+    while waiting:
+        name = waiting.pop()
+        if name in seen or not (RUNTIME / name).is_file():
+            continue
+        seen.add(name)
+        if name.endswith(".cc"):
+            found[name] = None
+        elif _is_for_others(name):
+            continue
+        else:
+            waiting.append(_BEHIND.get(name, f"{name.removesuffix('.h')}.cc"))
+        waiting += included(RUNTIME / name)
+    return tuple(sorted(found))
+
+
+def _is_for_others(header: str) -> bool:
+    """The NPU's sources are chosen by what it is, not by what is included."""
+    return header.startswith("npu/") or header.startswith(f"{_PORT}/npu_")

@@ -1,0 +1,193 @@
+"""Where a firmware's bytes are: from the linker's map to sizes.json, and the tables of what does not fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from etbuild.hardware.boards import Board, Placement, Region
+
+FORMAT = 1
+
+_OUTPUT = re.compile(r"^(\.[\w.]+)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)(?: load address 0x([0-9a-f]+))?", re.M)
+_INPUT = re.compile(r"^ (?:\.?[\w.$-]+|COMMON)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (\S+)$", re.M)
+_FILL = re.compile(r"^ \*fill\*\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)", re.M)
+_OVERFLOW = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
+
+_CODE = (".vectors", ".text", ".init_array", ".data")
+_RAM = (".data", ".bss")
+# By the first part of an object's name; all else of ours is the runtime.
+_USERS = {"kernels": "kernels", "npu": "npu", "blobs": "model and vectors"}
+_TRY = {
+    "model": "place it in a larger region (placement.model of the board), or make it smaller",
+    "vectors": "take fewer of them (vectors.samples)",
+    "planned": "another region for placement.arena",
+    "scratch": "a memory mode with the scratch elsewhere, targets.vela.optimise: Size, or a smaller arena_cache_size",
+    "fast scratch": "a smaller Dedicated_Sram memory mode, or targets.vela.arena_cache_size",
+    "stack": "a smaller runtime.stack_size",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that must fit. name: a key of the remedies."""
+
+    name: str
+    region: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """An output section. load: where its bytes are stored, None when it has none. users: bytes by who uses them."""
+
+    name: str
+    address: int
+    bytes: int
+    load: int | None
+    users: Mapping[str, int]
+
+
+def known_parts(placement: Placement, stack_bytes: int, vector_bytes: int, manifest: Mapping[str, Any]) -> list[Part]:
+    """What a firmware takes as far as it is known before the link."""
+    memory = manifest["memory"]
+    return [
+        Part("model", placement.model, manifest["pte"]["bytes"]),
+        Part("vectors", placement.vectors, vector_bytes),
+        Part("planned", placement.arena, sum(memory["planned_bytes"])),
+        Part("scratch", placement.scratch, memory["scratch_bytes"]),
+        Part("fast scratch", placement.fast_scratch, memory["fast_scratch_bytes"]),
+        Part("stack", placement.stack, stack_bytes),
+    ]
+
+
+def misfit(board: Board, parts: Sequence[Part]) -> str:
+    """A table of the regions that these parts overflow, and what to try; "" when all fits."""
+    told = []
+    for region in board.memory:
+        here = [part for part in parts if part.region == region.name and part.bytes]
+        total = sum(part.bytes for part in here)
+        if total > region.size:
+            rows = [(part.name, part.bytes) for part in here]
+            told.append(_table(region, [*rows, ("total", total)], total - region.size, [part.name for part in here]))
+    return "\n".join(told)
+
+
+def overflow(board: Board, parts: Sequence[Part], linker_words: str) -> str:
+    """The same for what the linker found; "" when that was not the fault."""
+    told = []
+    for name, missing in _OVERFLOW.findall(linker_words):
+        region = board.region(name)
+        here = [part for part in parts if part.region == name and part.bytes]
+        known = sum(part.bytes for part in here)
+        rows = [(part.name, part.bytes) for part in here]
+        rows.append(("code and data", region.size + int(missing) - known))
+        told.append(_table(region, rows, int(missing), [part.name for part in here]))
+    return "\n".join(told)
+
+
+def _table(region: Region, rows: Iterable[tuple[str, int]], missing: int, parts: Sequence[str]) -> str:
+    lines = [f"{region.name} of the board has {region.size:,} bytes, {missing:,} too few:"]
+    lines += [f"    {name:<14}{count:>14,}" for name, count in rows]
+    lines += [f"    for {name}: {_TRY[name]}" for name in parts]
+    return "\n".join(lines)
+
+
+def read_map(text: str) -> tuple[Section, ...]:
+    """The output sections of a GNU ld map, with who uses them."""
+    body = text[text.index("Linker script and memory map") :]
+    # A long name has its numbers on the next line.
+    body = re.sub(r"^( ?\.[\w.$-]+)\n\s+(0x)", r"\1 \2", body, flags=re.M)
+    marks = [mark for mark in _OUTPUT.finditer(body) if int(mark[3], 16)]
+    sections = []
+    for number, mark in enumerate(marks):
+        end = marks[number + 1].start() if number + 1 < len(marks) else len(body)
+        name, address, size = mark[1], int(mark[2], 16), int(mark[3], 16)
+        if name.startswith((".debug", ".ARM", ".comment")):
+            continue
+        stored = name not in (".bss", ".stack", ".fast_scratch", ".texts")
+        load = int(mark[4], 16) if mark[4] else address
+        sections.append(Section(name, address, size, load if stored else None, _users(body[mark.end() : end])))
+    return tuple(sections)
+
+
+def _users(contributions: str) -> dict[str, int]:
+    users: dict[str, int] = {}
+    for match in _INPUT.finditer(contributions):
+        if int(match[1], 16) and int(match[2], 16):
+            user = _user(match[3])
+            users[user] = users.get(user, 0) + int(match[2], 16)
+    padding = sum(int(match[2], 16) for match in _FILL.finditer(contributions))
+    return {**users, **({"padding": padding} if padding else {})}
+
+
+def _user(origin: str) -> str:
+    if ".a(" in origin:
+        return "libc"
+    parts = PurePath(origin).with_suffix("").parts
+    return _USERS.get(parts[1] if len(parts) > 1 else "", "runtime")
+
+
+def sizes(board: Board, sections: Sequence[Section], stack_usage: str) -> dict[str, Any]:
+    """sizes.json: exact figures of one image. stack_usage: the texts of GCC's .su files."""
+    users: dict[str, dict[str, int]] = {}
+    for section in sections:
+        for user, count in section.users.items():
+            kind = "code" if section.name in _CODE else "ram" if section.name in _RAM else "data"
+            row = users.setdefault(user, {"code": 0, "ram": 0, "data": 0})
+            row[kind] += count
+            if section.name == ".data":
+                row["ram"] += count
+    by_name = {section.name: section.bytes for section in sections}
+    return {
+        "format": FORMAT,
+        "kind": "exact",
+        "board": board.name,
+        "code_bytes": sum(by_name.get(name, 0) for name in _CODE),
+        "static_ram_bytes": sum(by_name.get(name, 0) for name in _RAM),
+        "stack_bytes": by_name.get(".stack", 0),
+        "model_bytes": by_name.get(".model", 0),
+        "vectors_bytes": by_name.get(".test_vectors", 0),
+        "regions": [_region_row(region, sections) for region in board.memory],
+        "sections": [
+            {"section": one.name, "address": one.address, "bytes": one.bytes, "users": dict(sorted(one.users.items()))}
+            for one in sections
+        ],
+        "users": dict(sorted(users.items())),
+        "largest_frames": largest_frames(stack_usage),
+    }
+
+
+def _region_row(region: Region, sections: Sequence[Section]) -> dict[str, Any]:
+    here: dict[str, int] = {}
+    for section in sections:
+        if region.address <= section.address < region.end:
+            here[section.name] = section.bytes
+        elif section.load is not None and region.address <= section.load < region.end:
+            here[f"{section.name} (initial)"] = section.bytes
+    used = sum(here.values())
+    return {"region": region.name, "bytes": region.size, "used": used, "left": region.size - used, "sections": here}
+
+
+def largest_frames(stack_usage: str, count: int = 10) -> list[dict[str, Any]]:
+    """The functions with the largest stack frames, in bytes; what is unbounded comes first."""
+    rows = []
+    for line in stack_usage.splitlines():
+        place, _, rest = line.rpartition("\t")
+        where, _, size = place.rpartition("\t")
+        if where and size.isdigit():
+            rows.append({"function": where.split(":", 3)[-1], "bytes": int(size), "bounded": rest != "dynamic"})
+    rows.sort(key=lambda row: (row["bounded"], -int(str(row["bytes"])), row["function"]))
+    return rows[:count]
+
+
+def linked_text(sections: Sequence[Section]) -> str:
+    """Two lines for a log."""
+    by_name = {section.name: section.bytes for section in sections}
+    code = sum(by_name.get(name, 0) for name in _CODE)
+    ram = sum(by_name.get(name, 0) for name in _RAM)
+    return f"code {code:,} bytes, static RAM {ram:,} bytes, stack {by_name.get('.stack', 0):,} bytes"

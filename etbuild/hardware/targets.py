@@ -1,0 +1,247 @@
+"""The targets of a recipe: an NPU and how it is fed, checked against the table and named. It compiles nothing."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, product
+from pathlib import Path
+
+from etbuild.config.diagnostics import did_you_mean, one_of, quoted
+from etbuild.errors import EtbuildError
+from etbuild.hardware.npus import Family, Feeds, MemoryMode, SystemConfig, legal_modes, refusal, table
+
+# What a target says itself; in vela.flags it would be said twice. Vela takes any unambiguous beginning of a flag.
+SETTING_OF_FLAG = {
+    "--accelerator-config": "npu",
+    "--system-config": "system_config",
+    "--memory-mode": "memory_mode",
+    "--config": "vela.ini",
+    "--optimise": "vela.optimise",
+    "--arena-cache-size": "vela.arena_cache_size",
+    "--output-dir": "",
+    "--output-format": "",
+}
+
+# All NPUs with all system configs, memory modes and goals of the table are 1452.
+MAX_COMBINATIONS = 2000
+
+
+@dataclass(frozen=True)
+class Vela:
+    """Vela's own settings. ini: a config file of the user's; optimise: Performance or Size;
+    arena_cache_size: bytes; flags: further command-line flags, as Vela takes them."""
+
+    ini: Path | None = None
+    optimise: str = "Performance"
+    arena_cache_size: int | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target of a recipe, fully resolved.
+
+    variant: its name within the recipe and its folder below build/<recipe>/: the NPU, with "+..." for
+             each setting that differs where a recipe lists one NPU several times; "cpu" without an NPU.
+    npu:     "ethos-u55-128", or "none": the whole model on the CPU.
+    profile: what lowering depends on: "tosa-u55" (U55 and U65), "tosa-u85" or "cpu".
+    """
+
+    variant: str
+    npu: str
+    profile: str
+    system_config: str = ""
+    memory_mode: str = ""
+    vela: Vela = Vela()
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """One entry of `targets` as written: the alternatives of each setting, () where it says nothing.
+
+    matrix: some setting is a list, so illegal pairs are left out instead of refused.
+    feeds:  what vela.ini offers; None without one.
+    """
+
+    npu: tuple[str, ...]
+    system_config: tuple[str, ...] = ()
+    memory_mode: tuple[str, ...] = ()
+    optimise: tuple[str, ...] = ()
+    arena_cache_size: tuple[int, ...] = ()
+    ini: Path | None = None
+    flags: tuple[str, ...] = ()
+    matrix: bool = False
+    feeds: Feeds | None = None
+
+
+class IllegalTargetError(EtbuildError):
+    """A target that cannot be. key: the setting at fault, relative to the target; "" for the target as a whole."""
+
+    exit_code = 2
+
+    def __init__(self, key: str, got: str, wanted: str, remedy: str = "") -> None:
+        self.key, self.got, self.wanted, self.remedy = key, got, wanted, remedy
+        text = f"{key or 'target'}: got {got}, wanted {wanted}"
+        super().__init__(f"{text}\n    {remedy}" if remedy else text)
+
+
+def expand(spec: TargetSpec) -> tuple[Target, ...]:
+    """The targets of one entry, each once; `named` tells them apart later, together with those of other entries.
+
+    raises: IllegalTargetError for a name that does not exist, an illegal pair, or a matrix without a legal one.
+    """
+    feeds = spec.feeds or table().feeds
+    for name in spec.system_config:
+        _known("system_config", name, feeds.system_configs, feeds.source, _families(spec))
+    for name in spec.memory_mode:
+        _known("memory_mode", name, feeds.memory_modes, feeds.source, ())
+    settings = (spec.npu, spec.system_config, spec.memory_mode, spec.optimise, spec.arena_cache_size)
+    combinations = math.prod(len(values) or 1 for values in settings)
+    if combinations > MAX_COMBINATIONS:
+        raise IllegalTargetError("", f"a matrix of {combinations} combinations", f"at most {MAX_COMBINATIONS}")
+    targets: dict[Target, None] = {}
+    first_refusal: IllegalTargetError | None = None
+    for npu in spec.npu:
+        if npu == "none":
+            targets[_on_cpu(spec)] = None
+            continue
+        for choice in _choices(spec):
+            try:
+                targets[_resolved(npu, choice, feeds)] = None
+            except IllegalTargetError as illegal:
+                if not spec.matrix:
+                    raise
+                first_refusal = first_refusal or illegal
+    if first_refusal and not targets:
+        remedy = f"{first_refusal.key}: got {first_refusal.got}, wanted {first_refusal.wanted}"
+        raise IllegalTargetError("", "a matrix without a legal target", "at least one", remedy)
+    return tuple(targets)
+
+
+def named(targets: Sequence[Target]) -> tuple[Target, ...]:
+    """The same targets with the variant names that tell them apart within one recipe."""
+    values: dict[str, list[set[str]]] = {}
+    for target in targets:
+        columns = values.setdefault(target.npu, [set() for _ in _settings(target)])
+        for column, setting in zip(columns, _settings(target), strict=True):
+            column.add(setting)
+    taken: set[str] = set()
+    return tuple(replace(target, variant=_free_name(target, values[target.npu], taken)) for target in targets)
+
+
+def flag_fault(flag: str) -> str:
+    """Why this must not stand in vela.flags, or ""."""
+    name = flag.partition("=")[0]
+    for managed, setting in SETTING_OF_FLAG.items():
+        if managed.startswith(name):
+            return f"use {setting} for it" if setting else "etbuild decides where and what Vela writes"
+    return ""
+
+
+def _families(spec: TargetSpec) -> tuple[Family, ...]:
+    npus = table().npus
+    return tuple({npus[name].family: None for name in spec.npu if name in npus})
+
+
+def _known(
+    key: str,
+    name: str,
+    names: Mapping[str, SystemConfig] | Mapping[str, MemoryMode],
+    source: str,
+    families: tuple[Family, ...],
+) -> None:
+    """Refuse a name that the config file does not have, and name those that go with the families."""
+    if name in names:
+        return
+    offered = [
+        other
+        for other, row in names.items()
+        if not isinstance(row, SystemConfig) or row.family is None or row.family in families
+    ] or list(names)
+    place = "" if source == table().feeds.source else f" of {source}"
+    raise IllegalTargetError(key, quoted(name), one_of(offered) + place, did_you_mean(name, offered))
+
+
+def _choices(spec: TargetSpec) -> Iterator[tuple[str, str, Vela]]:
+    for config, mode, optimise, arena in product(
+        spec.system_config or ("",), spec.memory_mode or ("",), spec.optimise or ("Performance",),
+        spec.arena_cache_size or (None,),
+    ):  # fmt: skip
+        yield config, mode, Vela(spec.ini, optimise, arena, spec.flags)
+
+
+def _on_cpu(spec: TargetSpec) -> Target:
+    """The target without an NPU; in a matrix the settings are for the other ones."""
+    written = {
+        "system_config": spec.system_config,
+        "memory_mode": spec.memory_mode,
+        "vela": spec.ini or spec.optimise or spec.arena_cache_size or spec.flags,
+    }
+    for key, value in written.items():
+        if value and not spec.matrix:
+            got = "settings" if key == "vela" else quoted(str(getattr(spec, key)[0]))
+            raise IllegalTargetError(key, got, "nothing", "npu: none runs the whole model on the CPU")
+    return Target("cpu", "none", "cpu")
+
+
+def _resolved(npu: str, choice: tuple[str, str, Vela], feeds: Feeds) -> Target:
+    config_name, mode_name, vela = choice
+    family = table().npus[npu].family
+    config = _config(config_name, family, feeds)
+    mode = _mode(mode_name, config, family, feeds)
+    limit = 2**family.address_bits
+    if vela.arena_cache_size is not None and vela.arena_cache_size > limit:
+        raise IllegalTargetError("vela.arena_cache_size", str(vela.arena_cache_size), f"at most {limit} on {npu}")
+    return Target(npu, npu, family.profile, config.name, mode.name, vela)
+
+
+def _config(name: str, family: Family, feeds: Feeds) -> SystemConfig:
+    own_file = feeds is not table().feeds
+    offered = [other for other, row in feeds.system_configs.items() if row.family in (None, family)]
+    if own_file and not name:
+        remedy = "a config file of your own has no defaults"
+        raise IllegalTargetError("system_config", "nothing", f"{one_of(offered)} of {feeds.source}", remedy)
+    config = feeds.system_configs[name or family.system_config]
+    if config.family not in (None, family):
+        remedy = f"{name} is for {config.family.title}" if config.family else ""
+        raise IllegalTargetError("system_config", quoted(name), one_of(offered) + f" for {family.title}", remedy)
+    return config
+
+
+def _mode(name: str, config: SystemConfig, family: Family, feeds: Feeds) -> MemoryMode:
+    legal = one_of(legal_modes(config, feeds)) if legal_modes(config, feeds) else "another system_config"
+    if feeds is not table().feeds and not name:
+        remedy = "a config file of your own has no defaults"
+        raise IllegalTargetError("memory_mode", "nothing", f"{legal} of {feeds.source}", remedy)
+    mode = feeds.memory_modes[name or family.memory_mode]
+    reason = refusal(config, mode)
+    if reason:
+        got = quoted(name) if name else f"nothing (which means {mode.name})"
+        raise IllegalTargetError("memory_mode", got, f"{legal} with {config.name}", reason)
+    return mode
+
+
+def _free_name(target: Target, columns: Sequence[set[str]], taken: set[str]) -> str:
+    """The NPU and the settings that not all targets of this NPU share, as a file name; numbered when it is taken."""
+    parts = [setting for setting, column in zip(_settings(target), columns, strict=True) if len(column) > 1 and setting]
+    words = [re.sub(r"[^A-Za-z0-9_.-]+", "-", part).strip("-")[:48] for part in parts]
+    name = "+".join(["cpu" if target.npu == "none" else target.npu, *words])
+    if name in taken:
+        name = next(copy for number in count(2) if (copy := f"{name}+{number}") not in taken)
+    taken.add(name)
+    return name
+
+
+def _settings(target: Target) -> tuple[str, ...]:
+    vela = target.vela
+    return (
+        vela.ini.stem if vela.ini else "",
+        target.system_config,
+        target.memory_mode,
+        vela.optimise,
+        "" if vela.arena_cache_size is None else f"arena_{vela.arena_cache_size}",
+        "-".join(flag.lstrip("-") for flag in vela.flags),
+    )

@@ -1,0 +1,1 @@
+"""Recipes: files loaded, merged, checked and resolved to one `Recipe`. It imports no compiler."""

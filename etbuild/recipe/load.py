@@ -1,0 +1,66 @@
+"""Recipes from YAML: read, checked, resolved. It touches no model and imports no compiler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etbuild.config.diagnostics import Faults, Place, quoted
+from etbuild.config.paths import ProjectPaths
+from etbuild.config.section import Reading
+from etbuild.config.validate import check
+from etbuild.errors import Problem, RecipeError
+from etbuild.recipe.extends import read_chain
+from etbuild.recipe.resolve import read_recipe
+from etbuild.recipe.schema import schema_file
+from etbuild.system.tools import variable
+
+if TYPE_CHECKING:
+    from etbuild.recipe.recipe import Recipe
+
+
+def load(path: Path, root: Path, environ: Mapping[str, str]) -> Recipe:
+    """The recipe in one file.
+
+    root:    the project's folder; paths in the recipe are relative to it where they lie in it, else absolute.
+    environ: the environment, for `~`, `$NAME` and `${NAME}` in paths.
+    raises:  RecipeError with every problem of the file and of what it extends.
+    """
+    return _load(path, root, lambda name: environ.get(name) or None)
+
+
+def load_all(root: Path) -> tuple[Recipe, ...]:
+    """Every recipe of a project, by name: recipes/*.yaml but those whose name starts with `_`.
+
+    raises: RecipeError with every problem of every recipe.
+    """
+    recipes: list[Recipe] = []
+    problems: dict[Problem, None] = {}
+    folder = root / "recipes"
+    for path in sorted([*folder.glob("[!_.]*.yaml"), *folder.glob("[!_.]*.yml")]):
+        try:
+            recipes.append(_load(path, root, variable))
+        except RecipeError as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise RecipeError(tuple(problems))
+    return tuple(recipes)
+
+
+def _load(path: Path, root: Path, lookup: Callable[[str], str | None]) -> Recipe:
+    faults = Faults()
+    paths = ProjectPaths(root, lookup)
+    file = paths.shown(Path.cwd() / path)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.yaml", file.name):
+        remedy = "its name is part of task and folder names: letters, digits, _, . and -"
+        faults.add(Place(file, 0, 0), (), f"the file name {quoted(file.name)}", "NAME.yaml", remedy)
+    chain = read_chain(file, paths, faults)
+    recipe = None
+    if chain.root is not None:
+        bad = check(chain.root, schema_file("recipe"), faults)
+        recipe = read_recipe(file.stem, chain.root, chain.files, Reading(faults, paths, bad))
+    faults.check(chain.files)
+    assert recipe is not None, "a recipe without faults was read"
+    return recipe

@@ -1,0 +1,1 @@
+"""What people read: manifest, report, tables, sweeps."""

@@ -1,0 +1,1 @@
+"""Files, programs, environment, tools and memory of the machine. It knows nothing of models or builds."""

@@ -1,0 +1,299 @@
+"""Which tools the machine has and in which version; the only module that reads the environment.
+
+It imports none of them, installs nothing, and asks a program for its version once: the answer is kept in
+the cache folder for as long as the file at that path stays what it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from etbuild.errors import MissingTool, UsageError
+from etbuild.system.atomic import write_whole
+
+
+# NamedTuples here, where else a dataclass stands: to make one class costs half a millisecond of every build.
+class ProgramSpec(NamedTuple):
+    """One program that steps start. debian: the package that brings it; oldest: first version that will do."""
+
+    debian: str
+    oldest: tuple[int, ...]
+
+
+PROGRAMS = {
+    "arm-none-eabi-gcc": ProgramSpec("gcc-arm-none-eabi", (12,)),
+    "arm-none-eabi-g++": ProgramSpec("gcc-arm-none-eabi", (12,)),
+    "arm-none-eabi-objcopy": ProgramSpec("binutils-arm-none-eabi", (2, 35)),
+    "arm-none-eabi-nm": ProgramSpec("binutils-arm-none-eabi", (2, 35)),
+    "arm-none-eabi-addr2line": ProgramSpec("binutils-arm-none-eabi", (2, 35)),
+    "qemu-system-arm": ProgramSpec("qemu-system-arm", (7,)),
+    "cmake": ProgramSpec("cmake", (3, 20)),
+    "ninja": ProgramSpec("ninja-build", (1, 10)),
+    "c++": ProgramSpec("g++", (10,)),
+}
+
+FVPS = ("FVP_Corstone_SSE-300_Ethos-U55", "FVP_Corstone_SSE-300_Ethos-U65", "FVP_Corstone_SSE-320")
+
+FVP_REMEDY = "get it from Arm (Ecosystem FVPs, with a licence to accept), then set FVP_PATH to its folder"
+
+# What the firmware links beside its own code; no version stands in it, so its content is asked for.
+NEWLIB = "newlib"
+_NEWLIB_FILE = "libc_nano.a"
+
+# Read by compilers and native libraries, and able to change what they make: no step sees them.
+_UNSEEN = frozenset(
+    {
+        *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX"),
+        *("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "SOURCE_DATE_EPOCH"),
+    }
+)
+
+_VERSION_TIMEOUT_S = 20
+
+# A process has one environment, and one list of what it wanted of it.
+_ASKED: set[str] = set()
+
+
+def version(name: str) -> str:
+    """The version of a tool as one line without a path in it, so that it may take part in a content key.
+
+    name:   "python", "newlib", a key of PROGRAMS or of FVPS, else a Python package as pip spells it.
+    raises: MissingTool with the remedy.
+    """
+    if name == "python":
+        return f"{sys.implementation.name} {sys.version.split()[0]}"
+    if name in PROGRAMS or name in FVPS:
+        return _program_version(str(program(name)))
+    if name == NEWLIB:
+        return _newlib_version(str(program("arm-none-eabi-g++")))
+    found = package_version(name)
+    if found is None:
+        raise MissingTool(
+            f"{name}: got no such Python package in {sys.prefix}, wanted one\n"
+            "    start through ./bootstrap, which installs what pyproject.toml pins"
+        )
+    return found
+
+
+def package_version(name: str) -> str | None:
+    """The installed version of a Python package, None where there is none; nothing is imported."""
+    return _packages(tuple(sys.path)).get(_normalised(name))
+
+
+def program(name: str) -> Path:
+    """Where a program is: CXX for "c++", FVP_PATH before PATH for a simulator, else PATH.
+
+    raises: MissingTool with the Debian package, or with where Arm offers the simulator.
+    """
+    import shutil
+
+    if name in FVPS:
+        found = shutil.which(name, path=os.pathsep.join(filter(None, (variable("FVP_PATH"), variable("PATH")))))
+        remedy = FVP_REMEDY
+    else:
+        command = (variable("CXX") or name) if name == "c++" else name
+        found = shutil.which(command)
+        remedy = f"sudo apt-get install {PROGRAMS[name].debian}, or start through ./bootstrap"
+    if found is None:
+        raise MissingTool(f"{name}: got no such program on PATH, wanted one\n    {remedy}")
+    return Path(found)
+
+
+def find(name: str) -> Path | None:
+    """As `program`, None where there is none."""
+    try:
+        return program(name)
+    except MissingTool:
+        return None
+
+
+def variable(name: str) -> str | None:
+    """An environment variable; None when it is unset or empty."""
+    _ASKED.add(name)
+    return os.environ.get(name) or None
+
+
+def asked() -> dict[str, str | None]:
+    """What `variable` was asked for in this process, and what it says."""
+    return {name: variable(name) for name in sorted(_ASKED)}
+
+
+def doit_settings() -> tuple[str | None, ...]:
+    """What of the environment says which dodo.py doit takes."""
+    return (variable("DOIT_FILE"), variable("DOIT_SEEK_FILE"))
+
+
+def installed() -> dict[str, str]:
+    """Every installed Python package with its version; nothing is imported."""
+    return _packages(tuple(sys.path))
+
+
+def server_allowed() -> bool:
+    """Whether the warm compile server may be used: not with ETBUILD_SERVER=off, nor where its means are missing."""
+    return variable("ETBUILD_SERVER") != "off" and hasattr(os, "pidfd_open")
+
+
+def scheduler() -> str | None:
+    """The address of the Dask scheduler whose workers do steps; None for none."""
+    return variable("ETBUILD_SCHEDULER")
+
+
+def step_environment() -> dict[str, str]:
+    """What a step's process sees: the user's environment, with all that could change bytes held fixed."""
+    return {
+        **{name: value for name, value in os.environ.items() if name not in _UNSEEN},
+        "PYTHONHASHSEED": "0",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TZ": "UTC",
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+def cache_folder() -> Path:
+    """Where etbuild keeps what may be thrown away, shared by all checkouts; it need not exist yet."""
+    base = variable("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "etbuild"
+
+
+class CacheSettings(NamedTuple):
+    """Where results of steps are kept for the next time.
+
+    folder:    of the local store; None for no cache at all.
+    remote:    a URL for fsspec; None for none.
+    read_only: nothing is written to the remote.
+    secret:    what records are signed with; empty for none.
+    """
+
+    folder: Path | None
+    remote: str | None
+    read_only: bool
+    secret: bytes
+
+
+def cache_settings() -> CacheSettings:
+    """From ETBUILD_CACHE (off, or a folder) and ETBUILD_REMOTE_CACHE with its _MODE and _KEY.
+
+    raises: UsageError for a mode that there is not.
+    """
+    folder = variable("ETBUILD_CACHE")
+    mode = variable("ETBUILD_REMOTE_CACHE_MODE") or "read-write"
+    if mode not in ("read-only", "read-write"):
+        raise UsageError(f'ETBUILD_REMOTE_CACHE_MODE: got "{mode}", wanted read-only or read-write')
+    return CacheSettings(
+        None if folder == "off" else Path(folder).expanduser().absolute() if folder else cache_folder() / "store",
+        variable("ETBUILD_REMOTE_CACHE"),
+        mode == "read-only",
+        (variable("ETBUILD_REMOTE_CACHE_KEY") or "").encode(),
+    )
+
+
+def _normalised(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+@functools.cache
+def _packages(folders: tuple[str, ...]) -> dict[str, str]:
+    """Name to version of every distribution in the folders; the first of a name wins, as it does for import."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        try:
+            entries = os.listdir(folder or ".")  # noqa: PTH208 - names alone, a Path each would cost a millisecond
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.endswith(".dist-info"):
+                name, _, number = entry.removesuffix(".dist-info").partition("-")
+                found.setdefault(_normalised(name), number)
+    return found
+
+
+@functools.cache
+def _program_version(path: str) -> str:
+    """The first line of `path --version`; asked again only when the file behind the path changed."""
+    real = os.path.realpath(path)
+    status = Path(real).stat()
+    # The name is part of it: one file (gcc's driver, busybox) may answer differently under two names.
+    key = f"{path} -> {real} {status.st_size} {status.st_mtime_ns}"
+    known = _read_known()
+    if key not in known:
+        known = {old: line for old, line in known.items() if not old.startswith(f"{path} -> ")}
+        known[key] = _ask(path)
+        _write_known(known)
+    return known[key]
+
+
+@functools.cache
+def _newlib_version(compiler: str) -> str:
+    """A digest of the C library that the cross compiler links; read again only when a file changed."""
+    import hashlib
+
+    # This first: it may write what is read next.
+    where = f"{_NEWLIB_FILE} of {_program_version(compiler)} at {compiler}"
+    known = _read_known()
+    library = Path(known.get(where) or _ask(compiler, f"-print-file-name={_NEWLIB_FILE}"))
+    if not library.is_file():
+        library = Path(_ask(compiler, f"-print-file-name={_NEWLIB_FILE}"))
+    if not library.is_file():
+        raise MissingTool(
+            f"{compiler}: got no {_NEWLIB_FILE} with it, wanted newlib\n"
+            "    sudo apt-get install libnewlib-arm-none-eabi, or start through ./bootstrap"
+        )
+    status = library.stat()
+    key = f"{library} -> {status.st_size} {status.st_mtime_ns}"
+    if key not in known:
+        known = {old: line for old, line in known.items() if not old.startswith(f"{library} -> ")}
+        known |= {where: str(library), key: hashlib.sha256(library.read_bytes()).hexdigest()[:16]}
+        _write_known(known)
+    return known[key]
+
+
+def _ask(path: str, question: str = "--version") -> str:
+    """The first line of the answer."""
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            [path, question],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env={**os.environ, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            timeout=_VERSION_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MissingTool(f"{path}: got {error}, wanted its version\n    reinstall it") from error
+    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    if done.returncode != 0 or not lines:
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise MissingTool(
+            f"{path} {question}: got exit code {done.returncode} and {said!r}, wanted its version\n    reinstall it"
+        )
+    return lines[0]
+
+
+def _known_file() -> Path:
+    return cache_folder() / "programs.json"
+
+
+def _read_known() -> dict[str, str]:
+    try:
+        known = json.loads(_known_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) and all(isinstance(line, str) for line in known.values()) else {}
+
+
+def _write_known(known: dict[str, str]) -> None:
+    """A cache that cannot be written (read-only home, full disk) costs time, never a build."""
+    file = _known_file()
+    with contextlib.suppress(OSError):
+        write_whole(file, json.dumps(known, indent=1, sort_keys=True))

@@ -1,0 +1,1 @@
+"""Expected outputs, and the comparison of what was computed with them."""

@@ -1,0 +1,242 @@
+"""Runs an emitted ExecuTorch program in Python: CPU operators by PyTorch, delegates by whoever is given.
+
+It is an oracle: values are right, time plays no part, and of the memory plan only that views share a place. Mutable
+state lives as long as the interpreter, as it does in the runtime.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from etbuild.errors import StepError
+
+if TYPE_CHECKING:
+    from etbuild.compile.lowered import Lowered
+
+# PyTorch's ScalarType by number.
+_DTYPES = ("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
+_DTYPES_BEYOND = {11: "bool", 15: "bfloat16"}
+
+_SCALAR_OPERATORS: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "floordiv": operator.floordiv,
+    "truediv": operator.truediv,
+    "mod": operator.mod,
+    "neg": operator.neg,
+    "eq": operator.eq,
+    "gt": operator.gt,
+    "lt": operator.lt,
+    "ge": operator.ge,
+    "le": operator.le,
+    "sym_float": float,
+    "ceil": math.ceil,
+    "round": round,
+    "trunc": math.trunc,
+}
+
+
+class Delegate(Protocol):
+    """What runs one delegate: arrays in, arrays out, by their bytes; outputs: how many come out."""
+
+    @property
+    def outputs(self) -> int: ...
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]: ...
+
+
+class Interpreter:
+    """delegates: one for each delegate of the program."""
+
+    def __init__(self, lowered: Lowered, delegates: Sequence[Delegate]):
+        self._plan = lowered.program.execution_plan[0]
+        self._delegates = delegates
+        self._values = [_initial(value.val, lowered) for value in self._plan.values]
+        # The value that was last written to each place of the memory plan.
+        self._places: dict[tuple[int, int], int] = {}
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        """One inference: the program's inputs as tensors, its outputs."""
+        for index, value in zip(self._plan.inputs, inputs, strict=True):
+            self._write(index, value)
+        for chain in self._plan.chains:
+            at = 0
+            while at < len(chain.instructions):
+                at = self._step(chain.instructions[at].instr_args, at)
+        return [self._read(index) for index in self._plan.outputs]
+
+    def _step(self, instruction: Any, at: int) -> int:
+        """Do one instruction; the number of the next."""
+        kind = type(instruction).__name__
+        if kind == "KernelCall":
+            self._call_kernel(self._plan.operators[instruction.op_index], instruction.args)
+        elif kind == "DelegateCall":
+            self._call_delegate(instruction)
+        elif kind == "MoveCall":
+            self._write(instruction.move_to, self._read(instruction.move_from))
+        elif kind == "JumpFalseCall" and not bool(self._read(instruction.cond_value_index)):
+            return int(instruction.destination_instruction)
+        return at + 1
+
+    def _call_delegate(self, call: Any) -> None:
+        delegate = self._delegates[call.delegate_index]
+        border = len(call.args) - delegate.outputs
+        given = [_to_array(self._read(index), self._tensor(index)) for index in call.args[:border]]
+        for index, array in zip(call.args[border:], delegate.run(given), strict=True):
+            self._write(index, _from_array(array, self._tensor(index)))
+
+    def _call_kernel(self, target: Any, indices: Sequence[int]) -> None:
+        namespace, _, name = target.name.partition("::")
+        if namespace == "executorch_prim" or name in ("sym_size", "sym_numel", "_local_scalar_dense"):
+            self._call_primitive(target, name, indices)
+            return
+        if namespace == "dim_order_ops":
+            # The order of the bytes is that of the output's tensor, and plays a part at a delegate's border only.
+            out = indices[-1]
+            self._write(out, self._value(indices[0]).to(_dtype(self._tensor(out).scalar_type), copy=True))
+            return
+        if namespace in ("cortex_m", "quantized_decomposed"):
+            # PyTorch has these as functions, whose arguments come first; ExecuTorch's out variants take no empty out.
+            self._call_operator(_operator(target, "quantized_decomposed", name, "default"), target, indices)
+            return
+        self._call_operator(_operator(target, namespace, name, target.overload or "default"), target, indices)
+
+    def _call_operator(self, function: Any, target: Any, indices: Sequence[int]) -> None:
+        """The arguments stand in the schema's order, outputs among them; the results follow."""
+        import torch
+
+        positional, named, written = [], {}, []
+        is_variant = any(argument.is_out for argument in function._schema.arguments)
+        for argument, index in zip(function._schema.arguments, indices, strict=False):
+            if argument.kwarg_only and not is_variant:
+                break
+            if argument.is_out:
+                written.append(index)
+                named[argument.name] = torch.empty(0, dtype=_dtype(self._tensor(index).scalar_type))
+                continue
+            value = self._value(index)
+            if value is not None and str(argument.real_type).startswith(("ScalarType", "Optional[ScalarType]")):
+                value = _dtype(value)
+            if argument.kwarg_only:
+                named[argument.name] = value
+            else:
+                positional.append(value)
+        try:
+            result = function(*positional, **named)
+        except Exception as error:
+            said = (str(error).strip().splitlines() or [""])[0]
+            raise StepError(
+                f"{target.name}.{target.overload} on the CPU: got {type(error).__name__}: {said}"
+            ) from error
+        results = list(result) if isinstance(result, (tuple, list)) else [result]
+        for index, value in zip(written or indices[-len(results) :], results, strict=True):
+            self._write(index, value)
+
+    def _call_primitive(self, target: Any, name: str, indices: Sequence[int]) -> None:
+        values = [self._value(index) for index in indices[:-1]]
+        if name == "et_view":
+            result: Any = values[0].reshape(values[1])
+        elif name == "sym_size":
+            result = int(values[0].shape[values[1]])
+        elif name in ("sym_numel", "_local_scalar_dense"):
+            result = values[0].numel() if name == "sym_numel" else values[0].item()
+        elif name in _SCALAR_OPERATORS:
+            result = _SCALAR_OPERATORS[name](*values)
+        else:
+            raise StepError(f"{target.name}.{target.overload}: got a primitive that the golden step does not know")
+        self._write(indices[-1], result)
+
+    def _tensor(self, index: int) -> Any:
+        return self._plan.values[index].val
+
+    def _write(self, index: int, value: Any) -> None:
+        self._values[index] = value
+        place = _place(self._tensor(index))
+        if place is not None:
+            self._places[place] = index
+
+    def _read(self, index: int) -> Any:
+        """A value; a tensor that nothing writes is a view, and shares its place with the tensor behind it."""
+        if self._values[index] is not None:
+            return self._values[index]
+        place = _place(self._tensor(index))
+        if place is None or place not in self._places:
+            return None
+        base = self._places[place]
+        return _from_array(_to_array(self._values[base], self._tensor(base)), self._tensor(index))
+
+    def _value(self, index: int) -> Any:
+        """A value as PyTorch takes it; the items of lists of integers and tensors are values themselves."""
+        schema = self._tensor(index)
+        if type(schema).__name__ in ("IntList", "TensorList", "OptionalTensorList"):
+            return [None if item < 0 else self._read(item) for item in schema.items]
+        return self._read(index)
+
+
+def _place(schema: Any) -> tuple[int, int] | None:
+    """Where the memory plan puts a tensor; None for what is no planned tensor."""
+    allocation = getattr(schema, "allocation_info", None)
+    return None if allocation is None else (allocation.memory_id, allocation.memory_offset)
+
+
+def _operator(target: Any, namespace: str, name: str, overload: str) -> Any:
+    import torch
+
+    try:
+        return getattr(getattr(getattr(torch.ops, namespace), name), overload)
+    except AttributeError as error:
+        raise StepError(f"{target.name}.{target.overload}: got an operator that PyTorch does not know here") from error
+
+
+def _initial(schema: Any, lowered: Lowered) -> Any:
+    """The value before the first instruction; None for tensors that are written before they are read."""
+    kind = type(schema).__name__
+    if kind == "Tensor":
+        return _initial_tensor(schema, lowered)
+    if kind == "Double":
+        return float(schema.double_val)
+    field = {"Int": "int_val", "Bool": "bool_val", "String": "string_val", "DoubleList": "items", "BoolList": "items"}
+    return getattr(schema, field[kind]) if kind in field else None
+
+
+def _initial_tensor(schema: Any, lowered: Lowered) -> Any:
+    """A constant, or a mutable tensor's first state."""
+    import numpy as np
+
+    if schema.data_buffer_idx == 0:
+        return None
+    constant = schema.allocation_info is None
+    buffers = lowered.program.constant_buffer if constant else lowered.mutable_data or []
+    if schema.data_buffer_idx >= len(buffers):
+        return None
+    return _from_array(np.frombuffer(buffers[schema.data_buffer_idx].storage, np.uint8), schema)
+
+
+def _to_array(tensor: Any, schema: Any) -> Any:
+    """A tensor's elements in the order of its bytes."""
+    return tensor.detach().permute(tuple(schema.dim_order)).contiguous().numpy()
+
+
+def _from_array(array: Any, schema: Any) -> Any:
+    """The tensor whose bytes these are."""
+    import numpy as np
+    import torch
+
+    order = list(schema.dim_order)
+    flat = torch.from_numpy(np.array(array, copy=True).reshape(-1).view(np.uint8)).view(_dtype(schema.scalar_type))
+    return flat.reshape([schema.sizes[axis] for axis in order]).permute(
+        [order.index(axis) for axis in range(len(order))]
+    )
+
+
+def _dtype(number: int) -> Any:
+    import torch
+
+    name = _DTYPES[number] if number < len(_DTYPES) else _DTYPES_BEYOND.get(int(number))
+    if name is None:
+        raise StepError(f"scalar type {int(number)}: got a dtype that the golden step does not know")
+    return getattr(torch, name)

@@ -1,0 +1,138 @@
+"""`etbuild cache`: what it prints, what it removes, and with which code it ends."""
+
+import os
+from pathlib import Path
+
+import pytest
+from cached_project import STEP, Machine
+
+from etbuild.cli.cache import size_of
+from etbuild.cli.main import main
+from etbuild.errors import UsageError
+
+
+@pytest.fixture
+def filled(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """One action with one blob (its outputs have the same content), each last used at a known time."""
+    monkeypatch.setenv("TZ", "UTC")
+    machine.checkout("first").run(STEP)
+    for at, path in enumerate([*machine.kept("blobs"), *machine.kept("actions")]):
+        os.utime(path, (at * 86400, at * 86400))
+    return machine
+
+
+def test_stats(filled: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    """All of it; the size is that of the files."""
+    size = sum(path.stat().st_size for path in filled.kept(""))
+
+    assert main(["cache", "stats"]) == 0
+    assert capsys.readouterr().out == (
+        f"folder       {filled.store}\n"
+        "actions      1\n"
+        "blobs        1\n"
+        f"size         {size / 1024:.1f} KiB\n"
+        "oldest use   1970-01-01 00:00\n"
+        "last use     1970-01-02 00:00\n"
+    )
+
+
+def test_stats_of_a_cache_that_is_not_there_yet(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    """Empty, and no folder is made."""
+    assert main(["cache", "stats"]) == 0
+    assert (
+        capsys.readouterr().out == f"folder       {machine.store}\nactions      0\nblobs        0\nsize         0 B\n"
+    )
+    assert not machine.store.exists()
+
+
+def test_gc_removes_what_was_used_longest_ago(filled: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    """Until the rest fits."""
+    (blob,), (action,) = filled.kept("blobs"), filled.kept("actions")
+    size = action.stat().st_size
+
+    assert main(["cache", "gc", "--max-size", str(size)]) == 0
+    assert (blob.exists(), action.exists()) == (False, True)
+    assert capsys.readouterr().out == f"{filled.store}: removed 1 files, {size / 1024:.1f} KiB stay\n"
+
+
+def test_a_hit_is_a_use(filled: Machine) -> None:
+    """Blob and record count as used now."""
+    filled.checkout("second").run(STEP)
+
+    assert min(path.stat().st_mtime for path in filled.kept("")) > 2 * 86400
+
+
+def test_gc_that_removed_a_blob_costs_a_run(filled: Machine) -> None:
+    """The record that it left behind is dropped and made again."""
+    filled.kept("blobs")[0].unlink()
+
+    assert filled.checkout("second").run(STEP).how == "ran"
+    assert filled.checkout("third").run(STEP).how == "cached"
+
+
+def test_gc_leaves_what_is_being_written(filled: Machine) -> None:
+    """Only after a day is it taken for abandoned."""
+    new, old = filled.store / "v1/tmp/new", filled.store / "v1/tmp/old"
+    new.write_text("")
+    old.write_text("")
+    os.utime(old, (0, 0))
+
+    main(["cache", "gc"])
+
+    assert (new.exists(), old.exists()) == (True, False)
+
+
+def test_verify_drops_the_damaged(filled: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each by its path; exit code 1, then 0."""
+    (blob,) = filled.kept("blobs")
+    blob.write_text("damaged")
+
+    assert (main(["cache", "verify"]), main(["cache", "verify"])) == (1, 0)
+    assert capsys.readouterr().out == (
+        f"{blob}: damaged, dropped\n{filled.store}: 1 damaged\n{filled.store}: 0 damaged\n"
+    )
+
+
+def test_clear_removes_what_the_cache_wrote_and_no_more(filled: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of the user's may hold other things."""
+    (filled.store / "mine").write_text("")
+
+    assert main(["cache", "clear"]) == 0
+    assert [path for path in filled.store.rglob("*") if path.is_file()] == [filled.store / "mine"]
+    assert capsys.readouterr().out == f"{filled.store}: removed 2 files\n"
+
+
+def test_without_a_cache_there_is_nothing_to_look_at(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ETBUILD_CACHE=off is a wrong usage here."""
+    monkeypatch.setenv("ETBUILD_CACHE", "off")
+
+    assert main(["cache", "stats"]) == 2
+    assert capsys.readouterr().err == (
+        "ETBUILD_CACHE: got off, wanted a cache to look at\n    unset it, or set it to a folder\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("10G", 10 << 30), ("1.5k", 1536), ("500 MB", None), ("2TiB", 2 << 40), ("G", None), ("9" * 400, None)],
+)
+def test_sizes(text: str, size: int | None) -> None:
+    """K, M, G and T are powers of 1024; anything else is refused."""
+    if size is not None:
+        assert size_of(text) == size
+        return
+    with pytest.raises(UsageError) as error:
+        size_of(text)
+    assert str(error.value) == f'--max-size: got "{text}", wanted a size such as 10G or 500M'
+
+
+def test_the_default_folder_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """XDG_CACHE_HOME."""
+    from etbuild.system.tools import cache_settings
+
+    monkeypatch.delenv("ETBUILD_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    assert cache_settings().folder == tmp_path / "etbuild/store"

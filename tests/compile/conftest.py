@@ -1,0 +1,6 @@
+"""The tests of this folder use the same projects as those of the steps."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "steps"))

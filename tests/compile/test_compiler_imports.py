@@ -1,0 +1,99 @@
+"""How the compilers come into a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from project import said_by
+
+from etbuild.compile.exported_program import portable_trace, source_line
+from etbuild.compile.lowered import Lowered, read_lowered, write_lowered
+
+pytestmark = pytest.mark.e2e
+
+
+def test_libyaml_reads_the_operator_table_as_ruamel_does(tmp_path: Path) -> None:
+    """The same objects, types included; `off`, 1e3 and their like would differ between YAML 1.1 and 1.2."""
+    code = """
+from importlib import resources
+from etbuild.compile import compiler_imports
+compiler_imports.load_executorch()
+import executorch.exir.dialects.edge as package
+from executorch.exir.dialects.edge import _ops
+from ruamel.yaml import YAML
+text = (resources.files(package) / "edge.yaml").read_text(encoding="utf-8")
+slow = {one["inherits"]: one for one in YAML(typ="safe").load(text)}
+assert YAML.__module__.startswith("ruamel"), "the loader is ruamel's again"
+print(repr(slow) == repr(_ops._edge_dialect_info), len(slow) > 100)
+"""
+
+    assert said_by(code, tmp_path) == "True True"
+
+
+def test_the_serializer_comes_without_the_compiler(tmp_path: Path) -> None:
+    """Neither executorch.exir nor dynamo is imported, and nothing is left in their place."""
+    code = """
+import sys
+from etbuild.compile import compiler_imports
+with compiler_imports.serializer() as module:
+    print(module.__name__, "executorch.exir.program" in sys.modules)
+print("executorch.exir" in sys.modules, "torch._dynamo" in sys.modules)
+"""
+
+    assert said_by(code, tmp_path).split("\n") == ["executorch.exir._serialize._program False", "False False"]
+
+
+def test_the_serializer_leaves_a_loaded_compiler_alone(tmp_path: Path) -> None:
+    """In the compile server both are there."""
+    code = """
+from etbuild.compile import compiler_imports
+compiler_imports.load_executorch()
+import executorch.exir
+with compiler_imports.serializer() as module:
+    print(module.PTEFile.__module__)
+import executorch.exir as again
+print(again is executorch.exir, hasattr(again, "to_edge_transform_and_lower"))
+"""
+
+    assert said_by(code, tmp_path).split("\n") == ["executorch.exir._serialize._program", "True True"]
+
+
+def test_the_lowered_programs_bytes_depend_on_values_alone(tmp_path: Path) -> None:
+    """Whether two equal strings are one object does not show in the file."""
+    text = "".join(["a", "b", "c"])
+    write_lowered(Lowered({"x": text, "y": text}, None), tmp_path / "shared")
+    write_lowered(Lowered({"x": "".join(["ab", "c"]), "y": "".join(["a", "bc"])}, None), tmp_path / "apart")
+
+    assert (tmp_path / "shared").read_bytes() == (tmp_path / "apart").read_bytes()
+    assert read_lowered(tmp_path / "shared").program == {"x": "abc", "y": "abc"}
+
+
+def test_a_trace_keeps_the_users_frames_and_no_path_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compiler's frames go; the innermost one left is the model's line."""
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    trace = "\n".join(
+        [
+            f'  File "{tmp_path}/models/net.py", line 12, in forward',
+            "    return self.block(x)",
+            f'  File "{torch.nn.modules.__file__}", line 99, in _call_impl',
+            "    return forward_call(*args)",
+            f'  File "{tmp_path}/models/block.py", line 7, in forward',
+            "    return x + 1",
+        ]
+    )
+
+    found = portable_trace(trace)
+
+    assert found.splitlines() == [
+        '  File "models/net.py", line 12, in forward',
+        "    return self.block(x)",
+        '  File "models/block.py", line 7, in forward',
+        "    return x + 1",
+    ]
+    assert source_line(found) == "models/block.py:7"
+    assert source_line(None) is None

@@ -1,0 +1,206 @@
+"""PyTorch as tuned answers as PyTorch alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from project import said_by
+
+pytestmark = pytest.mark.e2e
+
+
+def test_an_operator_that_is_registered_later_is_looked_up(tmp_path: Path) -> None:
+    """PyTorch's set of composite operators has it, and is otherwise what PyTorch finds by itself."""
+    code = """
+import torch
+from torch._export import utils
+own = {str(op) for op in utils._collect_all_valid_cia_ops()}
+from etbuild.compile import compiler_imports
+compiler_imports.load_torch()
+before = {str(op) for op in utils._collect_all_valid_cia_ops()}
+library = torch.library.Library("late", "DEF")
+library.define("twice(Tensor x) -> Tensor")
+library.impl("twice", lambda x: x + x, "CompositeImplicitAutograd")
+after = {str(op) for op in utils._collect_all_valid_cia_ops()}
+print(before == own, after - before)
+"""
+
+    assert said_by(code, tmp_path) == "True {'late.twice.default'}"
+
+
+def test_a_modules_code_on_demand_is_what_it_would_have_been(tmp_path: Path) -> None:
+    """Read, called, printed, copied and pickled; a change of the graph shows after recompile; then all is as before."""
+    code = """
+import copy, pickle, torch
+from etbuild.compile import compiler_imports, patches
+compiler_imports.load_torch()
+from torch.fx import GraphModule, symbolic_trace
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        return torch.relu(x) + 1
+
+def change(module):
+    node = next(node for node in module.graph.nodes if node.target is torch.relu)
+    node.target = torch.neg
+    module.recompile()
+    return module
+
+own = GraphModule.recompile
+usual = change(symbolic_trace(Net()))
+with patches.code_on_demand():
+    late = change(symbolic_trace(Net()))
+    generated = "_code" in vars(late)
+    copied, pickled = copy.deepcopy(late), pickle.loads(pickle.dumps(late))
+x = torch.ones(2)
+same_code = usual.code == late.code == copied.code and pickle.loads(pickle.dumps(usual)).code == pickled.code
+same_answer = all(torch.equal(one(x), usual(x)) for one in (late, copied, pickled))
+print(generated, same_code, same_answer, str(late) == str(usual), GraphModule.recompile is own)
+"""
+
+    assert said_by(code, tmp_path) == "False True True True True"
+
+
+def test_a_kernel_that_is_there_is_not_registered_again(tmp_path: Path) -> None:
+    """PyTorch's error, and its answers: the kernel is used, once."""
+    code = """
+import torch
+from etbuild.compile import compiler_imports
+compiler_imports.load_torch()
+compiler_imports.load_torch()
+library = torch.library.Library("mine", "DEF")
+library.define("twice(Tensor x) -> Tensor")
+twice = torch.ops.mine.twice.default
+key = torch._C.DispatchKey.CompositeImplicitAutograd
+
+def kernel(x):
+    return x + x
+
+print(twice.py_impl(key)(kernel) is kernel, twice.py_kernels[key] is kernel)
+try:
+    twice.py_impl(key)(kernel)
+except RuntimeError as error:
+    print(error)
+"""
+
+    assert said_by(code, tmp_path).splitlines() == [
+        "True True",
+        "Trying to override a python impl for DispatchKey.CompositeImplicitAutograd on operator mine::twice",
+    ]
+
+
+def test_the_types_of_a_saved_programs_fields_are_the_same(tmp_path: Path) -> None:
+    """For every class of its schema."""
+    code = """
+import dataclasses, typing
+from etbuild.compile import patches
+patches.read_type_hints_once()
+from torch._export.serde import schema, serialize
+classes = [one for one in vars(schema).values() if dataclasses.is_dataclass(one)]
+same = [serialize.typing.get_type_hints(one, globalns=vars(schema)) == typing.get_type_hints(one, globalns=vars(schema))
+        for one in (*classes, *classes)]
+print(len(classes) > 30, all(same))
+"""
+
+    assert said_by(code, tmp_path) == "True True"
+
+
+def test_decomposing_what_is_there_gives_the_same_program(tmp_path: Path) -> None:
+    """With operators that are in place, composite, kept by the backend, in branches, of symbolic shapes; or none of it.
+
+    On the CPU, then for the NPU; with how often each was traced as PyTorch does it, and now.
+    """
+    code = """
+import torch
+from etbuild.compile import compiler_imports, patches
+compiler_imports.load_executorch()
+from executorch.backends.arm.ethosu import EthosUCompileSpec, EthosUPartitioner
+from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
+from torch.export import Dim, ExportedProgram, export
+
+def in_place(x): y = x * 2; y.add_(1); return y.relu_()
+def its_input(x): x.mul_(2); return x + 1
+def composite(x): return torch.nn.functional.dropout(x, training=False).flatten(1).reshape(-1).unbind()[0]
+def kept(x): return torch.nn.functional.hardswish(torch.nn.functional.linear(x, torch.ones(3, 4)))
+def branches(x): return torch.cond(x.sum() > 0, lambda x: x.sin().flatten(), lambda x: x.cos().flatten(), (x,))
+def plain(x): return torch.relu(x) + 1
+
+traced = []
+decompose = ExportedProgram.run_decompositions
+def counting(self, *table):
+    traced[-1] += 1
+    return decompose(self, *table)
+ExportedProgram.run_decompositions = counting
+
+def lowered(function, npu, shapes):
+    module = torch.nn.Module()
+    module.forward = function
+    traced.append(0)
+    program = export(module.eval(), (torch.ones(2, 4),), dynamic_shapes=shapes, strict=False)
+    partitioner = [EthosUPartitioner(EthosUCompileSpec("ethos-u85-256"))] if npu else None
+    config = EdgeCompileConfig(_check_ir_validity=False)
+    edge = to_edge_transform_and_lower(program, partitioner=partitioner, compile_config=config)
+    return bytes(edge.to_executorch().buffer)
+
+for npu in (False, True):
+    for function in (in_place, its_input, composite, kept, branches, plain):
+        usual = lowered(function, npu, None)
+        with patches.decompositions_that_change():
+            print(function.__name__, lowered(function, npu, None) == usual, traced[-2:])
+shapes = [{0: Dim("rows", min=1, max=9)}]
+usual = lowered(plain, False, shapes)
+with patches.decompositions_that_change():
+    print("symbolic", lowered(plain, False, shapes) == usual, traced[-2:])
+"""
+
+    assert said_by(code, tmp_path).splitlines() == [
+        *("in_place True [2, 1]", "its_input True [2, 2]", "composite True [2, 1]", "kept True [2, 1]"),
+        *("branches True [2, 2]", "plain True [2, 0]"),
+        *("in_place True [3, 1]", "its_input True [3, 3]", "composite True [3, 1]", "kept True [3, 2]"),
+        *("branches True [3, 3]", "plain True [3, 0]"),
+        "symbolic True [2, 2]",
+    ]
+
+
+def test_what_is_neither_guarded_nor_checked_is_the_same_program(tmp_path: Path) -> None:
+    """A program exported again, and saved: each with what PyTorch throws away, and without."""
+    code = """
+from contextlib import nullcontext
+from pathlib import Path
+import torch
+from etbuild.compile import compiler_imports, patches
+from etbuild.compile.exported_program import make_portable
+compiler_imports.load_executorch()
+from torch._dynamo import guards
+
+made = []
+build = guards.CheckFunctionManager.build_guards
+guards.CheckFunctionManager.build_guards = lambda *a, **k: made.append("guards") or build(*a, **k)
+from torch._export.serde import serialize
+canonical = serialize.canonicalize
+serialize.canonicalize = lambda *a: made.append("canonical") or canonical(*a)
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(3, 4))
+    def forward(self, x):
+        return torch.relu(torch.nn.functional.linear(x, self.weight)).flatten()
+
+x = (torch.ones(2, 4),)
+module = torch.export.export(Model(), x, strict=True).module(check_guards=False)
+for exporting, saving in ((nullcontext, nullcontext), (patches.exported_unguarded, patches.saved_unchecked)):
+    made.clear()
+    torch.compiler.reset()
+    with exporting():
+        program = torch.export.export(module, x, strict=True)
+    make_portable(program)
+    with saving():
+        torch.export.save(program, "program.pt2")
+    print(sorted(made), file=open("made", "a"))
+    Path("program.pt2").rename(f"{len(list(Path.cwd().glob('*.saved')))}.saved")
+print(Path("made").read_text(), Path("0.saved").read_bytes() == Path("1.saved").read_bytes())
+"""
+
+    assert said_by(code, tmp_path).split("\n") == ["['canonical', 'guards']", "[]", " True"]

@@ -1,0 +1,132 @@
+"""Samples from files: how arrays become samples, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etbuild.compile.samples import read_samples
+from etbuild.errors import StepError
+from etbuild.recipe.recipe import Data
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def example() -> tuple[Any, ...]:
+    import torch
+
+    return (torch.zeros(1, 2, 3),)
+
+
+def saved(path: Path, **arrays: Any) -> Data:
+    import numpy as np
+
+    np.savez(path, **arrays)
+    return Data(path)
+
+
+def test_the_first_axis_counts_samples(tmp_path: Path, example: tuple[Any, ...]) -> None:
+    """Each sample takes the shape and dtype of the model's input."""
+    import numpy as np
+
+    data = saved(tmp_path / "d.npz", input_0=np.arange(24, dtype=np.float64).reshape(4, 6), labels=np.arange(4))
+
+    samples = read_samples(data, example, 0)
+
+    assert [tuple(one[0].shape) for one in samples.inputs] == [(1, 2, 3)] * 4
+    assert samples.inputs[1][0].flatten().tolist() == [6, 7, 8, 9, 10, 11]
+    assert samples.inputs[0][0].dtype == example[0].dtype
+    assert samples.labels == (0, 1, 2, 3)
+
+
+def test_an_array_of_the_inputs_shape_is_one_sample(tmp_path: Path, example: tuple[Any, ...]) -> None:
+    """Its first axis is the batch, not a count."""
+    import numpy as np
+
+    np.save(tmp_path / "d.npy", np.ones((1, 2, 3), np.float32))
+
+    assert len(read_samples(Data(tmp_path / "d.npy"), example, 0).inputs) == 1
+
+
+def test_files_of_a_folder_come_in_the_order_of_their_names(tmp_path: Path, example: tuple[Any, ...]) -> None:
+    """Not in the order in which the disk lists them."""
+    import numpy as np
+
+    for name, value in (("b", 2), ("a", 1), ("c", 3)):
+        np.save(tmp_path / f"{name}.npy", np.full((1, 2, 3), value, np.float32))
+
+    samples = read_samples(Data(tmp_path), example, 0)
+
+    assert [one[0].max().item() for one in samples.inputs] == [1, 2, 3]
+
+
+def test_a_choice_is_random_by_its_seed(tmp_path: Path, example: tuple[Any, ...]) -> None:
+    """The same seed, the same choice, in the data's order; labels follow."""
+    import numpy as np
+
+    data = saved(tmp_path / "d.npz", x=np.arange(60, dtype=np.float32).reshape(10, 1, 2, 3), labels=np.arange(10))
+
+    first, second = (read_samples(Data(data.data, 4, seed=7), example, 0) for _ in range(2))
+
+    assert first.labels == second.labels == tuple(sorted(first.labels or ()))
+    assert [one[0][0, 0, 0].item() / 6 for one in first.inputs] == list(first.labels or ())
+
+
+def test_without_data_there_are_the_example_and_ones_like_it(example: tuple[Any, ...]) -> None:
+    """Random by seed over the example's range."""
+    import torch
+
+    value = torch.tensor([[[-2.0, 0.0, 1.0], [0.5, 0.0, 4.0]]])
+
+    samples = read_samples(Data(), (value,), 3)
+
+    assert len(samples.inputs) == 4
+    assert samples.inputs[0][0] is value
+    assert all(-2 <= one[0].min() <= one[0].max() <= 4 for one in samples.inputs)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (
+            {"input_0": "zeros(4, 5)"},
+            "input 0: got an array of [4, 5], wanted [samples, ...] with samples of [1, 2, 3]",
+        ),
+        ({"a": "zeros(4, 6)", "b": "zeros(4, 6)"}, "got a, b, wanted input_0"),
+        ({"input_0": "full(4, 6, value=nan)"}, "input 0: got NaN or infinity, wanted finite values"),
+        ({"input_0": "zeros(4, 6)", "labels": "zeros(3)"}, "labels: got 3, wanted 4, one a sample"),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    tmp_path: Path, example: tuple[Any, ...], arrays: dict[str, str], message: str
+) -> None:
+    """File, array, got, wanted."""
+    import numpy as np
+
+    made = {
+        name: np.full(
+            [int(n) for n in text.partition("(")[2].split(", value")[0].rstrip(")").split(",")],
+            np.nan if "nan" in text else 0,
+            np.float32,
+        )
+        for name, text in arrays.items()
+    }
+    data = saved(tmp_path / "d.npz", **made)
+
+    with pytest.raises(StepError) as caught:
+        read_samples(data, example, 0)
+
+    assert str(caught.value) == f"{data.data}: {message}"
+
+
+def test_more_samples_than_there_are_is_an_error(tmp_path: Path, example: tuple[Any, ...]) -> None:
+    """Fewer would go unnoticed and calibrate worse."""
+    import numpy as np
+
+    data = saved(tmp_path / "d.npz", x=np.zeros((2, 6), np.float32))
+
+    with pytest.raises(StepError, match=r"got 2 samples, wanted 64$"):
+        read_samples(Data(data.data, 64), example, 0)

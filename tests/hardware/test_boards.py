@@ -1,0 +1,217 @@
+"""Boards: the shipped ones, what is refused, and what is made from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from etbuild.errors import RecipeError
+from etbuild.firmware.board_files import Layout, fvp_arguments, header, linker_script, qemu_arguments
+from etbuild.hardware.boards import Board, board_file, board_names, load_board
+from etbuild.recipe.schema import schema_file
+
+SCHEMA = json.loads(schema_file("board").read_text())
+GOOD = """\
+title: Two regions
+cpu: {core: cortex-m55, clock_hz: 1000000, cache_line: 0, counter: dwt}
+memory:
+  rom: {address: 0, size: 64 KiB, npu: false}
+  ram: {address: 0x20000000, size: 1 MiB}
+placement: {code: rom, data: ram, stack: ram, model: ram, vectors: ram, arena: ram, scratch: ram, fast_scratch: ram}
+stack_size: 4 KiB
+npu: {driver: emulator, families: [u55]}
+semihosting: true
+"""
+
+
+def board(name: str) -> Board:
+    file = board_file(name)
+    assert file is not None
+    return load_board(file)
+
+
+def told(tmp_path: Path, text: str) -> str:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load_board(file, Path("mine.yaml"))
+    return str(caught.value)
+
+
+def test_the_shipped_boards_are_sound() -> None:
+    """Every one of them loads, and its name is its file's."""
+    assert [board(name).name for name in board_names()] == ["corstone-300", "corstone-320", "qemu-mps3-an547"]
+
+
+def test_a_board_of_the_users_is_read_from_its_path(tmp_path: Path) -> None:
+    """With what the schema leaves to defaults."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(GOOD)
+
+    made = load_board(file)
+
+    assert (made.name, made.is_of_user, made.uart, made.qemu, made.fvp) == ("mine", True, None, "", None)
+    assert [(region.name, region.size, region.npu) for region in made.memory] == [
+        ("rom", 65536, False),
+        ("ram", 1048576, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "core: cortex-m55",
+            "core: cortex-m56",
+            'mine.yaml:2:13: cpu.core: got "cortex-m56", wanted one of cortex-m33, cortex-m55, cortex-m85\n'
+            "    did you mean cortex-m85?",
+        ),
+        ("size: 1 MiB", "size: 1 MB", 'memory.ram.size: got "1 MB", wanted'),
+        (
+            "0x20000000",
+            "0x8000",
+            "mine.yaml:5:18: memory.ram.address: got 0x00008000, inside rom, wanted regions that do not overlap",
+        ),
+        (
+            "0x20000000",
+            "0xFFFFFFF0",
+            "mine.yaml:5:36: memory.ram.size: got an end at 0x1000ffff0, wanted at most 0x100000000",
+        ),
+        ("model: ram", "model: rim", 'placement.model: got "rim", wanted one of rom, ram\n'),
+        (
+            " scratch: ram",
+            " scratch: rom",
+            'placement.scratch: got "rom", wanted a region that the NPU can reach\n    rom has npu: false',
+        ),
+        (
+            "driver: emulator",
+            "driver: ethosu",
+            "mine.yaml:8:15: npu.driver: got ethosu without an address, wanted npu.address and npu.interrupt beside it",
+        ),
+        (
+            "semihosting: true",
+            "semihosting: false",
+            "mine.yaml:9:14: semihosting: got no uart and no semihosting, wanted one of them, to print results",
+        ),
+        ("stack_size: 4 KiB\n", "", "mine.yaml:1:1: stack_size: got nothing, wanted"),
+        ("title: Two", "tittle: Two", "mine.yaml:1:1: tittle: got a key that does not exist, wanted one of title, cpu"),
+    ],
+)
+def test_a_fault_is_told_at_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """What the schema says, and what it cannot."""
+    assert old in GOOD
+    assert message in told(tmp_path, GOOD.replace(old, new, 1))
+
+
+def test_a_mode_of_dedicated_sram_has_the_placement_of_all_its_sizes() -> None:
+    """Dedicated_Sram_384KB is not named in any board."""
+    made = board("corstone-300")
+
+    assert made.placement_for("Shared_Sram") is made.placement
+    assert made.placement_for("Dedicated_Sram_384KB").scratch == "ddr"
+    assert made.placement_for("Dedicated_Sram_384KB").fast_scratch == "sram"
+
+
+def test_a_target_of_another_family_is_refused() -> None:
+    """By what the board has."""
+    assert board("corstone-320").refusal("u55", 128) == "Arm Corstone-320 has Ethos-U85"
+    assert board("corstone-300").refusal("u65", 512) == ""
+
+
+def test_the_header_says_where_everything_is() -> None:
+    """The whole of it."""
+    assert header(board("corstone-300")) == (
+        """\
+// Made from boards/corstone-300.yaml.
+#pragma once
+
+#include <cstdint>
+
+namespace etb::board {
+
+constexpr char name[] = "corstone-300";
+constexpr std::uint32_t clock_hz = 25000000;
+constexpr std::uint32_t cache_line = 32;
+constexpr bool has_cycle_counter = true;
+constexpr bool has_uart = true;
+constexpr std::uintptr_t uart_address = 0x59303000;
+constexpr std::uint32_t uart_divisor = 217;
+constexpr bool semihosting = true;
+constexpr std::uintptr_t npu_address = 0x58102000;
+constexpr std::uint32_t npu_interrupt = 56;
+
+}  // namespace etb::board
+"""
+    )
+
+
+def test_the_linker_script_places_each_part_as_the_mode_has_it() -> None:
+    """In DDR what Dedicated_Sram puts there; arena and scratch share what is left of it."""
+    made = board("corstone-300")
+    script = linker_script(Layout(made, made.placement_for("Dedicated_Sram_384KB"), 8192, 393216))
+
+    assert "    sram (rwx) : ORIGIN = 0x31000000, LENGTH = 0x200000\n" in script
+    assert "etb_fast_scratch = .; . += 393216; etb_fast_scratch_end = .; . = ALIGN(32);\n    } > sram\n" in script
+    assert (
+        "    .arena_start (NOLOAD) : ALIGN(32) { etb_arena = .; } > ddr\n"
+        "    etb_arena_end = ORIGIN(ddr) + LENGTH(ddr);\n"
+        "    etb_scratch = etb_arena;\n"
+        "    etb_scratch_end = etb_arena_end;\n"
+    ) in script
+
+
+def test_arena_and_scratch_in_two_regions_have_a_rest_each() -> None:
+    """On the board whose NPU is emulated."""
+    made = board("qemu-mps3-an547")
+    script = linker_script(Layout(made, made.placement, 8192, 0))
+
+    assert "etb_arena_end = ORIGIN(sram) + LENGTH(sram);" in script
+    assert "etb_scratch_end = ORIGIN(ddr) + LENGTH(ddr);" in script
+
+
+def test_qemu_runs_with_a_clock_that_counts_instructions() -> None:
+    """All of its arguments."""
+    assert " ".join(qemu_arguments(board("qemu-mps3-an547"), Path("firmware.elf"))) == (
+        "-machine mps3-an547 -display none -monitor none -serial stdio -semihosting-config enable=on,target=native "
+        "-icount shift=0,align=off,sleep=off -kernel firmware.elf"
+    )
+
+
+def test_an_fvp_of_corstone_300_gets_its_flags() -> None:
+    """MACs, no windows, the UART on stdout, semihosting for the exit code, a time limit."""
+    assert " ".join(fvp_arguments(board("corstone-300"), 128, Path("firmware.elf"), True, 60.0)) == (
+        "-C ethosu.num_macs=128 -C mps3_board.visualisation.disable-visualisation=1 "
+        "-C mps3_board.telnetterminal0.start_telnet=0 -C cpu0.semihosting-enable=1 -C mps3_board.uart0.out_file=- "
+        "-C mps3_board.uart0.shutdown_on_eot=1 -a firmware.elf --timelimit 60"
+    )
+
+
+def test_an_fvp_of_corstone_320_gets_its_flags_and_runs_fast_without_timing_adapters() -> None:
+    """Its parts have other names."""
+    assert " ".join(fvp_arguments(board("corstone-320"), 256, Path("firmware.elf"), False, 1.5)) == (
+        "-C mps4_board.subsystem.ethosu.num_macs=256 -C mps4_board.visualisation.disable-visualisation=1 "
+        "-C vis_hdlcd.disable_visualisation=1 -C mps4_board.telnetterminal0.start_telnet=0 "
+        "-C mps4_board.uart0.unbuffered_output=1 -C mps4_board.subsystem.ethosu.extra_args=--fast "
+        "-C mps4_board.subsystem.cpu0.semihosting-enable=1 -C mps4_board.uart0.out_file=- "
+        "-C mps4_board.uart0.shutdown_on_eot=1 -a firmware.elf --timelimit 1.5"
+    )
+
+
+def test_the_schema_describes_every_key_with_an_example() -> None:
+    """For editors, and for people."""
+    bare: list[str] = []
+
+    def walk(schema: dict[str, object], path: str) -> None:
+        for key, part in schema.get("properties", {}).items():  # type: ignore[attr-defined]
+            if not part.get("description") or not part.get("examples"):
+                bare.append(f"{path}.{key}")
+            walk(part, f"{path}.{key}")
+        more = schema.get("additionalProperties")
+        if isinstance(more, dict):
+            walk(more, f"{path}.*")
+
+    walk(SCHEMA, "board")
+
+    assert bare == []

@@ -1,0 +1,111 @@
+"""Plans: pure data from recipes, kept between runs."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from etbuild.build_engine.step_sources import Sources
+from etbuild.errors import RecipeError
+from etbuild.plan.plan import Plan, load_plan
+from etbuild.system.digests import Digests
+
+PLANS = Path(__file__).parents[1] / "plans"
+sys.path.insert(0, str(PLANS))
+
+from write import RECIPES, texts  # noqa: E402
+
+RECIPE = """\
+model: {source: $NET_FOLDER/net.py}
+targets: {npu: ethos-u55-64, system_config: Ethos_U55_High_End_Embedded, memory_mode: Shared_Sram}
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one recipe, whose model's folder comes from the environment."""
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes/net.yaml").write_text(RECIPE)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "net.py").touch()
+    monkeypatch.setenv("NET_FOLDER", "../a")
+    return tmp_path
+
+
+def load(root: Path) -> Plan:
+    digests = Digests(root, root / "digests.json")
+    return load_plan(root, digests, Sources(digests, root / "sources.json"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_plan_of_a_shipped_recipe_is_the_expected_one(name: str) -> None:
+    """Names, commands, inputs, outputs, tools; `python tests/plans/write.py` writes what is expected."""
+    assert texts()[name] == (PLANS / f"{name}.txt").read_text()
+
+
+def test_a_kept_plan_is_the_same_plan(root: Path) -> None:
+    """JSON and back changes nothing."""
+    first = load(root)
+
+    assert load(root) == first
+
+
+def test_a_kept_plan_is_used_without_reading_a_recipe(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doing nothing costs no YAML and no schema."""
+    first = load(root)
+
+    def refuse(_: Path) -> None:
+        raise AssertionError("a recipe was read")
+
+    monkeypatch.setattr("etbuild.recipe.load.load_all", refuse)
+
+    assert load(root) == first
+
+
+def test_a_changed_recipe_makes_a_new_plan(root: Path) -> None:
+    """By content of each file that the plan came from."""
+    load(root)
+    (root / "recipes/net.yaml").write_text(RECIPE.replace("u55-64", "u55-32"))
+
+    assert [outline.profiles for outline in load(root).outlines] == [{"ethos-u55-32": "tosa-u55"}]
+
+
+def test_a_new_recipe_makes_a_new_plan(root: Path) -> None:
+    """Which files there are is part of what a plan came from."""
+    load(root)
+    (root / "recipes/other.yaml").write_text(RECIPE)
+
+    assert [outline.name for outline in load(root).outlines] == ["net", "other"]
+
+
+def test_a_variable_of_the_environment_makes_a_new_plan(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those, and only those, that the recipes use."""
+    load(root)
+    monkeypatch.setenv("NET_FOLDER", "../b")
+    monkeypatch.setenv("SOMETHING_ELSE", "1")
+
+    assert load(root).steps[0].inputs == (Path("b/net.py"),)
+
+
+def test_a_damaged_memory_makes_the_plan_again(root: Path) -> None:
+    """Half a file, another version's file: no error."""
+    first = load(root)
+    memory = root / "build/.etbuild/plan.json"
+    data = json.loads(memory.read_text())
+    for damaged in ("", "{", "[]", json.dumps({**data, "steps": [1]}), json.dumps({**data, "steps": [["x"]]})):
+        memory.write_text(damaged)
+
+        assert load(root) == first
+
+
+def test_every_problem_of_every_recipe_is_told_at_once(root: Path) -> None:
+    """One run, one list."""
+    (root / "recipes/net.yaml").write_text(RECIPE + "x: 1\n")
+    (root / "recipes/other.yaml").write_text(RECIPE + "y: 1\n")
+
+    with pytest.raises(RecipeError) as error:
+        load(root)
+
+    assert [problem.path for problem in error.value.problems] == ["x", "y"]

@@ -1,0 +1,139 @@
+"""Every fault of a recipe is told in the house's form: place, key, got, wanted, remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from etbuild.errors import RecipeError
+from etbuild.recipe.load import load, load_all
+
+HERE = Path(__file__).parent
+CASES = sorted(file.name for file in (HERE / "bad").glob("[!_]*.yaml"))
+
+
+def message(file: Path, root: Path) -> str:
+    with pytest.raises(RecipeError) as caught:
+        load(file, root, {})
+    return str(caught.value)
+
+
+def write(root: Path, text: str, name: str = "net.yaml") -> Path:
+    file = root / "recipes" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    (file.parent / "net.py").touch()
+    return file
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_fault_gives_exactly_its_message(name: str) -> None:
+    """NAME.yaml has one fault; NAME.txt is all that is said about it."""
+    file = HERE / "bad" / name
+
+    assert message(file, HERE) + "\n" == file.with_suffix(".txt").read_text()
+
+
+def test_there_are_enough_bad_recipes() -> None:
+    """A pattern that finds none would pass the test above."""
+    assert len(CASES) >= 45
+
+
+def test_all_faults_of_a_file_are_told_at_once_in_the_order_of_its_lines(tmp_path: Path) -> None:
+    """YAML's faults, the schema's, missing files and illegal pairs are sorted together."""
+    file = write(
+        tmp_path,
+        """\
+quantize:
+  sceme: int8
+targets:
+  - npu: ethos-u55-128
+    memory_mode: Dedicated_Sram
+vectors: {data: digits.npz, samples: 010}
+model:
+  source: nett.py
+header:
+  symbol: mnist
+  symbol: digits
+  alignment: 24
+""",
+    )
+
+    places = [line.split(": ")[0] for line in message(file, tmp_path).splitlines() if line.startswith("recipes")]
+
+    assert places == [f"recipes/net.yaml:{place}" for place in ("2:3", "5:18", "6:17", "6:38", "8:11", "11:3", "12:14")]
+
+
+def test_a_bad_value_hides_no_fault_beside_it_and_causes_none(tmp_path: Path) -> None:
+    """A wrong `source` is still a source; the other keys of the section are still looked at."""
+    file = write(
+        tmp_path,
+        "model: {source: 3, weights: net.txt}\ntargets: [{npu: 5, memory_mode: 7}, {npu: ethos-u55-32, vela: [x]}]\n",
+    )
+
+    assert [line.split(": got")[0] for line in message(file, tmp_path).splitlines() if ": got" in line] == [
+        "recipes/net.yaml:1:17: model.source",
+        "recipes/net.yaml:1:29: model.weights",
+        "recipes/net.yaml:2:17: targets[0].npu",
+        "recipes/net.yaml:2:33: targets[0].memory_mode",
+        "recipes/net.yaml:2:63: targets[1].vela",
+    ]
+
+
+def test_a_fault_of_an_extended_recipe_stands_after_those_of_the_recipe_itself(tmp_path: Path) -> None:
+    """Each message points into the file that has the value."""
+    write(tmp_path, "model: {source: absent.py}\n", "_base.yaml")
+    file = write(tmp_path, "extends: _base.yaml\ntargets: [{npu: ethos-u55}]\n")
+
+    assert [line.split(": got")[0] for line in message(file, tmp_path).splitlines() if ": got" in line] == [
+        "recipes/net.yaml:2:17: targets[0].npu",
+        "recipes/_base.yaml:1:17: model.source",
+    ]
+
+
+def test_a_recipe_outside_the_project_is_named_by_its_whole_path(tmp_path: Path) -> None:
+    """A relative path would mislead."""
+    file = write(tmp_path, "model: {builtin: add}\ntargets: []\n")
+
+    assert message(file, tmp_path / "elsewhere").startswith(f"{file}:2:10: targets: got an empty list")
+
+
+@pytest.mark.parametrize(("make", "got"), [("mkdir", "a folder"), ("mkfifo", "a device or pipe"), ("", "no file")])
+def test_what_is_no_file_is_told_without_reading_it(tmp_path: Path, make: str, got: str) -> None:
+    """A pipe would hang the reader."""
+    import os
+
+    file = tmp_path / "net.yaml"
+    if make:
+        getattr(os, make)(file)
+
+    assert message(file, tmp_path) == f"net.yaml: got {got}, wanted a recipe"
+
+
+def test_the_faults_of_all_recipes_of_a_project_are_told_at_once_and_a_shared_one_once(tmp_path: Path) -> None:
+    """Two recipes extend one faulty base."""
+    write(tmp_path, "model: {source: net.py}\ngolden: {lsb: -1}\n", "_base.yaml")
+    for name, npu in (("a.yaml", "ethos-u55-128"), ("b.yaml", "ethos-u56-128")):
+        write(tmp_path, f"extends: _base.yaml\ntargets: [{{npu: {npu}}}]\n", name)
+    write(tmp_path, "model: {source: net.py}\n", "c.yml")
+
+    with pytest.raises(RecipeError) as caught:
+        load_all(tmp_path)
+
+    assert [(problem.place, problem.path) for problem in caught.value.problems] == [
+        ("recipes/_base.yaml:2:15", "golden.lsb"),
+        ("recipes/b.yaml:2:17", "targets[0].npu"),
+        ("recipes/c.yml", ""),
+        ("recipes/c.yml:1:1", "targets"),
+    ]
+
+
+def test_the_users_text_cannot_drive_the_terminal(tmp_path: Path) -> None:
+    """Escape sequences and endless text are shown as text of one short line."""
+    file = write(tmp_path, 'model: {source: net.py}\ntargets: [{npu: "\\e[2J' + "x" * 500 + '"}]\n')
+
+    assert message(file, tmp_path) == (
+        'recipes/net.yaml:2:17: targets[0].npu: got "\\x1b[2J' + "x" * 56 + '...", '
+        "wanted text of one line without control characters"
+    )

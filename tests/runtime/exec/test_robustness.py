@@ -1,0 +1,94 @@
+"""Damaged .pte files, under the address and undefined-behaviour sanitizers."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from etbuild.system import tools
+
+HERE = Path(__file__).parent
+FILES = HERE.parents[1] / "pte" / "files"
+GOOD = ("branch_cpu", "joined_cpu", "linear_cpu", "linear_u55", "linear_u65_512", "linear_u85_segment")
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="session")
+def fuzzer() -> Path:
+    """Built once for each checkout, then up to date in milliseconds."""
+    folder = tools.cache_folder() / "exec_tests" / HERE.as_posix().strip("/").replace("/", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (
+            ["cmake", "-G", "Ninja", "-S", str(HERE), "-B", str(folder)],
+            ["ninja", "-C", str(folder), f"-j{os.cpu_count() or 1}"],
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return folder / "fuzz_pte"
+
+
+def run(fuzzer: Path, *words: str) -> str:
+    done = subprocess.run([str(fuzzer), *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+    return done.stdout
+
+
+def test_a_file_that_is_cut_off_anywhere_is_refused(fuzzer: Path) -> None:
+    """Each of six files at each of its bytes: no crash, and an error before anything runs."""
+    files = [FILES / f"{name}.pte" for name in GOOD]
+
+    told = run(fuzzer, "truncate", *map(str, files))
+
+    assert told == f"{sum(file.stat().st_size for file in files)} cuts refused\n"
+
+
+def test_damaged_files_never_harm(fuzzer: Path) -> None:
+    """Random damage for 30 seconds: no sanitizer's report, no hang; some still run, so the damage is not too coarse."""
+    files = sorted(path for path in FILES.iterdir() if path.suffix in (".pte", ".ptd"))
+    told = run(fuzzer, "mutate", "30", "20251120", *map(str, files))
+
+    runs, ran = (int(number) for number in re.findall(r"^(\d+) runs.* (\d+) ran$", told)[0])
+    assert runs > 1000
+    assert ran > runs // 100
+
+
+def test_damaged_programs_of_kernels_never_harm(fuzzer: Path, tmp_path: Path) -> None:
+    """As above, with programs that call most of the CPU kernels."""
+    files = zoo(tmp_path)
+
+    told = run(fuzzer, "mutate", "30", "20251121", *map(str, files))
+
+    assert re.fullmatch(r"\d+ runs: .* ran\n", told)
+
+
+def zoo(folder: Path) -> list[Path]:
+    """Programs of the kernels' own test cases."""
+    sys.path.insert(0, str(HERE.parent / "kernels"))
+    import test_linear
+    import test_movement
+    import test_reduction
+    import test_window
+    from kernel_oracle import compile_cases
+
+    files = []
+    tables = (
+        test_linear.CONVOLUTION,
+        test_movement.JOIN,
+        test_movement.INDEX,
+        test_reduction.EXTREME,
+        test_window.POOL,
+    )
+    for number, table in enumerate(tables):
+        path = folder / f"{number}.pte"
+        path.write_bytes(compile_cases(table[:15]))
+        files.append(path)
+    return files

@@ -1,0 +1,112 @@
+"""Digests: content decides, and stat only saves time."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+from etbuild.system.digests import AT_REST_NS, Digests
+
+
+def at_rest() -> None:
+    time.sleep(2 * AT_REST_NS / 1e9)
+
+
+def digests(root: Path) -> Digests:
+    return Digests(root, root / "memory.json")
+
+
+def test_a_file_has_the_sha256_of_its_content(tmp_path: Path) -> None:
+    """The digest is plain SHA-256, so that a user can check it with sha256sum."""
+    (tmp_path / "a").write_bytes(b"hello")
+
+    assert digests(tmp_path).of("a") == hashlib.sha256(b"hello").hexdigest()
+
+
+def test_what_is_not_there_has_no_digest(tmp_path: Path) -> None:
+    """Missing files and paths through files are None, not errors."""
+    (tmp_path / "a").write_bytes(b"")
+
+    assert digests(tmp_path).of("b") is None
+    assert digests(tmp_path).of("a/b") is None
+
+
+def test_a_change_under_the_same_size_and_mtime_is_seen(tmp_path: Path) -> None:
+    """ctime cannot be set back, so a restored mtime hides nothing."""
+    file = tmp_path / "a"
+    file.write_bytes(b"one")
+    times = file.stat()
+    at_rest()
+    first = digests(tmp_path)
+    before = first.of("a")
+    first.save()
+
+    file.write_bytes(b"two")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    assert digests(tmp_path).of("a") == hashlib.sha256(b"two").hexdigest() != before
+
+
+def test_a_file_that_was_just_written_is_read_again(tmp_path: Path) -> None:
+    """Hashed in the instant of its last write, a file may change again under the same timestamp: not remembered."""
+    (tmp_path / "a").write_bytes(b"one")
+    first = digests(tmp_path)
+    first.of("a")
+    first.save()
+
+    assert not (tmp_path / "memory.json").exists()
+
+
+def test_a_file_at_rest_is_not_read_again(tmp_path: Path) -> None:
+    """The second run takes the remembered digest; a planted one shows that it did."""
+    (tmp_path / "a").write_bytes(b"one")
+    at_rest()
+    first = digests(tmp_path)
+    digest = first.of("a")
+    first.save()
+    memory = tmp_path / "memory.json"
+    memory.write_text(memory.read_text().replace(str(digest), "planted"))
+
+    assert digests(tmp_path).of("a") == "planted"
+
+
+def test_a_damaged_memory_costs_time_only(tmp_path: Path) -> None:
+    """Half a memory file is as good as none."""
+    (tmp_path / "a").write_bytes(b"one")
+    (tmp_path / "memory.json").write_text('{"a": [1, 2')
+
+    assert digests(tmp_path).of("a") == hashlib.sha256(b"one").hexdigest()
+
+
+def test_a_folder_changes_with_names_and_contents_below_it(tmp_path: Path) -> None:
+    """Adding, renaming or changing a file at any depth changes the folder; its own times do not."""
+    (tmp_path / "d/e").mkdir(parents=True)
+    (tmp_path / "d/e/f").write_text("1")
+
+    def now() -> str | None:
+        return digests(tmp_path).of("d")
+
+    first = now()
+    os.utime(tmp_path / "d")
+    same = now()
+    (tmp_path / "d/e/f").rename(tmp_path / "d/e/g")
+    renamed = now()
+    (tmp_path / "d/e/g").write_text("2")
+    changed = now()
+
+    assert first == same
+    assert len({first, renamed, changed}) == 3
+
+
+def test_one_run_looks_once_until_told_to_forget(tmp_path: Path) -> None:
+    """`forget` is how a step says that it has written."""
+    (tmp_path / "a").write_text("1")
+    seen = digests(tmp_path)
+    before = seen.of("a")
+    (tmp_path / "a").write_text("22")
+
+    unforgotten = seen.of("a")
+    seen.forget("a")
+
+    assert unforgotten == before
+    assert seen.of("a") != before
