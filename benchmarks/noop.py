@@ -36,7 +36,7 @@ sys.path.insert(0, {fakes!r})
 from fake_project import workspace
 from etbuild.build_engine.workspace import ToolVersions
 from etbuild.tasks import Project
-project = Project(__file__, workspace(__file__, ToolVersions()))
+project = Project(__file__, executor(__file__, ToolVersions()))
 DOIT_CONFIG = project.doit_config
 """
 BARE = """

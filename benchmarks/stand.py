@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from etbuild.recipe.load import load
 
 if TYPE_CHECKING:
-    from etbuild.hardware.targets import Target
+    from etbuild.hardware.target import Target
 
 ROOT = Path(__file__).resolve().parent.parent
 PEER = "executorch.backends.arm.scripts.aot_arm_compiler"

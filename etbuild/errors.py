@@ -14,21 +14,21 @@ from dataclasses import dataclass
 class Problem:
     """One fault of an input file.
 
-    place:  "file:line:column", or the file alone where no position is known.
+    location:  "file:line:column", or the file alone where no position is known.
     path:   the dotted key, e.g. "quantize.scheme"; "" for the file as a whole.
     got:    what stands there, as the user wrote it.
     wanted: what would be right.
     remedy: what to do, one line; "" when `wanted` says it all.
     """
 
-    place: str
+    location: str
     path: str
     got: str
     wanted: str
     remedy: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.place}: {self.path}" if self.path else self.place
+        where = f"{self.location}: {self.path}" if self.path else self.location
         text = f"{where}: got {self.got}, wanted {self.wanted}"
         return f"{text}\n    {self.remedy}" if self.remedy else text
 

@@ -1,6 +1,6 @@
-"""Whether a step runs again, and why: the record of its last run against what is there now. It changes nothing.
+"""Whether a step runs again, and why: the record of its last run is compared with the current state. It changes nothing.
 
-`reasons` is the decision and the explanation: no reason, no run.
+`reasons` is both the decision and its explanation: no reason, no run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,12 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """What a step read and wrote when it last ended well. Paths as in the step; digests are SHA-256."""
+    """What a step read and wrote in its last successful run. Paths as in the step; digests are SHA-256.
+
+    tools:      version by name.                  source:     digest of our own source files, by path in the package.
+    inputs:     digest by path.                   discovered: digest of what the depfile names, by path.
+    outputs:    digest by path.                   peak_bytes: largest resident memory of the step's process.
+    """
 
     argv: tuple[str, ...]
     tools: Mapping[str, str] = field(default_factory=dict)
@@ -46,13 +51,13 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Record | None:
-        """The record, or None when the text is not one: a damaged record means a step never built."""
+        """The record, or None when the text is none: a step with a damaged record counts as never built."""
         try:
             data = json.loads(text)
             maps = ("tools", "source", "inputs", "discovered", "outputs")
-            texts = [*data["argv"], *(text for name in maps for text in data[name].values())]
+            strings = [*data["argv"], *(value for name in maps for value in data[name].values())]
             numbers = isinstance(data["seconds"], int | float) and isinstance(data["peak_bytes"], int)
-            if not (numbers and all(isinstance(text, str) for text in texts)):
+            if not (numbers and all(isinstance(value, str) for value in strings)):
                 return None
             return cls(
                 tuple(data["argv"]),
@@ -65,32 +70,32 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Present:
-    """What is there now. digest: of a path, None when there is nothing; tools and source: as in Record."""
+class CurrentState:
+    """How to look up what exists now. digest: of a path, None when nothing exists; tools and source: as in Record."""
 
     digest: Callable[[Path | str], str | None]
     tools: Callable[[Step], Mapping[str, str]]
     source: Callable[[Step], Mapping[str, str]]
 
 
-def reasons(step: Step, record: Record | None, present: Present) -> tuple[Reason, ...]:
-    """Why the step has to run; empty when its outputs are what they would become.
+def reasons(step: Step, record: Record | None, current: CurrentState) -> tuple[Reason, ...]:
+    """Why the step has to run; empty when a run would write what its outputs already hold.
 
-    The order is that of interest: settings, tools, our own source, inputs, outputs.
+    In the order that interests a user: settings, tools, our own source, inputs, outputs.
     """
     if record is None:
         return (Reason("never built"),)
     found = [
         *_settings(record.argv, step.argv),
-        *_differences("", record.tools, present.tools(step)),
-        *_differences("source of ", record.source, present.source(step)),
+        *_differences("", record.tools, current.tools(step)),
+        *_differences("source of ", record.source, current.source(step)),
     ]
-    inputs = {path: present.digest(path) or "" for path in step.reads}
+    inputs = {path: current.digest(path) or "" for path in step.inputs}
     found += _differences("input ", record.inputs, inputs)
-    discovered = {path: present.digest(path) or "" for path in record.discovered}
+    discovered = {path: current.digest(path) or "" for path in record.discovered}
     found += _differences("imported ", record.discovered, discovered)
-    for path in step.writes:
-        digest = present.digest(path)
+    for path in step.outputs:
+        digest = current.digest(path)
         if digest is None:
             found.append(Reason(f"output {path} is missing"))
         elif digest != record.outputs.get(path):
@@ -111,7 +116,7 @@ def _settings(old: tuple[str, ...], new: tuple[str, ...]) -> list[Reason]:
 
 
 def _options(argv: tuple[str, ...]) -> dict[str, list[str]]:
-    """Options by the name that the recipe uses: "--memory-mode X" is memory_mode."""
+    """Option values by the name that the recipe uses: "--memory-mode X" is memory_mode."""
     options: dict[str, list[str]] = {}
     name = "arguments"
     for word in argv:
@@ -135,5 +140,5 @@ def _differences(prefix: str, old: Mapping[str, str], new: Mapping[str, str]) ->
 
 
 def _short(value: str) -> str:
-    """A digest by its first ten digits, anything else whole."""
+    """The first ten digits of a digest, anything else in full."""
     return value[:10] if len(value) == 64 else value

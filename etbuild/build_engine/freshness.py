@@ -1,7 +1,7 @@
-"""Which records were found to agree with what is there, remembered so that they need no reading. It decides nothing.
+"""Remembers which steps were last found up to date, so that a no-op build need not read their records.
 
-A record that `reasons` had nothing to say against says nothing new while its file is the one that it was and what is
-there is the same: settings, tools, our own source, and every digest.
+An entry is valid while the record's stat, and a digest over argv, tool versions, sources and the digests of all files of
+the step, are unchanged. It decides nothing: without a valid entry, `decision.reasons` does.
 """
 
 from __future__ import annotations
@@ -10,75 +10,73 @@ import hashlib
 import json
 import marshal
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etbuild.system.atomic import write_whole
-from etbuild.system.digests import AT_REST_NS, Stamp
+from etbuild.system.digests import AT_REST_NS, StatKey
+from etbuild.system.files import write_atomic
 
 if TYPE_CHECKING:
-    from etbuild.build_engine.decision import Present, Record
+    from etbuild.build_engine.decision import CurrentState, Record
     from etbuild.build_engine.step import Step
 
 
-class Agreements:
-    """Of one project, kept in one JSON file between runs.
+class FreshnessCache:
+    """Of one project; a JSON file between runs.
 
-    memory: the file; a missing or damaged one only costs time. By step: the stamp of its record, the facts that
-            agreed with it, and the files that the step had discovered.
+    cache_file: a missing or damaged one only costs time. By step name: the stat of its record, the digest of what was
+                compared, and the files that the step had discovered.
     """
 
-    def __init__(self, present: Present, memory: Path):
-        self._present = present
-        self._memory = memory
+    def __init__(self, current: CurrentState, cache_file: Path):
+        self._current = current
+        self._cache_file = cache_file
         self._changed = False
-        self._known: dict[str, tuple[list[int], str, list[str]]] = {}
+        self._entries: dict[str, tuple[list[int], str, list[str]]] = {}
         self._sources: dict[str, str] = {}
         with suppress(OSError, ValueError):
-            known = json.loads(memory.read_bytes())
-            if isinstance(known, dict):
-                self._known = known
+            entries = json.loads(cache_file.read_bytes())
+            if isinstance(entries, dict):
+                self._entries = entries
 
-    def holds(self, step: Step, stamp: Stamp) -> bool:
-        """Whether the record with this stamp agrees with what is there now."""
+    def is_up_to_date(self, step: Step, record_stat: StatKey) -> bool:
+        """Whether the step was found up to date with this record, and nothing has changed since."""
         try:
-            known, facts, discovered = self._known[step.name]
-            return tuple(known) == stamp and facts == self._present_facts(step, discovered)
+            stat, digest, discovered = self._entries[step.name]
+            return tuple(stat) == record_stat and digest == self._current_digest(step, discovered)
         except (KeyError, TypeError, ValueError):
             return False
 
-    def note(self, step: Step, stamp: Stamp, record: Record) -> None:
-        """The record, read after its stamp was taken, agreed. Not kept when it may change under that stamp."""
-        if stamp[4] + AT_REST_NS <= time.time_ns():
-            facts = _facts(
-                record.argv, record.tools, _short(record.source), (record.inputs, record.discovered, record.outputs)
-            )
-            self._known[step.name] = (list(stamp), facts, list(record.discovered))
+    def store(self, step: Step, record_stat: StatKey, record: Record) -> None:
+        """The step was found up to date with a record that was read after its stat was taken.
+
+        Not stored for a record so young that it could change again under the same stat.
+        """
+        if record_stat[4] + AT_REST_NS <= time.time_ns():
+            files = (record.inputs, record.discovered, record.outputs)
+            compared = _digest((record.argv, record.tools, _digest(record.source), *files))
+            self._entries[step.name] = (list(record_stat), compared, list(record.discovered))
             self._changed = True
 
     def save(self) -> None:
-        """Write the memory; a disk that refuses costs time at the next run and nothing else."""
+        """Write the cache file; if the disk refuses, the next run only takes longer."""
         if not self._changed:
             return
         with suppress(OSError):
-            write_whole(self._memory, json.dumps(self._known, separators=(",", ":")))
+            write_atomic(self._cache_file, json.dumps(self._entries, separators=(",", ":")))
         self._changed = False
 
-    def _present_facts(self, step: Step, discovered: Iterable[str]) -> str:
+    def _current_digest(self, step: Step, discovered: Iterable[str]) -> str:
         if step.kind not in self._sources:
-            self._sources[step.kind] = _short(self._present.source(step))
-        digest = self._present.digest
-        files = [{path: digest(path) or "" for path in paths} for paths in (step.reads, discovered, step.writes)]
-        return _facts(step.argv, self._present.tools(step), self._sources[step.kind], files)
+            self._sources[step.kind] = _digest(self._current.source(step))
+        digest = self._current.digest
+        files = [{path: digest(path) or "" for path in paths} for paths in (step.inputs, discovered, step.outputs)]
+        return _digest((step.argv, self._current.tools(step), self._sources[step.kind], *files))
 
 
-def _facts(argv: Sequence[str], tools: Mapping[str, str], source: str, files: Sequence[Mapping[str, str]]) -> str:
-    """All that is compared, as one digest; in another order it is another one, which costs a comparison."""
-    return _short((argv, tools, source, *files))
-
-
-def _short(facts: Any) -> str:
-    # Version 2 of marshal: the same bytes for what is equal; later ones mark objects that are shared.
+def _digest(facts: Any) -> str:
+    """Another order of the same facts gives another digest, which only costs a full comparison."""
+    # Version 2 of marshal writes equal bytes for equal objects; later versions mark shared objects.
     return hashlib.sha256(marshal.dumps(facts, 2)).hexdigest()

@@ -1,8 +1,8 @@
-"""The standing answer: what a build that has nothing to do prints, kept for as long as all that it looked at stays.
+"""The no-op cache: what a build with nothing to do prints, stored until something that it depends on changes.
 
-It is given without dodo.py, plan and tasks, and it decides nothing: it stands when the question, the environment, the
-tools and the stat of every file and folder are those of a full decision that found every step up to date. Anything
-else, a damaged file too, leaves the question to the full decision.
+It answers before dodo.py, plan and tasks are loaded, and it decides nothing: an entry is valid while command line,
+environment, tool versions and the stat of every file and folder are those of a full decision that found every step up
+to date. Everything else, a damaged file too, is left to the full decision.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import marshal
-import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -18,100 +17,94 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from etbuild.system import tools
-from etbuild.system.atomic import write_whole
-from etbuild.system.digests import AT_REST_NS, Stamp, stamp
+from etbuild.system import environment, tools
+from etbuild.system.digests import AT_REST_NS, StatKey, stat_of
+from etbuild.system.files import write_atomic
 
-FOLDER = Path("build/.etbuild/standing")
-KEPT_AT_MOST = 16
+FOLDER = Path("build/.etbuild/noop")
+MOST_ENTRIES = 16
 
-# No later than anything of this run was read, but for the first few of our own modules, within AT_REST_NS of it.
+# Before anything of this run was read, except the first few of our own modules, within AT_REST_NS.
 BEGAN_NS = time.time_ns()
 
-# A dodo.py that says more than this may do anything.
+# Only a dodo.py with just these statements is cached: another one may do anything.
 DODO = "from etbuild.tasks import Project\nproject = Project(__file__)\nDOIT_CONFIG = project.doit_config\n"
 
 
-class Basis(NamedTuple):
-    """What a full decision rested on, besides the question.
+class Evidence(NamedTuple):
+    """What a full decision depended on, besides its command.
 
-    looked:   stamps of all that it looked at, taken before the look; paths relative to the project, or absolute.
+    stats:    stat of everything that it examined, taken before; paths relative to the project, or absolute.
     tools:    version of every tool that it asked for.
     began_ns: when it began.
     """
 
-    looked: Mapping[str, Stamp | None]
+    stats: Mapping[str, StatKey | None]
     tools: Mapping[str, str]
     began_ns: int = BEGAN_NS
 
 
-def question(words: object) -> str:
-    """All that is asked, as one text: what doit was told, where the words go, who answers."""
-    who = (sys.executable, sys.version, __file__, tools.package_version("doit"))
-    return repr((sys.argv[1:], words, tools.doit_settings(), sys.stdout.isatty(), sys.stdout.encoding, who))
+def command_key(arguments: object) -> str:
+    """The command as one string: arguments, doit's settings, where the output goes, which program answers."""
+    program = (sys.executable, sys.version, __file__, tools.package_version("doit"))
+    return repr(
+        (sys.argv[1:], arguments, environment.doit_settings(), sys.stdout.isatty(), sys.stdout.encoding, program)
+    )
 
 
-def answer(asked: str) -> str | None:
-    """What the full decision would print, ending with exit code 0; None when it has to be asked."""
+def lookup(command: str) -> str | None:
+    """What the full decision would print, with exit code 0; None when it has to be made."""
     try:
-        kept = json.loads(_file(asked).read_bytes())
+        entry = json.loads(_file(command).read_bytes())
         if (
-            kept["question"] == asked
-            and all(tools.variable(name) == value for name, value in kept["environment"].items())
-            and all(tools.version(name) == version for name, version in kept["tools"].items())
-            and kept["stamps"] == _digest(map(stamp_of, kept["paths"]))
+            entry["command"] == command
+            and all(environment.variable(name) == value for name, value in entry["environment"].items())
+            and all(tools.version(name) == version for name, version in entry["tools"].items())
+            and entry["stats"] == _digest(map(stat_of, entry["paths"]))
         ):
-            return str(kept["text"])
+            return str(entry["text"])
     except Exception:
-        # Whatever is wrong here, the full decision says it better.
+        # Whatever is wrong here, the full decision reports it better.
         return None
     return None
 
 
-def keep(asked: str, text: str, basis: Basis) -> None:
-    """Let the answer stand, if all that it rests on was at rest; a disk that refuses costs nothing."""
-    latest = basis.began_ns - AT_REST_NS
-    if any(row is not None and row[4] > latest for row in basis.looked.values()):
+def store(command: str, text: str, evidence: Evidence) -> None:
+    """Store what was printed, if none of the evidence changed shortly before the run; a full disk costs nothing."""
+    latest = evidence.began_ns - AT_REST_NS
+    if any(stat is not None and stat[4] > latest for stat in evidence.stats.values()):
         return
-    kept = {
-        "question": asked,
-        "environment": tools.asked(),
-        "tools": dict(basis.tools),
-        "paths": list(basis.looked),
-        "stamps": _digest(basis.looked.values()),
+    entry = {
+        "command": command,
+        "environment": environment.asked(),
+        "tools": dict(evidence.tools),
+        "paths": list(evidence.stats),
+        "stats": _digest(evidence.stats.values()),
         "text": text,
     }
-    file = _file(asked)
+    file = _file(command)
     with suppress(OSError, ValueError):
-        write_whole(file, json.dumps(kept))
-        for old in sorted(FOLDER.iterdir(), key=lambda entry: entry.stat().st_mtime_ns)[:-KEPT_AT_MOST]:
+        write_atomic(file, json.dumps(entry))
+        for old in sorted(FOLDER.iterdir(), key=lambda other: other.stat().st_mtime_ns)[:-MOST_ENTRIES]:
             old.unlink()
 
 
-def shipped(dodo: str) -> bool:
-    """Whether a dodo.py says what ours says, whatever its comments."""
+def is_standard(dodo: str) -> bool:
+    """Whether a dodo.py has the statements of DODO and no others, whatever its comments."""
     import ast
 
     try:
         body = ast.parse(Path(dodo).read_bytes()).body
     except (OSError, SyntaxError, ValueError):
         return False
-    said = body[1:] if ast.get_docstring(ast.Module(body, [])) is not None else body
-    return [ast.dump(line) for line in said] == [ast.dump(line) for line in ast.parse(DODO).body]
+    statements = body[1:] if ast.get_docstring(ast.Module(body, [])) is not None else body
+    return [ast.dump(line) for line in statements] == [ast.dump(line) for line in ast.parse(DODO).body]
 
 
-def stamp_of(path: str) -> Stamp | None:
-    """Of a file or folder; None where there is nothing."""
-    try:
-        return stamp(os.stat(path))  # noqa: PTH116 - thousands of them, a Path each would double the time
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+def _file(command: str) -> Path:
+    return FOLDER / f"{hashlib.sha256(command.encode()).hexdigest()[:16]}.json"
 
 
-def _file(asked: str) -> Path:
-    return FOLDER / f"{hashlib.sha256(asked.encode()).hexdigest()[:16]}.json"
-
-
-def _digest(rows: Iterable[Stamp | None]) -> str:
-    # Version 2 of marshal: the same bytes for equal rows; later ones mark objects that are shared.
-    return hashlib.sha256(marshal.dumps(list(rows), 2)).hexdigest()
+def _digest(stats: Iterable[StatKey | None]) -> str:
+    # Version 2 of marshal writes equal bytes for equal objects; later versions mark shared objects.
+    return hashlib.sha256(marshal.dumps(list(stats), 2)).hexdigest()

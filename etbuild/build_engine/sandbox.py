@@ -1,8 +1,7 @@
-"""Folders that steps run in: one a run, taken while a process of it lives, swept away when none does."""
+"""Folders that steps run in: one a run, in use while a process of it lives, removed when none does."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -10,15 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# Held while a sandbox is made or swept: between the two steps of making one it looks like a dead one.
+from etbuild.system.files import lock, locked, try_lock
+
+# Held while a sandbox is created or removed: between the two steps of its creation it looks abandoned.
 GUARD = "guard"
 
 
 class Sandboxes:
     """All sandboxes of a project, below `base`, on the same disk as its outputs.
 
-    Beside each folder stands <folder>.lock. Its descriptor is inherited by the step's process, so after a kill of doit
-    alone the folder stays taken until that process ends. A folder without a lock that is held is garbage.
+    Next to each folder is <folder>.lock. The step's process inherits its descriptor, so after a kill of doit alone the
+    folder stays in use until that process ends. A folder whose lock nobody holds is abandoned.
     """
 
     def __init__(self, base: Path):
@@ -26,12 +27,12 @@ class Sandboxes:
 
     @contextmanager
     def opened(self, kind: str) -> Iterator[tuple[Path, int]]:
-        """An empty folder, and the descriptor that says it lives."""
+        """An empty folder, and the descriptor that marks it as in use."""
         self._base.mkdir(parents=True, exist_ok=True)
         with self._guarded():
-            self._sweep()
+            self._remove_abandoned()
             descriptor, name = tempfile.mkstemp(".lock", f"{kind}-", self._base)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            lock(descriptor)
             sandbox = Path(name).with_suffix("")
             sandbox.mkdir()
         try:
@@ -42,7 +43,7 @@ class Sandboxes:
             os.close(descriptor)
 
     def discard(self, path: Path) -> None:
-        """Remove a file or folder in one instant: a folder that is half removed never stands in its place."""
+        """Remove a file or folder at once: a folder is renamed first, so a half removed one never has its name."""
         if not path.is_dir() or path.is_symlink():
             path.unlink(missing_ok=True)
             return
@@ -53,15 +54,14 @@ class Sandboxes:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        with (self._base.parent / f"{self._base.name}.{GUARD}").open("w") as guard:
-            fcntl.flock(guard, fcntl.LOCK_EX)
+        with locked(self._base.parent / f"{self._base.name}.{GUARD}"):
             yield
 
-    def _sweep(self) -> None:
-        for lock in self._base.glob("*.lock"):
-            with suppress(OSError), lock.open("r+") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                lock.unlink()
+    def _remove_abandoned(self) -> None:
+        for lock_file in self._base.glob("*.lock"):
+            with suppress(OSError), lock_file.open("r+") as file:
+                if try_lock(file):
+                    lock_file.unlink()
         for folder in self._base.iterdir():
             if folder.suffix != ".lock" and not folder.with_name(f"{folder.name}.lock").exists():
                 shutil.rmtree(folder, ignore_errors=True)

@@ -1,60 +1,69 @@
-"""The one noun of the plan: a command, what it reads, what it writes. It runs nothing."""
+"""A step of the plan as data: a command, what it reads, what it writes. It runs nothing."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Callable
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Step:
-    """One command of the plan.
+# NamedTuples, not dataclasses: a build with nothing to do makes thousands of steps, and each class costs start-up time.
+class StepOption(NamedTuple):
+    """An option of a step on doit's command line: `doit sweep:mnist --fit SRAM=2M`.
 
-    name:     "<kind>:<recipe>[@<part>]", the doit task, e.g. "vela:mnist@ethos-u85-256"; the kind is
-              the module in etbuild.steps.
-    argv:     arguments of `python -m etbuild.steps.<kind>`; its paths are relative to the project's root.
-    inputs:   files and folders that it reads, relative to the project's root (absolute if outside it).
-    outputs:  files and folders that it writes, all below build/; a folder's content is one output.
-    tools:    names in etbuild.system.tools whose version is part of the decision to run again.
-    depfile:  an output, JSON {"inputs": [path, ...]}: what the step read beyond `inputs`; None if nothing.
+    normalise: the value in its one normalised form; raises UsageError for a wrong value.
+    """
+
+    name: str
+    help: str
+    normalise: Callable[[str], str]
+
+
+class StepKind(NamedTuple):
+    """What is the same for all steps of one kind; etbuild/steps/kinds.py has a row for each.
+
+    name:            the part of a step's name before the colon, and the doit task: "vela".
+    help:            one line for `doit list`.
+    module:          the program of the step: `python -m MODULE argv...`.
+    per:             how many a recipe has: one, or one for each "profile" or "variant"; "recipe" for one.
+    warm:            the module imports a compiler, so the compile server may run it.
+    remote:          a Dask worker may run it: everything that it reads is declared.
+    floating_point:  it computes floats, whose last bits depend on the processor; a Dask worker must have an equal one.
+    first_run_bytes: memory that a first run is expected to need; later the peak of the last run counts.
+    on_request:      runs only when named: `build:R` does not include it.
+    options:         of doit's command line.
+    """
+
+    name: str
+    help: str
+    module: str
+    per: str = "variant"
+    warm: bool = False
+    remote: bool = False
+    floating_point: bool = False
+    first_run_bytes: int = 200 << 20
+    on_request: bool = False
+    options: tuple[StepOption, ...] = ()
+
+
+class Step(NamedTuple):
+    """One command of the plan. Paths are strings, relative to the project's root, or absolute if outside it.
+
+    name:    "<kind>:<recipe>[@<part>]", the doit task, e.g. "vela:mnist@ethos-u85-256".
+    argv:    arguments of the kind's program.
+    inputs:  files and folders that it reads.
+    outputs: files and folders that it writes, all below build/; a folder's content is one output.
+    tools:   names in etbuild.system.tools; another version of one is a reason to run again.
+    depfile: one of the outputs, JSON {"inputs": [path, ...]}: what the step read beyond `inputs`; "" for none.
     """
 
     name: str
     argv: tuple[str, ...]
-    inputs: tuple[Path, ...]
-    outputs: tuple[Path, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
     tools: tuple[str, ...] = ()
-    depfile: Path | None = None
+    depfile: str = ""
 
-    @classmethod
-    def kept(cls, **fields: object) -> Step:
-        """A step with `reads` and `writes` in place of inputs and outputs, which become paths when one is asked for.
-
-        Most steps of most builds are up to date, and nobody asks.
-        """
-        step = cls.__new__(cls)
-        step.__dict__.update(fields)
-        return step
-
-    def __getattr__(self, name: str) -> tuple[Path, ...]:
-        if name not in ("inputs", "outputs"):
-            raise AttributeError(f"{type(self).__name__} has no {name}")
-        paths = self.__dict__[name] = tuple(map(Path, self.reads if name == "inputs" else self.writes))
-        return paths
-
-    @cached_property
-    def reads(self) -> tuple[str, ...]:
-        """The inputs by name."""
-        return tuple(map(os.fspath, self.inputs))
-
-    @cached_property
-    def writes(self) -> tuple[str, ...]:
-        """The outputs by name."""
-        return tuple(map(os.fspath, self.outputs))
-
-    @cached_property
+    @property
     def kind(self) -> str:
         return self.name.partition(":")[0]
 
@@ -64,5 +73,5 @@ class Step:
 
     @property
     def part(self) -> str:
-        """The profile or variant that the step belongs to; "" when the recipe has it once."""
+        """The profile or variant that the step belongs to; "" for steps that a recipe has once."""
         return self.name.partition("@")[2]

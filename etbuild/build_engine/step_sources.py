@@ -1,6 +1,6 @@
-"""Which of our own files a step's module runs through, found by reading imports. It imports none of them.
+"""Which of our own files the program of a step consists of, found by reading import statements. It imports none of them.
 
-What a module reads beside Python stands in its SOURCES: a tuple of files and folders of the package, each in quotes.
+Data files that a module reads are named in its SOURCES: a tuple of files and folders of the package, as literals.
 """
 
 from __future__ import annotations
@@ -12,54 +12,54 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild import PACKAGE
-from etbuild.system.atomic import write_whole
+from etbuild.system.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from etbuild.system.digests import Digests
 
-# Python 3.11.7 counts the depth of all threads' parsing together: "AST constructor recursion depth mismatch".
+# Python 3.11.7 counts the recursion depth of all threads' parsing together: "AST constructor recursion depth mismatch".
 _PARSING = threading.Lock()
 
 
-class Sources:
+class StepSources:
     """The source files behind each module of this package, with their digests.
 
-    memory: a JSON file, of all projects; what it holds of a module counts only while all files that it names are
-            unchanged.
+    cache_file: a JSON file, shared by all projects; its entry for a module is valid while all files that the entry
+                names are unchanged.
     """
 
-    def __init__(self, digests: Digests, memory: Path):
+    def __init__(self, digests: Digests, cache_file: Path):
         self._digests = digests
-        self._memory = memory
+        self._cache_file = cache_file
         self._changed = False
         self._answers: dict[str, dict[str, str]] = {}
         self._closures: dict[str, dict[str, str]] = {}
         self._imported: dict[str, list[str]] = {}
-        self._others: dict[str, set[str]] = {}
+        self._data_files: dict[str, set[str]] = {}
         try:
-            closures = json.loads(memory.read_bytes())
+            closures = json.loads(cache_file.read_bytes())
             self._closures = {module: files for module, files in closures.items() if isinstance(files, dict)}
         except (OSError, ValueError, AttributeError):
             pass
 
     def of(self, module: str) -> dict[str, str]:
-        """Digest by file (relative to the package) of a module and all of ours that it imports, at any depth."""
+        """Digest by file (relative to the package) of a module and all modules of ours that it imports, at any depth."""
         if module in self._answers:
             return self._answers[module]
-        known = self._closures.get(module)
-        if known is None or any(self._digest(file) != digest for file, digest in known.items()):
-            known = {file: self._digest(file) for file in sorted(self._closure(module))}
-            self._closures[module] = known
+        found = self._closures.get(module)
+        if found is None or any(self._digest(file) != digest for file, digest in found.items()):
+            found = {file: self._digest(file) for file in sorted(self._closure(module))}
+            self._closures[module] = found
             self._changed = True
-        self._answers[module] = known
-        return known
+        self._answers[module] = found
+        return found
 
     def save(self) -> None:
-        """raises: OSError, after which the memory is what it was."""
+        """raises: OSError, after which the cache file is unchanged."""
         if self._changed:
-            write_whole(self._memory, json.dumps(self._closures))
+            write_atomic(self._cache_file, json.dumps(self._closures))
             self._changed = False
 
     def _digest(self, file: str) -> str:
@@ -67,7 +67,7 @@ class Sources:
 
     def _closure(self, module: str) -> set[str]:
         found: set[str] = set()
-        beside: set[str] = set()
+        data: set[str] = set()
         waiting = [_file(module)]
         while waiting:
             path = waiting.pop()
@@ -75,13 +75,13 @@ class Sources:
                 continue
             found.add(path)
             if path not in self._imported:
-                names, others = _uses((PACKAGE / path).read_text())
-                # In this order: another thread that finds the imports finds the others too.
-                self._others[path] = others
+                names, data_files = _uses((PACKAGE / path).read_text())
+                # In this order: a thread that finds the imports of a file finds its data files too.
+                self._data_files[path] = data_files
                 self._imported[path] = [file for name in dict.fromkeys(names) if (file := _file(name))]
             waiting += self._imported[path]
-            beside |= self._others[path]
-        return found | beside
+            data |= self._data_files[path]
+        return found | data
 
 
 def _file(module: str) -> str | None:
@@ -97,25 +97,25 @@ def _file(module: str) -> str | None:
 def _uses(text: str) -> tuple[list[str], set[str]]:
     """The modules that a file imports, and its SOURCES."""
     names: list[str] = []
-    others: set[str] = set()
+    data_files: set[str] = set()
     with _PARSING:
         tree = ast.parse(text)
     for line in tree.body:
         if isinstance(line, ast.Assign) and [ast.unparse(target) for target in line.targets] == ["SOURCES"]:
-            others |= set(ast.literal_eval(line.value))
-    for node in _walk(tree):
+            data_files |= set(ast.literal_eval(line.value))
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return names, others
+    return names, data_files
 
 
-def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """Every statement that may run: what stands under TYPE_CHECKING never does, and expressions import nothing."""
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement that may run: a block under TYPE_CHECKING never does, and expressions import nothing."""
     yield node
     if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
         return
     for block in ("body", "orelse", "handlers", "finalbody", "cases"):
         for child in getattr(node, block, ()):
-            yield from _walk(child)
+            yield from _statements(child)

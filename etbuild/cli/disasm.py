@@ -32,7 +32,7 @@ def _payloads(pte: Path, ptd: Path | None) -> list[tuple[str, bytes]]:
     program = read(pte)
     beside = read_data(ptd) if ptd else None
     found = []
-    for plan in program.plans:
+    for plan in program.methods:
         for delegate in plan.delegates:
             if delegate.id != BACKEND:
                 continue
@@ -47,18 +47,18 @@ def _payloads(pte: Path, ptd: Path | None) -> list[tuple[str, bytes]]:
 def _lines(pte: Path, index: int, payload: tuple[str, bytes]) -> Iterator[str]:
     """A line a command; a layer's name stands before its first operation."""
     from etbuild.npu.command_stream import decode, parse_payload
-    from etbuild.npu.debug_database import layers_beside
+    from etbuild.npu.debug_database import layers_of_delegate
     from etbuild.npu.disassembler import text
 
     method, data = payload
     job = parse_payload(data)
-    layers = layers_beside(pte, index)
+    layers = layers_of_delegate(pte, index)
     yield f"delegate {index} of {method}: {job.npu}, config {job.config:#010x}, {len(job.words)} words"
     layer, operation = "", 0
     for command in decode(job.words, job.family):
-        if layers.at(command.place) != layer:
-            layer = layers.at(command.place)
+        if layers.at(command.word) != layer:
+            layer = layers.at(command.word)
             yield f"  {layer}:" if layer else "  end:"
         number = f"    ; operation {operation}" if command.is_operation else ""
         operation += command.is_operation
-        yield f"{command.place:8}  {text(command)}{number}"
+        yield f"{command.word:8}  {text(command)}{number}"

@@ -10,8 +10,8 @@ from typing import Any
 
 from etbuild.pte.bundle import read_bundle
 from etbuild.pte.named_data import read_data
-from etbuild.pte.ports import Port, inputs, is_border, outputs
-from etbuild.pte.program import Delegate, DelegateCall, KernelCall, Plan, Program
+from etbuild.pte.ports import Port, inputs, is_io_quantization, outputs
+from etbuild.pte.program import Delegate, DelegateCall, KernelCall, Method, Program
 from etbuild.pte.reader import read, read_bytes
 from etbuild.pte.vela import BACKEND, Block, IoTensor, read_stream
 
@@ -70,7 +70,7 @@ def _program(program: Program, data: memoryview) -> Json:
             "segment_base_offset": header.segment_base_offset,
             "segment_bytes": header.segment_data_size,
         },
-        "methods": [_plan(program, plan) for plan in program.plans],
+        "methods": [_plan(program, plan) for plan in program.methods],
         "segments": [
             {"offset": segment.offset, "bytes": len(segment.data), "use": _use(program, index)}
             for index, segment in enumerate(program.segments)
@@ -86,18 +86,18 @@ def _use(program: Program, index: int) -> str:
         return f"{max(len(program.constants.offsets) - 1, 0)} constants"
     if any(mutable.segment == index for mutable in program.mutable_data):
         return "initial values"
-    for plan in program.plans:
+    for plan in program.methods:
         for number, delegate in enumerate(plan.delegates):
             if (delegate.location, delegate.index) == ("segment", index):
                 return f"delegate {number} of {plan.name}"
     return ", ".join(entry.key for entry in program.named_data if entry.segment == index)
 
 
-def _plan(program: Program, plan: Plan) -> Json:
+def _plan(program: Program, plan: Method) -> Json:
     kernels = Counter(plan.kernel_calls())
     calls: Counter[tuple[str, bool]] = Counter()
     for call, times in kernels.items():
-        calls[(str(plan.operators[call.operator]), is_border(plan, call))] += times
+        calls[(str(plan.operators[call.operator]), is_io_quantization(plan, call))] += times
     instructions = [item for chain in plan.chains for item in chain.instructions]
     delegate_calls = Counter(call.delegate for call in plan.delegate_calls())
     return {

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 from etbuild.config.diagnostics import did_you_mean, one_of, quoted
+from etbuild.config.schemas import schema_file
 from etbuild.errors import UsageError
-from etbuild.hardware.npus import Family, table
-from etbuild.recipe.schema import schema_file
+from etbuild.hardware.npus import Family, catalog
 
 DODO = """\
 from etbuild.tasks import Project
@@ -22,9 +22,11 @@ def run(arguments: argparse.Namespace) -> int:
     name, npu = arguments.name, arguments.npu
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise UsageError(f"NAME: got {quoted(name)}, wanted letters, digits, _, . and -, the first no sign")
-    if npu not in table().npus:
-        hint = did_you_mean(npu, table().npus)
-        raise UsageError(f"--npu: got {quoted(npu)}, wanted {one_of(table().npus)}" + (f"\n    {hint}" if hint else ""))
+    if npu not in catalog().npus:
+        hint = did_you_mean(npu, catalog().npus)
+        raise UsageError(
+            f"--npu: got {quoted(npu)}, wanted {one_of(catalog().npus)}" + (f"\n    {hint}" if hint else "")
+        )
     recipe = Path("recipes") / f"{name}.yaml"
     model = Path(arguments.model or f"recipes/models/{re.sub('[^A-Za-z0-9_]', '_', name)}.py")
     if model.suffix != ".py":
@@ -42,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def recipe_text(name: str, npu: str, recipe: Path, model: Path) -> str:
     """The recipe of a model for one NPU, fed as ExecuTorch feeds its family by default."""
-    family = table().npus[npu].family
+    family = catalog().npus[npu].family
     source = os.path.relpath(model, recipe.parent)
     return f"""\
 # yaml-language-server: $schema={_schema(recipe)}
@@ -70,7 +72,7 @@ header:
 
 
 def _target(npu: str, family: Family) -> str:
-    configs = [name for name, config in table().feeds.system_configs.items() if config.family == family]
+    configs = [name for name, config in catalog().stock.system_configs.items() if config.family == family]
     return f"""\
   - npu: {npu}
     # How Vela thinks the NPU is fed, which sets its estimates and its choices: {", ".join(configs)}.

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 from etbuild.errors import UsageError
 
 if TYPE_CHECKING:
-    from etbuild.host.program import Event, Hazard, Program
+    from etbuild.host.observation import Event, Hazard
+    from etbuild.host.program import HostProgram
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from etbuild.host.program import Program
+    from etbuild.host.program import HostProgram
 
     if arguments.repeat < 1:
         raise UsageError(f"--repeat: got {arguments.repeat}, wanted at least 1")
-    program = Program(arguments.file, Path(arguments.data) if arguments.data else None)
+    program = HostProgram(arguments.file, Path(arguments.data) if arguments.data else None)
     inputs = [_read(Path(name)) for name in arguments.input]
     times: list[float] = []
     outputs: tuple[Any, ...] = ()
@@ -64,11 +65,11 @@ def _write(path: Path, array: Any) -> None:
     np.save(path, array)
 
 
-def _write_trace(path: Path, pte: Path, program: Program, events: tuple[Event, ...]) -> None:
+def _write_trace(path: Path, pte: Path, program: HostProgram, events: tuple[Event, ...]) -> None:
     from etbuild.host.chrome_trace import chrome_trace
-    from etbuild.npu.debug_database import layers_beside
+    from etbuild.npu.debug_database import layers_of_delegate
 
-    layers = [layers_beside(pte, delegate) for delegate in range(program.delegates)]
+    layers = [layers_of_delegate(pte, delegate) for delegate in range(program.delegates)]
     trace = chrome_trace(events, lambda delegate, word: layers[delegate].at(word))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(trace, indent=1) + "\n", encoding="utf-8")

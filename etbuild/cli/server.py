@@ -12,8 +12,9 @@ from contextlib import suppress
 from typing import Any
 
 from etbuild.build_engine.server import client, protocol
+from etbuild.compile_server.spec import SERVER
 from etbuild.errors import StepError
-from etbuild.system import tools
+from etbuild.system import environment
 
 STOP_S = 10.0
 NONE_RUNS = "no compile server runs in this environment"
@@ -26,14 +27,14 @@ def run(arguments: argparse.Namespace) -> int:
 def status() -> int:
     told = _ask("status")
     if told is None:
-        allowed = tools.server_allowed()
+        allowed = environment.server_allowed()
         print(f"{NONE_RUNS}{'; the first step that needs one starts it' if allowed else ' (ETBUILD_SERVER=off)'}")
         return 0
     print(f"process   {told['pid']}, for {told['seconds']:.0f} s")
     print(f"steps     {told['served']} so far, {told['running']} now")
-    print(f"rehearsed {'yes' if told['rehearsed'] else 'not yet'}")
+    print(f"warm      {'yes' if told['warmed_up'] else 'not yet'}")
     print(f"ends      after {told['idle_s']:g} s without a step")
-    print(f"log       {protocol.socket_path(tools.step_environment()).with_suffix('.log')}")
+    print(f"log       {protocol.socket_path(SERVER, environment.step_environment()).with_suffix('.log')}")
     return 0
 
 
@@ -58,6 +59,6 @@ def stop() -> int:
 def _ask(question: str) -> dict[str, Any] | None:
     """raises: StepError when there may be one and it cannot be asked."""
     try:
-        return client.ask(question)
+        return client.ask(SERVER, question)
     except (OSError, ValueError) as error:
         raise StepError(f"compile server: got {error}, wanted an answer") from error

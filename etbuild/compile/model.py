@@ -19,7 +19,7 @@ from etbuild.compile.exported_program import load_program, portable_path
 from etbuild.errors import MissingTool, StepError
 
 if TYPE_CHECKING:
-    from etbuild.recipe.recipe import InputSpec, Model
+    from etbuild.recipe.model_sections import InputSpec, Model
 
 # How torch.export names the user's lines within its message.
 _TOLD_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+), in (\S+)')
@@ -74,9 +74,10 @@ def make_input(spec: InputSpec, index: int) -> Any:
     generator = torch.Generator().manual_seed(spec.seed)
     if dtype == torch.bool:
         return torch.randint(0, 2, spec.shape, generator=generator).to(dtype)
+    low, high = spec.range or (-1.0, 1.0)
     if not dtype.is_floating_point:
-        return torch.randint(int(spec.low), int(spec.high) + 1, spec.shape, generator=generator).to(dtype)
-    return (torch.rand(spec.shape, generator=generator) * (spec.high - spec.low) + spec.low).to(dtype)
+        return torch.randint(int(low), int(high) + 1, spec.shape, generator=generator).to(dtype)
+    return (torch.rand(spec.shape, generator=generator) * (high - low) + low).to(dtype)
 
 
 def _input_from_file(path: Path) -> Any:

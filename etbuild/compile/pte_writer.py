@@ -1,6 +1,6 @@
-"""The emitted program and the delegates' streams joined to the bytes of a .pte. It compiles nothing.
+"""Assembles the bytes of a .pte from the emitted program and the delegates' command streams. It compiles nothing.
 
-What comes out is byte for byte what ExecuTorch writes when it lowers for that one target.
+The result is byte for byte what ExecuTorch writes when it lowers for that one target.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from etbuild.compile.vela_flags import compile_flags
 
 if TYPE_CHECKING:
     from etbuild.compile.lowered import Lowered
-    from etbuild.hardware.targets import Target
+    from etbuild.hardware.target import Target
 
 PLACEMENT = "model"
 
 
-def join(serializer: Any, lowered: Lowered, streams: Sequence[bytes], target: Target, weights_outside: bool) -> bytes:
+def assemble(
+    serializer: Any, lowered: Lowered, streams: Sequence[bytes], target: Target, weights_outside: bool
+) -> bytes:
     """The .pte: the streams in place of the marks, the target in the delegates' compile specs; alters `lowered`.
 
     serializer: what `stack.serializer` gives.

@@ -10,7 +10,7 @@ from etbuild.compile.profiles import reference_spec
 from etbuild.errors import StepError
 
 if TYPE_CHECKING:
-    from etbuild.recipe.recipe import Quantize, Rule
+    from etbuild.recipe.data_sections import Quantize, Rule
 
 _DEQUANTIZE = "quantized_decomposed.dequantize_per_"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from etbuild.errors import StepError
 
 if TYPE_CHECKING:
-    from etbuild.recipe.recipe import Data
+    from etbuild.recipe.data_sections import Data
 
 SUFFIXES = (".npy", ".npz", ".pt", ".pth")
 

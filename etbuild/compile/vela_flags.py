@@ -1,12 +1,10 @@
-"""A target as options of our steps and as flags of Vela. It runs no Vela."""
+"""A target as flags of Vela's command line, and as JSON. It runs no Vela."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from etbuild.hardware.targets import Target, Vela
-from etbuild.steps.options import option
+from etbuild.hardware.target import Target
 
 STOCK_INI = "Arm/vela.ini"
 # aot_arm_compiler puts these two before all others, and a .pte holds the flags that it was compiled with.
@@ -36,33 +34,6 @@ def vela_flags(target: Target) -> tuple[str, ...]:
         f"--config={ini}" if flag.startswith("--config=") and ini and ini.is_absolute() else flag
         for flag in compile_flags(target)
     )
-
-
-def target_options(target: Target) -> tuple[str, ...]:
-    vela = target.vela
-    return (
-        *("--npu", target.npu, "--system-config", target.system_config, "--memory-mode", target.memory_mode),
-        *option("--ini", vela.ini),
-        *(("--optimise", vela.optimise) if vela.optimise != "Performance" else ()),
-        *option("--arena-cache-size", vela.arena_cache_size),
-        *(f"--vela-flag={flag}" for flag in vela.flags),
-    )
-
-
-def add_target_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--npu", required=True, help="ethos-u55-128 and so on; none: the CPU alone")
-    parser.add_argument("--system-config", default="", help="a System_Config of the ini")
-    parser.add_argument("--memory-mode", default="", help="a Memory_Mode of the ini")
-    parser.add_argument("--ini", type=Path, help="Vela's configuration; default: the one that comes with it")
-    parser.add_argument("--optimise", choices=("Performance", "Size"), default="Performance")
-    parser.add_argument("--arena-cache-size", type=int, help="bytes")
-    parser.add_argument("--vela-flag", action="append", default=[], help="a further flag: --vela-flag=--name=value")
-
-
-def read_target(options: argparse.Namespace) -> Target:
-    """The target that the options name; its variant and profile play no part here."""
-    vela = Vela(options.ini, options.optimise, options.arena_cache_size, tuple(options.vela_flag))
-    return Target("", options.npu, "", options.system_config, options.memory_mode, vela)
 
 
 def target_json(target: Target) -> dict[str, object]:

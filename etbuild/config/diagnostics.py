@@ -11,7 +11,7 @@ from etbuild.errors import Problem, RecipeError
 KeyPath = tuple[str | int, ...]
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """A position in a file; line and column count from 1, and line 0 is the file as a whole.
 
     file: relative to the project if inside it, else absolute.
@@ -22,28 +22,28 @@ class Place(NamedTuple):
     column: int
 
     def __str__(self) -> str:
-        file = shown(str(self.file), 500)
+        file = printable(str(self.file), 500)
         return f"{file}:{self.line}:{self.column}" if self.line else file
 
 
-class Faults:
+class Diagnostics:
     """Problems found so far; `check` raises them all, in the order of the files and of the lines in them."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[Place, str], Problem] = {}
+        self._found: dict[tuple[Location, str], Problem] = {}
 
-    def add(self, place: Place, path: KeyPath, got: str, wanted: str, remedy: str = "") -> None:
-        """Keep one problem; the first one of a key at a place wins, for those that follow come from it."""
-        problem = Problem(str(place), dotted(path), got, wanted, remedy)
-        self._found.setdefault((place, problem.path), problem)
+    def add(self, location: Location, path: KeyPath, got: str, wanted: str, remedy: str = "") -> None:
+        """Keep one problem; the first one of a key at a location wins, for those that follow come from it."""
+        problem = Problem(str(location), dotted(path), got, wanted, remedy)
+        self._found.setdefault((location, problem.path), problem)
 
     def sorted(self, files: Sequence[Path]) -> tuple[Problem, ...]:
         """All problems; `files` gives the order of the files, the rest follows."""
         rank = {file: number for number, file in enumerate(files)}
 
-        def order(item: tuple[tuple[Place, str], Problem]) -> tuple[int, Place]:
-            place = item[0][0]
-            return rank.get(place.file, len(rank)), place
+        def order(item: tuple[tuple[Location, str], Problem]) -> tuple[int, Location]:
+            location = item[0][0]
+            return rank.get(location.file, len(rank)), location
 
         return tuple(problem for _, problem in sorted(self._found.items(), key=order))
 
@@ -56,15 +56,15 @@ def dotted(path: KeyPath) -> str:
     """("targets", 0, "npu") as "targets[0].npu"."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{shown(part)}" if text else shown(part)
+        text += f"[{part}]" if isinstance(part, int) else f".{printable(part)}" if text else printable(part)
     return text
 
 
 def quoted(text: str) -> str:
-    return f'"{shown(text)}"'
+    return f'"{printable(text)}"'
 
 
-def shown(text: str, longest: int = 60) -> str:
+def printable(text: str, longest: int = 60) -> str:
     """The user's text on one line of at most `longest` characters, with nothing in it that a terminal would obey."""
     if len(text) > longest:
         text = text[:longest] + "..."

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from etbuild.config.diagnostics import did_you_mean, quoted, shown
+from etbuild.config.diagnostics import did_you_mean, printable, quoted
 from etbuild.errors import EtbuildError
 
 
@@ -74,7 +74,7 @@ class ProjectPaths:
         if kind == "folder" and folder:
             return path
         if kind == "missing":
-            remedy = self._near(path) or f"looked for {shown(str(path), 200)}"
+            remedy = self._near(path) or f"looked for {printable(str(path), 200)}"
             raise BadPathError(f"{quoted(text)}, which does not exist", wanted, remedy)
         if kind != "file":
             raise BadPathError(f"{quoted(text)}, which is a {kind}", wanted)

@@ -1,4 +1,4 @@
-"""One section of a checked recipe tree: its values with their defaults, and its faults at their places.
+"""One section of a checked recipe tree: its values with their defaults, and its diagnostics at their places.
 
 What was reported already reads as absent here, so that one slip gives one message; `has` still knows of it.
 """
@@ -15,14 +15,14 @@ from etbuild.config.paths import BadPathError, ProjectPaths
 from etbuild.config.yaml_tree import ListNode, MapNode, Node, Scalar, plain
 
 if TYPE_CHECKING:
-    from etbuild.config.diagnostics import Faults, KeyPath, Place
+    from etbuild.config.diagnostics import Diagnostics, KeyPath, Location
 
 
 @dataclass(frozen=True)
 class Reading:
     """What all sections of one recipe share. bad: the paths of values that were reported already."""
 
-    faults: Faults
+    diagnostics: Diagnostics
     paths: ProjectPaths
     bad: frozenset[KeyPath]
 
@@ -36,7 +36,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class View:
+class Section:
     """node: the mapping; an empty one where the recipe has no such section. path: its dotted key."""
 
     node: MapNode
@@ -47,14 +47,14 @@ class View:
         """Whether the recipe has the key, right or wrong."""
         return key in self.node.entries
 
-    def place(self, key: str = "") -> Place:
+    def location(self, key: str = "") -> Location:
         """Where a value stands; where the section does when it has no such key."""
         entry = self.node.entries.get(key)
-        return self.node.place if entry is None else entry.told
+        return self.node.location if entry is None else entry.message_location
 
-    def fault(self, key: str, got: str, wanted: str, remedy: str = "", place: Place | None = None) -> None:
+    def report(self, key: str, got: str, wanted: str, remedy: str = "", location: Location | None = None) -> None:
         path = (*self.path, *key.split(".")) if key else self.path
-        self.reading.faults.add(place or self.place(key), path, got, wanted, remedy)
+        self.reading.diagnostics.add(location or self.location(key), path, got, wanted, remedy)
 
     def text(self, key: str, default: str = "") -> str:
         value = self._value(key)
@@ -85,14 +85,14 @@ class View:
     def is_list(self, key: str) -> bool:
         return self.has(key) and isinstance(self.node.entries[key].node, ListNode)
 
-    def section(self, key: str) -> View:
+    def section(self, key: str) -> Section:
         path = (*self.path, key)
         entry = self.node.entries.get(key)
         if entry is None or not isinstance(entry.node, MapNode):
-            return View(MapNode({}, self.place(key)), path, self.reading)
-        return View(MapNode(entry.node.entries, entry.told), path, self.reading)
+            return Section(MapNode({}, self.location(key)), path, self.reading)
+        return Section(MapNode(entry.node.entries, entry.message_location), path, self.reading)
 
-    def each(self, key: str) -> Iterator[View]:
+    def each(self, key: str) -> Iterator[Section]:
         """The mappings of a list, or the mapping itself where one may stand for the list."""
         entry = self.node.entries.get(key)
         node = entry.node if entry else None
@@ -100,7 +100,7 @@ class View:
             yield self.section(key)
         for index, item in enumerate(node.items if isinstance(node, ListNode) else ()):
             if isinstance(item, MapNode):
-                yield View(item, (*self.path, key, index), self.reading)
+                yield Section(item, (*self.path, key, index), self.reading)
 
     def file(self, key: str, *suffixes: str, folder: bool = False) -> Path | None:
         """The path of an existing file that ends in one of `suffixes`; None when absent or wrong."""
@@ -108,9 +108,9 @@ class View:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             return None
         try:
-            return self.reading.paths.find(node.value, node.place.file, suffixes, folder)
+            return self.reading.paths.find(node.value, node.location.file, suffixes, folder)
         except BadPathError as bad:
-            self.fault(key, bad.got, bad.wanted, bad.remedy)
+            self.report(key, bad.got, bad.wanted, bad.remedy)
             return None
 
     def named_path(self, key: str) -> Path | None:
@@ -119,9 +119,9 @@ class View:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             return None
         try:
-            return self.reading.paths.named(node.value, node.place.file)
+            return self.reading.paths.named(node.value, node.location.file)
         except BadPathError as bad:
-            self.fault(key, bad.got, bad.wanted, bad.remedy)
+            self.report(key, bad.got, bad.wanted, bad.remedy)
             return None
 
     def _node(self, key: str) -> Node | None:

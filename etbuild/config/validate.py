@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from etbuild.config.diagnostics import Faults, KeyPath, Place, did_you_mean, one_of, quoted
+from etbuild.config.diagnostics import Diagnostics, KeyPath, Location, did_you_mean, one_of, quoted
 from etbuild.config.yaml_tree import ListNode, MapNode, Node, Scalar, described, plain
 
 Schema = Mapping[str, Any]
@@ -29,7 +29,7 @@ _YES = ("yes", "on", "y")
 _NO = ("no", "off", "n")
 
 
-def check(root: MapNode, schema_file: Path, faults: Faults) -> frozenset[KeyPath]:
+def check(root: MapNode, schema_file: Path, diagnostics: Diagnostics) -> frozenset[KeyPath]:
     """Add a fault for everything in `root` that the schema does not allow; return the paths of bad values.
 
     What only stands in an `else` of the schema is for editors: the code judges it with a better message.
@@ -39,7 +39,7 @@ def check(root: MapNode, schema_file: Path, faults: Faults) -> frozenset[KeyPath
     errors = list(_flat(validator.iter_errors(plain(root))))
     for path, scalar in _scalars(root, ()):
         if isinstance(scalar.value, str) and re.search(r"[\x00-\x1f\x7f]", scalar.value):
-            faults.add(scalar.place, path, described(scalar), "text of one line without control characters")
+            diagnostics.add(scalar.location, path, described(scalar), "text of one line without control characters")
             bad.add(path)
     for error in errors:
         path = tuple(error.absolute_path)
@@ -47,16 +47,16 @@ def check(root: MapNode, schema_file: Path, faults: Faults) -> frozenset[KeyPath
             continue
         node = _at(root, path)
         if error.validator == "additionalProperties":
-            _add_unknown(node, path, validator, error.schema, faults)
+            _add_unknown(node, path, validator, error.schema, diagnostics)
         elif error.validator == "required":
-            _add_missing(root, path, validator, error, faults)
+            _add_missing(root, path, validator, error, diagnostics)
         elif error.validator == "uniqueItems":
-            _add_repeated(node, path, faults)
+            _add_repeated(node, path, diagnostics)
             bad.add(path)
         else:
             least = ", at least one" if (error.validator, error.validator_value) == ("minItems", 1) else ""
             wanted = _wanted(error.schema, validator) + least
-            faults.add(_place(root, path), path, described(node), wanted, _remedy(node, error.schema))
+            diagnostics.add(_location(root, path), path, described(node), wanted, _remedy(node, error.schema))
             bad.add(path)
     return frozenset(bad)
 
@@ -130,12 +130,12 @@ def _item(node: Node, index: str | int) -> Node:
     return node.items[index]
 
 
-def _place(root: Node, path: KeyPath) -> Place:
+def _location(root: Node, path: KeyPath) -> Location:
     parent = _at(root, path[:-1]) if path else None
-    return parent.entries[str(path[-1])].told if isinstance(parent, MapNode) else _at(root, path).place
+    return parent.entries[str(path[-1])].message_location if isinstance(parent, MapNode) else _at(root, path).location
 
 
-def _add_unknown(node: Node, path: KeyPath, validator: Any, schema: Schema, faults: Faults) -> None:
+def _add_unknown(node: Node, path: KeyPath, validator: Any, schema: Schema, diagnostics: Diagnostics) -> None:
     assert isinstance(node, MapNode)
     known = schema["properties"]
     for key, entry in node.entries.items():
@@ -145,25 +145,25 @@ def _add_unknown(node: Node, path: KeyPath, validator: Any, schema: Schema, faul
                 name for name, part in validator.schema.get("$defs", {}).items() if key in part.get("properties", ())
             ]
             remedy = did_you_mean(key, free or known) or (f"{key} is a key of {' and '.join(owners)}" if owners else "")
-            faults.add(entry.place, (*path, key), "a key that does not exist", one_of(known), remedy)
+            diagnostics.add(entry.location, (*path, key), "a key that does not exist", one_of(known), remedy)
 
 
-def _add_repeated(node: Node, path: KeyPath, faults: Faults) -> None:
+def _add_repeated(node: Node, path: KeyPath, diagnostics: Diagnostics) -> None:
     assert isinstance(node, ListNode)
     seen: set[str] = set()
     for index, item in enumerate(node.items):
         if (text := _text(plain(item))) in seen:
-            faults.add(item.place, (*path, index), f"{described(item)} again", "each value once")
+            diagnostics.add(item.location, (*path, index), f"{described(item)} again", "each value once")
         seen.add(text)
 
 
-def _add_missing(root: MapNode, path: KeyPath, validator: Any, error: Any, faults: Faults) -> None:
+def _add_missing(root: MapNode, path: KeyPath, validator: Any, error: Any, diagnostics: Diagnostics) -> None:
     node = _at(root, path)
     assert isinstance(node, MapNode)
     properties = error.schema.get("properties") or validator.schema["properties"]
     for key in error.validator_value:
         if key not in node.entries:
-            faults.add(_place(root, path), (*path, key), "nothing", _wanted(properties[key], validator))
+            diagnostics.add(_location(root, path), (*path, key), "nothing", _wanted(properties[key], validator))
 
 
 def _wanted(schema: Schema, validator: Any) -> str:

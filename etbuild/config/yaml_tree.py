@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from etbuild.config.diagnostics import Faults, KeyPath, Place, quoted, shown
+from etbuild.config.diagnostics import Diagnostics, KeyPath, Location, printable, quoted
 
 MAX_BYTES = 256 * 1024
 MAX_VALUES = 5000
@@ -26,52 +26,52 @@ class Scalar:
 
     value: str | int | float | bool | None
     shown: str
-    place: Place
+    location: Location
     sound: bool = True
 
 
 @dataclass(frozen=True)
 class ListNode:
     items: tuple[Node, ...]
-    place: Place
+    location: Location
 
 
 @dataclass(frozen=True)
 class Entry:
-    place: Place
+    location: Location
     node: Node
 
     @property
-    def told(self) -> Place:
+    def message_location(self) -> Location:
         """Where a message points: the value, or its key when the value is nothing or begins on a later line."""
         nothing = isinstance(self.node, Scalar) and self.node.value is None
-        return self.place if nothing or self.place.line < self.node.place.line else self.node.place
+        return self.location if nothing or self.location.line < self.node.location.line else self.node.location
 
 
 @dataclass(frozen=True)
 class MapNode:
     entries: Mapping[str, Entry]
-    place: Place
+    location: Location
 
 
 Node: TypeAlias = Scalar | ListNode | MapNode
 
 
-def read(data: bytes, file: Path, faults: Faults) -> Node | None:
-    """The one document in `data`, or None when its faults leave nothing to look at.
+def read(data: bytes, file: Path, diagnostics: Diagnostics) -> Node | None:
+    """The one document in `data`, or None when its diagnostics leave nothing to look at.
 
     file: how messages name it.
     """
-    start = Place(file, 1, 1)
+    start = Location(file, 1, 1)
     if len(data) > MAX_BYTES:
-        faults.add(start, (), f"a file of more than {MAX_BYTES} bytes", "a file that a person can read")
+        diagnostics.add(start, (), f"a file of more than {MAX_BYTES} bytes", "a file that a person can read")
         return None
-    text = _decoded(data, file, faults)
+    text = _decoded(data, file, diagnostics)
     if text is None:
         return None
-    composer = _Composer(file, faults)
+    composer = _Composer(file, diagnostics)
     try:
-        return composer.document(_events(text, file, faults))
+        return composer.document(_events(text, file, diagnostics))
     except _Stop:
         return None
 
@@ -100,28 +100,28 @@ class _Stop(Exception):  # noqa: N818 - not an error: the fault was added alread
     """Nothing more can be read from this file."""
 
 
-def _decoded(data: bytes, file: Path, faults: Faults) -> str | None:
+def _decoded(data: bytes, file: Path, diagnostics: Diagnostics) -> str | None:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig", "replace")
-        faults.add(_place_of(file, before), (), f"the byte 0x{data[error.start]:02x}", "text in UTF-8")
+        diagnostics.add(_location_of(file, before), (), f"the byte 0x{data[error.start]:02x}", "text in UTF-8")
         return None
     forbidden = re.search("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]", text)
     if forbidden:
         got = f"the character U+{ord(forbidden[0]):04X}"
-        faults.add(_place_of(file, text[: forbidden.start()]), (), got, "text without control characters")
+        diagnostics.add(_location_of(file, text[: forbidden.start()]), (), got, "text without control characters")
         return None
     return text
 
 
-def _place_of(file: Path, before: str) -> Place:
+def _location_of(file: Path, before: str) -> Location:
     """Where the character after `before` stands."""
     line_start = before.rfind("\n") + 1
-    return Place(file, before.count("\n") + 1, len(before) - line_start + 1)
+    return Location(file, before.count("\n") + 1, len(before) - line_start + 1)
 
 
-def _events(text: str, file: Path, faults: Faults) -> Iterator[Any]:
+def _events(text: str, file: Path, diagnostics: Diagnostics) -> Iterator[Any]:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -129,43 +129,43 @@ def _events(text: str, file: Path, faults: Faults) -> Iterator[Any]:
         yield from yaml.parse(text, Loader=loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
-        faults.add(place, (), *_syntax_message(error, text, place))
+        location = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file, 1, 1)
+        diagnostics.add(location, (), *_syntax_message(error, text, location))
         raise _Stop from None
 
 
-def _character_at(text: str, place: Place) -> str:
+def _character_at(text: str, location: Location) -> str:
     lines = text.split("\n")
-    line = lines[place.line - 1] if place.line <= len(lines) else ""
-    return line[place.column - 1 : place.column]
+    line = lines[location.line - 1] if location.line <= len(lines) else ""
+    return line[location.column - 1 : location.column]
 
 
-def _syntax_message(error: Any, text: str, place: Place) -> tuple[str, str, str]:
+def _syntax_message(error: Any, text: str, location: Location) -> tuple[str, str, str]:
     """got, wanted and remedy for what the parser refuses."""
     reason = str(getattr(error, "problem", "") or getattr(error, "reason", "") or error)
     context, mark = str(getattr(error, "context", "") or ""), getattr(error, "context_mark", None)
-    character = _character_at(text, place)
+    character = _character_at(text, location)
     if character == "\t" or "tab character" in reason:
         return "a tab", "spaces", "YAML does not indent with tabs"
     remedy = ""
     if "mapping values are not allowed" in reason:
         remedy = 'quote text that holds ": ", and indent a key deeper than the key that holds it'
     elif mark and any(word in context for word in ("flow sequence", "flow mapping", "quoted scalar")):
-        opening = _character_at(text, Place(place.file, mark.line + 1, mark.column + 1))
+        opening = _character_at(text, Location(location.file, mark.line + 1, mark.column + 1))
         remedy = f"the {opening} in line {mark.line + 1} is not closed, or a comma is missing after it"
     elif "block" in context:
         remedy = "keys of one mapping, and entries of one list, begin in one column"
     elif character and character in "@`%&*!|>":
         remedy = f"quote text that starts with {character}"
-    return f"text that YAML cannot read: {shown(reason)}", "valid YAML", remedy
+    return f"text that YAML cannot read: {printable(reason)}", "valid YAML", remedy
 
 
 class _Composer:
     """Builds the tree from the parser's events; one per file."""
 
-    def __init__(self, file: Path, faults: Faults) -> None:
+    def __init__(self, file: Path, diagnostics: Diagnostics) -> None:
         self._file = file
-        self._faults = faults
+        self._diagnostics = diagnostics
         self._anchors: dict[str, Node] = {}
         self._values = 0
 
@@ -178,12 +178,14 @@ class _Composer:
             self._add_empty()
             return None
         if event.tags or event.version not in (None, (1, 2)):
-            self._faults.add(self._place(event), (), "a YAML directive", "none", "recipes are read as YAML 1.2")
+            self._diagnostics.add(self._location(event), (), "a YAML directive", "none", "recipes are read as YAML 1.2")
         root = self._node(next(events), events, (), 0)
         next(events)
         event = next(events)
         if not isinstance(event, kinds.StreamEndEvent):
-            self._faults.add(self._place(event), (), "a second document", "one document in a file", "delete the ---")
+            self._diagnostics.add(
+                self._location(event), (), "a second document", "one document in a file", "delete the ---"
+            )
             raise _Stop
         if isinstance(root, Scalar) and root.sound and root.value is None:
             self._add_empty()
@@ -191,26 +193,26 @@ class _Composer:
         return root
 
     def _add_empty(self) -> None:
-        self._faults.add(Place(self._file, 1, 1), (), "an empty file", "a mapping")
+        self._diagnostics.add(Location(self._file, 1, 1), (), "an empty file", "a mapping")
 
     def _node(self, event: Any, events: Iterator[Any], path: KeyPath, depth: int) -> Node:
         from yaml import events as kinds
 
-        place = self._place(event)
-        self._count(1, depth, place)
+        location = self._location(event)
+        self._count(1, depth, location)
         if isinstance(event, kinds.AliasEvent):
-            return self._aliased(str(event.anchor), place, path, depth)
+            return self._aliased(str(event.anchor), location, path, depth)
         node: Node
         if isinstance(event, kinds.ScalarEvent):
-            node = self._scalar(event, place, path)
+            node = self._scalar(event, location, path)
         elif isinstance(event, kinds.SequenceStartEvent):
-            node = ListNode(self._items(events, path, depth), place)
+            node = ListNode(self._items(events, path, depth), location)
         else:
-            node = MapNode(self._entries(events, path, depth), place)
+            node = MapNode(self._entries(events, path, depth), location)
         if event.tag is not None:
             remedy = "delete the tag; put text in quotes"
-            self._faults.add(place, path, f"the tag {shown(event.tag)}", "a plain value", remedy)
-            node = Scalar(None, shown(event.tag), place, sound=False)
+            self._diagnostics.add(location, path, f"the tag {printable(event.tag)}", "a plain value", remedy)
+            node = Scalar(None, printable(event.tag), location, sound=False)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
@@ -229,9 +231,9 @@ class _Composer:
         entries: dict[str, Entry] = {}
         merged: list[Node] = []
         while not isinstance(event := next(events), kinds.MappingEndEvent):
-            place = self._place(event)
+            location = self._location(event)
             if not isinstance(event, kinds.ScalarEvent) or event.tag is not None:
-                self._faults.add(place, path, "a key that is not plain text", "a name")
+                self._diagnostics.add(location, path, "a key that is not plain text", "a name")
                 self._node(event, events, path, depth + 1)
                 self._node(next(events), events, path, depth + 1)
                 continue
@@ -240,11 +242,11 @@ class _Composer:
             if key == "<<" and not event.style:
                 merged += node.items if isinstance(node, ListNode) else [node]
             elif key in entries:
-                first = entries[key].place
+                first = entries[key].location
                 got = f"the key again, after line {first.line}"
-                self._faults.add(place, (*path, key), got, "each key once")
+                self._diagnostics.add(location, (*path, key), got, "each key once")
             else:
-                entries[key] = Entry(place, node)
+                entries[key] = Entry(location, node)
         self._merge(entries, merged, path)
         return entries
 
@@ -255,37 +257,41 @@ class _Composer:
                 for key, entry in node.entries.items():
                     entries.setdefault(key, entry)
             elif not isinstance(node, Scalar) or node.sound:
-                self._faults.add(node.place, (*path, "<<"), described(node), "an alias of a mapping")
+                self._diagnostics.add(node.location, (*path, "<<"), described(node), "an alias of a mapping")
 
-    def _aliased(self, anchor: str, place: Place, path: KeyPath, depth: int) -> Node:
+    def _aliased(self, anchor: str, location: Location, path: KeyPath, depth: int) -> Node:
         node = self._anchors.get(anchor)
         if node is None:
-            self._faults.add(place, path, f"the alias *{shown(anchor)}", "an alias of an anchor that ends above it")
-            return Scalar(None, shown(anchor), place, sound=False)
-        self._count(_size(node), depth + _height(node), place)
+            self._diagnostics.add(
+                location, path, f"the alias *{printable(anchor)}", "an alias of an anchor that ends above it"
+            )
+            return Scalar(None, printable(anchor), location, sound=False)
+        self._count(_size(node), depth + _height(node), location)
         return node
 
-    def _scalar(self, event: Any, place: Place, path: KeyPath) -> Scalar:
+    def _scalar(self, event: Any, location: Location, path: KeyPath) -> Scalar:
         text: str = event.value
         if event.style:
-            return Scalar(text, quoted(text), place)
+            return Scalar(text, quoted(text), location)
         try:
-            return Scalar(_plain_value(text), shown(text), place)
+            return Scalar(_plain_value(text), printable(text), location)
         except _Ambiguous as ambiguous:
-            self._faults.add(place, path, shown(text), ambiguous.wanted, ambiguous.remedy)
-            return Scalar(None, shown(text), place, sound=False)
+            self._diagnostics.add(location, path, printable(text), ambiguous.wanted, ambiguous.remedy)
+            return Scalar(None, printable(text), location, sound=False)
 
-    def _count(self, values: int, depth: int, place: Place) -> None:
+    def _count(self, values: int, depth: int, location: Location) -> None:
         self._values += values
         if self._values > MAX_VALUES:
-            self._faults.add(place, (), f"more than {MAX_VALUES} values", "a file that a person can read")
+            self._diagnostics.add(location, (), f"more than {MAX_VALUES} values", "a file that a person can read")
             raise _Stop
         if depth > MAX_DEPTH:
-            self._faults.add(place, (), f"values nested more than {MAX_DEPTH} deep", "a file that a person can read")
+            self._diagnostics.add(
+                location, (), f"values nested more than {MAX_DEPTH} deep", "a file that a person can read"
+            )
             raise _Stop
 
-    def _place(self, event: Any) -> Place:
-        return Place(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
+    def _location(self, event: Any) -> Location:
+        return Location(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
 
 
 def _children(node: Node) -> tuple[Node, ...]:

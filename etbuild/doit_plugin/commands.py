@@ -1,4 +1,4 @@
-"""doit's commands with what etbuild adds: run, forget, and why. In a dodo.py without a Project they are doit's.
+"""doit's commands run and forget with what etbuild adds, and `doit why`. In a dodo.py without a Project they are doit's.
 
 A build with nothing to do ends in `Run.parse_execute`; what only the full decision needs is imported after it.
 """
@@ -19,11 +19,12 @@ from doit.control import TaskControl
 
 from etbuild.build_engine import noop
 from etbuild.errors import MissingTool, UsageError
+from etbuild.system.digests import stat_of
 
 if TYPE_CHECKING:
     from etbuild.build_engine.decision import Reason
-    from etbuild.doit_plugin.project import Project, StepTask
-    from etbuild.system.digests import Stamp
+    from etbuild.doit_plugin.tasks import SharedState, StepTask
+    from etbuild.system.digests import StatKey
 
 
 OPT_SCHEDULER = {
@@ -42,9 +43,9 @@ class Run(cmd_run.Run):  # type: ignore[misc]
     cmd_options = (*cmd_run.Run.cmd_options, OPT_SCHEDULER)
     _scheduler = ""
     _cmdparser: Any
-    # What is asked, and the dodo.py as it was before doit read it; None where no answer may be kept.
-    _asked: str | None = None
-    _dodo: Stamp | None = None
+    # The command, and the stat of dodo.py before doit read it; None where the output may not be cached.
+    _command: str | None = None
+    _dodo: StatKey | None = None
 
     @property
     def cmdparser(self) -> Any:
@@ -63,8 +64,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
 
     def parse_execute(self, in_args: list[str]) -> Any:
         if type(self.loader) is DodoTaskLoader and self.loader.task_opts is None:
-            self._asked = noop.question((in_args, self.opt_vals, self.config))
-            text = noop.answer(self._asked)
+            self._command = noop.command_key((in_args, self.opt_vals, self.config))
+            text = noop.lookup(self._command)
             if text is not None:
                 return _printed(text)
         return super().parse_execute(_with_values(in_args))
@@ -72,54 +73,60 @@ class Run(cmd_run.Run):  # type: ignore[misc]
     def execute(self, opt_values: Any, pos_args: list[str]) -> Any:
         self._scheduler = opt_values["scheduler"]
         if (opt_values["dodoFile"], opt_values["cwdPath"], opt_values["seek_file"]) == (DODO, None, False):
-            self._dodo = noop.stamp_of(DODO)
+            self._dodo = stat_of(DODO)
         return super().execute(opt_values, pos_args)
 
     def _execute(self, **options: Any) -> int:
-        projects = set(_projects(self.task_list))
-        for project in projects:
-            project.forced = options["always"]
+        states = _states(self.task_list)
+        for state in states:
+            state.forced = options["always"]
             if self._scheduler:
-                project.workspace.processes.scheduler = self._scheduler
+                state.executor.launcher.scheduler = self._scheduler
         _require_known({task.name for task in self.task_list}, self.task_list, self.sel_tasks)
         _end_on_sigterm()
         try:
             code: int = super()._execute(**options)
         except BrokenPipeError:
-            code = _unheard()
+            code = _reader_closed()
         except KeyboardInterrupt:
             print("\ninterrupted: what was complete is kept", file=sys.stderr)
             code = 130
         finally:
-            for project in projects:
-                project.workspace.processes.stop()
-                project.workspace.save()
-        if code == 0 and len(projects) == 1:
-            self._keep(*projects)
-        return MissingTool.exit_code if code == 1 and any(project.lacking for project in projects) else code
+            for state in states:
+                state.executor.launcher.stop()
+                state.executor.save()
+        if code == 0 and len(states) == 1:
+            self._store(*states)
+        return MissingTool.exit_code if code == 1 and any(state.progress.missing_tool for state in states) else code
 
-    # doit hands over the options that the signature names.
+    # doit passes the options that the signature names.
     _execute.__signature__ = inspect.signature(cmd_run.Run._execute)  # type: ignore[attr-defined]
 
     def _database(self, *arguments: Any, **options: Any) -> Any:
         from doit.dependency import JsonDB
 
-        ours = _tasks_module()
+        ours: Any = sys.modules.get("etbuild.doit_plugin.project")
         namespace = getattr(self.loader, "namespace", None) or {}
         if ours and any(isinstance(value, ours.Project) for value in namespace.values()):
-            return ours.Database(*arguments, **options)
+            from etbuild.doit_plugin.database import Database
+
+            return Database(*arguments, **options)
         return JsonDB(*arguments, **options)
 
-    def _keep(self, project: Project) -> None:
-        """Let what was printed stand as the answer, if nothing ran and dodo.py is no more than ours."""
+    def _store(self, state: SharedState) -> None:
+        """Put what was printed into the no-op cache, if nothing ran and dodo.py is a standard one."""
+        from etbuild.doit_plugin.database import Database
+
         database = self.dep_manager.backend
-        told = project.idle and project.said and self.outstream is sys.stdout
-        if not told or self._asked is None or self._dodo is None or not isinstance(database, _tasks_module().Database):
+        progress = state.progress
+        if not (progress.idle and progress.printed and self.outstream is sys.stdout):
             return
-        basis = project.workspace.basis({DODO: self._dodo, database.name: database.looked})
-        here = project.root == Path.cwd() and noop.shipped(DODO) and noop.stamp_of(DODO) == self._dodo
-        if here and basis:
-            noop.keep(self._asked, "".join(project.said), basis)
+        if self._command is None or self._dodo is None or not isinstance(database, Database):
+            return
+        evidence = state.executor.workspace.evidence({DODO: self._dodo, database.name: database.stat})
+        here = state.executor.workspace.root == Path.cwd() and noop.is_standard(DODO) and stat_of(DODO) == self._dodo
+        if here and evidence:
+            noop.store(self._command, "".join(progress.printed), evidence)
 
 
 class Forget(cmd_forget.Forget):  # type: ignore[misc]
@@ -135,7 +142,7 @@ class Forget(cmd_forget.Forget):  # type: ignore[misc]
             _require_known(set(tasks), self.task_list, self.sel_tasks)
             chosen = _with_groups(tasks, self.sel_tasks, options["forget_sub"])
         for step_task in _step_tasks(chosen):
-            step_task.project.workspace.forget(step_task.step)
+            step_task.shared.executor.workspace.forget(step_task.step)
         super()._execute(**options)
 
     _execute.__signature__ = inspect.signature(cmd_forget.Forget._execute)  # type: ignore[attr-defined]
@@ -155,7 +162,7 @@ class Why(DoitCmdBase):  # type: ignore[misc]
             code = super().parse_execute(_with_values(in_args))
             sys.stdout.flush()
         except BrokenPipeError:
-            code = _unheard()
+            code = _reader_closed()
         return code
 
     def _execute(self) -> int:
@@ -168,8 +175,8 @@ class Why(DoitCmdBase):  # type: ignore[misc]
             for step_task in _step_tasks([task]):
                 before = [name for name in task.task_dep if running.get(name)]
                 running[task.name] = self._explain(step_task.step.name, step_task.reasons(task), before)
-        for project in set(_projects(self.task_list)):
-            project.workspace.save()
+        for state in _states(self.task_list):
+            state.executor.save()
         if not any(running.values()):
             self.outstream.write("all up to date\n")
         return int(any(running.values()))
@@ -195,17 +202,17 @@ def _with_values(words: Iterable[str]) -> list[str]:
 
 
 def _printed(text: str) -> int:
-    """Print a standing answer; the exit code."""
+    """Print a cached output; the exit code."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        return _unheard()
+        return _reader_closed()
     return 0
 
 
-def _unheard() -> int:
-    """The exit code when whoever read our lines has gone; Python would complain once more when it flushes them."""
+def _reader_closed() -> int:
+    """The exit code when the reader of our output has closed it; Python must not fail again when it flushes."""
     import signal
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -221,21 +228,18 @@ def _end_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, terminate)
 
 
-def _tasks_module() -> Any:
-    """etbuild.tasks where a dodo.py has imported it; others have no Project, and do not pay for its import."""
-    return sys.modules.get("etbuild.tasks")
-
-
 def _step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
-    ours = _tasks_module()
+    """The steps among doit's tasks; none in a dodo.py that has not imported ours, which need not pay for the import."""
+    ours: Any = sys.modules.get("etbuild.doit_plugin.tasks")
     for task in tasks if ours else ():
         for check, _, _ in task.uptodate:
             if isinstance(check, ours.UpToDate):
                 yield check.owner
 
 
-def _projects(tasks: Iterable[Any]) -> Iterator[Project]:
-    return (task.project for task in _step_tasks(tasks))
+def _states(tasks: Iterable[Any]) -> list[SharedState]:
+    """What the tasks of each project share."""
+    return list({id(task.shared): task.shared for task in _step_tasks(tasks)}.values())
 
 
 def _with_groups(tasks: dict[str, Any], names: list[str], deep: bool) -> Iterator[Any]:
@@ -265,7 +269,7 @@ def _producers_first(tasks: dict[str, Any], names: list[str]) -> Iterator[Any]:
 
 def _require_known(known: set[str], tasks: Iterable[Any], names: list[str] | None) -> None:
     """End with exit code 2 and the nearest task for a name that is none, where a project of ours is loaded."""
-    if not any(_projects(tasks)):
+    if not any(_step_tasks(tasks)):
         return
     for name in names or ():
         if ":" in name and "=" not in name and name not in known and "*" not in name:

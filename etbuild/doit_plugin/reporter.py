@@ -15,28 +15,37 @@ from doit.reporter import ConsoleReporter
 from etbuild.errors import EtbuildError
 
 if TYPE_CHECKING:
-    from etbuild.tasks import Project
+    from pathlib import Path
+
+    from etbuild.doit_plugin.progress import Progress
+
+    pass
 
 NAME_WIDTH = 44
 REFRESH_S = 0.2
 
 
 class StepReporter(ConsoleReporter):  # type: ignore[misc]
-    """One line a step when it ends; on a terminal also what runs now, with its seconds."""
+    """One line a step when it ends; on a terminal also what runs now, with its seconds.
+
+    progress, root: of the project; a subclass for each sets them.
+    """
 
     desc = "one line a step"
-    project: ClassVar[Project]
+    progress: ClassVar[Progress]
+    root: ClassVar[Path]
 
     def __init__(self, outstream: Any, options: dict[str, Any]):
         super().__init__(outstream, options)
         self._terminal = bool(getattr(outstream, "isatty", lambda: False)())
         self._running: dict[str, float] = {}
-        self._told: dict[str, list[str]] = {kind: [] for kind in ("report", "sweep")}
+        # Recipes by kind of step, for the closing tables.
+        self._recipes: dict[str, list[str]] = {}
         self._guard = threading.Lock()
         self._done = threading.Event()
 
     def write(self, text: str) -> None:
-        self.project.said.append(text)
+        self.progress.printed.append(text)
         super().write(text)
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
@@ -49,10 +58,10 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
                 self._running[task.name] = time.monotonic()
 
     def add_success(self, task: Any) -> None:
-        self._note(task)
+        self._remember(task)
         if task.actions:
-            self.project.idle = False
-        outcome = self.project.outcomes.get(task.name)
+            self.progress.idle = False
+        outcome = self.progress.outcomes.get(task.name)
         if outcome is None:
             self._end(task, "ran" if task.actions else None)
         elif outcome.how == "up to date":
@@ -62,15 +71,15 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
             self._end(task, f"{outcome.how:<10} {outcome.seconds:7.1f} s  {why}")
 
     def skip_uptodate(self, task: Any) -> None:
-        self._note(task)
+        self._remember(task)
         self._end(task, "up to date" if task.actions else None)
 
     def skip_ignore(self, task: Any) -> None:
-        self.project.idle = False
+        self.progress.idle = False
         self._end(task, "ignored")
 
     def add_failure(self, task: Any, fail: Any) -> None:
-        self.project.idle = False
+        self.progress.idle = False
         if isinstance(fail, UnmetDependency):
             self._end(task, "not built, for what failed before it" if task.actions else None)
         elif fail.report:
@@ -85,24 +94,24 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         for table in filter(None, self._tables()):
             self.write(f"\n{table}\n")
 
-    def _note(self, task: Any) -> None:
-        """Remember a task whose outcome the closing tables show."""
+    def _remember(self, task: Any) -> None:
+        """Remember whose outputs the closing tables may show."""
         kind, _, recipe = task.name.partition(":")
-        if kind in self._told and task.actions:
-            self._told[kind].append(recipe)
+        if task.actions:
+            self._recipes.setdefault(kind, []).append(recipe)
 
     def _end(self, task: Any, what: str | None) -> None:
         with self._guard:
             self._running.pop(task.name, None)
             if what is not None:
-                self._put(f"{task.name:<{NAME_WIDTH}} {what}\n")
+                self._write_line(f"{task.name:<{NAME_WIDTH}} {what}\n")
 
     def _line(self, text: str | None) -> None:
-        """Print a line above the live one; None only takes the live one away."""
+        """Print a line above the live one; None only removes the live one."""
         with self._guard:
-            self._put("" if text is None else f"{text}\n")
+            self._write_line("" if text is None else f"{text}\n")
 
-    def _put(self, text: str) -> None:
+    def _write_line(self, text: str) -> None:
         self.write(f"\r\x1b[K{text}" if self._terminal else text)
         self.outstream.flush()
 
@@ -116,19 +125,21 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
                     self.outstream.flush()
 
     def _tables(self) -> Iterator[str]:
-        from etbuild.steps import report, sweep
+        from etbuild.report.tables import closing_tables
 
         try:
-            yield report.table(list(self._read("report")))
-            yield from map(sweep.table, self._read("sweep"))
+            yield from closing_tables(self._read)
         except EtbuildError as error:
-            self.project.idle = False
+            self.progress.idle = False
             yield str(error)
 
-    def _read(self, kind: str) -> Iterator[dict[str, Any]]:
-        for recipe in self._told[kind]:
+    def _read(self, kind: str) -> list[dict[str, Any]]:
+        """The JSON files that steps of a kind have written or found up to date."""
+        found = []
+        for recipe in self._recipes.get(kind, ()):
             try:
-                yield json.loads((self.project.root / "build" / recipe / f"{kind}.json").read_text())
+                found.append(json.loads((self.root / "build" / recipe / f"{kind}.json").read_text()))
             except (OSError, ValueError) as error:
-                self.project.idle = False
+                self.progress.idle = False
                 print(f"build/{recipe}/{kind}.json: got {error}, wanted a {kind}", file=sys.stderr)
+        return found

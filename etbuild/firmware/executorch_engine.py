@@ -13,8 +13,8 @@ from pathlib import Path
 
 from etbuild import RUNTIME
 from etbuild.errors import MissingTool, StepError
-from etbuild.firmware import toolchain
-from etbuild.system import tools
+from etbuild.firmware.toolchain import run_tool
+from etbuild.system import environment, tools
 
 _CONFIGS = ("lib/cmake/ExecuTorch/executorch-config.cmake", "lib/cmake/executorch/executorch-config.cmake")
 
@@ -35,7 +35,7 @@ def find_prefix(named: Path | None) -> Path:
 
     raises: MissingTool when there is none, or nothing is installed in it.
     """
-    text = named or tools.variable("EXECUTORCH_PREFIX")
+    text = named or environment.variable("EXECUTORCH_PREFIX")
     if not text:
         raise MissingTool(
             "ExecuTorch's runtime: got no prefix, wanted one\n"
@@ -71,7 +71,7 @@ def link(build: Build) -> None:
     """
     check_operators(build.prefix, build.operators)
     work, folder = build.work, build.work / "executorch"
-    driver = tools.variable("ETHOSU_CORE_DRIVER")
+    driver = environment.variable("ETHOSU_CORE_DRIVER")
     compilers = {"C": "arm-none-eabi-gcc", "CXX": "arm-none-eabi-g++", "ASM": "arm-none-eabi-gcc"}
     settings = {
         "CMAKE_SYSTEM_NAME": "Generic",
@@ -89,7 +89,7 @@ def link(build: Build) -> None:
         **({"ETHOSU_CORE_DRIVER": driver} if driver else {}),
     }
     words = [f"-D{name}={value}" for name, value in settings.items()]
-    toolchain.run(["cmake", "-S", str(RUNTIME / "executorch"), "-B", str(folder), "-G", "Ninja", *words])
-    toolchain.run(["ninja", "-C", str(folder)])
+    run_tool(["cmake", "-S", str(RUNTIME / "executorch"), "-B", str(folder), "-G", "Ninja", *words])
+    run_tool(["ninja", "-C", str(folder)])
     for name in ("firmware.elf", "firmware.map"):
         shutil.move(folder / name, work / name)

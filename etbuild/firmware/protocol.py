@@ -13,21 +13,11 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-PROTOCOL = 1
-EXIT_NPU = 15
+from etbuild.firmware.codes import Code, Exit
+from etbuild.pte.driver_payload import names_npu, npu_name
 
-# app/exit.h has the same table.
-EXITS: Mapping[int, str] = {
-    0: "done",
-    10: "the test vectors are damaged or for another model",
-    11: "the model is damaged or needs what is not linked",
-    12: "the model does not fit",
-    13: "the model is for another NPU, or data of it is missing",
-    14: "an instruction of the program failed",
-    15: "the NPU is missing, does not answer or reported an error",
-    20: "an exception of the processor",
-    21: "the stack overflowed",
-}
+PROTOCOL = 1
+EXITS: Mapping[int, str] = {one: one.meaning for one in Exit}
 
 # By the bit of CFSR.
 _CAUSES = {
@@ -44,9 +34,6 @@ _CAUSES = {
     25: "division by zero",
 }
 _EXCEPTIONS = {2: "non-maskable interrupt", 3: "hard fault", 7: "security fault"}
-
-# npu/ethosu.cc says this of two configuration words.
-_OTHER_NPU = "compiled for another NPU: configurations"
 
 _FRAME = re.compile(rb"~([A-Z])([0-9a-f]{4})([A-Za-z0-9+/]*={0,2}):([0-9a-f]{8})")
 # No console of a firmware has a reason to print more, and no run to have more of anything.
@@ -178,16 +165,20 @@ def read_transcript(console: bytes, text_at: Callable[[int], str] = lambda numbe
     )
 
 
-def _npu(configuration: int) -> str:
-    """An NPU by its configuration word: the product in the highest four bits, log2 of the multipliers in the lowest."""
-    products = ("ethos-u55", "ethos-u65", "ethos-u85")
-    product = configuration >> 28
-    name = products[product] if product < len(products) else f"product {product}"
-    return f"{name}-{1 << (configuration & 15)}"
+def _other_npu(code: int, number: int) -> str:
+    """The text of the error that the model is for another NPU, "" for every other error.
+
+    number: the CONFIG word of the model in its upper half, that of the hardware in its lower half; npu/ethosu.h. The
+    numbers of other errors are indices and sizes, which never have two CONFIG words in them.
+    """
+    words = (number >> 32, number & 0xFFFFFFFF)
+    if code != Code.MISMATCH or not all(map(names_npu, words)):
+        return ""
+    return "compiled for {}, this NPU is {}".format(*map(npu_name, words))
 
 
 def _cause(code: int, exception: int, cfsr: int) -> str:
-    if code == EXIT_NPU:
+    if code == Exit.NPU:
         return "no NPU answers at its address"
     for bit, cause in _CAUSES.items():
         if cfsr >> bit & 1:
@@ -272,12 +263,10 @@ class _Reader:
         self.memory = Memory(*struct.unpack("<8I", data))
 
     def _take_l(self, _: int, data: bytes) -> None:
-        _code, number, text = struct.unpack_from("<IQI", data)
+        code, number, text = struct.unpack_from("<IQI", data)
         place = data[16:].decode("utf-8", "replace")
-        told = f"{self._text_at(text)} ({number})"
-        if told.startswith(_OTHER_NPU):
-            told = f"compiled for {_npu(number >> 32)}, this NPU is {_npu(number & 0xFFFFFFFF)}"
-        self.error = (f"{place}: " if place else "") + told
+        message = _other_npu(code, number) or f"{self._text_at(text)} ({number})"
+        self.error = (f"{place}: " if place else "") + message
 
     def _take_f(self, _: int, data: bytes) -> None:
         words = struct.unpack("<15I", data)

@@ -10,7 +10,7 @@ from pathlib import Path
 from etbuild import RUNTIME
 from etbuild.errors import StepError
 from etbuild.firmware.toolchain import included
-from etbuild.hardware.npus import table
+from etbuild.hardware.npus import catalog
 
 _KERNEL = re.compile(r'^ETB_KERNEL\(\s*(\w+)\s*,\s*"([^"]+)"', re.M)
 _PORT = "port/cortex_m"
@@ -98,7 +98,7 @@ def selection_source(needs: Needs, selection: Selection) -> str:
 
 def _ports(needs: Needs) -> str:
     """Commands and weights, activations, fast scratch: each behind the AXI port that the memory mode has for it."""
-    modes = table().feeds.memory_modes
+    modes = catalog().stock.memory_modes
     mode = modes.get(needs.mode) or modes["Shared_Sram"]
     first = {"axi0": 1, "axi1": 3}[mode.const]
     arena = {"axi0": 0, "axi1": 3}[mode.arena]

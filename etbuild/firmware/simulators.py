@@ -48,7 +48,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Ended:
+class SimulatorResult:
     """code: of the process, None when the time was over. output: all that it printed."""
 
     code: int | None
@@ -80,7 +80,7 @@ def command(request: Request, on: str) -> list[str]:
     return [str(program), *fvp_arguments(request.board, macs, request.elf, request.timing, request.limit_s)]
 
 
-def run(arguments: list[str], limit_s: float) -> Ended:
+def run(arguments: list[str], limit_s: float) -> SimulatorResult:
     """Run to the end, or kill it with all its children when the time is over. It does not outlive this process."""
     begin = time.perf_counter()
     with tempfile.TemporaryFile() as output:
@@ -102,7 +102,7 @@ def run(arguments: list[str], limit_s: float) -> Ended:
             process.wait()
         seconds = time.perf_counter() - begin
         output.seek(0)
-        return Ended(code, output.read(_MOST_OUTPUT), seconds)
+        return SimulatorResult(code, output.read(_MOST_OUTPUT), seconds)
 
 
 def _bounded() -> None:

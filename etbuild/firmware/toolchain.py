@@ -1,8 +1,8 @@
-"""The cross compiler: sources to objects that are kept by content, objects to an image. It knows no recipe.
+"""The cross compiler, with a cache of objects by content. It knows no recipe.
 
-An object's name is a digest of all that its bytes depend on: compiler, flags, its source and every header that the
-source takes in. So whatever firmware asks for it, in whatever checkout, gets it without compiling. Builds that go on at
-once share the work; a rename puts an object in place.
+An object's name is a digest of everything that its bytes depend on: compiler, flags, its source and every header that
+the source includes. So any firmware, in any checkout, gets an object that exists without compiling. Builds that run at
+the same time share the work; an object gets its name by a rename when it is complete.
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ import functools
 import hashlib
 import os
 import re
-import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from etbuild.errors import StepError
-from etbuild.system import tools
-from etbuild.system.files import hold, taken
+from etbuild.system import environment, programs, tools
+from etbuild.system.files import lock, sha256, try_lock
 
 _INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.M)
-_LAST_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Compilation:
 
 @dataclass(frozen=True)
 class Object:
-    """object: the file in the cache, which is shared: never change it. stack_usage: GCC's .su beside it."""
+    """object: the file in the cache, which is shared: never change it. stack_usage: GCC's .su file next to it."""
 
     name: str
     object: Path
@@ -48,16 +45,16 @@ class Object:
 
 @dataclass(frozen=True)
 class Toolchain:
-    """folders: where includes are looked for, in order, by the name that stands for each in the objects."""
+    """folders: the include path, in order, each with the name that replaces it in the objects' debug information."""
 
     folders: tuple[tuple[str, Path], ...]
 
     def compile(self, units: Sequence[Compilation]) -> tuple[Object, ...]:
         """The objects, compiled where the cache has none, on all cores.
 
-        raises: MissingTool without the compiler; StepError with its words.
+        raises: MissingTool without the compiler; StepError with its output.
         """
-        cache = tools.cache_folder() / "objects"
+        cache = environment.cache_folder() / "objects"
         cache.mkdir(parents=True, exist_ok=True)
         wanted = [Object(unit.name, cache / f"{self._key(unit)}.o") for unit in units]
         missing = [(unit, made) for unit, made in zip(units, wanted, strict=True) if not made.object.exists()]
@@ -83,7 +80,7 @@ class Toolchain:
         return digest.hexdigest()[:40]
 
     def _reached(self, source: Path) -> dict[str, bytes]:
-        """Digest by name of a source and of every file of the folders that it includes, at any depth."""
+        """Digest by name of a source and of every file in the folders that it includes, at any depth."""
         found = {"": content_digest(source)}
         waiting = list(included(source))
         while waiting:
@@ -96,30 +93,30 @@ class Toolchain:
         return found
 
     def find(self, name: str) -> Path | None:
-        """The file that an include of this name takes in; None when it is none of ours."""
+        """The file that an include of this name refers to; None when it is none of ours."""
         for _, folder in self.folders:
             if (folder / name).is_file():
                 return folder / name
         return None
 
     def _made(self, unit: Compilation, made: Object, *, wait: bool) -> bool:
-        """Whether the object is there now. wait: for another process that compiles it."""
-        lock = made.object.with_suffix(".lock")
-        with lock.open("w") as file:
+        """Whether the object exists now. wait: for another process that compiles it."""
+        lock_file = made.object.with_suffix(".lock")
+        with lock_file.open("w") as file:
             if wait:
-                hold(file, unit.name)
-            elif not taken(file):
+                lock(file, unit.name)
+            elif not try_lock(file):
                 return False
             if not made.object.exists():
                 self._compile(unit, made)
-            lock.unlink(missing_ok=True)
+            lock_file.unlink(missing_ok=True)
         return True
 
     def _compile(self, unit: Compilation, made: Object) -> None:
         part = made.object.with_name(f"{made.object.stem}.{os.getpid()}.part")
         maps = [f"-ffile-prefix-map={folder}={name}" for name, folder in self.folders]
         command = self.command(unit, str(part.with_suffix(".o")))
-        run([*command, *maps, "-fstack-usage", f"-fdebug-prefix-map={Path.cwd()}=."])
+        run_tool([*command, *maps, "-fstack-usage", f"-fdebug-prefix-map={Path.cwd()}=."])
         part.with_suffix(".su").replace(made.stack_usage)
         part.with_suffix(".o").replace(made.object)
 
@@ -139,19 +136,13 @@ def content_digest(file: Path) -> bytes:
 
 @functools.cache
 def _content_digest(file: Path, _: int) -> bytes:
-    return hashlib.sha256(file.read_bytes()).digest()
+    return bytes.fromhex(sha256(file))
 
 
-def run(command: Sequence[str]) -> str:
-    """A program of the toolchain; what it printed.
+def run_tool(command: Sequence[str]) -> str:
+    """Run a program of the toolchain by its name; what it printed.
 
     raises: MissingTool; StepError with its command, exit code and last lines.
     """
     name, *arguments = command
-    done = subprocess.run(
-        [str(tools.program(name)), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-_LAST_LINES:])
-        raise StepError(f"{name}: ended with exit code {done.returncode}\n    {' '.join(command)}\n{tail}")
-    return done.stdout
+    return programs.run([str(tools.program(name)), *arguments])

@@ -52,7 +52,7 @@ def vector_block(model: Path, vectors: Path) -> bytes:
 
     raises: StepError when the vectors are not the model's.
     """
-    plan = read(model).plans[0]
+    plan = read(model).methods[0]
     inputs = [plan.values[index] for index in plan.inputs]
     columns = read_columns(vectors, "input")
     if len(columns) != len(inputs):

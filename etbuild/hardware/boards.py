@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from etbuild import PACKAGE
-from etbuild.config.diagnostics import Faults, KeyPath, did_you_mean, one_of, quoted
+from etbuild.config.diagnostics import Diagnostics, KeyPath, did_you_mean, one_of, quoted
 from etbuild.errors import Problem, RecipeError
+from etbuild.system.sizes import parse_size
 
 BOARDS = PACKAGE / "hardware" / "boards"
 
-_UNITS = {"KiB": 1024, "MiB": 1024**2}
 _CORE_FLAGS = {
     "cortex-m33": ("-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"),
     "cortex-m55": ("-mcpu=cortex-m55", "-mfloat-abi=hard", "-mfpu=auto"),
@@ -131,7 +131,7 @@ class Board:
         family = re.sub(r"_\d+[KM]B$", "", memory_mode)
         return self.memory_modes.get(memory_mode) or self.memory_modes.get(family) or self.placement
 
-    def refusal(self, family: str, macs: int) -> str:
+    def incompatibility(self, family: str, macs: int) -> str:
         """Why the NPU of this board cannot run a target, or ""."""
         if family not in self.npu.families:
             return f"{self.title} has {one_of(f'Ethos-{name.upper()}' for name in self.npu.families)}"
@@ -157,41 +157,41 @@ def load_board(file: Path, shown: Path | None = None) -> Board:
     raises: RecipeError with every problem of it.
     """
     from etbuild.config import validate, yaml_tree
-    from etbuild.recipe.schema import schema_file
+    from etbuild.config.schemas import schema_file
 
     shown = shown or file
-    faults = Faults()
+    diagnostics = Diagnostics()
     try:
         data = file.read_bytes()
     except OSError as error:
         wanted = f"a board: {one_of(board_names())}, or a file"
         problem = Problem(str(shown), "", error.strerror or str(error), wanted, did_you_mean(file.stem, board_names()))
         raise RecipeError([problem]) from None
-    root = yaml_tree.read(data, shown, faults)
+    root = yaml_tree.read(data, shown, diagnostics)
     if isinstance(root, yaml_tree.MapNode):
-        bad = validate.check(root, schema_file("board"), faults)
-        if not bad and not faults.sorted([shown]):
+        bad = validate.check(root, schema_file("board"), diagnostics)
+        if not bad and not diagnostics.sorted([shown]):
             board = _board(shown, yaml_tree.plain(root))
             for path, got, wanted, remedy in _contradictions(board):
-                faults.add(_place(root, path), path, got, wanted, remedy)
-            faults.check([shown])
+                diagnostics.add(_location(root, path), path, got, wanted, remedy)
+            diagnostics.check([shown])
             return board
     elif root is not None:
-        faults.add(root.place, (), yaml_tree.described(root), "a mapping")
-    faults.check([shown])
+        diagnostics.add(root.location, (), yaml_tree.described(root), "a mapping")
+    diagnostics.check([shown])
     raise RecipeError([Problem(str(shown), "", "an empty file", "a board")])
 
 
-def _place(root: Any, path: KeyPath) -> Any:
+def _location(root: Any, path: KeyPath) -> Any:
     """Where the value of a path stands, or the nearest that holds it."""
     from etbuild.config.yaml_tree import MapNode
 
-    place, node = root.place, root
+    location, node = root.location, root
     for key in path:
         if not isinstance(node, MapNode) or key not in node.entries:
             break
-        place, node = node.entries[str(key)].told, node.entries[str(key)].node
-    return place
+        location, node = node.entries[str(key)].message_location, node.entries[str(key)].node
+    return location
 
 
 def _board(file: Path, data: Mapping[str, Any]) -> Board:
@@ -205,14 +205,14 @@ def _board(file: Path, data: Mapping[str, Any]) -> Board:
         title=data["title"],
         cpu=Cpu(**data["cpu"]),
         memory=tuple(
-            Region(name, row["address"], size_of(row["size"]), row.get("npu", True))
+            Region(name, row["address"], _size(row["size"]), row.get("npu", True))
             for name, row in data["memory"].items()
         ),
         placement=usual,
         memory_modes={
             mode: replace(usual, **changes) for mode, changes in data["placement"].get("memory_modes", {}).items()
         },
-        stack_bytes=size_of(data["stack_size"]),
+        stack_bytes=_size(data["stack_size"]),
         npu=NpuPort(
             npu["driver"],
             tuple(npu["families"]),
@@ -236,12 +236,11 @@ def _parameter(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-def size_of(text: str | int) -> int:
-    """Bytes of "512 KiB", or of a number."""
-    if isinstance(text, int):
-        return text
-    number, unit = text.split()
-    return int(number) * _UNITS[unit]
+def _size(value: str | int) -> int:
+    """Bytes of "512 KiB", or of a number. The schema allows nothing else."""
+    size = value if isinstance(value, int) else parse_size(value)
+    assert size is not None, "the schema checks the form"
+    return size
 
 
 def _contradictions(board: Board) -> Iterator[tuple[KeyPath, str, str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from etbuild import PACKAGE
-from etbuild.config.diagnostics import Faults
+from etbuild.config.diagnostics import Diagnostics
 
 TABLE = PACKAGE / "hardware" / "npus.yaml"
 
@@ -71,7 +71,7 @@ class Area:
 
 
 @dataclass(frozen=True)
-class Feeds:
+class VelaConfig:
     """The ways to feed an NPU that one config file offers. source: that file's name, for messages."""
 
     source: str
@@ -80,15 +80,15 @@ class Feeds:
 
 
 @dataclass(frozen=True)
-class Table:
+class NpuCatalog:
     families: Mapping[str, Family]
     npus: Mapping[str, Npu]
-    feeds: Feeds
+    stock: VelaConfig
     areas: tuple[Area, ...]
 
 
 @functools.cache
-def table() -> Table:
+def catalog() -> NpuCatalog:
     """The table that comes with etbuild."""
     data = _read_table()
     families = {
@@ -102,13 +102,13 @@ def table() -> Table:
     }
     modes = {name: MemoryMode(name, **row) for name, row in data["memory_modes"].items()}
     areas = tuple(Area(name, tuple(row["memories"]), row["reason"]) for name, row in data["areas"].items())
-    return Table(families, npus, Feeds("etbuild's table", configs, modes), areas)
+    return NpuCatalog(families, npus, VelaConfig("etbuild's table", configs, modes), areas)
 
 
-def refusal(config: SystemConfig, mode: MemoryMode) -> str:
+def incompatibility(config: SystemConfig, mode: MemoryMode) -> str:
     """Why Vela refuses this pair, or "" when it is legal."""
     shared = mode.const == mode.arena == mode.cache
-    for area in table().areas:
+    for area in catalog().areas:
         port = getattr(mode, area.name)
         memory = config.behind(port)
         if area.name == "const" and shared and memory == "Sram":
@@ -121,12 +121,12 @@ def refusal(config: SystemConfig, mode: MemoryMode) -> str:
     return ""
 
 
-def legal_modes(config: SystemConfig, feeds: Feeds) -> tuple[str, ...]:
+def legal_modes(config: SystemConfig, config_file: VelaConfig) -> tuple[str, ...]:
     """The memory modes that go with a system config, in the order of their file."""
-    return tuple(name for name, mode in feeds.memory_modes.items() if not refusal(config, mode))
+    return tuple(name for name, mode in config_file.memory_modes.items() if not incompatibility(config, mode))
 
 
-def read_vela_ini(file: Path, name: str) -> Feeds:
+def read_vela_ini(file: Path, name: str) -> VelaConfig:
     """The system configs and memory modes of a Vela config file, read as Vela reads it.
 
     name:   the file as messages call it.
@@ -152,15 +152,15 @@ def read_vela_ini(file: Path, name: str) -> Feeds:
         raise ValueError(str(error)) from None
     if not configs or not modes:
         raise ValueError(f"no section [{'Memory_Mode' if configs else 'System_Config'}.NAME]")
-    return Feeds(name, configs, modes)
+    return VelaConfig(name, configs, modes)
 
 
 def _read_table() -> Any:
     from etbuild.config import yaml_tree
 
-    faults = Faults()
-    root = yaml_tree.read(TABLE.read_bytes(), TABLE, faults)
-    faults.check([TABLE])
+    diagnostics = Diagnostics()
+    root = yaml_tree.read(TABLE.read_bytes(), TABLE, diagnostics)
+    diagnostics.check([TABLE])
     assert root is not None
     return yaml_tree.plain(root)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from etbuild.config.diagnostics import did_you_mean, one_of, quoted
 from etbuild.errors import EtbuildError
-from etbuild.hardware.npus import Family, Feeds, MemoryMode, SystemConfig, legal_modes, refusal, table
+from etbuild.hardware.npus import Family, MemoryMode, SystemConfig, VelaConfig, catalog, incompatibility, legal_modes
+from etbuild.hardware.target import Target, Vela
 
 # What a target says itself; in vela.flags it would be said twice. Vela takes any unambiguous beginning of a flag.
 SETTING_OF_FLAG = {
@@ -30,40 +31,11 @@ MAX_COMBINATIONS = 2000
 
 
 @dataclass(frozen=True)
-class Vela:
-    """Vela's own settings. ini: a config file of the user's; optimise: Performance or Size;
-    arena_cache_size: bytes; flags: further command-line flags, as Vela takes them."""
-
-    ini: Path | None = None
-    optimise: str = "Performance"
-    arena_cache_size: int | None = None
-    flags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Target:
-    """One target of a recipe, fully resolved.
-
-    variant: its name within the recipe and its folder below build/<recipe>/: the NPU, with "+..." for
-             each setting that differs where a recipe lists one NPU several times; "cpu" without an NPU.
-    npu:     "ethos-u55-128", or "none": the whole model on the CPU.
-    profile: what lowering depends on: "tosa-u55" (U55 and U65), "tosa-u85" or "cpu".
-    """
-
-    variant: str
-    npu: str
-    profile: str
-    system_config: str = ""
-    memory_mode: str = ""
-    vela: Vela = Vela()
-
-
-@dataclass(frozen=True)
 class TargetSpec:
     """One entry of `targets` as written: the alternatives of each setting, () where it says nothing.
 
     matrix: some setting is a list, so illegal pairs are left out instead of refused.
-    feeds:  what vela.ini offers; None without one.
+    own_file: what the user's vela.ini offers; None without one.
     """
 
     npu: tuple[str, ...]
@@ -74,7 +46,7 @@ class TargetSpec:
     ini: Path | None = None
     flags: tuple[str, ...] = ()
     matrix: bool = False
-    feeds: Feeds | None = None
+    own_file: VelaConfig | None = None
 
 
 class IllegalTargetError(EtbuildError):
@@ -93,11 +65,11 @@ def expand(spec: TargetSpec) -> tuple[Target, ...]:
 
     raises: IllegalTargetError for a name that does not exist, an illegal pair, or a matrix without a legal one.
     """
-    feeds = spec.feeds or table().feeds
+    config_file = spec.own_file or catalog().stock
     for name in spec.system_config:
-        _known("system_config", name, feeds.system_configs, feeds.source, _families(spec))
+        _known("system_config", name, config_file.system_configs, config_file.source, _families(spec))
     for name in spec.memory_mode:
-        _known("memory_mode", name, feeds.memory_modes, feeds.source, ())
+        _known("memory_mode", name, config_file.memory_modes, config_file.source, ())
     settings = (spec.npu, spec.system_config, spec.memory_mode, spec.optimise, spec.arena_cache_size)
     combinations = math.prod(len(values) or 1 for values in settings)
     if combinations > MAX_COMBINATIONS:
@@ -110,7 +82,7 @@ def expand(spec: TargetSpec) -> tuple[Target, ...]:
             continue
         for choice in _choices(spec):
             try:
-                targets[_resolved(npu, choice, feeds)] = None
+                targets[_resolved(npu, choice, config_file)] = None
             except IllegalTargetError as illegal:
                 if not spec.matrix:
                     raise
@@ -132,7 +104,7 @@ def named(targets: Sequence[Target]) -> tuple[Target, ...]:
     return tuple(replace(target, variant=_free_name(target, values[target.npu], taken)) for target in targets)
 
 
-def flag_fault(flag: str) -> str:
+def flag_problem(flag: str) -> str:
     """Why this must not stand in vela.flags, or ""."""
     name = flag.partition("=")[0]
     for managed, setting in SETTING_OF_FLAG.items():
@@ -142,7 +114,7 @@ def flag_fault(flag: str) -> str:
 
 
 def _families(spec: TargetSpec) -> tuple[Family, ...]:
-    npus = table().npus
+    npus = catalog().npus
     return tuple({npus[name].family: None for name in spec.npu if name in npus})
 
 
@@ -161,7 +133,7 @@ def _known(
         for other, row in names.items()
         if not isinstance(row, SystemConfig) or row.family is None or row.family in families
     ] or list(names)
-    place = "" if source == table().feeds.source else f" of {source}"
+    place = "" if source == catalog().stock.source else f" of {source}"
     raise IllegalTargetError(key, quoted(name), one_of(offered) + place, did_you_mean(name, offered))
 
 
@@ -187,37 +159,37 @@ def _on_cpu(spec: TargetSpec) -> Target:
     return Target("cpu", "none", "cpu")
 
 
-def _resolved(npu: str, choice: tuple[str, str, Vela], feeds: Feeds) -> Target:
+def _resolved(npu: str, choice: tuple[str, str, Vela], config_file: VelaConfig) -> Target:
     config_name, mode_name, vela = choice
-    family = table().npus[npu].family
-    config = _config(config_name, family, feeds)
-    mode = _mode(mode_name, config, family, feeds)
+    family = catalog().npus[npu].family
+    config = _config(config_name, family, config_file)
+    mode = _mode(mode_name, config, family, config_file)
     limit = 2**family.address_bits
     if vela.arena_cache_size is not None and vela.arena_cache_size > limit:
         raise IllegalTargetError("vela.arena_cache_size", str(vela.arena_cache_size), f"at most {limit} on {npu}")
     return Target(npu, npu, family.profile, config.name, mode.name, vela)
 
 
-def _config(name: str, family: Family, feeds: Feeds) -> SystemConfig:
-    own_file = feeds is not table().feeds
-    offered = [other for other, row in feeds.system_configs.items() if row.family in (None, family)]
+def _config(name: str, family: Family, config_file: VelaConfig) -> SystemConfig:
+    own_file = config_file is not catalog().stock
+    offered = [other for other, row in config_file.system_configs.items() if row.family in (None, family)]
     if own_file and not name:
         remedy = "a config file of your own has no defaults"
-        raise IllegalTargetError("system_config", "nothing", f"{one_of(offered)} of {feeds.source}", remedy)
-    config = feeds.system_configs[name or family.system_config]
+        raise IllegalTargetError("system_config", "nothing", f"{one_of(offered)} of {config_file.source}", remedy)
+    config = config_file.system_configs[name or family.system_config]
     if config.family not in (None, family):
         remedy = f"{name} is for {config.family.title}" if config.family else ""
         raise IllegalTargetError("system_config", quoted(name), one_of(offered) + f" for {family.title}", remedy)
     return config
 
 
-def _mode(name: str, config: SystemConfig, family: Family, feeds: Feeds) -> MemoryMode:
-    legal = one_of(legal_modes(config, feeds)) if legal_modes(config, feeds) else "another system_config"
-    if feeds is not table().feeds and not name:
+def _mode(name: str, config: SystemConfig, family: Family, config_file: VelaConfig) -> MemoryMode:
+    legal = one_of(legal_modes(config, config_file)) if legal_modes(config, config_file) else "another system_config"
+    if config_file is not catalog().stock and not name:
         remedy = "a config file of your own has no defaults"
-        raise IllegalTargetError("memory_mode", "nothing", f"{legal} of {feeds.source}", remedy)
-    mode = feeds.memory_modes[name or family.memory_mode]
-    reason = refusal(config, mode)
+        raise IllegalTargetError("memory_mode", "nothing", f"{legal} of {config_file.source}", remedy)
+    mode = config_file.memory_modes[name or family.memory_mode]
+    reason = incompatibility(config, mode)
     if reason:
         got = quoted(name) if name else f"nothing (which means {mode.name})"
         raise IllegalTargetError("memory_mode", got, f"{legal} with {config.name}", reason)

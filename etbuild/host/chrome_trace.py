@@ -1,4 +1,4 @@
-"""A run as a trace for Perfetto or chrome://tracing: one event an operation. Its times are the emulator's."""
+"""A run as a trace for Perfetto or chrome://tracing: one event per operation. Its times are the emulator's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etbuild.host.program import Event
+    from etbuild.host.observation import Event
 
 Json = dict[str, Any]
 
@@ -14,7 +14,7 @@ _REGIONS = ("weights", "scratch", "fast_scratch")
 
 
 def chrome_trace(events: Sequence[Event], layer: Callable[[int, int], str]) -> Json:
-    """layer: delegate and word of the command stream to the layer's name, "" where it is not known."""
+    """The trace as JSON. layer: the layer's name by delegate and word of its stream, "" where it is not known."""
     start = min((event.begin_ns for event in events), default=0)
     threads = {None: "CPU"} | {
         event.delegate: f"delegate {event.delegate}" for event in events if event.delegate is not None

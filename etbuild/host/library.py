@@ -1,29 +1,25 @@
-"""The host library of the C++ runtime, built on first use into the cache. It never builds inside the source tree.
+"""Builds the host library of the C++ runtime into the cache on first use. It never builds inside the source tree.
 
-The folder's name is a digest of every source, the flags and the compiler's version, so an old library is never used for
-new sources, and several processes may ask at once: the first builds, the others wait for it.
+The folder's name is a digest of every source, the flags and the compiler's version, so a library is used for exactly
+these sources. Several processes may ask at once: the first builds, the others wait for it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from etbuild import PACKAGE, RUNTIME
-from etbuild.errors import StepError
-from etbuild.system import tools
+from etbuild.system import environment, programs, tools
+from etbuild.system.files import locked
 
 LIBRARY = "libetbuild_host.so"
 
-# What a step that imports this module depends on beside Python: files and folders of the package.
+# Files and folders of the package that a step with this module depends on, next to its Python sources.
 SOURCES = (
     "runtime/CMakeLists.txt",
     "runtime/base",
@@ -34,21 +30,19 @@ SOURCES = (
     "runtime/port/host",
 )
 _SUFFIXES = (".h", ".cc", ".cmake", ".txt")
-_LOG_LINES = 20
 
 
 def library(options: tuple[str, ...] = ()) -> Path:
-    """The shared library, built if this machine has none of these sources, flags and compiler.
+    """The shared library; built if the cache has none for these sources, flags and compiler.
 
     options: further -D options of CMake, such as "ETB_SANITIZE=ON".
     raises:  MissingTool without cmake, ninja or a C++ compiler; StepError when the build fails.
     """
-    folder = tools.cache_folder() / "native" / _digest(options)
+    folder = environment.cache_folder() / "native" / _digest(options)
     built = folder / LIBRARY
     if built.exists():
         return built
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")):
         if not built.exists():
             _build(folder, options)
     return built
@@ -81,7 +75,7 @@ def _build(folder: Path, options: tuple[str, ...]) -> None:
     ]
     try:
         for command in (configure, [str(ninja), "-C", str(work), f"-j{os.cpu_count() or 1}"]):
-            _run(command, log)
+            programs.run(command, log)
         ready = work / "ready"
         ready.mkdir()
         for path in work.iterdir():
@@ -92,25 +86,7 @@ def _build(folder: Path, options: tuple[str, ...]) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _run(command: list[str], log: Path) -> None:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    log.write_text(done.stdout, encoding="utf-8")
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-_LOG_LINES:])
-        raise StepError(
-            f"the host library does not build: exit code {done.returncode} of\n    {' '.join(command)}\n{tail}\n"
-            f"    the whole log: {log}"
-        )
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 @functools.cache
 def warm_library() -> Path:
-    """`library()`, asked once a process: sources do not change under a running program."""
+    """`library()`, computed once per process: sources do not change while a process runs."""
     return library()

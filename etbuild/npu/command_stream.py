@@ -1,4 +1,4 @@
-"""Command streams as lists of commands, both ways. It executes nothing and checks no addresses."""
+"""Command streams as lists of commands, decoded and encoded. It executes nothing and checks no addresses."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from dataclasses import dataclass
 
 from etbuild.errors import EtbuildError
 from etbuild.npu.command_table import Operation, Register, load
-
-# Action 1 with the version of its layout in the upper half, as Vela writes it.
-CONFIG_ACTION = 0x00100001
-PRODUCTS = {0: "u55", 1: "u65", 2: "u85"}
+from etbuild.pte.driver_payload import npu_name, product_of, read_commands, write_commands
+from etbuild.pte.flatbuffer import Bytes
 
 
 class StreamError(EtbuildError):
-    """A driver payload that is not one."""
+    """A command stream, or text for the assembler, that is not valid."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A driver payload (COP1). config: the word that names the NPU; words: the command stream."""
+    """The content of a driver payload. config, identity: the NPU's CONFIG and ID words. words: the command stream."""
 
     config: int
     identity: int
@@ -29,19 +27,20 @@ class Job:
 
     @property
     def family(self) -> str:
-        return PRODUCTS[self.config >> 28]
+        """u55, u65 or u85."""
+        return product_of(self.config)
 
     @property
     def npu(self) -> str:
-        """As Vela calls it, e.g. "ethos-u55-128"."""
-        return f"ethos-{self.family}-{1 << (self.config & 15)}"
+        """As Vela spells it, e.g. "ethos-u55-128"."""
+        return npu_name(self.config)
 
 
 @dataclass(frozen=True)
 class Command:
-    """place: index of its first word. raw: the parameter or the register's new value; entry: None when unknown."""
+    """word: index of its first word. raw: the parameter or the register's new value. entry: None when unknown."""
 
-    place: int
+    word: int
     code: int
     kind: int
     raw: int
@@ -49,40 +48,23 @@ class Command:
 
     @property
     def is_operation(self) -> bool:
+        """Whether it counts as an operation in errors and traces."""
         return isinstance(self.entry, Operation) or (isinstance(self.entry, Register) and self.entry.operation)
 
 
 def parse_payload(payload: bytes) -> Job:
-    """The job in a driver payload; raises StreamError."""
-    if len(payload) < 8 or len(payload) % 4 or payload[:4] != b"COP1":
-        raise StreamError(f"driver payload: got {payload[:4]!r} and {len(payload)} bytes, wanted COP1 in 32-bit words")
-    words = struct.unpack(f"<{len(payload) // 4}I", payload)
-    at, config, identity, stream = 1, 0, 0, ()
-    while at < len(words):
-        action, size = words[at] & 0xFF, 1
-        if action == 1 and at + 2 < len(words):
-            config, identity, size = words[at + 1], words[at + 2], 3
-        elif action == 2:
-            length = (words[at] >> 8 & 0xFF) << 16 | words[at] >> 16
-            stream, size = words[at + 1 : at + 1 + length], 1 + length
-            if len(stream) < length:
-                raise StreamError(f"driver payload: got {len(stream)} words of stream, wanted {length}")
-        elif action != 5:
-            raise StreamError(f"driver payload: got action {action} in word {at}, wanted 1, 2 or 5")
-        at += size
-    if config >> 28 not in PRODUCTS:
-        raise StreamError(f"driver payload: got product {config >> 28}, wanted one of {sorted(PRODUCTS)}")
-    return Job(config, identity, tuple(stream))
+    """The job in a driver payload, COP1 or COP2.
+
+    raises: BadPte.
+    """
+    commands = read_commands(Bytes(memoryview(payload), "driver payload"))
+    count = len(commands.words) // 4
+    return Job(commands.configuration.word, commands.identity, struct.unpack(f"<{count}I", commands.words))
 
 
 def build_payload(job: Job) -> bytes:
-    """The driver payload of a job, with the stream 16-byte aligned as Vela does."""
-    head = [int.from_bytes(b"COP1", "little"), CONFIG_ACTION, job.config, job.identity]
-    while (len(head) + 1) % 4:
-        head.append(5)
-    length = len(job.words)
-    head.append(2 | (length >> 16 & 0xFF) << 8 | (length & 0xFFFF) << 16)
-    return struct.pack(f"<{len(head) + length}I", *head, *job.words)
+    """The driver payload of a job, in COP1."""
+    return write_commands(job.config, job.identity, job.words)
 
 
 def decode(words: Iterable[int], family: str) -> Iterator[Command]:
@@ -90,12 +72,12 @@ def decode(words: Iterable[int], family: str) -> Iterator[Command]:
     table, stream = load(), list(words)
     at = 0
     while at < len(stream):
-        word, place = stream[at], at
-        code, kind, raw = word & 0x3FF, word >> 14 & 3, word >> 16
+        first, start = stream[at], at
+        code, kind, raw = first & 0x3FF, first >> 14 & 3, first >> 16
         at += 1
         if kind == 1:
             if at == len(stream):
-                raise StreamError(f"command stream: word {place} announces a second word, which is missing")
+                raise StreamError(f"command stream: word {start} announces a second word, which is missing")
             raw = raw << 32 | stream[at]
             at += 1
         entry: Operation | Register | None = None
@@ -103,11 +85,11 @@ def decode(words: Iterable[int], family: str) -> Iterator[Command]:
             entry = table.operation(code, family)
         elif kind <= 1:
             entry = table.register(code, kind == 1, family)
-        yield Command(place, code, kind, raw, entry)
+        yield Command(start, code, kind, raw, entry)
 
 
 def encode(commands: Iterable[Command]) -> list[int]:
-    """The words of these commands; `encode(decode(x))` is x but for bits 10-13, which no command uses."""
+    """The words of these commands; `encode(decode(x))` is x except for bits 10-13, which no command uses."""
     words: list[int] = []
     for command in commands:
         words.append(command.code | command.kind << 14 | (command.raw >> 32 if command.kind else command.raw) << 16)
@@ -117,8 +99,11 @@ def encode(commands: Iterable[Command]) -> list[int]:
 
 
 def command(name: str, family: str, values: Mapping[str, int | str] | int = 0) -> Command:
-    """One command by name. values: the fields (numbers as the table means them, `plus` included, or names of values),
-    or the one field's number; raises KeyError and ValueError."""
+    """One command by name.
+
+    values: by field, a number with `plus` added or the name of a value; or the number of the only field.
+    raises: KeyError for an unknown name, ValueError for a number that does not fit.
+    """
     entry = load().named(name, family)
     if not isinstance(values, Mapping):
         values = {entry.fields[0].name: values} if entry.fields else {}
@@ -129,16 +114,17 @@ def command(name: str, family: str, values: Mapping[str, int | str] | int = 0) -
         names = dict(field.values)
         if isinstance(entry, Operation) and key == "mode":
             names = {mode.name: mode.value for mode in entry.modes}
-        raw |= field.put(names[value] if isinstance(value, str) else value - field.plus)
+        raw |= field.encode(names[value] if isinstance(value, str) else value - field.plus)
     wide = isinstance(entry, Register) and entry.wide
     return Command(0, entry.code, 1 if wide else 0, raw, entry)
 
 
 def assemble(lines: Iterable[str], family: str) -> list[Command]:
-    """Commands from text as the disassembler writes it: NAME, then field=value or the value of the one field.
+    """Commands from text as the disassembler writes it: NAME, then field=value or the value of the only field.
 
-    Numbers are as the table means them, so `OFM_WIDTH 4` is four columns. Text after ";" is ignored.
-    raises: StreamError with the line."""
+    Numbers have `plus` added, so `OFM_WIDTH 4` is four columns. Text after ";" is ignored.
+    raises: StreamError with the line.
+    """
     commands = []
     for line in lines:
         words = line.partition(";")[0].split()
@@ -146,8 +132,8 @@ def assemble(lines: Iterable[str], family: str) -> list[Command]:
             continue
         try:
             commands.append(_assemble_one(words, family))
-        except (KeyError, ValueError) as fault:
-            raise StreamError(f"assembler: got {line.strip()!r}: {fault}") from None
+        except (KeyError, ValueError) as error:
+            raise StreamError(f"assembler: got {line.strip()!r}: {error}") from None
     return commands
 
 

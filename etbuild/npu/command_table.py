@@ -1,4 +1,4 @@
-"""npu/commands.yaml as Python data: operations and registers. It neither reads nor writes streams."""
+"""runtime/npu/commands.yaml as Python data: operations and registers. It neither reads nor writes streams."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOURCE = RUNTIME / "npu" / "commands.yaml"
 
 @dataclass(frozen=True)
 class Field:
-    """Some bits of a parameter or register. plus: added to the number to give its meaning."""
+    """Some bits of a parameter or register. plus: added to the encoded number to give its meaning."""
 
     name: str
     low: int
@@ -26,28 +26,28 @@ class Field:
     unit: str = ""
     values: tuple[tuple[str, int], ...] = ()
 
-    def get(self, raw: int) -> int:
-        """The field's number, without `plus`."""
+    def decode(self, raw: int) -> int:
+        """The encoded number, without `plus`."""
         number = raw >> self.low & (1 << self.bits) - 1
         return number - (1 << self.bits) if self.signed and number >> (self.bits - 1) else number
 
-    def put(self, number: int) -> int:
-        """The bits that hold this number; raises ValueError when it does not fit."""
+    def encode(self, number: int) -> int:
+        """The bits of this number, which has no `plus`; raises ValueError when it does not fit."""
         masked = number & (1 << self.bits) - 1
-        if self.get(masked << self.low) != number:
+        if self.decode(masked << self.low) != number:
             raise ValueError(f"{self.name}: {number} does not fit {self.bits} bits")
         return masked << self.low
 
     def text(self, raw: int) -> str:
         """As a person reads it: the value's name where it has one, else the number with `plus` added."""
-        number = self.get(raw)
+        number = self.decode(raw)
         names = {value: name for name, value in self.values}
         return names.get(number, str(number + self.plus))
 
 
 @dataclass(frozen=True)
 class Mode:
-    """What an operation's `mode` field selects."""
+    """One value of an operation's `mode` field. unverified: what about it no test or public source confirms."""
 
     name: str
     value: int
@@ -71,7 +71,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Register:
-    """wide: 48 bits and two words, else 16 bits and one word. operation: it acts at once and keeps nothing."""
+    """wide: 48 bits and two words, else 16 bits and one word. operation: it acts at once and stores no value."""
 
     name: str
     code: int
@@ -83,12 +83,13 @@ class Register:
 
     @property
     def bits(self) -> int:
+        """Of its value."""
         return 48 if self.wide else 16
 
 
 @dataclass(frozen=True)
-class Table:
-    """Everything in commands.yaml."""
+class CommandTable:
+    """Everything in commands.yaml. families: name by u55, u65, u85."""
 
     families: Mapping[str, str]
     operations: tuple[Operation, ...]
@@ -97,9 +98,11 @@ class Table:
     inaccuracies: tuple[str, ...]
 
     def operation(self, code: int, family: str) -> Operation | None:
+        """By code; None when this family has none."""
         return next((one for one in self.operations if one.code == code and family in one.families), None)
 
     def register(self, code: int, wide: bool, family: str) -> Register | None:
+        """By code; None when this family has none."""
         found = (one for one in self.registers if one.code == code and one.wide == wide and family in one.families)
         return next(found, None)
 
@@ -127,7 +130,7 @@ def _fields(entry: Mapping[str, Any]) -> tuple[Field, ...]:
 
 
 @cache
-def load() -> Table:
+def load() -> CommandTable:
     """Read commands.yaml, once."""
     data = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
     families = frozenset(data["families"])
@@ -153,4 +156,4 @@ def load() -> Table:
         for wide, kind in ((False, "narrow"), (True, "wide"))
         for entry in data[kind]
     )  # fmt: skip
-    return Table(data["families"], operations, registers, data["not_emulated"], tuple(data["inaccuracies"]))
+    return CommandTable(data["families"], operations, registers, data["not_emulated"], tuple(data["inaccuracies"]))

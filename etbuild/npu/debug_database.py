@@ -1,4 +1,8 @@
-"""The names of layers in a command stream, from the debug database that Vela writes beside it (<n>_debug.xml)."""
+"""Vela's debug database (<n>_debug.xml): its columns in one order, and the names of the layers in a command stream.
+
+It decodes no command. The database is XML with tables of comma-separated values; "perf" has a row per layer, "queue" a
+row per operation of the stream.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_TABLE = re.compile(r'<table name="(\w+)">\s*<!\[CDATA\[(.*?)\]\]>', re.S)
+# The tag before the rows has the table's name.
+_TABLE = re.compile(r'((?:<table name="(\w+)">\s*)?<!\[CDATA\[)(.*?)(\]\]>)', re.S)
+_CELL = re.compile(r'(?:^|,)("(?:[^"]|"")*"|[^,]*)')
 
 
 @dataclass(frozen=True)
@@ -26,9 +32,9 @@ class Layers:
 
 
 def read_layers(path: Path) -> Layers:
-    """Nothing is named when the file does not hold what is expected: names are for reading only."""
+    """The layers in a database. A file with other content gives no layers: the names are for people only."""
     text = path.read_text(encoding="utf-8", errors="replace")
-    tables = {name: list(csv.DictReader(body.strip().splitlines())) for name, body in _TABLE.findall(text)}
+    tables = {name: list(csv.DictReader(rows.strip().splitlines())) for _, name, rows, _ in _TABLE.findall(text)}
     names = {row.get("id", ""): _name(row) for row in tables.get("perf", [])}
     rows = [
         (int(row["offset"]), names.get(row.get("scheduled_id", ""), ""))
@@ -39,10 +45,29 @@ def read_layers(path: Path) -> Layers:
     return Layers(tuple(offset for offset, _ in rows), tuple(name for _, name in rows))
 
 
-def layers_beside(pte: Path, delegate: int) -> Layers:
-    """Of a .pte in a build's folder, where Vela's files are in vela/; else none."""
+def layers_of_delegate(pte: Path, delegate: int) -> Layers:
+    """The layers of one delegate of a .pte in a build's folder, which has Vela's files in vela/; else none."""
     database = pte.parent / "vela" / f"{delegate}_debug.xml"
     return read_layers(database) if database.is_file() else Layers((), ())
+
+
+def normalised(database: str) -> str:
+    """The database with the columns behind the first of each table sorted by name; no value changes.
+
+    Vela orders the columns of each memory by addresses in its process, so equal runs give different files.
+    """
+    return _TABLE.sub(lambda table: table[1] + _with_sorted_columns(table[3]) + table[4], database)
+
+
+def _with_sorted_columns(table: str) -> str:
+    lines = table.split("\n")
+    rows = [_CELL.findall(line) if line.strip() else None for line in lines]
+    head = next((row for row in rows if row), [])
+    order = [*range(min(1, len(head))), *sorted(range(1, len(head)), key=lambda column: (head[column], column))]
+    return "\n".join(
+        line if row is None or len(row) != len(head) else ",".join(row[column] for column in order)
+        for line, row in zip(lines, rows, strict=True)
+    )
 
 
 def _name(row: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
-"""Write npu/commands.h (decode tables for C++) and npu/COMMANDS.md (for people) from npu/commands.yaml.
+"""Writes npu/commands.h (decode tables for C++) and npu/COMMANDS.md (for people) from npu/commands.yaml.
 
-Run as `python -m etbuild.npu.generate`; a test holds that both files are up to date.
+Run as `python -m etbuild.npu.generate`; a test checks that both files are up to date.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from etbuild.npu.command_table import SOURCE, Field, Operation, Register, Table, load
+from etbuild.npu.command_table import SOURCE, CommandTable, Field, Operation, Register, load
 
 HEADER = SOURCE.with_name("commands.h")
 PAGE = SOURCE.with_name("COMMANDS.md")
@@ -44,7 +44,7 @@ def _bits(codes: list[int]) -> str:
     return "{" + ", ".join(f"{row:#04x}" for row in rows) + "}"
 
 
-def _known(table: Table) -> Iterator[str]:
+def _known(table: CommandTable) -> Iterator[str]:
     yield "// One bit a register of this family: [family][narrow, wide][code / 8]."
     yield "inline constexpr std::uint8_t known_registers[3][2][32] = {"
     for family in FAMILIES:
@@ -63,7 +63,7 @@ def _modes(operation: Operation) -> Iterator[str]:
     yield "};"
 
 
-def _inaccuracies(table: Table) -> Iterator[str]:
+def _inaccuracies(table: CommandTable) -> Iterator[str]:
     yield from table.inaccuracies
     for name, reason in table.not_emulated.items():
         yield f"{name} is an error. {reason}"
@@ -73,7 +73,7 @@ def _inaccuracies(table: Table) -> Iterator[str]:
                 yield f"{operation.name} {mode.name}, unverified: {mode.unverified}."
 
 
-def _names(table: Table) -> Iterator[str]:
+def _names(table: CommandTable) -> Iterator[str]:
     yield "struct Name {"
     yield "    std::uint8_t code;"
     yield "    std::uint8_t mode;"
@@ -88,10 +88,10 @@ def _names(table: Table) -> Iterator[str]:
     yield "};"
 
 
-def header(table: Table) -> str:
+def header(table: CommandTable) -> str:
     """The text of npu/commands.h."""
     out = [
-        "// Made from npu/commands.yaml by `python -m etbuild.npu.generate`; do not edit.",
+        "// Generated from npu/commands.yaml by `python -m etbuild.npu.generate`; do not edit.",
         "// clang-format off",
         "//",
         "// Inaccuracies:",
@@ -141,9 +141,9 @@ def _field_text(field: Field) -> str:
     return text + (": " + ", ".join(f"{number} {name}" for name, number in field.values) if field.values else "")
 
 
-def page(table: Table) -> str:
+def page(table: CommandTable) -> str:
     """The text of npu/COMMANDS.md."""
-    out = ["# The Ethos-U command stream", "", "Made from commands.yaml; do not edit.", "", "## Operations", ""]
+    out = ["# The Ethos-U command stream", "", "Generated from commands.yaml; do not edit.", "", "## Operations", ""]
     out.extend(("| code | name | families | fields and modes |", "|---|---|---|---|"))
     for one in table.operations:
         modes = [

@@ -1,4 +1,4 @@
-"""Recipes to steps, as pure data. The plan is kept between runs and made again only when what it came from changed."""
+"""From recipes to steps, as data; cached between runs until something that the plan depends on changes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from etbuild import PACKAGE
 from etbuild.build_engine.step import Step
-from etbuild.system import tools
-from etbuild.system.atomic import write_whole
+from etbuild.steps.kinds import KINDS, steps_of
+from etbuild.system import environment
+from etbuild.system.files import write_atomic
 
 if TYPE_CHECKING:
-    from etbuild.build_engine.step_sources import Sources
+    from etbuild.build_engine.step_sources import StepSources
     from etbuild.recipe.recipe import Recipe
     from etbuild.system.digests import Digests
 
-MEMORY = "build/.etbuild/plan.json"
+CACHE_FILE = "build/.etbuild/plan.json"
 
-# Read while planning and not Python: a change of these makes the plan again. The schemas lie inside the package when it
-# is installed, beside it in a checkout.
-TABLES = ("hardware/npus.yaml", "hardware/boards", "schemas", "../schemas")
+# Data files read while planning. The schemas are inside the package when it is installed, next to it in a checkout.
+DATA = ("hardware/npus.yaml", "hardware/boards", "schemas", "../schemas")
 
 
 class Outline(NamedTuple):
@@ -44,68 +44,52 @@ def plan_of(recipes: Iterable[Recipe]) -> Plan:
     outlines, steps = list[Outline](), list[Step]()
     for recipe in recipes:
         outlines.append(Outline(recipe.name, {target.variant: target.profile for target in recipe.targets}))
-        steps += _steps(recipe)
+        steps += steps_of(recipe)
     return Plan(tuple(outlines), tuple(steps))
 
 
-def load_plan(root: Path, digests: Digests, sources: Sources) -> Plan:
-    """The plan of all recipes below root, from memory when nothing that it came from changed.
+def load_plan(root: Path, digests: Digests, sources: StepSources) -> Plan:
+    """The plan of all recipes below root, from the cache file while nothing that it depends on has changed.
 
     raises: RecipeError with every problem of every recipe.
     """
-    memory = root / MEMORY
-    for looked in (MEMORY, "recipes"):
-        digests.note(looked)
-    basis = _basis(root, digests, sources)
-    kept = _kept(memory, basis, digests)
-    if kept is not None:
-        return kept
+    file = root / CACHE_FILE
+    for examined in (CACHE_FILE, "recipes"):
+        digests.record_stat(examined)
+    common = _common_dependencies(root, digests, sources)
+    cached = _read(file, common, digests)
+    if cached is not None:
+        return cached
     from etbuild.recipe.load import load_all
 
     recipes = load_all(root)
     plan = plan_of(recipes)
-    _keep(memory, plan, basis, _conditions(recipes, digests))
+    _write(file, plan, common, _recipe_dependencies(recipes, digests))
     return plan
 
 
-def _steps(recipe: Recipe) -> list[Step]:
-    from etbuild.steps import export, firmware, golden, header, lower, pte, quantize, report, run, sweep, vela
-
-    steps = [export.step(recipe)]
-    for profile in recipe.profiles:
-        steps += [quantize.step(recipe, profile), lower.step(recipe, profile), golden.step(recipe, profile)]
-    for target in recipe.targets:
-        if target.npu != "none":
-            steps.append(vela.step(recipe, target))
-        steps += [pte.step(recipe, target), header.step(recipe, target)]
-        if recipe.runtime:
-            steps.append(firmware.step(recipe, target))
-        if recipe.run.on != "none":
-            steps.append(run.step(recipe, target))
-    return [*steps, report.step(recipe), sweep.step(recipe)]
-
-
-def _basis(root: Path, digests: Digests, sources: Sources) -> dict[str, object]:
-    """What every plan of this project depends on: our own source, the tables, which recipes there are."""
+def _common_dependencies(root: Path, digests: Digests, sources: StepSources) -> dict[str, object]:
+    """What every plan of this project depends on: our own source, data files, which recipes exist."""
+    modules = ("etbuild.plan.plan", *(kind.module for kind in KINDS.values()))
     return {
-        "source": sources.of("etbuild.plan.plan"),
-        "tables": {name: digests.of(PACKAGE / name) for name in TABLES},
+        "source": {module: sources.of(module) for module in modules},
+        "data": {name: digests.of(PACKAGE / name) for name in DATA},
         "recipes": sorted(file.name for file in (root / "recipes").glob("*.y*ml")),
     }
 
 
-def _conditions(recipes: Iterable[Recipe], digests: Digests) -> dict[str, object]:
+def _recipe_dependencies(recipes: Iterable[Recipe], digests: Digests) -> dict[str, object]:
     files = {str(file): digests.of(file) for recipe in recipes for file in recipe.files}
     return {"files": files, "env": {name: value for recipe in recipes for name, value in recipe.env}}
 
 
-def _kept(memory: Path, basis: Mapping[str, object], digests: Digests) -> Plan | None:
+def _read(file: Path, common: Mapping[str, object], digests: Digests) -> Plan | None:
     try:
-        data = json.loads(memory.read_bytes())
+        data = json.loads(file.read_bytes())
         if (
-            data["basis"] != basis
-            or any(digests.of(file) != digest for file, digest in data["files"].items())
-            or any((tools.variable(name) or "") != value for name, value in data["env"].items())
+            data["common"] != common
+            or any(digests.of(path) != digest for path, digest in data["files"].items())
+            or any((environment.variable(name) or "") != value for name, value in data["env"].items())
         ):
             return None
         outlines = tuple(Outline(name, profiles) for name, profiles in data["outlines"])
@@ -114,35 +98,13 @@ def _kept(memory: Path, basis: Mapping[str, object], digests: Digests) -> Plan |
         return None
 
 
-def _keep(memory: Path, plan: Plan, basis: Mapping[str, object], conditions: Mapping[str, object]) -> None:
-    data = {
-        "basis": basis,
-        **conditions,
-        "outlines": [(outline.name, outline.profiles) for outline in plan.outlines],
-        "steps": [
-            (
-                step.name,
-                step.argv,
-                step.reads,
-                step.writes,
-                step.tools,
-                str(step.depfile) if step.depfile else None,
-            )
-            for step in plan.steps
-        ],
-    }
-    with suppress(OSError):  # A plan that cannot be kept is made again.
-        write_whole(memory, json.dumps(data, separators=(",", ":")))
+def _write(file: Path, plan: Plan, common: Mapping[str, object], conditions: Mapping[str, object]) -> None:
+    data = {"common": common, **conditions, "outlines": plan.outlines, "steps": plan.steps}
+    with suppress(OSError):  # A plan that cannot be stored is made again.
+        write_atomic(file, json.dumps(data, separators=(",", ":")))
 
 
 def _step(
-    name: str, argv: list[str], reads: list[str], writes: list[str], tools_used: list[str], depfile: str | None
+    name: str, argv: list[str], inputs: list[str], outputs: list[str], tools_used: list[str], depfile: str
 ) -> Step:
-    return Step.kept(
-        name=name,
-        argv=tuple(argv),
-        reads=tuple(reads),
-        writes=tuple(writes),
-        tools=tuple(tools_used),
-        depfile=Path(depfile) if depfile else None,
-    )
+    return Step(name, tuple(argv), tuple(inputs), tuple(outputs), tuple(tools_used), depfile)

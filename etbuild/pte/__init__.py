@@ -1,3 +1,3 @@
-"""ExecuTorch's files without ExecuTorch: programs (.pte), bundles (.bpte), named data (.ptd) and the Vela streams in
-them. It trusts no byte.
+"""ExecuTorch's files without ExecuTorch: programs (.pte), bundles (.bpte), named data (.ptd), and the streams of Vela
+in their delegates, both read and written. Every byte is untrusted until it is checked; nothing is executed.
 """

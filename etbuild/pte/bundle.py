@@ -1,4 +1,4 @@
-"""Reads a .bpte: a program and test cases for its methods, in one file. The cases' values stay unread."""
+"""Reads a .bpte: a program and test cases for its methods in one file. It does not read the values of the cases."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """offset: byte of the file where the program begins."""
+    """A whole .bpte. offset: byte of the file where the program begins."""
 
     size: int
     version: int
@@ -36,7 +36,10 @@ class Bundle:
 
 
 def read_bundle(path: Path | str) -> Bundle:
-    """raises: BadPte, also for the program inside; UsageError when there is no such file."""
+    """Read and check a .bpte.
+
+    raises: BadPte, also for the program inside; UsageError when there is no such file.
+    """
     buffer = Buffer(read_bytes(path), str(path), BUNDLED_PROGRAM)
     check_identifier(buffer, IDENTIFIER, "a bundled program")
     root = buffer.root("BundledProgram")

@@ -1,7 +1,7 @@
-"""Reads a flatbuffer that nobody vouches for: every offset is checked before it is followed.
+"""Reads an untrusted flatbuffer: every offset is checked before it is followed.
 
-It copies no byte vector and decodes each item at most a few times, however the offsets of a hostile file
-overlap: the number of items read is bounded by the size of the file.
+It copies no byte vector. The number of items read is bounded by the size of the file, also when the offsets of a
+hostile file overlap.
 """
 
 from __future__ import annotations
@@ -22,35 +22,37 @@ _I32 = struct.Struct("<i")
 
 
 class BadPte(EtbuildError):  # noqa: N818 - what it is, as the user reads it
-    """A file is not what its name or its first bytes promise.
+    """A file has another format than its name or its first bytes say.
 
     offset: byte of the file where reading stopped; path: the field, e.g. "Tensor.sizes".
     """
 
-    def __init__(self, place: str, offset: int, path: str, got: str, wanted: str) -> None:
-        self.place, self.offset, self.path, self.got, self.wanted = place, offset, path, got, wanted
-        super().__init__(f"{place}: byte {offset}: {path}: got {got}, wanted {wanted}")
+    def __init__(self, file_name: str, offset: int, path: str, got: str, wanted: str) -> None:
+        self.file_name, self.offset, self.path, self.got, self.wanted = file_name, offset, path, got, wanted
+        super().__init__(f"{file_name}: byte {offset}: {path}: got {got}, wanted {wanted}")
 
     def __reduce__(self) -> tuple[type[BadPte], tuple[str, int, str, str, str]]:
-        return BadPte, (self.place, self.offset, self.path, self.got, self.wanted)
+        return BadPte, (self.file_name, self.offset, self.path, self.got, self.wanted)
 
 
 class Bytes:
     """The bytes of one file, with checked little-endian access.
 
-    place: the file's name, for messages. base: where these bytes begin in the file.
+    file_name: the file's name, for messages. base: where these bytes begin in the file.
     """
 
-    def __init__(self, data: memoryview, place: str, base: int = 0) -> None:
+    def __init__(self, data: memoryview, file_name: str, base: int = 0) -> None:
         self.data = data
         self.size = len(data)
-        self.place = place
+        self.file_name = file_name
         self.base = base
 
     def bad(self, offset: int, path: str, got: str, wanted: str) -> BadPte:
-        return BadPte(self.place, self.base + offset, path, got, wanted)
+        """The error at an offset of these bytes, to be raised by the caller."""
+        return BadPte(self.file_name, self.base + offset, path, got, wanted)
 
     def check(self, offset: int, size: int, path: str) -> None:
+        """raises: BadPte when [offset, offset + size) is not inside."""
         if offset < 0 or size < 0 or offset + size > self.size:
             end = self.base + self.size
             raise self.bad(offset, path, f"{size} bytes from here on", f"them to end by byte {end}")
@@ -61,10 +63,15 @@ class Bytes:
         return form.unpack_from(self.data, offset)[0]
 
     def u32(self, offset: int, path: str) -> int:
+        """raises: BadPte."""
         value: int = self.unpack(_U32, offset, path)
         return value
 
     def cut(self, offset: int, size: int, path: str) -> memoryview:
+        """A part of the bytes, not copied.
+
+        raises: BadPte.
+        """
         self.check(offset, size, path)
         return self.data[offset : offset + size]
 
@@ -75,22 +82,27 @@ class Buffer(Bytes):
     schema: for each table its fields in slot order; a union takes two, "<name>_type" and "<name>".
     """
 
-    def __init__(self, data: memoryview, place: str, schema: Schema, base: int = 0) -> None:
-        super().__init__(data, place, base)
+    def __init__(self, data: memoryview, file_name: str, schema: Schema, base: int = 0) -> None:
+        super().__init__(data, file_name, base)
         self.slots = {kind: {name: slot for slot, name in enumerate(names)} for kind, names in schema.items()}
         self.budget = min(_MOST_ITEMS, 2 * self.size + 1024)
 
     def root(self, kind: str) -> Table:
+        """The root table. kind: its name in the schema."""
         return Table(self, self.u32(0, "root"), kind)
 
     def spend(self, items: int, offset: int, path: str) -> None:
+        """Count items that are read.
+
+        raises: BadPte beyond the bound.
+        """
         self.budget -= items
         if self.budget < 0:
             raise self.bad(offset, path, "the same bytes referred to over and over", "a tree of tables")
 
 
 class Table:
-    """One table; a field is asked for by name, an absent one gives its default."""
+    """One table. A field is read by name; an absent one gives its default. Every method raises BadPte."""
 
     __slots__ = ("buffer", "kind", "position", "slots", "vtable", "vtable_size")
 
@@ -105,28 +117,29 @@ class Table:
         buffer.check(self.vtable, self.vtable_size, kind)
 
     def path(self, name: str) -> str:
+        """A field for a message, e.g. "Tensor.sizes"."""
         return f"{self.kind}.{name}"
 
     def bad(self, name: str, got: str, wanted: str) -> BadPte:
-        """The error for a field that can be read but makes no sense."""
+        """The error for a field whose value is not allowed, to be raised by the caller."""
         offset = self._field(name, 1)
         return self.buffer.bad(self.position if offset is None else offset, self.path(name), got, wanted)
 
     def _field(self, name: str, width: int) -> int | None:
-        """Where the field stands, None when it is absent."""
+        """The position of the field, None when it is absent."""
         entry = 4 + 2 * self.slots[name]
         if entry + 2 > self.vtable_size:
             return None
         offset = int(_U16.unpack_from(self.buffer.data, self.vtable + entry)[0])
         if offset == 0:
             return None
-        # Not against the table's size: flatbuffers' Python builder shares a vtable between tables that differ
-        # in nothing but the width of their last field, so the size is not always this table's.
+        # Not checked against the table's size: flatbuffers' Python builder shares a vtable between tables that differ
+        # only in the width of their last field, so the size may be another table's.
         self.buffer.check(self.position + offset, width, self.path(name))
         return self.position + offset
 
     def _target(self, name: str) -> int | None:
-        """Where the field's offset leads."""
+        """The position that the field's offset points to."""
         field = self._field(name, 4)
         return None if field is None else field + self.buffer.u32(field, self.path(name))
 
@@ -140,9 +153,11 @@ class Table:
         return int(self._scalar(name, form, default))
 
     def real(self, name: str) -> float:
+        """A double, 0.0 when absent."""
         return float(self._scalar(name, "d", 0.0))
 
     def boolean(self, name: str) -> bool:
+        """False when absent."""
         return bool(self._scalar(name, "B", 0))
 
     def choice(self, name: str, choices: Sequence[str]) -> str:
@@ -153,11 +168,12 @@ class Table:
         return choices[value]
 
     def table(self, name: str, kind: str) -> Table | None:
+        """kind: the table's name in the schema."""
         target = self._target(name)
         return None if target is None else Table(self.buffer, target, kind)
 
     def _vector(self, name: str, width: int) -> tuple[int, int]:
-        """Where the items begin, and how many there are."""
+        """The position of the first item, and the number of items."""
         target = self._target(name)
         if target is None:
             return 0, 0
@@ -169,10 +185,11 @@ class Table:
         return target + 4, count
 
     def tables(self, name: str, kind: str) -> tuple[Table, ...]:
+        """A vector of tables, all of the same kind."""
         start, count = self._vector(name, 4)
         self.buffer.spend(count, start, self.path(name))
-        places = (start + 4 * index for index in range(count))
-        return tuple(Table(self.buffer, place + self.buffer.u32(place, self.path(name)), kind) for place in places)
+        entries = range(start, start + 4 * count, 4)
+        return tuple(Table(self.buffer, entry + self.buffer.u32(entry, self.path(name)), kind) for entry in entries)
 
     def numbers(self, name: str, form: str) -> tuple[Any, ...]:
         """A vector of scalars; form as in integer()."""
@@ -186,7 +203,7 @@ class Table:
         return self.buffer.data[start : start + count]
 
     def data_offset(self, name: str) -> int:
-        """Where data() begins, as a byte of the file."""
+        """The byte of the file where data() begins."""
         return self.buffer.base + self._vector(name, 1)[0]
 
     def string(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Reads one method of a program: its values, instructions and delegates, every index checked."""
+"""Reads one method of a program: its values, instructions and delegates, every index checked. It runs nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from etbuild.pte.program import (
-    DTYPES,
     Allocation,
     Chain,
     CompileSpec,
@@ -17,15 +16,23 @@ from etbuild.pte.program import (
     Instruction,
     JumpFalseCall,
     KernelCall,
+    Method,
     MoveCall,
     Operator,
-    Plan,
     Scalars,
     Segment,
     Tensor,
     Value,
 )
-from etbuild.pte.schema import INSTRUCTIONS, KERNEL_TYPES
+from etbuild.pte.schema import (
+    DATA_LOCATIONS,
+    DEVICE_TYPES,
+    INSTRUCTIONS,
+    KERNEL_TYPES,
+    SCALAR_TYPES,
+    SHAPE_DYNAMISMS,
+    TENSOR_DATA_LOCATIONS,
+)
 
 if TYPE_CHECKING:
     from etbuild.pte.flatbuffer import Table
@@ -34,15 +41,17 @@ Blob = tuple[memoryview, int]
 """The bytes of one inline delegate, and the byte of the file where they begin."""
 
 _MOST_DIMENSIONS = 16  # ExecuTorch's own limit
-_DYNAMISMS = ("static", "bound", "unbound")
-_DEVICES = ("cpu", "cuda")
 
 
-def read_plan(table: Table, blobs: Sequence[Blob], segments: Sequence[Segment]) -> Plan:
+def read_method(table: Table, blobs: Sequence[Blob], segments: Sequence[Segment]) -> Method:
+    """The method in an ExecutionPlan table. blobs: the program's inline delegates.
+
+    raises: BadPte.
+    """
     buffer_sizes = table.numbers("non_const_buffer_sizes", "q")
     if any(size < 0 for size in buffer_sizes):
         raise table.bad("non_const_buffer_sizes", str(min(buffer_sizes)), "sizes of 0 or more")
-    plan = Plan(
+    method = Method(
         name=table.string("name"),
         inputs=table.numbers("inputs", "i"),
         outputs=table.numbers("outputs", "i"),
@@ -57,8 +66,19 @@ def read_plan(table: Table, blobs: Sequence[Blob], segments: Sequence[Segment]) 
         ),
         buffer_sizes=buffer_sizes,
     )
-    _check_indices(table, plan)
-    return plan
+    _check_indices(table, method)
+    return method
+
+
+def read_dtype(table: Table) -> str:
+    """PyTorch's name of the field scalar_type.
+
+    raises: BadPte.
+    """
+    number = table.integer("scalar_type", "b")
+    if number not in SCALAR_TYPES:
+        raise table.bad("scalar_type", str(number), "a scalar type of ExecuTorch")
+    return SCALAR_TYPES[number].name
 
 
 def _value(table: Table, buffer_sizes: Sequence[int]) -> Value:
@@ -94,29 +114,26 @@ def _tensor(table: Table, buffer_sizes: Sequence[int]) -> Tensor:
     dim_order = table.numbers("dim_order", "B") or tuple(range(len(sizes)))
     if sorted(dim_order) != list(range(len(sizes))):
         raise table.bad("dim_order", str(dim_order[:_MOST_DIMENSIONS]), f"a permutation of {len(sizes)} axes")
-    dtype = table.integer("scalar_type", "b")
-    if dtype not in DTYPES:
-        raise table.bad("scalar_type", str(dtype), "a scalar type of ExecuTorch")
     extra = table.table("extra_tensor_info", "ExtraTensorInfo")
     tensor = Tensor(
-        dtype=DTYPES[dtype][0],
+        dtype=read_dtype(table),
         sizes=sizes,
         dim_order=dim_order,
         buffer=table.integer("data_buffer_idx", "I"),
         allocation=_allocation(table.table("allocation_info", "AllocationDetails")),
-        dynamism=table.choice("shape_dynamism", _DYNAMISMS),
+        dynamism=table.choice("shape_dynamism", SHAPE_DYNAMISMS),
         storage_offset=table.integer("storage_offset", "i"),
-        external=extra is not None and extra.choice("location", ("segment", "external")) == "external",
+        external=extra is not None and extra.choice("location", TENSOR_DATA_LOCATIONS) == "external",
         name=extra.string("fully_qualified_name") if extra else "",
         mutable_segment=extra.integer("mutable_data_segments_idx", "Q") if extra else 0,
-        device=extra.choice("device_type", _DEVICES) if extra else "cpu",
+        device=extra.choice("device_type", DEVICE_TYPES) if extra else "cpu",
     )
-    place = tensor.allocation
-    if place and not (
-        0 < place.memory_id < len(buffer_sizes) and place.offset + tensor.bytes <= buffer_sizes[place.memory_id]
+    memory = tensor.allocation
+    if memory and not (
+        0 < memory.memory_id < len(buffer_sizes) and memory.offset + tensor.bytes <= buffer_sizes[memory.memory_id]
     ):
-        got = f"{tensor.bytes} bytes at {place.offset} of planned buffer {place.memory_id}"
-        raise table.bad("allocation_info", got, f"a place within the planned buffers {list(buffer_sizes[:8])}")
+        got = f"{tensor.bytes} bytes at {memory.offset} of planned buffer {memory.memory_id}"
+        raise table.bad("allocation_info", got, f"memory within the planned buffers {list(buffer_sizes[:8])}")
     return tensor
 
 
@@ -153,7 +170,7 @@ def _delegate(table: Table, blobs: Sequence[Blob], segments: Sequence[Segment]) 
     processed = table.table("processed", "BackendDelegateDataReference")
     if processed is None:
         raise table.bad("processed", "nothing", "a reference to the delegate's data")
-    location = processed.choice("location", ("inline", "segment"))
+    location = processed.choice("location", DATA_LOCATIONS)
     index = processed.integer("index", "I")
     count = len(blobs) if location == "inline" else len(segments)
     if index >= count:
@@ -165,26 +182,26 @@ def _delegate(table: Table, blobs: Sequence[Blob], segments: Sequence[Segment]) 
     return Delegate(table.string("id"), location, index, specs, data, offset)
 
 
-def _check_indices(table: Table, plan: Plan) -> None:
+def _check_indices(table: Table, method: Method) -> None:
     def check(path: str, indices: Sequence[int], count: int, least: int = 0) -> None:
         for index in indices:
             if not least <= index < count:
                 raise table.bad(path, str(index), f"an index from {least} to {count - 1}")
 
-    values = len(plan.values)
-    check("inputs", plan.inputs, values)
-    check("outputs", plan.outputs, values)
-    for value in plan.values:
+    values = len(method.values)
+    check("inputs", method.inputs, values)
+    check("outputs", method.outputs, values)
+    for value in method.values:
         if isinstance(value, Indices):
             check("values", value.items, values, -1 if value.kind == "OptionalTensorList" else 0)
-    for chain in plan.chains:
+    for chain in method.chains:
         for instruction in chain.instructions:
             match instruction:
                 case KernelCall(operator, args):
-                    check("operators", (operator,), len(plan.operators))
+                    check("operators", (operator,), len(method.operators))
                     check("values", args, values)
                 case DelegateCall(delegate, args):
-                    check("delegates", (delegate,), len(plan.delegates))
+                    check("delegates", (delegate,), len(method.delegates))
                     check("values", args, values)
                 case MoveCall(source, destination):
                     check("values", (source, destination), values)

@@ -1,11 +1,11 @@
-"""Reads a .ptd: data under names, weights most of the time, that programs keep outside of themselves.
+"""Reads a .ptd: named data outside the program, mostly weights. It never writes one.
 
 offset  size  meaning
 0       4     the flatbuffer's root
 4       4     "FT01"
 8       4     "FH01", the extended header
 12      4     its length
-16      8     where the flatbuffer begins (behind the header; its root is still at 0)
+16      8     where the flatbuffer begins (behind the header; its root offset is still at 0)
 24      8     the flatbuffer's size
 32      8     where the segments begin
 40      8     their size
@@ -16,11 +16,15 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etbuild.pte.flatbuffer import Buffer, Table
-from etbuild.pte.program import DTYPES, Segment
+from etbuild.pte.method import read_dtype
 from etbuild.pte.reader import check_identifier, read_bytes, read_segments
 from etbuild.pte.schema import FLAT_TENSOR
+
+if TYPE_CHECKING:
+    from etbuild.pte.program import Segment
 
 IDENTIFIER = b"FT01"
 
@@ -30,7 +34,7 @@ _U64 = struct.Struct("<Q")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One name. dtype: "" for plain bytes; sizes: the tensor's axes."""
+    """One named block of data. dtype: "" for plain bytes; sizes: the tensor's axes."""
 
     key: str
     segment: Segment
@@ -40,16 +44,22 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
+    """A whole .ptd. size: bytes."""
+
     size: int
     version: int
     entries: tuple[Entry, ...]
 
     def named(self, key: str) -> memoryview | None:
+        """The data with this key; None when there is none."""
         return next((entry.segment.data for entry in self.entries if entry.key == key), None)
 
 
 def read_data(path: Path | str) -> DataFile:
-    """raises: BadPte; UsageError when there is no such file."""
+    """Read and check a .ptd.
+
+    raises: BadPte; UsageError when there is no such file.
+    """
     file = Buffer(read_bytes(path), str(path), FLAT_TENSOR)
     check_identifier(file, IDENTIFIER, "named data")
     magic = bytes(file.cut(_HEADER_AT, 4, "header"))
@@ -73,7 +83,4 @@ def _entry(table: Table, segments: tuple[Segment, ...]) -> Entry:
     layout = table.table("tensor_layout", "TensorLayout")
     if layout is None:
         return Entry(table.string("key"), segments[index], "", ())
-    dtype = layout.integer("scalar_type", "b")
-    if dtype not in DTYPES:
-        raise layout.bad("scalar_type", str(dtype), "a scalar type of ExecuTorch")
-    return Entry(table.string("key"), segments[index], DTYPES[dtype][0], layout.numbers("sizes", "i"))
+    return Entry(table.string("key"), segments[index], read_dtype(layout), layout.numbers("sizes", "i"))

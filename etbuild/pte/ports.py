@@ -1,10 +1,10 @@
-"""What goes into a program and comes out, with its quantisation. It looks at the first method unless told."""
+"""The inputs and outputs of a method, with their quantisation parameters. It quantises nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from etbuild.pte.program import KernelCall, Plan, Tensor
+from etbuild.pte.program import KernelCall, Method, Tensor
 
 QUANTIZE = ("cortex_m::quantize_per_tensor", "quantized_decomposed::quantize_per_tensor")
 DEQUANTIZE = ("cortex_m::dequantize_per_tensor", "quantized_decomposed::dequantize_per_tensor")
@@ -14,9 +14,9 @@ DEQUANTIZE = ("cortex_m::dequantize_per_tensor", "quantized_decomposed::dequanti
 class Port:
     """One input or output of a method.
 
-    dtype, shape, bytes: as the caller sees it. scale, zero_point: of the integer grid that the value is
-    brought to right behind an input or comes from right before an output, None where no quantise or dequantise
-    kernel stands there. quantized: the integer's dtype on the other side of that kernel, "" without one.
+    dtype, shape, bytes: as the caller sees it. scale, zero_point: the quantisation parameters of the kernel that
+    quantises the input or dequantises the output, None without such a kernel. quantized: the dtype on the integer side
+    of that kernel, "" without one.
     """
 
     dtype: str
@@ -27,38 +27,43 @@ class Port:
     quantized: str = ""
 
 
-def inputs(plan: Plan) -> tuple[Port, ...]:
-    """The method's tensor inputs, in order; a scalar input has shape ()."""
-    readers = {call.args[0]: call for call in _calls(plan, QUANTIZE)}
-    return tuple(_port(plan, index, readers.get(index), other=-1) for index in plan.inputs)
+def inputs(method: Method) -> tuple[Port, ...]:
+    """The method's inputs, in order; a scalar input has shape ()."""
+    readers = {call.args[0]: call for call in _calls(method, QUANTIZE)}
+    return tuple(_port(method, index, readers.get(index), other=-1) for index in method.inputs)
 
 
-def outputs(plan: Plan) -> tuple[Port, ...]:
-    writers = {call.args[-1]: call for call in _calls(plan, DEQUANTIZE)}
-    return tuple(_port(plan, index, writers.get(index), other=0) for index in plan.outputs)
+def outputs(method: Method) -> tuple[Port, ...]:
+    """The method's outputs, in order; a scalar output has shape ()."""
+    writers = {call.args[-1]: call for call in _calls(method, DEQUANTIZE)}
+    return tuple(_port(method, index, writers.get(index), other=0) for index in method.outputs)
 
 
-def is_border(plan: Plan, call: KernelCall) -> bool:
-    """Whether a kernel only brings an input to the integer grid, or an output back from it."""
-    name = plan.operators[call.operator].name
+def is_io_quantization(method: Method, call: KernelCall) -> bool:
+    """Whether a kernel only quantises a model input or dequantises a model output."""
+    name = method.operators[call.operator].name
     if not call.args:
         return False
-    return (name in QUANTIZE and call.args[0] in plan.inputs) or (name in DEQUANTIZE and call.args[-1] in plan.outputs)
+    return (name in QUANTIZE and call.args[0] in method.inputs) or (
+        name in DEQUANTIZE and call.args[-1] in method.outputs
+    )
 
 
-def _calls(plan: Plan, names: tuple[str, ...]) -> list[KernelCall]:
+def _calls(method: Method, names: tuple[str, ...]) -> list[KernelCall]:
     """The calls of these kernels: (value, scale, zero point, least, most, dtype, out, out)."""
-    return [call for call in plan.kernel_calls() if plan.operators[call.operator].name in names and len(call.args) >= 7]
+    return [
+        call for call in method.kernel_calls() if method.operators[call.operator].name in names and len(call.args) >= 7
+    ]
 
 
-def _port(plan: Plan, index: int, call: KernelCall | None, other: int) -> Port:
-    """other: which argument of `call` is the tensor on the integer side."""
-    value = plan.values[index]
+def _port(method: Method, index: int, call: KernelCall | None, other: int) -> Port:
+    """other: which argument of `call` is the quantised tensor."""
+    value = method.values[index]
     if not isinstance(value, Tensor):
         return Port(type(value).__name__, (), 0)
     if call is None:
         return Port(value.dtype, value.sizes, value.bytes)
-    scale, zero_point, integer = (plan.values[call.args[at]] for at in (1, 2, other))
+    scale, zero_point, integer = (method.values[call.args[at]] for at in (1, 2, other))
     if not (isinstance(scale, float) and isinstance(zero_point, int) and isinstance(integer, Tensor)):
         return Port(value.dtype, value.sizes, value.bytes)
     return Port(value.dtype, value.sizes, value.bytes, scale, zero_point, integer.dtype)

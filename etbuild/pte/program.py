@@ -1,43 +1,18 @@
-"""An ExecuTorch program as data: what a .pte says, once it has been read and checked."""
+"""An ExecuTorch program as data: the content of a .pte after reading and checking. It reads no file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
 
-DTYPES = {
-    0: ("uint8", 8),
-    1: ("int8", 8),
-    2: ("int16", 16),
-    3: ("int32", 32),
-    4: ("int64", 64),
-    5: ("float16", 16),
-    6: ("float32", 32),
-    7: ("float64", 64),
-    11: ("bool", 8),
-    12: ("qint8", 8),
-    13: ("quint8", 8),
-    14: ("qint32", 32),
-    15: ("bfloat16", 16),
-    16: ("quint4x2", 4),
-    17: ("quint2x4", 2),
-    22: ("bits16", 16),
-    23: ("float8_e5m2", 8),
-    24: ("float8_e4m3fn", 8),
-    25: ("float8_e5m2fnuz", 8),
-    26: ("float8_e4m3fnuz", 8),
-    27: ("uint16", 16),
-    28: ("uint32", 32),
-    29: ("uint64", 64),
-}
-"""ExecuTorch's scalar types: torch's name, bits an element."""
+from etbuild.pte.schema import SCALAR_TYPES
 
-_BITS = dict(DTYPES.values())
+_BITS = {scalar.name: scalar.bits for scalar in SCALAR_TYPES.values()}
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The extended header behind the file identifier. Offsets and sizes in bytes of the file; the last is 0
+    """The extended header behind the file identifier. Offsets and sizes in bytes of the file; segment_data_size is 0
     in files of older writers."""
 
     length: int
@@ -48,7 +23,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Where a tensor lives: planned buffer `memory_id` (1 is the first), bytes from its start."""
+    """The memory of a tensor: planned buffer `memory_id` (1 is the first), bytes from its start."""
 
     memory_id: int
     offset: int
@@ -56,9 +31,12 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """dim_order: axes from outermost to innermost in memory. buffer: index of its initial data, 0 for none.
+    """A tensor value.
+
+    dim_order: axes from outermost to innermost in memory. buffer: index of its initial data, 0 for none.
     dynamism: static, bound (sizes are the upper bound) or unbound. name: only where data is external or mutable.
-    mutable_segment: which of Program.mutable_data holds the initial data of a mutable tensor."""
+    mutable_segment: which of Program.mutable_data holds the initial data of a mutable tensor.
+    """
 
     dtype: str
     sizes: tuple[int, ...]
@@ -74,13 +52,14 @@ class Tensor:
 
     @property
     def bytes(self) -> int:
+        """Of its elements, packed."""
         return (prod(self.sizes) * _BITS[self.dtype] + 7) // 8
 
 
 @dataclass(frozen=True, slots=True)
 class Indices:
-    """IntList, TensorList or OptionalTensorList: each item is an index into the plan's values (an IntList's
-    too: the runtime boxes them), -1 stands for no tensor."""
+    """IntList, TensorList or OptionalTensorList: each item is an index into the method's values (also in an IntList,
+    whose items the runtime stores as values of their own); -1 means no tensor."""
 
     kind: str
     items: tuple[int, ...]
@@ -110,7 +89,7 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class KernelCall:
-    """operator: index into the plan's operators; args: indices of values, outputs last."""
+    """operator: index into the method's operators; args: indices of values, outputs last."""
 
     operator: int
     args: tuple[int, ...]
@@ -118,7 +97,7 @@ class KernelCall:
 
 @dataclass(frozen=True, slots=True)
 class DelegateCall:
-    """delegate: index into the plan's delegates; args: indices of values, inputs first."""
+    """delegate: index into the method's delegates; args: indices of values, inputs first."""
 
     delegate: int
     args: tuple[int, ...]
@@ -126,6 +105,8 @@ class DelegateCall:
 
 @dataclass(frozen=True, slots=True)
 class MoveCall:
+    """Copy value `source` to value `destination`."""
+
     source: int
     destination: int
 
@@ -140,6 +121,8 @@ class JumpFalseCall:
 
 @dataclass(frozen=True, slots=True)
 class FreeCall:
+    """Free the memory of value `value`."""
+
     value: int
 
 
@@ -148,11 +131,15 @@ Instruction = KernelCall | DelegateCall | MoveCall | JumpFalseCall | FreeCall
 
 @dataclass(frozen=True, slots=True)
 class Chain:
+    """Instructions that run one after the other."""
+
     instructions: tuple[Instruction, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CompileSpec:
+    """One option that a delegate was compiled with."""
+
     key: str
     value: memoryview
 
@@ -170,8 +157,11 @@ class Delegate:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """One method. buffer_sizes: bytes of each planned buffer; [0] is reserved and 0."""
+class Method:
+    """One method.
+
+    inputs, outputs: indices of values. buffer_sizes: bytes of each planned buffer; [0] is reserved and 0.
+    """
 
     name: str
     inputs: tuple[int, ...]
@@ -183,6 +173,7 @@ class Plan:
     buffer_sizes: tuple[int, ...]
 
     def kernel_calls(self) -> tuple[KernelCall, ...]:
+        """Of all chains, in order."""
         return tuple(
             instruction
             for chain in self.chains
@@ -191,6 +182,7 @@ class Plan:
         )
 
     def delegate_calls(self) -> tuple[DelegateCall, ...]:
+        """Of all chains, in order."""
         return tuple(
             instruction
             for chain in self.chains
@@ -217,20 +209,25 @@ class Subsegments:
 
 @dataclass(frozen=True, slots=True)
 class NamedData:
+    """A key, and the index of the segment with its data."""
+
     key: str
     segment: int
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A whole file. name: as it was asked for. size: bytes. constant_buffers: data of old files, which kept
-    it in the flatbuffer; else `constants` points into a segment."""
+    """A whole file.
+
+    name: the path as the caller gave it. size: bytes. constants: where constants are in a segment, None when there are
+    none. constant_buffers: the constants of files of older writers, which have them in the flatbuffer.
+    """
 
     name: str
     size: int
     version: int
     header: Header | None
-    plans: tuple[Plan, ...]
+    methods: tuple[Method, ...]
     segments: tuple[Segment, ...]
     constants: Subsegments | None
     constant_buffers: tuple[memoryview, ...]
@@ -250,5 +247,5 @@ class Program:
         return self.segments[self.constants.segment].data[start : start + tensor.bytes]
 
     def named(self, key: str) -> memoryview | None:
-        """The data stored under a name in this file."""
+        """The data with this key in this file; None when there is none."""
         return next((self.segments[entry.segment].data for entry in self.named_data if entry.key == key), None)

@@ -1,4 +1,4 @@
-"""Reads a .pte: the flatbuffer, its extended header, its segments; every index is checked against its list."""
+"""Reads a .pte: the flatbuffer, its extended header, its segments; every index is checked. It never writes one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from etbuild.errors import UsageError
 from etbuild.pte.flatbuffer import Buffer, Bytes, Table
-from etbuild.pte.method import read_plan
-from etbuild.pte.program import Header, NamedData, Plan, Program, Segment, Subsegments, Tensor
+from etbuild.pte.method import read_method
+from etbuild.pte.program import Header, Method, NamedData, Program, Segment, Subsegments, Tensor
 from etbuild.pte.schema import PROGRAM
 
 IDENTIFIER = b"ET12"
@@ -39,24 +39,27 @@ def read_bytes(path: Path | str) -> memoryview:
         raise UsageError(f"{path}: got {reason!r}, wanted a file that can be read") from error
 
 
-def parse(data: memoryview, place: str, base: int = 0) -> Program:
-    """The program in `data`, which begins at byte `base` of the file `place`."""
-    whole = Bytes(data, place, base)
+def parse(data: memoryview, file_name: str, base: int = 0) -> Program:
+    """The program in `data`, which begins at byte `base` of the file `file_name`.
+
+    raises: BadPte.
+    """
+    whole = Bytes(data, file_name, base)
     check_identifier(whole, IDENTIFIER, "an ExecuTorch program")
     header = _header(whole)
     program_size = header.program_size if header else whole.size
-    buffer = Buffer(whole.cut(0, program_size, "header.program_size"), place, PROGRAM, base)
+    buffer = Buffer(whole.cut(0, program_size, "header.program_size"), file_name, PROGRAM, base)
     root = buffer.root("Program")
     segments = _segments(root, whole, header)
     inline = root.tables("backend_delegate_data", "BackendDelegateInlineData")
     blobs = tuple((table.data("data"), table.data_offset("data")) for table in inline)
     constants = root.table("constant_segment", "SubsegmentOffsets")
     program = Program(
-        name=place,
+        name=file_name,
         size=whole.size,
         version=root.integer("version", "I"),
         header=header,
-        plans=tuple(read_plan(plan, blobs, segments) for plan in root.tables("execution_plan", "ExecutionPlan")),
+        methods=tuple(read_method(one, blobs, segments) for one in root.tables("execution_plan", "ExecutionPlan")),
         segments=segments,
         constants=_subsegments(constants, segments) if constants and constants.numbers("offsets", "Q") else None,
         constant_buffers=tuple(table.data("storage") for table in root.tables("constant_buffer", "Buffer")),
@@ -66,12 +69,13 @@ def parse(data: memoryview, place: str, base: int = 0) -> Program:
         named_data=tuple(_named(table, segments) for table in root.tables("named_data", "NamedData")),
         inline_data=tuple(blob for blob, _ in blobs),
     )
-    for plan in program.plans:
-        _check_constants(root, program, plan)
+    for method in program.methods:
+        _check_constants(root, program, method)
     return program
 
 
 def check_identifier(file: Bytes, wanted: bytes, noun: str) -> None:
+    """raises: BadPte when the file is of another kind or version. noun: what was expected, for the message."""
     got = bytes(file.cut(4, 4, "identifier"))
     if got != wanted:
         kind = _KINDS.get(got[:2])
@@ -140,9 +144,9 @@ def _named(table: Table, segments: Sequence[Segment]) -> NamedData:
     return NamedData(table.string("key"), index)
 
 
-def _check_constants(root: Table, program: Program, plan: Plan) -> None:
+def _check_constants(root: Table, program: Program, method: Method) -> None:
     """Each tensor's initial data exists and is long enough."""
-    for value in plan.values:
+    for value in method.values:
         if isinstance(value, Tensor) and value.buffer and not value.external:
             room = _room(program, value)
             if room < value.bytes:
@@ -153,15 +157,15 @@ def _check_constants(root: Table, program: Program, plan: Plan) -> None:
 
 
 def _room(program: Program, tensor: Tensor) -> int:
-    """Bytes that stand behind a tensor's initial data, -1 when there is no such entry."""
+    """Bytes from the start of a tensor's initial data to the end of its buffer, -1 when there is no such entry."""
     if tensor.allocation is None and program.constant_buffers:
         buffers = program.constant_buffers
         return len(buffers[tensor.buffer]) if tensor.buffer < len(buffers) else -1
     if tensor.allocation is None:
-        place = program.constants
+        part = program.constants
     else:
         index = tensor.mutable_segment
-        place = program.mutable_data[index] if index < len(program.mutable_data) else None
-    if place is None or tensor.buffer >= len(place.offsets):
+        part = program.mutable_data[index] if index < len(program.mutable_data) else None
+    if part is None or tensor.buffer >= len(part.offsets):
         return -1
-    return len(program.segments[place.segment].data) - place.offsets[tensor.buffer]
+    return len(program.segments[part.segment].data) - part.offsets[tensor.buffer]

@@ -1,9 +1,14 @@
-"""The fields of the three ExecuTorch file formats, per table in slot order; a union takes two slots.
+"""The numbers of ExecuTorch's three file formats: fields of tables, members of unions and enums, scalar types.
 
-A test compares them with the schemas that the installed ExecuTorch carries.
+The source for Python and for C++: `python -m etbuild.pte.generate` writes runtime/pte/format.h from it. Tests compare
+it with the schemas of the installed ExecuTorch. It reads no file.
+
+PROGRAM, FLAT_TENSOR and BUNDLED_PROGRAM list the fields of each table in slot order; a union takes two slots.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 PROGRAM = {
     "Program": (
@@ -95,6 +100,64 @@ KERNEL_TYPES = (
 
 INSTRUCTIONS = ("NONE", "KernelCall", "DelegateCall", "MoveCall", "JumpFalseCall", "FreeCall")
 """The union InstructionArguments, from 0."""
+
+DATA_LOCATIONS = ("inline", "segment")
+"""The enum DataLocation, from 0: where a delegate's data is."""
+
+TENSOR_DATA_LOCATIONS = ("segment", "external")
+"""The enum TensorDataLocation, from 0: where a tensor's initial data is."""
+
+SHAPE_DYNAMISMS = ("static", "bound", "unbound")
+"""The enum TensorShapeDynamism, from 0."""
+
+DEVICE_TYPES = ("cpu", "cuda")
+"""The enum DeviceType, from 0."""
+
+
+class ScalarType(NamedTuple):
+    """An element type. name: PyTorch's. bits: of one element. short: its name in C++, "" where no CPU kernel has it."""
+
+    name: str
+    bits: int
+    short: str = ""
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether it is a floating-point type."""
+        return self.name.startswith(("float", "bfloat"))
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether it is one of PyTorch's quantised types, which no exported program has."""
+        return self.name.startswith("q")
+
+
+SCALAR_TYPES = {
+    0: ScalarType("uint8", 8, "u8"),
+    1: ScalarType("int8", 8, "i8"),
+    2: ScalarType("int16", 16, "i16"),
+    3: ScalarType("int32", 32, "i32"),
+    4: ScalarType("int64", 64, "i64"),
+    5: ScalarType("float16", 16, "f16"),
+    6: ScalarType("float32", 32, "f32"),
+    7: ScalarType("float64", 64, "f64"),
+    11: ScalarType("bool", 8, "boolean"),
+    12: ScalarType("qint8", 8),
+    13: ScalarType("quint8", 8),
+    14: ScalarType("qint32", 32),
+    15: ScalarType("bfloat16", 16),
+    16: ScalarType("quint4x2", 4),
+    17: ScalarType("quint2x4", 2),
+    22: ScalarType("bits16", 16),
+    23: ScalarType("float8_e5m2", 8),
+    24: ScalarType("float8_e4m3fn", 8),
+    25: ScalarType("float8_e5m2fnuz", 8),
+    26: ScalarType("float8_e4m3fnuz", 8),
+    27: ScalarType("uint16", 16),
+    28: ScalarType("uint32", 32),
+    29: ScalarType("uint64", 64),
+}
+"""The enum ScalarType by number."""
 
 FLAT_TENSOR = {
     "FlatTensor": ("version", "segments", "named_data"),

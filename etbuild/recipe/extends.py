@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etbuild.config import yaml_tree
-from etbuild.config.diagnostics import Faults, Place, shown
+from etbuild.config.diagnostics import Diagnostics, Location, printable
 from etbuild.config.paths import BadPathError, ProjectPaths, kind_of
 from etbuild.config.yaml_tree import Entry, MapNode, Node, Scalar, described
 
@@ -22,55 +22,55 @@ class Chain:
     whole: bool = True
 
 
-def read_chain(file: Path, paths: ProjectPaths, faults: Faults) -> Chain:
+def read_chain(file: Path, paths: ProjectPaths, diagnostics: Diagnostics) -> Chain:
     """Read `file` (as paths.shown gives it) and everything that it extends."""
     files = [file]
     layers: list[MapNode] = []
     while True:
-        layer = _read(files[-1], paths, faults)
+        layer = _read(files[-1], paths, diagnostics)
         if layer is None:
             return Chain(_merged(layers) if layers else None, tuple(files), whole=False)
         layers.append(layer)
         entry = layer.entries.get("extends")
         if entry is None:
             return Chain(_without_extends(_merged(layers)), tuple(files))
-        base = _base(entry.node, files, paths, faults)
+        base = _base(entry.node, files, paths, diagnostics)
         if base is None:
             return Chain(_merged(layers), tuple(files), whole=False)
         files.append(base)
 
 
-def _read(file: Path, paths: ProjectPaths, faults: Faults) -> MapNode | None:
+def _read(file: Path, paths: ProjectPaths, diagnostics: Diagnostics) -> MapNode | None:
     kind = kind_of(paths.absolute(file))
     if kind != "file":
-        faults.add(Place(file, 0, 0), (), "no file" if kind == "missing" else f"a {kind}", "a recipe")
+        diagnostics.add(Location(file, 0, 0), (), "no file" if kind == "missing" else f"a {kind}", "a recipe")
         return None
     with paths.absolute(file).open("rb") as stream:
         data = stream.read(yaml_tree.MAX_BYTES + 1)
-    node = yaml_tree.read(data, file, faults)
+    node = yaml_tree.read(data, file, diagnostics)
     if node is None or isinstance(node, MapNode):
         return node
     if not isinstance(node, Scalar) or node.sound:
-        faults.add(node.place, (), described(node), "a mapping with model and targets")
+        diagnostics.add(node.location, (), described(node), "a mapping with model and targets")
     return None
 
 
-def _base(node: Node, files: Sequence[Path], paths: ProjectPaths, faults: Faults) -> Path | None:
+def _base(node: Node, files: Sequence[Path], paths: ProjectPaths, diagnostics: Diagnostics) -> Path | None:
     """The file that `extends` names; it is part of the recipe, so it must lie in the project."""
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         if not isinstance(node, Scalar) or node.sound:
-            faults.add(node.place, ("extends",), described(node), "the path of a recipe")
+            diagnostics.add(node.location, ("extends",), described(node), "the path of a recipe")
         return None
     try:
-        base = paths.find(node.value, node.place.file, (".yaml",))
+        base = paths.find(node.value, node.location.file, (".yaml",))
         if base.is_absolute():
             remedy = "only inputs (model, data, weights) may lie outside it"
             raise BadPathError(f"{described(node)}, which is outside the project", "a recipe of the project", remedy)
         if base in files:
             circle = " -> ".join(str(file) for file in [*files[files.index(base) :], base])
-            raise BadPathError(described(node), "a recipe that does not extend this one", shown(circle, 500))
+            raise BadPathError(described(node), "a recipe that does not extend this one", printable(circle, 500))
     except BadPathError as bad:
-        faults.add(node.place, ("extends",), bad.got, bad.wanted, bad.remedy)
+        diagnostics.add(node.location, ("extends",), bad.got, bad.wanted, bad.remedy)
         return None
     return base
 
@@ -91,11 +91,11 @@ def _over(upper: MapNode, lower: MapNode) -> MapNode:
         if below and isinstance(entry.node, Scalar) and entry.node.sound and entry.node.value is None:
             del entries[key]
         elif below and isinstance(entry.node, MapNode) and isinstance(below.node, MapNode):
-            entries[key] = Entry(entry.place, _over(entry.node, below.node))
+            entries[key] = Entry(entry.location, _over(entry.node, below.node))
         else:
             entries[key] = entry
-    return MapNode(entries, upper.place)
+    return MapNode(entries, upper.location)
 
 
 def _without_extends(root: MapNode) -> MapNode:
-    return MapNode({key: entry for key, entry in root.entries.items() if key != "extends"}, root.place)
+    return MapNode({key: entry for key, entry in root.entries.items() if key != "extends"}, root.location)

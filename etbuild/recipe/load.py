@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etbuild.config.diagnostics import Faults, Place, quoted
+from etbuild.config.diagnostics import Diagnostics, Location, quoted
 from etbuild.config.paths import ProjectPaths
+from etbuild.config.schemas import schema_file
 from etbuild.config.section import Reading
 from etbuild.config.validate import check
 from etbuild.errors import Problem, RecipeError
 from etbuild.recipe.extends import read_chain
 from etbuild.recipe.resolve import read_recipe
-from etbuild.recipe.schema import schema_file
-from etbuild.system.tools import variable
+from etbuild.system.environment import variable
 
 if TYPE_CHECKING:
     from etbuild.recipe.recipe import Recipe
@@ -50,17 +50,17 @@ def load_all(root: Path) -> tuple[Recipe, ...]:
 
 
 def _load(path: Path, root: Path, lookup: Callable[[str], str | None]) -> Recipe:
-    faults = Faults()
+    diagnostics = Diagnostics()
     paths = ProjectPaths(root, lookup)
     file = paths.shown(Path.cwd() / path)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.yaml", file.name):
         remedy = "its name is part of task and folder names: letters, digits, _, . and -"
-        faults.add(Place(file, 0, 0), (), f"the file name {quoted(file.name)}", "NAME.yaml", remedy)
-    chain = read_chain(file, paths, faults)
+        diagnostics.add(Location(file, 0, 0), (), f"the file name {quoted(file.name)}", "NAME.yaml", remedy)
+    chain = read_chain(file, paths, diagnostics)
     recipe = None
     if chain.root is not None:
-        bad = check(chain.root, schema_file("recipe"), faults)
-        recipe = read_recipe(file.stem, chain.root, chain.files, Reading(faults, paths, bad))
-    faults.check(chain.files)
-    assert recipe is not None, "a recipe without faults was read"
+        bad = check(chain.root, schema_file("recipe"), diagnostics)
+        recipe = read_recipe(file.stem, chain.root, chain.files, Reading(diagnostics, paths, bad))
+    diagnostics.check(chain.files)
+    assert recipe is not None, "a recipe without diagnostics was read"
     return recipe

@@ -6,88 +6,93 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etbuild.config.diagnostics import Place, did_you_mean, one_of, quoted
+from etbuild.config.diagnostics import Location, did_you_mean, one_of, quoted
+from etbuild.config.setting import read
 from etbuild.errors import RecipeError
 from etbuild.hardware.boards import Board, board_file, board_names, load_board
-from etbuild.hardware.npus import table
-from etbuild.recipe.recipe import Run, Runtime
+from etbuild.hardware.npus import catalog
+from etbuild.recipe.output_sections import Run, Runtime
 
 if TYPE_CHECKING:
-    from etbuild.config.section import View
-    from etbuild.hardware.targets import Target
+    from etbuild.config.section import Section
+    from etbuild.hardware.target import Target
 
 
-def read_runtime(view: View, targets: Sequence[Target]) -> Runtime | None:
+def read_runtime(section: Section, targets: Sequence[Target]) -> Runtime | None:
     """None when something of it was reported."""
-    board = _board(view)
+    board = _board(section)
     if board is None:
         return None
-    driver = view.text("npu") or board.npu.driver
+    driver = section.text("npu") or board.npu.driver
     if driver == "ethosu" and board.npu.driver != "ethosu":
-        view.fault("npu", "ethosu", f"emulator: {board.title} has no NPU of its own")
-    engine = view.text("engine", "etbuild")
+        section.report("npu", "ethosu", f"emulator: {board.title} has no NPU of its own")
+    engine = section.text("engine", "etbuild")
     if engine == "executorch" and driver == "emulator":
         remedy = "its delegate drives a real NPU; take a board with one"
-        view.fault("engine", "executorch with an emulated NPU", "engine: etbuild", remedy)
-    if view.has("prefix") and engine != "executorch":
-        view.fault("prefix", "prefix without engine: executorch", "engine: executorch beside it")
+        section.report("engine", "executorch with an emulated NPU", "engine: etbuild", remedy)
+    if section.has("prefix") and engine != "executorch":
+        section.report("prefix", "prefix without engine: executorch", "engine: executorch beside it")
     if driver == "ethosu":
         for target in targets:
-            _check_npu(view, board, target)
-    return Runtime(board, engine, driver, view.integer("stack_size", board.stack_bytes), view.named_path("prefix"))
+            _check_npu(section, board, target)
+    stack = section.integer("stack_size", board.stack_bytes)
+    return read(section, Runtime, board=board, npu=driver, stack_size=stack)
 
 
 # What sums of floats in another order amount to, where a whole model is computed on the CPU.
 CPU_TOLERANCE = 1e-5
 
 
-def read_run(view: View, runtime: Runtime | None, has_runtime: bool, targets: Sequence[Target]) -> Run:
+def read_run(section: Section, runtime: Runtime | None, has_runtime: bool, targets: Sequence[Target]) -> Run:
     """has_runtime: whether the recipe has that section, right or wrong."""
-    on = view.text("on") or ("auto" if runtime and not view.has("on") else "host")
+    on = section.text("on") or ("auto" if runtime and not section.has("on") else "host")
     if on in ("qemu", "fvp") and not has_runtime:
-        view.fault("on", on, "a board to run on", f"add runtime: {{board: {board_names()[-1]}}}")
+        section.report("on", on, "a board to run on", f"add runtime: {{board: {board_names()[-1]}}}")
     elif runtime and on == "qemu" and not runtime.board.qemu:
-        view.fault("on", on, f"fvp, host or none: QEMU has no {runtime.board.title}")
+        section.report("on", on, f"fvp, host or none: QEMU has no {runtime.board.title}")
     elif runtime and on == "qemu" and runtime.npu == "ethosu":
         remedy = "add npu: emulator to runtime, or take board: qemu-mps3-an547"
-        view.fault("on", on, "fvp, host or none: QEMU has no Ethos-U", remedy)
+        section.report("on", on, "fvp, host or none: QEMU has no Ethos-U", remedy)
     elif runtime and on == "fvp" and runtime.board.fvp is None:
-        view.fault("on", on, f"qemu, host or none: there is no FVP of {runtime.board.title}")
-    tolerance = view.number("tolerance", CPU_TOLERANCE if any(target.npu == "none" for target in targets) else 0.0)
-    timing = view.flag("timing_adapters", True)
-    return Run(on, view.number("timeout_s", 60.0), view.named_path("fvp"), timing, tolerance)
+        section.report("on", on, f"qemu, host or none: there is no FVP of {runtime.board.title}")
+    tolerance = section.number("tolerance", CPU_TOLERANCE if any(target.npu == "none" for target in targets) else 0.0)
+    return read(section, Run, on=on, tolerance=tolerance)
 
 
-def _board(view: View) -> Board | None:
-    name = view.text("board")
+def _board(section: Section) -> Board | None:
+    name = section.text("board")
     if not name:
         return None
     file = board_file(name)
     shown: Path | None = file
     if file is None and "/" not in name and not name.endswith(".yaml"):
         wanted = f"{one_of(board_names())}, or the path of a board's file"
-        view.fault("board", quoted(name), wanted, did_you_mean(name, board_names()))
+        section.report("board", quoted(name), wanted, did_you_mean(name, board_names()))
         return None
     if file is None:
-        shown = view.file("board", ".yaml")
-        file = view.reading.paths.absolute(shown) if shown else None
+        shown = section.file("board", ".yaml")
+        file = section.reading.paths.absolute(shown) if shown else None
     if file is None or shown is None:
         return None
     try:
         return load_board(file, shown)
     except RecipeError as error:
         for problem in error.problems:
-            place, line, column = (*problem.place.rsplit(":", 2), "", "")[:3]
-            at = Place(Path(place), int(line), int(column)) if column.isdigit() else Place(Path(problem.place), 0, 0)
-            view.reading.faults.add(at, (problem.path,), problem.got, problem.wanted, problem.remedy)
+            name, line, column = (*problem.location.rsplit(":", 2), "", "")[:3]
+            at = (
+                Location(Path(name), int(line), int(column))
+                if column.isdigit()
+                else Location(Path(problem.location), 0, 0)
+            )
+            section.reading.diagnostics.add(at, (problem.path,), problem.got, problem.wanted, problem.remedy)
         return None
 
 
-def _check_npu(view: View, board: Board, target: Target) -> None:
+def _check_npu(section: Section, board: Board, target: Target) -> None:
     if target.npu == "none":
         return
-    npu = table().npus[target.npu]
-    reason = board.refusal(npu.family.name, npu.macs * npu.cores)
+    npu = catalog().npus[target.npu]
+    reason = board.incompatibility(npu.family.name, npu.macs * npu.cores)
     if reason:
         got = f"{board.name} for {target.npu}"
-        view.fault("board", got, "a board with that NPU", f"{reason}; npu: emulator would do without")
+        section.report("board", got, "a board with that NPU", f"{reason}; npu: emulator would do without")

@@ -1,46 +1,124 @@
-"""Where the schemas are, and the part of the recipe's schema that comes from the table of NPUs.
+"""The JSON Schema of recipes, made from the settings in the section classes and from the table of NPUs.
 
-`python -m etbuild.recipe.schema` writes that part into schemas/recipe.schema.json; all else there is written by hand.
+`python -m etbuild.recipe.schema` writes it to schemas/recipe.schema.json.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from etbuild import PACKAGE
+from etbuild.config.schemas import schema_file, schema_text
+from etbuild.config.setting import TEXT, definitions
 from etbuild.errors import exit_code_of
-from etbuild.hardware.npus import table
+from etbuild.hardware.npus import catalog
+from etbuild.hardware.target import Target, Vela
+from etbuild.recipe.data_sections import Calibration, Golden, Quantize, Rule, Vectors
+from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
+from etbuild.recipe.output_sections import Header, Pte, Run, Runtime
+
+Json = dict[str, Any]
+
+# The sections of a recipe by key, in the order of the schema; targets stands between quantize and vectors.
+SECTIONS = {
+    "model": Model,
+    "export": Export,
+    "quantize": Quantize,
+    "targets": Target,
+    "vectors": Vectors,
+    "golden": Golden,
+    "header": Header,
+    "pte": Pte,
+    "runtime": Runtime,
+    "run": Run,
+}
+_PARTS = (InputSpec, DynamicDim, Rule, Calibration, Vela)
+_EXTENDS = {
+    "description": "Another recipe of the project that this one builds on. Mappings merge, lists and single values"
+    " replace, and null takes away what the other says. A file whose name starts with _ is no recipe by itself, only"
+    " something to extend.",
+    "type": "string",
+    "pattern": TEXT,
+    "x-wanted": "the path of a recipe",
+    "examples": ["_common.yaml"],
+}
+_TARGETS = {
+    "description": "What to compile for: one target, or a list of them. A setting that is a list makes the target a"
+    " matrix, which stands for every legal combination; illegal ones are left out of it.",
+    "anyOf": [
+        {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/target"}, "x-wanted": "a list of targets"},
+        {"$ref": "#/$defs/target"},
+    ],
+    "x-wanted": "a target or a list of targets",
+    "examples": [
+        [{"npu": "ethos-u55-128", "system_config": "Ethos_U55_High_End_Embedded", "memory_mode": "Shared_Sram"}],
+        {"npu": ["ethos-u55-128", "ethos-u55-256"], "memory_mode": ["Shared_Sram", "Sram_Only"]},
+    ],
+}
 
 
-def schema_file(name: str) -> Path:
-    """The file of a schema ("recipe"): inside the package when installed, beside it in a checkout."""
-    inside = PACKAGE / "schemas" / f"{name}.schema.json"
-    return inside if inside.exists() else PACKAGE.parent / "schemas" / inside.name
-
-
-def with_table(schema: dict[str, Any]) -> dict[str, Any]:
-    """The recipe's schema with the enums that the table gives."""
-    enums = {
-        "npu": [*table().npus, "none"],
-        "system_config": list(table().feeds.system_configs),
-        "memory_mode": list(table().feeds.memory_modes),
+def recipe_schema() -> Json:
+    """The whole schema."""
+    sections: Json = {key: {"$ref": f"#/$defs/{cls.__section__[0]}"} for key, cls in SECTIONS.items()}  # type: ignore[attr-defined]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "recipe.schema.json",
+        "title": "etbuild recipe",
+        "description": "One model, what it is compiled for, and how the result is checked. Paths are relative to the"
+        " file they stand in; ~, $NAME and ${NAME} are replaced, $$ is a dollar sign.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"extends": _EXTENDS, **sections, "targets": _TARGETS},
+        "examples": [{"model": {"source": "models/mnist.py"}, "targets": [{"npu": "ethos-u55-128"}]}],
+        "if": {"not": {"required": ["extends"]}},
+        "then": {"required": ["model", "targets"]},
+        "$defs": {**_definitions(), **_catalog_definitions()},
     }
-    return {**schema, "$defs": {**schema["$defs"], **{name: {"enum": values} for name, values in enums.items()}}}
+
+
+def _definitions() -> Json:
+    found = definitions(*SECTIONS.values(), *_PARTS)
+    found["target"] |= _only_known_names()
+    return found
+
+
+def _catalog_definitions() -> Json:
+    """The names of the NPU catalog, and types that several keys share."""
+    return {
+        "name": {
+            "type": "string",
+            "pattern": "^[A-Za-z0-9_.-]+$",
+            "x-wanted": "a name of letters, digits, _, . and -",
+        },
+        "npu": {"enum": [*catalog().npus, "none"]},
+        "system_config": {"enum": list(catalog().stock.system_configs)},
+        "memory_mode": {"enum": list(catalog().stock.memory_modes)},
+        "arena_cache_size": {"type": "integer", "minimum": 1, "maximum": 1 << 40},
+    }
+
+
+def _only_known_names() -> Json:
+    """Without a config file of the user's, only the catalog's names are valid. For editors: the code reports it better."""
+
+    def one_or_many(name: str, wanted: str) -> Json:
+        one = {"$ref": f"#/$defs/{name}"}
+        many = {"type": "array", "minItems": 1, "uniqueItems": True, "items": one, "x-wanted": wanted}
+        return {"anyOf": [one, many]}
+
+    names = {
+        "system_config": one_or_many("system_config", "a list of system configs"),
+        "memory_mode": one_or_many("memory_mode", "a list of memory modes"),
+    }
+    own_file = {"properties": {"vela": {"required": ["ini"]}}, "required": ["vela"]}
+    return {"if": own_file, "else": {"properties": names}}
 
 
 def main(argv: Sequence[str]) -> int:
     file = schema_file("recipe")
-    file.write_text(text_of(with_table(json.loads(file.read_text(encoding="utf-8")))), encoding="utf-8")
+    file.write_text(schema_text(recipe_schema()), encoding="utf-8")
     print(file)
     return 0
-
-
-def text_of(schema: dict[str, Any]) -> str:
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

@@ -9,33 +9,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import etbuild
-from etbuild.pte.ports import inputs, is_border, outputs
+from etbuild.pte.ports import inputs, is_io_quantization, outputs
 from etbuild.pte.reader import read
 from etbuild.system import tools
-from etbuild.system.provenance import sha256
+from etbuild.system.files import sha256
 
 if TYPE_CHECKING:
-    from etbuild.pte.program import Plan, Program
+    from etbuild.pte.program import Method, Program
 
 FORMAT = 1
 TOOLS = ("python", "torch", "torchao", "executorch", "ethos-u-vela")
 
 
 @dataclass(frozen=True)
-class Accounts:
-    """What the steps before reported: partition.json, vela.json (None without an NPU), all digests by path."""
+class StepReports:
+    """What the earlier steps reported: partition.json, vela.json (None without an NPU), all digests by path."""
 
     partition: dict[str, Any]
     vela: dict[str, Any] | None
     digests: dict[str, str]
 
 
-def manifest(pte: Path, target: dict[str, object], accounts: Accounts, beside: Sequence[Path]) -> dict[str, Any]:
+def manifest(pte: Path, target: dict[str, object], reports: StepReports, beside: Sequence[Path]) -> dict[str, Any]:
     """beside: the other files that were made with the .pte."""
     program = read(pte)
-    plan = program.plans[0]
-    total = accounts.vela["total"] if accounts.vela else {}
-    delegates = accounts.vela["delegates"] if accounts.vela else []
+    plan = program.methods[0]
+    total = reports.vela["total"] if reports.vela else {}
+    delegates = reports.vela["delegates"] if reports.vela else []
     figures = ("macs", "scratch_bytes", "fast_scratch_bytes", "weight_bytes", "command_bytes")
     return {
         "format": FORMAT,
@@ -43,14 +43,14 @@ def manifest(pte: Path, target: dict[str, object], accounts: Accounts, beside: S
         "beside": [_file(path) for path in beside],
         "target": target,
         "tools": {"etbuild": etbuild.__version__, **{name: tools.version(name) for name in TOOLS}},
-        "digests": dict(sorted(accounts.digests.items())),
-        "inputs": _ports(plan, "inputs", accounts.partition["border"]),
-        "outputs": _ports(plan, "outputs", accounts.partition["border"]),
+        "digests": dict(sorted(reports.digests.items())),
+        "inputs": _ports(plan, "inputs", reports.partition["border"]),
+        "outputs": _ports(plan, "outputs", reports.partition["border"]),
         "operators": {
             "cpu": _cpu_operators(plan),
-            "compute": accounts.partition["compute"],
-            "compute_on_npu": accounts.partition["compute_on_npu"],
-            "npu_share": accounts.partition["npu_share"],
+            "compute": reports.partition["compute"],
+            "compute_on_npu": reports.partition["compute_on_npu"],
+            "npu_share": reports.partition["npu_share"],
         },
         "delegates": [{"delegate": one["delegate"], **{key: one[key] for key in figures}} for one in delegates],
         "memory": {
@@ -66,7 +66,7 @@ def _file(path: Path) -> dict[str, Any]:
     return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
-def _ports(plan: Plan, side: str, border: dict[str, Any]) -> list[dict[str, Any]]:
+def _ports(plan: Method, side: str, border: dict[str, Any]) -> list[dict[str, Any]]:
     """The program's own account; the grid of an integer border is no longer in the program, but in the report."""
     ports = []
     for port, grid in zip((inputs if side == "inputs" else outputs)(plan), border[side], strict=True):
@@ -77,8 +77,9 @@ def _ports(plan: Plan, side: str, border: dict[str, Any]) -> list[dict[str, Any]
     return ports
 
 
-def _cpu_operators(plan: Plan) -> list[dict[str, Any]]:
-    counts = Counter((str(plan.operators[call.operator]), is_border(plan, call)) for call in plan.kernel_calls())
+def _cpu_operators(plan: Method) -> list[dict[str, Any]]:
+    calls = plan.kernel_calls()
+    counts = Counter((str(plan.operators[call.operator]), is_io_quantization(plan, call)) for call in calls)
     return [{"operator": name, "border": border, "count": count} for (name, border), count in sorted(counts.items())]
 
 

@@ -1,69 +1,84 @@
-"""The .pte of one target: the lowered program joined with the delegates' streams; and its manifest.
+"""Step pte: the .pte of one target: the lowered program with the delegates' command streams in it; and its manifest.
 
 build/<recipe>/<variant>/: model.pte, manifest.json; on request model.ptd (weights outside the .pte),
-model.bpte (the .pte with the golden vectors bundled in), model.etrecord. It lowers nothing and runs no Vela.
+model.bpte (the .pte bundled with the golden vectors), model.etrecord. It lowers nothing and runs no Vela.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from etbuild.build_engine.step import Step
 from etbuild.compile.lowered import read_lowered
-from etbuild.compile.pte_writer import PLACEMENT, join
-from etbuild.compile.vela_flags import add_target_options, read_target, target_json, target_options
+from etbuild.compile.pte_extras import bundle, data_file
+from etbuild.compile.pte_writer import PLACEMENT, assemble
+from etbuild.compile.vela_flags import target_json
 from etbuild.errors import StepError, exit_code_of
-from etbuild.pte.vela_writer import NamedData, move_weights_out
-from etbuild.report.manifest import TOOLS, Accounts, manifest
-from etbuild.steps.options import option
+from etbuild.hardware.target import Target
+from etbuild.pte.vela import NamedPayload, move_weights_out
+from etbuild.recipe.output_sections import Pte
+from etbuild.report.manifest import TOOLS, StepReports, manifest
+from etbuild.steps.options import from_section, inline, option, parse, plan, reads
 from etbuild.system.provenance import digests
 
 if TYPE_CHECKING:
-    from etbuild.hardware.targets import Target
+    from etbuild.build_engine.step import Step
     from etbuild.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Of the command line."""
+
+    target: Target = inline()
+    lowered: Path = reads("lowered.bin")
+    partition: Path = reads("partition.json")
+    quantization: Path = reads("quantization.json")
+    model_inputs: Path = reads("deps.json of step export")
+    streams: Path | None = reads("folder with 0.bin, 1.bin...", None)
+    vela: Path | None = reads("vela.json", None)
+    golden: Path | None = reads("golden.npz: also write model.bpte with its vectors", None)
+    etrecord: Path | None = reads("the record of step lower, to be copied next to the .pte", None)
+    external_weights: bool = from_section(Pte, "external_weights")
+    output: Path = option("folder of the variant")
 
 
 def step(recipe: Recipe, target: Target) -> Step:
     base = Path("build") / recipe.name
     lowering, folder = base / target.profile, base / target.variant
     npu = target.npu != "none"
-    inputs = {
-        "--lowered": lowering / "lowered.bin",
-        "--partition": lowering / "partition.json",
-        "--quantization": lowering / "quantization.json",
-        "--model-inputs": base / "export" / "deps.json",
-        "--streams": folder / "vela" if npu else None,
-        "--vela": folder / "vela.json" if npu else None,
-        "--golden": lowering / "golden.npz" if recipe.pte.bundled_io else None,
-        "--etrecord": lowering / "model.etrecord" if recipe.pte.etrecord else None,
-    }
-    made = ["model.pte", "manifest.json"]
-    made += ["model.ptd"] if recipe.pte.external_weights and npu else []
-    made += ["model.bpte"] if recipe.pte.bundled_io else []
-    made += ["model.etrecord"] if recipe.pte.etrecord else []
-    return Step(
-        name=f"pte:{recipe.name}@{target.variant}",
-        argv=(
-            *(target_options(target) if npu else ("--npu", "none")),
-            *(word for name, path in inputs.items() for word in option(name, path)),
-            *(("--external-weights",) if recipe.pte.external_weights and npu else ()),
-            *("--output", str(folder)),
-        ),
-        inputs=tuple(path for path in inputs.values() if path),
-        outputs=tuple(folder / name for name in made),
-        tools=TOOLS,
+    extern = recipe.pte.external_weights and npu
+    options = Options(
+        target=target,
+        lowered=lowering / "lowered.bin",
+        partition=lowering / "partition.json",
+        quantization=lowering / "quantization.json",
+        model_inputs=base / "export" / "deps.json",
+        streams=folder / "vela" if npu else None,
+        vela=folder / "vela.json" if npu else None,
+        golden=lowering / "golden.npz" if recipe.pte.bundled_io else None,
+        etrecord=lowering / "model.etrecord" if recipe.pte.etrecord else None,
+        external_weights=extern,
+        output=folder,
     )
+    names = {
+        "model.pte": True,
+        "manifest.json": True,
+        "model.ptd": extern,
+        "model.bpte": recipe.pte.bundled_io,
+        "model.etrecord": recipe.pte.etrecord,
+    }
+    outputs = [folder / name for name, is_written in names.items() if is_written]
+    return plan(f"pte:{recipe.name}@{target.variant}", options, TOOLS[1:], outputs=outputs)
 
 
 def main(argv: Sequence[str]) -> int:
-    options = _parser().parse_args(argv)
-    target = read_target(options)
+    options = parse(Options, argv, "etbuild.steps.pte", __doc__)
     from etbuild.compile import compiler_imports
 
     if options.golden or options.external_weights:
@@ -72,13 +87,13 @@ def main(argv: Sequence[str]) -> int:
     pte = options.output / "model.pte"
     with compiler_imports.serializer() as serializer:
         lowered = read_lowered(options.lowered)
-        streams, weights = _streams(options.streams, len(lowered.delegates)), list[NamedData]()
+        streams, weights = _streams(options.streams, len(lowered.delegates)), list[NamedPayload]()
         if options.external_weights:
             moved = [move_weights_out(stream, PLACEMENT) for stream in streams]
             streams, weights = [stream for stream, _ in moved], [data for _, data in moved]
-        pte.write_bytes(join(serializer, lowered, streams, target, options.external_weights))
-    beside = _write_beside(options, pte, weights)
-    report = manifest(pte, target_json(target), _accounts(options), beside)
+        pte.write_bytes(assemble(serializer, lowered, streams, options.target, options.external_weights))
+    written = _write_extras(options, pte, weights)
+    report = manifest(pte, target_json(options.target), _reports(options), written)
     (options.output / "manifest.json").write_text(json.dumps(report, indent=1) + "\n")
     return 0
 
@@ -91,82 +106,28 @@ def _streams(folder: Path | None, count: int) -> list[bytes]:
     return [path.read_bytes() for path in paths]
 
 
-def _accounts(options: argparse.Namespace) -> Accounts:
+def _reports(options: Options) -> StepReports:
     partition = json.loads(options.partition.read_text())
     vela = json.loads(options.vela.read_text()) if options.vela else None
     others = [json.loads(path.read_text()) for path in (options.model_inputs, options.quantization)]
     found = digests((options.lowered, options.golden))
     for report in (*others, partition, vela or {}):
         found |= report.get("digests", {})
-    return Accounts(partition, vela, found)
+    return StepReports(partition, vela, found)
 
 
-def _write_beside(options: argparse.Namespace, pte: Path, weights: Sequence[NamedData]) -> list[Path]:
-    beside = []
+def _write_extras(options: Options, pte: Path, weights: Sequence[NamedPayload]) -> list[Path]:
+    written = []
     if options.external_weights:
-        beside.append(pte.with_suffix(".ptd"))
-        beside[-1].write_bytes(_data_file(weights))
+        written.append(pte.with_suffix(".ptd"))
+        written[-1].write_bytes(data_file(weights))
     if options.golden:
-        beside.append(pte.with_suffix(".bpte"))
-        beside[-1].write_bytes(_bundle(pte, options.golden))
+        written.append(pte.with_suffix(".bpte"))
+        written[-1].write_bytes(bundle(pte, options.golden))
     if options.etrecord:
-        beside.append(pte.with_suffix(".etrecord"))
-        shutil.copyfile(options.etrecord, beside[-1])
-    return beside
-
-
-def _data_file(weights: Sequence[NamedData]) -> bytes:
-    """A .ptd with the delegates' weights under their keys."""
-    from executorch.exir._serialize._named_data_store import NamedDataStore
-    from executorch.exir._serialize.data_serializer import DataPayload
-    from executorch.extension.flat_tensor.serialize.serialize import FlatTensorConfig, FlatTensorSerializer
-
-    from etbuild.pte.vela_writer import ALIGNMENT
-
-    store = NamedDataStore()
-    for one in weights:
-        store.add_named_data(one.key, one.data, alignment=ALIGNMENT, external_tag=PLACEMENT)
-    named = store.get_named_data_store_output()
-    payload = DataPayload(buffers=named.buffers, named_data=named.external_data[PLACEMENT])
-    return bytes(FlatTensorSerializer(FlatTensorConfig(segment_alignment=128)).serialize(payload))
-
-
-def _bundle(pte: Path, golden: Path) -> bytes:
-    """A .bpte: the program with each golden vector as a test case of "forward"."""
-    import numpy as np
-    import torch
-    from executorch.devtools import BundledProgram
-    from executorch.devtools.bundled_program.config import MethodTestCase, MethodTestSuite
-    from executorch.devtools.bundled_program.serialize import serialize_from_bundled_program_to_flatbuffer
-
-    def column(arrays: Any, name: str) -> list[Any]:
-        count = sum(key.startswith(f"{name}_") and key[len(name) + 1 :].isdecimal() for key in arrays.files)
-        return [torch.from_numpy(arrays[f"{name}_{index}"]) for index in range(count)]
-
-    with np.load(golden, allow_pickle=False) as arrays:
-        inputs, outputs = column(arrays, "input"), column(arrays, "output")
-    cases = [
-        MethodTestCase(inputs=[one[vector] for one in inputs], expected_outputs=[one[vector] for one in outputs])
-        for vector in range(len(inputs[0]))
-    ]
-    bundle = BundledProgram(None, [MethodTestSuite(method_name="forward", test_cases=cases)], pte_file_path=str(pte))
-    return bytes(serialize_from_bundled_program_to_flatbuffer(bundle))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m etbuild.steps.pte", description=__doc__, allow_abbrev=False)
-    add_target_options(parser)
-    parser.add_argument("--lowered", type=Path, required=True, help="lowered.bin")
-    parser.add_argument("--partition", type=Path, required=True, help="partition.json")
-    parser.add_argument("--quantization", type=Path, required=True, help="quantization.json")
-    parser.add_argument("--model-inputs", type=Path, required=True, help="deps.json of step export")
-    parser.add_argument("--streams", type=Path, help="folder with 0.bin, 1.bin...")
-    parser.add_argument("--vela", type=Path, help="vela.json")
-    parser.add_argument("--golden", type=Path, help="golden.npz: also write model.bpte with its vectors")
-    parser.add_argument("--etrecord", type=Path, help="the record of step lower, to be laid beside the .pte")
-    parser.add_argument("--external-weights", action="store_true", help="the delegates' weights go to model.ptd")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the variant")
-    return parser
+        written.append(pte.with_suffix(".etrecord"))
+        shutil.copyfile(options.etrecord, written[-1])
+    return written
 
 
 if __name__ == "__main__":

@@ -1,19 +1,28 @@
-"""Waiting for another process, not in silence. The kernel frees a lock when its holder dies."""
+"""Files that many processes share: advisory locks, SHA-256, atomic writes.
+
+It never decides what a file means. The kernel frees a lock when the process that holds it dies.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any
 
-TELL_S = 5.0
+# How long a process waits for a lock before it says what it waits for.
+WAIT_MESSAGE_S = 5.0
 
 
-def taken(file: IO[Any]) -> bool:
-    """Whether an open file is locked for us now, until it is closed; False when somebody else has it.
+def try_lock(file: IO[Any] | int) -> bool:
+    """Whether the exclusive lock on an open file is ours now, until it is closed; False when another process has it.
 
-    raises: OSError where files cannot be locked.
+    raises: OSError where the file system cannot lock files.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -22,16 +31,56 @@ def taken(file: IO[Any]) -> bool:
     return True
 
 
-def hold(file: IO[Any], what: str) -> None:
-    """Lock an open file until it is closed; after a while the user is told what is waited for.
+def lock(file: IO[Any] | int, what: str = "") -> None:
+    """Take the exclusive lock on an open file, until it is closed; waits while another process has it.
 
-    raises: OSError where files cannot be locked.
+    what:   the work that is waited for, e.g. a step's name; after WAIT_MESSAGE_S the user is told. "" says nothing.
+    raises: OSError where the file system cannot lock files.
     """
-    if not taken(file):
-        told = threading.Timer(TELL_S, print, [f"{what}: waiting for another build that does it"], {"file": sys.stderr})
-        told.daemon = True
-        told.start()
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        finally:
-            told.cancel()
+    if try_lock(file):
+        return
+    message = f"{what}: waiting for another build that does it"
+    timer = threading.Timer(WAIT_MESSAGE_S, print, [message], {"file": sys.stderr})
+    timer.daemon = True
+    if what:
+        timer.start()
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    finally:
+        timer.cancel()
+
+
+@contextmanager
+def locked(path: Path, what: str = "") -> Iterator[None]:
+    """Hold the lock of a lock file, which is created; its folder too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        lock(file, what)
+        yield
+
+
+def sha256(file: Path) -> str:
+    """The SHA-256 of a file's content, as 64 hexadecimal digits.
+
+    raises: OSError when it cannot be read.
+    """
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_atomic(file: Path, text: str) -> None:
+    """Atomic write by rename: other processes see the old content or the new one. Creates the folder.
+
+    There is no fsync: after a power cut the file may be empty, so whoever reads it must treat damage as absence.
+
+    raises: OSError, after which the file is unchanged.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+        raise

@@ -84,3 +84,26 @@ def accuracy(outputs: Any, labels: Sequence[int]) -> float:
     """The share of vectors whose largest value stands at the label. outputs: [vectors, ...]."""
     right = sum(int(row.reshape(-1).argmax()) == label for row, label in zip(outputs, labels, strict=True))
     return right / len(labels)
+
+
+def difference(got: Any, wanted: Any, tolerance: float = 0.0) -> str:
+    """The first element that differs, and how many do; "" for the same bits, nan being equal to nan.
+
+    tolerance: for floats, how far apart they may be, as a part of the largest magnitude that is wanted.
+    """
+    import numpy as np
+
+    if got.dtype != wanted.dtype or got.shape != wanted.shape:
+        return f"got {got.dtype}{list(got.shape)}, wanted {wanted.dtype}{list(wanted.shape)}"
+    wrong = got != wanted
+    if got.dtype.kind == "f":
+        wrong &= ~(np.isnan(got) & np.isnan(wanted))
+        largest = np.abs(wanted, where=np.isfinite(wanted), out=np.zeros_like(wanted)).max(initial=0.0)
+        wrong &= ~(np.abs(got - wanted) <= tolerance * largest)
+    if not wrong.any():
+        return ""
+    place = tuple(int(axis) for axis in np.argwhere(wrong)[0])
+    return (
+        f"element {list(place)}: got {got[place].item()!r}, wanted {wanted[place].item()!r}; "
+        f"{int(wrong.sum())} of {wrong.size} elements differ"
+    )

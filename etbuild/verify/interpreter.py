@@ -12,13 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from etbuild.errors import StepError
+from etbuild.pte.schema import SCALAR_TYPES
 
 if TYPE_CHECKING:
     from etbuild.compile.lowered import Lowered
-
-# PyTorch's ScalarType by number.
-_DTYPES = ("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
-_DTYPES_BEYOND = {11: "bool", 15: "bfloat16"}
 
 _SCALAR_OPERATORS: dict[str, Callable[..., Any]] = {
     "add": operator.add,
@@ -236,7 +233,7 @@ def _from_array(array: Any, schema: Any) -> Any:
 def _dtype(number: int) -> Any:
     import torch
 
-    name = _DTYPES[number] if number < len(_DTYPES) else _DTYPES_BEYOND.get(int(number))
-    if name is None:
+    scalar = SCALAR_TYPES.get(int(number))
+    if scalar is None or scalar.is_quantized:
         raise StepError(f"scalar type {int(number)}: got a dtype that the golden step does not know")
-    return getattr(torch, name)
+    return getattr(torch, scalar.name)

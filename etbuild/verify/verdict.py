@@ -7,15 +7,17 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import EtbuildError, StepError
-from etbuild.firmware import toolchain
 from etbuild.firmware.elf_texts import Texts
 from etbuild.firmware.protocol import EXITS, Fault, Transcript, read_transcript
+from etbuild.firmware.toolchain import run_tool
+from etbuild.system.programs import last_lines
+from etbuild.verify.compare import difference
 
 if TYPE_CHECKING:
     from etbuild.firmware.protocol import VectorRun
-    from etbuild.firmware.simulators import Ended, Request
+    from etbuild.firmware.simulators import Request, SimulatorResult
 
-_LAST_LINES = 10
+LAST_LINES = 10
 _REGISTERS = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
 
 
@@ -27,15 +29,15 @@ class Wanted:
     order: tuple[int, ...]
 
 
-def verdict(request: Request, on: str, ended: Ended, wanted: Sequence[Wanted]) -> dict[str, Any]:
+def verdict(request: Request, on: str, result: SimulatorResult, wanted: Sequence[Wanted]) -> dict[str, Any]:
     """run.json of a run whose every output is golden's, bit for bit or within the request's tolerance.
 
     raises: StepError for everything else, with the last output.
     """
     how = "FVP" if on == "fvp" else "emulated NPU" if request.driver == "emulator" and request.npu else "QEMU"
     runner = f"{request.board.name} ({how})"
-    transcript = read_transcript(ended.output, Texts(request.elf).at)
-    fault = failure(request, ended, transcript)
+    transcript = read_transcript(result.output, Texts(request.elf).at)
+    fault = failure(request, result, transcript)
     if not fault:
         fault = _difference(transcript, wanted, request.tolerance)
     if fault:
@@ -47,33 +49,32 @@ def verdict(request: Request, on: str, ended: Ended, wanted: Sequence[Wanted]) -
         "vectors": count,
         "bit_exact": sum(not _apart(run, wanted, number, 0.0) for number, run in enumerate(transcript.vectors)),
         "tolerance": request.tolerance,
-        "figures": _figures(request, on, ended, transcript),
+        "figures": _figures(request, on, result, transcript),
         "memory": asdict(transcript.memory) if transcript.memory else None,
         "outputs": [[output.hex() if len(output) <= 64 else _digest(output) for output in one.outputs]
                     for one in transcript.vectors],
     }  # fmt: skip
 
 
-def failure(request: Request, ended: Ended, transcript: Transcript) -> str:
+def failure(request: Request, result: SimulatorResult, transcript: Transcript) -> str:
     """Why this run counts for nothing, or ""."""
     if transcript.fault:
         return _fault(request, transcript.fault)
     if transcript.exit:
         meaning = EXITS.get(transcript.exit, "an exit code without a meaning")
         return f"exit code {transcript.exit}, {meaning}" + (f": {transcript.error}" if transcript.error else "")
-    if ended.code is None:
+    if result.code is None:
         done = len(transcript.vectors)
         remedy = "raise run.timeout_s if it only needs longer"
         return f"got no end after {request.limit_s:g} s and {done} vectors, wanted one\n    {remedy}"
     if transcript.problem:
-        how = f" (the simulator ended with exit code {ended.code})" if ended.code else ""
+        how = f" (the simulator ended with exit code {result.code})" if result.code else ""
         return f"got results that cannot be trusted: {transcript.problem}{how}"
-    return f"the simulator ended with exit code {ended.code} after all results" if ended.code else ""
+    return f"the simulator ended with exit code {result.code} after all results" if result.code else ""
 
 
 def last_output(transcript: Transcript) -> str:
-    lines = transcript.text.splitlines()[-_LAST_LINES:]
-    return "".join(f"\n    | {line}" for line in lines)
+    return "".join(f"\n    | {line}" for line in last_lines(transcript.text, LAST_LINES))
 
 
 def _fault(request: Request, fault: Fault) -> str:
@@ -94,7 +95,7 @@ def _places(request: Request, addresses: Sequence[int]) -> str:
     """Source lines of code addresses, where binutils and the image's debug information tell them."""
     words = [f"{address & ~1:#x}" for address in addresses]
     try:
-        lines = toolchain.run(["arm-none-eabi-addr2line", "-f", "-C", "-e", str(request.elf), *words]).splitlines()
+        lines = run_tool(["arm-none-eabi-addr2line", "-f", "-C", "-e", str(request.elf), *words]).splitlines()
     except EtbuildError:
         return ""
     pairs = zip(("at", "called from"), lines[::2], lines[1::2], strict=False)
@@ -132,12 +133,12 @@ def _array(output: bytes, like: Any, order: tuple[int, ...]) -> Any:
     return stored.reshape([like.shape[axis] for axis in order]).transpose(np.argsort(order))
 
 
-def _figures(request: Request, on: str, ended: Ended, transcript: Transcript) -> dict[str, Any]:
+def _figures(request: Request, on: str, result: SimulatorResult, transcript: Transcript) -> dict[str, Any]:
     """Means over the vectors; each says what kind of figure it is."""
     runs = transcript.vectors
     ticks = sum(run.ticks for run in runs) / max(1, len(runs))
     npu = sum(run.npu_cycles for run in runs) / max(1, len(runs))
-    figures: dict[str, Any] = {"duration": _figure(round(ended.seconds, 3), "s", "measured")}
+    figures: dict[str, Any] = {"duration": _figure(round(result.seconds, 3), "s", "measured")}
     if on == "qemu":
         # Its clock advances one nanosecond an instruction.
         count = ticks * 1e9 / request.board.cpu.clock_hz
@@ -157,26 +158,3 @@ def _digest(data: bytes) -> str:
     import hashlib
 
     return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-def difference(got: Any, wanted: Any, tolerance: float = 0.0) -> str:
-    """The first element that differs, and how many do; "" for the same bits, nan being equal to nan.
-
-    tolerance: for floats, how far apart they may be, as a part of the largest magnitude that is wanted.
-    """
-    import numpy as np
-
-    if got.dtype != wanted.dtype or got.shape != wanted.shape:
-        return f"got {got.dtype}{list(got.shape)}, wanted {wanted.dtype}{list(wanted.shape)}"
-    wrong = got != wanted
-    if got.dtype.kind == "f":
-        wrong &= ~(np.isnan(got) & np.isnan(wanted))
-        largest = np.abs(wanted, where=np.isfinite(wanted), out=np.zeros_like(wanted)).max(initial=0.0)
-        wrong &= ~(np.abs(got - wanted) <= tolerance * largest)
-    if not wrong.any():
-        return ""
-    place = tuple(int(axis) for axis in np.argwhere(wrong)[0])
-    return (
-        f"element {list(place)}: got {got[place].item()!r}, wanted {wanted[place].item()!r}; "
-        f"{int(wrong.sum())} of {wrong.size} elements differ"
-    )

@@ -187,13 +187,13 @@ def test_the_lines_of_a_dodo_are_those_of_our_own() -> None:
 @pytest.mark.parametrize("npu", ["ethos-u55-128", "ethos-u65-512", "ethos-u85-1024"])
 def test_a_new_recipe_is_a_right_one(own_folder: Path, npu: str) -> None:
     """It passes the checks, and says itself how the NPU is fed."""
-    from etbuild.hardware.npus import table
+    from etbuild.hardware.npus import catalog
     from etbuild.recipe.load import load_all
 
     main(["new", "a.b", "--npu", npu])
 
     (recipe,) = load_all(own_folder)
-    family = table().npus[npu].family
+    family = catalog().npus[npu].family
     assert [(target.npu, target.system_config, target.memory_mode) for target in recipe.targets] == [
         (npu, family.system_config, family.memory_mode)
     ]

@@ -11,7 +11,7 @@ from running_server import server, start
 from etbuild.build_engine.server import protocol
 from etbuild.cli import server as server_command
 from etbuild.cli.main import main
-from etbuild.system import tools
+from etbuild.system import environment
 
 __all__ = ["server"]
 
@@ -26,7 +26,7 @@ def test_status_of_a_server(server: subprocess.Popen[bytes], capsys: pytest.Capt
         "steps     0 so far, 0 now",
         "rehearsed not yet",
         "ends      after 60 s without a step",
-        f"log       {protocol.socket_path(tools.step_environment()).with_suffix('.log')}",
+        f"log       {protocol.socket_path(environment.step_environment()).with_suffix('.log')}",
     ]
 
 
@@ -79,7 +79,7 @@ def test_a_server_that_is_silent_is_no_missing_one(
     """It listens and does not answer, as a stopped process does."""
     monkeypatch.setattr(server_command.client, "START_S", 0.01)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
-        listening.bind(str(protocol.socket_path(tools.step_environment())))
+        listening.bind(str(protocol.socket_path(environment.step_environment())))
         listening.listen()
 
         assert main(["server", "stop"]) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from etbuild.compile.samples import read_samples
 from etbuild.errors import StepError
-from etbuild.recipe.recipe import Data
+from etbuild.recipe.data_sections import Data
 
 pytestmark = pytest.mark.e2e
 

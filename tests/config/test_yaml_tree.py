@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from etbuild.config import yaml_tree
-from etbuild.config.diagnostics import Faults, Place
+from etbuild.config.diagnostics import Diagnostics, Location
 from etbuild.config.yaml_tree import MapNode, plain
 
 FILE = Path("net.yaml")
@@ -27,17 +27,17 @@ def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def value(text: str) -> Any:
-    faults = Faults()
-    node = yaml_tree.read(text.encode(), FILE, faults)
-    faults.check([FILE])
+    diagnostics = Diagnostics()
+    node = yaml_tree.read(text.encode(), FILE, diagnostics)
+    diagnostics.check([FILE])
     assert node is not None
     return plain(node)
 
 
 def faults_of(text: str | bytes) -> list[str]:
-    faults = Faults()
-    yaml_tree.read(text if isinstance(text, bytes) else text.encode(), FILE, faults)
-    return [str(problem).splitlines()[0] for problem in faults.sorted([FILE])]
+    diagnostics = Diagnostics()
+    yaml_tree.read(text if isinstance(text, bytes) else text.encode(), FILE, diagnostics)
+    return [str(problem).splitlines()[0] for problem in diagnostics.sorted([FILE])]
 
 
 @pytest.mark.parametrize(
@@ -180,13 +180,13 @@ def test_all_ambiguous_values_of_a_file_are_told(parser: str) -> None:
 
 def test_every_value_knows_where_it_and_its_key_stand(parser: str) -> None:
     """Columns count characters, not bytes; a byte order mark is no column."""
-    node = yaml_tree.read("\ufeffé: {ü: [1, 'x']}\n".encode(), FILE, Faults())
+    node = yaml_tree.read("\ufeffé: {ü: [1, 'x']}\n".encode(), FILE, Diagnostics())
 
     assert isinstance(node, MapNode)
     entry = node.entries["é"]
     assert isinstance(entry.node, MapNode)
-    assert (entry.place, entry.node.entries["ü"].place, entry.node.entries["ü"].node.place) == (
-        Place(FILE, 1, 1),
-        Place(FILE, 1, 5),
-        Place(FILE, 1, 8),
+    assert (entry.location, entry.node.entries["ü"].location, entry.node.entries["ü"].node.location) == (
+        Location(FILE, 1, 1),
+        Location(FILE, 1, 5),
+        Location(FILE, 1, 8),
     )

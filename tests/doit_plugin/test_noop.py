@@ -24,7 +24,7 @@ from etbuild.system.digests import AT_REST_NS
 SHIPPED = (Path(__file__).parents[2] / "dodo.py").read_text()
 # The stand-in for the compilers, with this machine's tools.
 BUILT = DODO.replace("(__file__))", "(__file__, ToolVersions()))").replace(
-    "import workspace", "import workspace\nfrom etbuild.build_engine.workspace import ToolVersions"
+    "import executor", "import executor\nfrom etbuild.build_engine.workspace import ToolVersions"
 )
 STATE = Path("build/.etbuild")
 DATA = Path("recipes/data/calibration.npz")

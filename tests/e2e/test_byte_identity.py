@@ -19,13 +19,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "steps"))
 from project import ADD, CONV, TWO_DELEGATES, U55, U65, U85, Project, compile_steps, recipe
 
 from etbuild.compile.samples import read_samples
-from etbuild.recipe.recipe import Data, Model, Quantize, Recipe
+from etbuild.recipe.data_sections import Data, Quantize
+from etbuild.recipe.model_sections import Model
+from etbuild.recipe.recipe import Recipe
 from etbuild.steps.quantize import MADE_UP_SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etbuild.hardware.targets import Target
+    from etbuild.hardware.target import Target
 
 pytestmark = pytest.mark.e2e
 RECIPES = Path(__file__).parents[2] / "recipes"

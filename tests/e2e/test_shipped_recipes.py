@@ -50,7 +50,7 @@ def test_a_recipe_states_its_targets_in_full(file: Path) -> None:
 
 
 def test_mnist_covers_every_npu(recipes: dict[str, Recipe]) -> None:
-    assert [target.npu for target in recipes["mnist"].targets] == list(npus.table().npus)
+    assert [target.npu for target in recipes["mnist"].targets] == list(npus.catalog().npus)
 
 
 def test_mnist_u55_and_mnist_differ_in_targets_only(recipes: dict[str, Recipe]) -> None:

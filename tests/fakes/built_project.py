@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from etbuild.system.atomic import write_whole
+from etbuild.system.files import write_atomic
 
 FAKES = Path(__file__).parent
 RECIPE = """\
@@ -28,9 +28,9 @@ targets:
 DODO = f"""\
 import sys
 sys.path.insert(0, {str(FAKES)!r})
-from fake_project import workspace
+from fake_project import executor
 from etbuild.tasks import Project
-project = Project(__file__, workspace(__file__))
+project = Project(__file__, executor(__file__))
 DOIT_CONFIG = project.doit_config
 """
 PROFILE = {"quantize:net@tosa-u55", "lower:net@tosa-u55", "golden:net@tosa-u55"}
@@ -66,7 +66,7 @@ class FakeProject:
 
     def behave(self, how: dict[str, object]) -> None:
         # Whole: a hanging step reads it again and again.
-        write_whole(self.root / "control.json", json.dumps(how))
+        write_atomic(self.root / "control.json", json.dumps(how))
 
     def command(self, *arguments: str) -> list[str]:
         return [str(Path(sys.executable).with_name("doit")), *arguments]

@@ -1,6 +1,5 @@
 """A project of real recipes, a real plan and real doit whose steps are done by fake_step.py."""
 
-import dataclasses
 import json
 import os
 import sys
@@ -8,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from etbuild.build_engine.step import Step
-from etbuild.build_engine.workspace import Workspace
+from etbuild.build_engine.execute import Executor
+from etbuild.plan.engine import executor as real_executor
 
 FAKE_STEP = Path(__file__).with_name("fake_step.py")
 
@@ -19,13 +19,13 @@ def versions(step: Step) -> dict[str, str]:
     return {name: changed.get(name, "1.0") for name in step.tools}
 
 
-def workspace(dodo: str, versions: Callable[[Step], Mapping[str, str]] = versions) -> Workspace:
-    """A workspace whose steps are done by the fake process."""
-    return Workspace(Path(dodo).resolve().parent, _command, versions)
+def executor(dodo: str, versions: Callable[[Step], Mapping[str, str]] = versions) -> Executor:
+    """An executor whose steps are done by the fake process."""
+    return real_executor(Path(dodo).resolve().parent, _command, versions)
 
 
 def _command(step: Step) -> list[str]:
-    return [sys.executable, "-S", str(FAKE_STEP), json.dumps(dataclasses.asdict(step), default=str)]
+    return [sys.executable, "-S", str(FAKE_STEP), json.dumps(step._asdict())]
 
 
 def _full(self: Path, target: Path) -> Path:

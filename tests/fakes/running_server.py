@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from etbuild.build_engine.server import client, protocol
-from etbuild.system import tools
+from etbuild.system import environment
 
 FAKE_SERVER = Path(__file__).with_name("fake_server.py")
 
@@ -31,12 +31,12 @@ def server(
 
 
 def start(idle_s: float) -> subprocess.Popen[bytes]:
-    path = protocol.socket_path(tools.step_environment())
+    path = protocol.socket_path(environment.step_environment())
     command = [sys.executable, str(FAKE_SERVER), "--socket", str(path), "--idle-s", str(idle_s)]
     # As the client starts it: Python writes to a file late.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with path.with_suffix(".log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, env=environment)
+        process = subprocess.Popen(command, stdout=log, env=variables)
     while not path.exists():
         time.sleep(0.01)
     return process

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from etbuild.host.program import Program
+from etbuild.host.program import HostProgram
 from etbuild.pte.reader import read
 from etbuild.pte.vela import read_stream
 from etbuild.steps import firmware
@@ -45,7 +45,7 @@ def write_inputs(folder: Path, name: str) -> None:
     """model.pte, manifest.json and golden.npz, whose outputs are those of the host."""
     pte = (PTES / name).read_bytes()
     (folder / "model.pte").write_bytes(pte)
-    program = Program(folder / "model.pte")
+    program = HostProgram(folder / "model.pte")
     source = np.random.default_rng(0)
     vectors = [
         [source.uniform(-1, 1, port.shape).astype(port.dtype) for port in program.inputs] for _ in range(VECTORS)
@@ -55,7 +55,7 @@ def write_inputs(folder: Path, name: str) -> None:
     arrays |= {f"output_{i}": np.stack([one[i] for one in outputs]) for i in range(len(program.outputs))}
     np.savez(folder / "golden.npz", **arrays)
     parsed = read(folder / "model.pte")
-    plan = parsed.plans[0]
+    plan = parsed.methods[0]
     streams = [read_stream(parsed, delegate) for delegate in plan.delegates]
     memory = {
         "planned_bytes": list(plan.buffer_sizes[1:]),

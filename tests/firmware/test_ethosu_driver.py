@@ -12,10 +12,10 @@ import pytest
 from images import PTES
 
 from etbuild.firmware.select_sources import RUNTIME
-from etbuild.host.program import Program
+from etbuild.host.program import HostProgram
 from etbuild.pte.reader import read
 from etbuild.pte.vela import Stream, read_stream
-from etbuild.system import tools
+from etbuild.system import environment, tools
 
 NATIVE = Path(__file__).parent / "native/device.cc"
 OK, MISMATCH, TIMEOUT, FAULT = 0, 6, 7, 8
@@ -56,7 +56,7 @@ class Case:
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp("device")
     parsed = read(PTES / "linear_u55.pte")
-    (delegate,) = parsed.plans[0].delegates
+    (delegate,) = parsed.methods[0].delegates
     stream = read_stream(parsed, delegate)
     blocks = {block.name: bytes(block.data or b"") for block in stream.blocks}
     place = stream.inputs[0]
@@ -65,7 +65,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     scratch[place.offset : place.offset + data.nbytes] = data.tobytes()
     for name, content in (("payload", blocks["cmd_data"]), ("weights", blocks["weight_data"]), ("scratch", scratch)):
         (folder / name).write_bytes(content)
-    (output,) = Program(PTES / "linear_u55.pte").run_delegate(0, [data], ["int8"])
+    (output,) = HostProgram(PTES / "linear_u55.pte").run_delegate(0, [data], ["int8"])
     return Case(_built(), stream, folder, output.tobytes())
 
 
@@ -74,7 +74,7 @@ def _built() -> Path:
     sources = sorted((RUNTIME / "npu").glob("*.cc"))
     files = [NATIVE, *sources, *sorted((RUNTIME / "npu").glob("*.h")), *sorted((RUNTIME / "base").glob("*.h"))]
     digest = hashlib.sha256("".join(FLAGS).encode() + b"".join(file.read_bytes() for file in files)).hexdigest()[:32]
-    program = tools.cache_folder() / "tests" / f"device-{digest}"
+    program = environment.cache_folder() / "tests" / f"device-{digest}"
     if not program.exists():
         program.parent.mkdir(parents=True, exist_ok=True)
         compiler = str(tools.program("c++"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import struct
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transcripts import end, end_of_vector, failed, fault, frame, hello, memory, output, whole
 
-import etbuild.firmware.protocol as frames
+from etbuild.firmware import generate
+from etbuild.firmware.codes import Code, Exit
 from etbuild.firmware.protocol import EXITS, Fault, Hello, Memory, Transcript, VectorRun, read_transcript
 
-HEADER = Path(frames.__file__).parent / "firmware/app/exit.h"
 VECTORS = [[b"first", bytes(range(256)) * 3], [b"", b"x" * 224]]
 GOOD = b"".join(whole(VECTORS))
 
@@ -44,11 +43,16 @@ def test_text_between_frames_is_kept_and_does_no_harm() -> None:
     assert transcript.text.split() == ["Banner", "telnet:", "listening", "Info:", "stopped"]
 
 
-def test_the_exit_codes_are_those_of_the_firmware() -> None:
-    """One table in C++, one in Python."""
-    in_header = {int(code) for code in re.findall(r"exit_\w+ = (\d+)", HEADER.read_text())}
+@pytest.mark.parametrize("path", generate.outputs(), ids=lambda path: path.name)
+def test_the_numbers_in_c_plus_plus_are_up_to_date(path: Path) -> None:
+    """Else run `python -m etbuild.firmware.generate`."""
+    assert path.read_text(encoding="utf-8") == generate.outputs()[path]
 
-    assert in_header == set(EXITS)
+
+def test_every_exit_code_has_a_meaning() -> None:
+    """As docs/firmware-protocol.md lists them."""
+    assert list(EXITS) == [0, 10, 11, 12, 13, 14, 15, 20, 21]
+    assert EXITS[Exit.NPU] == "the NPU is missing, does not answer or reported an error"
 
 
 def test_an_error_is_told_with_its_text_and_place() -> None:
@@ -60,11 +64,27 @@ def test_an_error_is_told_with_its_text_and_place() -> None:
 
 def test_an_image_for_another_npu_is_told_by_the_names_of_both() -> None:
     """From their configuration words."""
-    console = failed(13, 0x40, 0x00001807_00003008, "EthosUBackend")
+    console = failed(13, 0x40, 0x00001807_00003008, "EthosUBackend", Code.MISMATCH)
 
-    transcript = read_transcript(console, lambda _: "compiled for another NPU: configurations")
+    transcript = read_transcript(console)
 
     assert transcript.error == "EthosUBackend: compiled for ethos-u55-128, this NPU is ethos-u55-256"
+
+
+@pytest.mark.parametrize(
+    ("status", "number"),
+    [
+        (Code.MALFORMED, 0x00001807_00003008),
+        (Code.MISMATCH, 0x00003008),
+        (Code.MISMATCH, 2**64 - 5),  # dimension -5
+        (Code.MISMATCH, 0x00001807_00000000),
+    ],
+)
+def test_another_error_keeps_its_text_and_number(status: Code, number: int) -> None:
+    """Only a mismatch whose number is two CONFIG words is one of two NPUs."""
+    transcript = read_transcript(failed(13, 0x40, number, status=status))
+
+    assert transcript.error == f"text 0x40 ({number})"
 
 
 @pytest.mark.parametrize(

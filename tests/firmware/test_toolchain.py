@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from etbuild.firmware import toolchain
-from etbuild.system import tools
+from etbuild.system import environment, tools
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(toolchain, "run", run)
     monkeypatch.setattr(tools, "version", lambda name: "1")
-    monkeypatch.setattr(tools, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(environment, "cache_folder", lambda: tmp_path / "cache")
     return sources
 
 

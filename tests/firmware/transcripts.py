@@ -49,9 +49,9 @@ def whole(vectors: Sequence[Sequence[bytes]], npu_cycles: int = 0, exit_code: in
     return [*frames, end(exit_code, len(frames))]
 
 
-def failed(code: int, text: int, number: int, place: str = "") -> bytes:
-    """A run that ended with an error before its first vector."""
-    error = frame("L", struct.pack("<IQI", 1, number, text) + place.encode())
+def failed(code: int, text: int, number: int, place: str = "", status: int = 1) -> bytes:
+    """A run that ended with an error before its first vector. status: the code of its Status."""
+    error = frame("L", struct.pack("<IQI", status, number, text) + place.encode())
     return error + end(code, 1)
 
 

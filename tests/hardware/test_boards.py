@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from etbuild.config.schemas import schema_file
 from etbuild.errors import RecipeError
 from etbuild.firmware.board_files import Layout, fvp_arguments, header, linker_script, qemu_arguments
 from etbuild.hardware.boards import Board, board_file, board_names, load_board
-from etbuild.recipe.schema import schema_file
 
 SCHEMA = json.loads(schema_file("board").read_text())
 GOOD = """\
@@ -32,7 +32,7 @@ def board(name: str) -> Board:
     return load_board(file)
 
 
-def told(tmp_path: Path, text: str) -> str:
+def message_location(tmp_path: Path, text: str) -> str:
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     with pytest.raises(RecipeError) as caught:
@@ -116,8 +116,8 @@ def test_a_mode_of_dedicated_sram_has_the_placement_of_all_its_sizes() -> None:
 
 def test_a_target_of_another_family_is_refused() -> None:
     """By what the board has."""
-    assert board("corstone-320").refusal("u55", 128) == "Arm Corstone-320 has Ethos-U85"
-    assert board("corstone-300").refusal("u65", 512) == ""
+    assert board("corstone-320").incompatibility("u55", 128) == "Arm Corstone-320 has Ethos-U85"
+    assert board("corstone-300").incompatibility("u65", 512) == ""
 
 
 def test_the_header_says_where_everything_is() -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from etbuild.hardware.npus import Feeds, legal_modes, read_vela_ini, refusal, table
-from etbuild.hardware.targets import IllegalTargetError, Target, TargetSpec, Vela, expand, flag_fault, named
+from etbuild.hardware.npus import VelaConfig, catalog, incompatibility, legal_modes, read_vela_ini
+from etbuild.hardware.target import Target, Vela
+from etbuild.hardware.targets import IllegalTargetError, TargetSpec, expand, flag_problem, named
 
-FEEDS = table().feeds
+FEEDS = catalog().stock
 
 
 def names(*specs: TargetSpec) -> list[str]:
@@ -28,13 +29,13 @@ def refused(spec: TargetSpec) -> tuple[str, str, str, str]:
 
 
 @pytest.fixture(scope="module")
-def velas() -> Feeds:
+def velas() -> VelaConfig:
     """What the installed Vela's own config file says."""
     architecture = pytest.importorskip("ethosu.vela.architecture_features")
     return read_vela_ini(Path(architecture.CONFIG_FILES_PATH) / "Arm" / "vela.ini", "vela.ini")
 
 
-def test_every_system_config_is_velas(velas: Feeds) -> None:
+def test_every_system_config_is_velas(velas: VelaConfig) -> None:
     """Names, clocks and the memories behind both ports; the family is in the name."""
     assert {row.name: (row.clock_hz, row.axi0, row.axi1) for row in FEEDS.system_configs.values()} == {
         row.name: (row.clock_hz, row.axi0, row.axi1) for row in velas.system_configs.values()
@@ -44,7 +45,7 @@ def test_every_system_config_is_velas(velas: Feeds) -> None:
     } == {True}
 
 
-def test_every_memory_mode_is_velas(velas: Feeds) -> None:
+def test_every_memory_mode_is_velas(velas: VelaConfig) -> None:
     """Names, ports and the size of the fast scratch."""
     assert FEEDS.memory_modes == velas.memory_modes
 
@@ -57,7 +58,7 @@ def test_every_npu_is_velas() -> None:
             accelerator.value: architecture.create_default_arch(accelerator) for accelerator in architecture.Accelerator
         }
 
-    assert {npu.name: (npu.macs, npu.cores, 2**npu.family.address_bits) for npu in table().npus.values()} == {
+    assert {npu.name: (npu.macs, npu.cores, 2**npu.family.address_bits) for npu in catalog().npus.values()} == {
         name: (row.num_macs_per_cycle, row.ncores, row.max_address_offset) for name, row in features.items()
     }
 
@@ -76,8 +77,8 @@ def test_every_pair_is_legal_here_exactly_when_vela_takes_it() -> None:
         return True
 
     ours = {
-        (npu.name, config.name, mode.name): not refusal(config, mode)
-        for npu in table().npus.values()
+        (npu.name, config.name, mode.name): not incompatibility(config, mode)
+        for npu in catalog().npus.values()
         for config in FEEDS.system_configs.values()
         for mode in FEEDS.memory_modes.values()
         if config.family == npu.family
@@ -102,14 +103,14 @@ def test_the_defaults_are_those_of_executorchs_compile_spec() -> None:
     namespace: dict[str, Any] = {}
     exec(compile(ast.Module([function], []), file, "exec"), namespace)
 
-    theirs = {name: namespace[function.name](name, None, None) for name in table().npus}
+    theirs = {name: namespace[function.name](name, None, None) for name in catalog().npus}
 
-    assert theirs == {npu.name: (npu.family.system_config, npu.family.memory_mode) for npu in table().npus.values()}
+    assert theirs == {npu.name: (npu.family.system_config, npu.family.memory_mode) for npu in catalog().npus.values()}
 
 
 def test_the_defaults_are_legal() -> None:
     """A target that names only its NPU always resolves."""
-    assert [target.npu for name in table().npus for target in expand(TargetSpec((name,)))] == list(table().npus)
+    assert [target.npu for name in catalog().npus for target in expand(TargetSpec((name,)))] == list(catalog().npus)
 
 
 def test_a_matrix_is_every_legal_combination() -> None:
@@ -134,7 +135,7 @@ def test_a_matrix_is_every_legal_combination() -> None:
 
 def test_a_matrix_over_all_npus_and_modes_has_each_pair_once() -> None:
     """The sweep that a recipe writes in two lines."""
-    spec = TargetSpec(tuple(table().npus), memory_mode=tuple(FEEDS.memory_modes), matrix=True)
+    spec = TargetSpec(tuple(catalog().npus), memory_mode=tuple(FEEDS.memory_modes), matrix=True)
 
     assert len(set(expand(spec))) == len(expand(spec)) == 4 * 2 + 2 * 6 + 5 * 6
 
@@ -235,7 +236,7 @@ def test_a_name_that_does_not_exist_is_refused_in_a_matrix_too() -> None:
 )
 def test_a_flag_that_the_recipe_has_a_key_for_is_refused(flag: str, fault: str) -> None:
     """Also abbreviated, as Vela takes it; two answers to one question would be one too many."""
-    assert flag_fault(flag) == fault
+    assert flag_problem(flag) == fault
 
 
 INI = """\

@@ -1,7 +1,8 @@
-"""Programs on the host: what Python sees of them, and what it is told when something is wrong."""
+"""Programs on the host: what Python sees of them, and the errors when something is wrong."""
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
@@ -11,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from etbuild import RUNTIME
 from etbuild.errors import MissingTool, StepError, UsageError
-from etbuild.host import library
-from etbuild.host.program import Memory, Program, TensorInfo
+from etbuild.host import abi, generate, library
+from etbuild.host.program import HostProgram, Memory, TensorInfo
 
 FILES = Path(__file__).parents[1] / "pte" / "files"
 
@@ -21,15 +23,15 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def linear() -> Program:
-    return Program(FILES / "linear_u55.pte")
+def linear() -> HostProgram:
+    return HostProgram(FILES / "linear_u55.pte")
 
 
-def zeros(program: Program) -> list[np.ndarray]:
+def zeros(program: HostProgram) -> list[np.ndarray]:
     return [np.zeros(info.shape, info.dtype) for info in program.inputs]
 
 
-def test_a_program_tells_its_border(linear: Program) -> None:
+def test_a_program_describes_its_inputs_and_outputs(linear: HostProgram) -> None:
     """Names of types are numpy's, shapes are tuples, one delegate is found."""
     (x,), (y,) = linear.inputs, linear.outputs
 
@@ -40,7 +42,7 @@ def test_a_program_tells_its_border(linear: Program) -> None:
     assert linear.memory.temp > 0
 
 
-def test_a_program_runs_twice_alike(linear: Program) -> None:
+def test_a_program_runs_twice_alike(linear: HostProgram) -> None:
     """Nothing of the first run is left in the second."""
     random = np.random.default_rng(1)
     x = random.normal(0, 1, linear.inputs[0].shape).astype(np.float32)
@@ -52,7 +54,7 @@ def test_a_program_runs_twice_alike(linear: Program) -> None:
     np.testing.assert_array_equal(first, second)
 
 
-def test_outputs_are_the_callers(linear: Program) -> None:
+def test_outputs_are_the_callers(linear: HostProgram) -> None:
     """A later run does not change an array that was given away."""
     (first,) = linear.run(*zeros(linear))
     kept = first.copy()
@@ -64,7 +66,7 @@ def test_outputs_are_the_callers(linear: Program) -> None:
 
 def test_a_branch_takes_either_side() -> None:
     """jump-false and move: torch.cond, with both answers."""
-    program = Program(FILES / "branch_cpu.pte")
+    program = HostProgram(FILES / "branch_cpu.pte")
     x = np.ones(program.inputs[0].shape, np.float32)
 
     (positive,), (negative,) = program.run(x), program.run(-x)
@@ -76,7 +78,7 @@ def test_a_branch_takes_either_side() -> None:
 @pytest.mark.parametrize("name", ["linear_u55", "linear_u65_512", "linear_u85_segment"])
 def test_every_family_runs(name: str) -> None:
     """Inline and segment data, one and two cores."""
-    program = Program(FILES / f"{name}.pte")
+    program = HostProgram(FILES / f"{name}.pte")
 
     (y,) = program.run(*zeros(program))
 
@@ -86,17 +88,17 @@ def test_every_family_runs(name: str) -> None:
 
 def test_weights_may_lie_beside_the_program() -> None:
     """Data under a name, in the .pte itself or in a .ptd; without it the message says where it is."""
-    program = Program(FILES / "linear_external.pte", FILES / "weights.ptd")
+    program = HostProgram(FILES / "linear_external.pte", FILES / "weights.ptd")
 
     assert len(program.run(*zeros(program))) == 1
 
 
-def test_a_wrong_number_of_inputs(linear: Program) -> None:
+def test_a_wrong_number_of_inputs(linear: HostProgram) -> None:
     with pytest.raises(UsageError, match=r"linear_u55\.pte: got 2 inputs, wanted 1$"):
         linear.run(*zeros(linear), *zeros(linear))
 
 
-def test_a_wrong_shape(linear: Program) -> None:
+def test_a_wrong_shape(linear: HostProgram) -> None:
     shape = list(linear.inputs[0].shape)
     with pytest.raises(UsageError) as caught:
         linear.run(np.zeros((9, 9), np.float32))
@@ -104,14 +106,14 @@ def test_a_wrong_shape(linear: Program) -> None:
     assert str(caught.value) == f"{FILES / 'linear_u55.pte'}: input 0: got shape [9, 9], wanted {shape}"
 
 
-def test_a_wrong_type(linear: Program) -> None:
+def test_a_wrong_type(linear: HostProgram) -> None:
     with pytest.raises(UsageError, match=r"input 0: got float64, wanted float32$"):
         linear.run(np.zeros(linear.inputs[0].shape))
 
 
 def test_an_operator_without_a_kernel_is_named_before_anything_runs() -> None:
     with pytest.raises(StepError) as caught:
-        Program(FILES / "two_parts_u55.pte")
+        HostProgram(FILES / "two_parts_u55.pte")
 
     message = "aten::sort.values: there is no CPU kernel for this operator (0)"
     assert str(caught.value) == f"{FILES / 'two_parts_u55.pte'}: {message}"
@@ -119,24 +121,24 @@ def test_an_operator_without_a_kernel_is_named_before_anything_runs() -> None:
 
 def test_a_file_that_is_no_program() -> None:
     with pytest.raises(StepError) as caught:
-        Program(FILES / "weights.ptd")
+        HostProgram(FILES / "weights.ptd")
 
     assert str(caught.value) == f"{FILES / 'weights.ptd'}: not a .pte: no ET12 at byte 4 (0)"
 
 
 def test_a_file_that_is_not_there() -> None:
     with pytest.raises(UsageError, match=r"absent\.pte: got No such file or directory, wanted a file$"):
-        Program("absent.pte")
+        HostProgram("absent.pte")
 
 
 def test_fast_scratch_that_is_too_small_is_an_error_not_a_crash() -> None:
     """What a stream addresses beyond its regions is refused."""
-    program = Program(FILES / "linear_u55.pte", fast_scratch=0)
+    program = HostProgram(FILES / "linear_u55.pte", fast_scratch=0)
 
     assert len(program.run(*zeros(program))) == 1
 
 
-def test_a_run_can_be_observed(linear: Program) -> None:
+def test_a_run_can_be_observed(linear: HostProgram) -> None:
     """Kernels of the CPU and operations of the NPU, in the order in which they ran; the outputs are a run's."""
     x = zeros(linear)
 
@@ -152,7 +154,7 @@ def test_a_run_can_be_observed(linear: Program) -> None:
     np.testing.assert_array_equal(seen.outputs, linear.run(*x))
 
 
-def test_a_delegate_runs_alone(linear: Program) -> None:
+def test_a_delegate_runs_alone(linear: HostProgram) -> None:
     """On integers; and the operation that wrote a byte of its output is known."""
     count = int(np.prod(linear.inputs[0].shape))
 
@@ -162,6 +164,29 @@ def test_a_delegate_runs_alone(linear: Program) -> None:
     assert y.size == int(np.prod(linear.outputs[0].shape))
     assert writer is not None and writer.name == "CONV"
     assert linear.writer(0, 0, 1 << 40) is None
+
+
+@pytest.mark.parametrize("path", generate.outputs(), ids=lambda path: path.name)
+def test_the_interface_is_that_of_the_header(path: Path) -> None:
+    """Else run `python -m etbuild.host.generate`."""
+    assert path.read_text(encoding="utf-8") == generate.outputs()[path]
+
+
+def test_a_type_that_the_generator_does_not_know_is_refused() -> None:
+    """With the type."""
+    with pytest.raises(ValueError, match=r"got type 'long double', wanted one that etbuild\.host\.generate knows$"):
+        generate.read_header("ETB_API long double etb_ratio(const etb_program* program);")
+
+
+def test_structures_have_the_size_that_the_compiler_gives_them(tmp_path: Path) -> None:
+    """Of every structure in host.h."""
+    names = ("Value", "Memory", "Event", "Hazard")
+    checks = "".join(
+        f"static_assert(sizeof(etb_{name.lower()}) == {ctypes.sizeof(getattr(abi, name))});\n" for name in names
+    )
+    (tmp_path / "sizes.cc").write_text(f'#include "port/host/host.h"\n{checks}')
+
+    subprocess.run(["c++", "-fsyntax-only", f"-I{RUNTIME}", str(tmp_path / "sizes.cc")], check=True)
 
 
 def test_the_library_is_built_once() -> None:
@@ -190,7 +215,7 @@ def etbuild(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=dict(os.environ))
 
 
-def test_the_command_run_writes_outputs_and_a_trace(linear: Program, tmp_path: Path) -> None:
+def test_the_command_run_writes_outputs_and_a_trace(linear: HostProgram, tmp_path: Path) -> None:
     """.npy in, .npy out, one event an operation with its layer's figures."""
     x = zeros(linear)[0] + 1
     np.save(tmp_path / "x.npy", x)

@@ -77,7 +77,7 @@ class Verdict:
 
 def default_setup(npu: str) -> Setup:
     """How ExecuTorch feeds this NPU unless told otherwise."""
-    table = npus.table()
+    table = npus.catalog()
     family = table.npus[npu].family
     return Setup(npu, family.system_config, family.memory_mode)
 
@@ -149,7 +149,7 @@ def run_setup(dtype: str, setup: Setup, names: tuple[str, ...] = ()) -> dict[str
 
 def setups() -> Iterator[tuple[str, Setup, tuple[str, ...]]]:
     """The whole grid: dtype, setup and the models (none: all)."""
-    table = npus.table()
+    table = npus.catalog()
     for npu in ("ethos-u55-128", "ethos-u85-256"):
         for dtype in ("int8", "int16"):
             yield dtype, default_setup(npu), ()

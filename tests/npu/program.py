@@ -17,6 +17,7 @@ import numpy as np
 from etbuild.npu.command_stream import Job, assemble, build_payload, command, encode
 from etbuild.npu.command_table import load
 from etbuild.npu.disassembler import text
+from etbuild.pte.driver_payload import product_of
 
 if TYPE_CHECKING:
     from tests.npu.native import Array, Emulator, Outcome
@@ -30,7 +31,6 @@ CONFIGS = {
     "ethos-u85-256": 0x20000118,
     "ethos-u85-1024": 0x2000251A,
 }
-FAMILIES = {0: "u55", 1: "u65", 2: "u85"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class StreamTest:
 
     def payload(self) -> bytes:
         """The driver payload."""
-        words = encode(assemble(self.program.splitlines(), FAMILIES[self.config >> 28]))
+        words = encode(assemble(self.program.splitlines(), product_of(self.config)))
         return build_payload(Job(self.config, 0, tuple(words)))
 
     def regions(self) -> dict[int, Array]:
@@ -139,7 +139,7 @@ class Program:
 
     @property
     def family(self) -> str:
-        return FAMILIES[CONFIGS[self.npu] >> 28]
+        return product_of(CONFIGS[self.npu])
 
     def set(self, name: str, value: int | str | None = None, /, **fields: int | str) -> None:
         """One command, register or operation; a register that holds the value already is not written, as Vela does."""

@@ -17,10 +17,12 @@ from etbuild.npu.command_stream import (
     parse_payload,
 )
 from etbuild.npu.disassembler import disassemble, text
+from etbuild.pte.flatbuffer import BadPte
 from tests.npu import program
 
 STREAMS = sorted((Path(__file__).parent / "streams").glob("*.toml"))
 CONFIG = 0x00001807
+CONFIGURED = b"COP1" + b"\1\0\0\0" + CONFIG.to_bytes(4, "little") + b"\0\0\0\0"
 
 
 def payload_of(lines: list[str]) -> bytes:
@@ -38,7 +40,7 @@ def test_encoding_what_was_decoded_gives_the_same_words(path: Path) -> None:
         assert encode(assemble([text(one) for one in commands], job.family)) == list(job.words)
 
 
-def test_a_payload_comes_apart_and_together() -> None:
+def test_a_payload_is_parsed_and_built() -> None:
     """Configuration, padding to 16 bytes, stream."""
     payload = payload_of(["IFM_REGION 3", "STOP 65535"])
 
@@ -80,18 +82,21 @@ def test_the_disassembly_shows_unknown_commands_and_bits() -> None:
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (b"COP2" * 4, "driver payload: got b'COP2' and 16 bytes, wanted COP1 in 32-bit words"),
-        (b"COP1" + b"\7\0\0\0", "driver payload: got action 7 in word 1, wanted 1, 2 or 5"),
-        (b"COP1" + b"\2\0\2\0", "driver payload: got 0 words of stream, wanted 2"),
-        (b"COP1" + b"\1\0\0\0" + b"\0\0\0\x50" + b"\0\0\0\0", "driver payload: got product 5, wanted one of [0, 1, 2]"),
+        (b"COP7" * 4, 'byte 0: cmd_data: got b\'COP7\', wanted "COP1" or "COP2"'),
+        (b"COP1" + b"\7\0\0\0", "byte 4: cmd_data: got driver action 7, wanted 1, 2 or 5"),
+        (CONFIGURED + b"\2\0\2\0", "byte 20: cmd_data: got 8 bytes from here on, wanted them to end by byte 20"),
+        (
+            b"COP1" + b"\1\0\0\0" + b"\0\0\0\x50" + b"\0\0\0\0",
+            "byte 8: cmd_data.config: got product 5, wanted 0 (U55), 1 (U65) or 2 (U85)",
+        ),
     ],
 )
 def test_what_is_no_driver_payload_is_refused(payload: bytes, message: str) -> None:
-    """With what stands there."""
-    with pytest.raises(StreamError) as caught:
+    """By the reader of .pte files."""
+    with pytest.raises(BadPte) as caught:
         parse_payload(payload)
 
-    assert str(caught.value) == message
+    assert str(caught.value) == f"driver payload: {message}"
 
 
 def test_a_stream_that_ends_inside_a_command_is_refused() -> None:

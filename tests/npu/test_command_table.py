@@ -1,4 +1,4 @@
-"""The table of the command stream: consistent in itself, and everything made from it up to date."""
+"""The table of the command stream: consistent in itself, and everything generated from it up to date."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def test_no_two_modes_of_an_operation_share_a_value(family: str) -> None:
 
 
 def test_every_field_takes_its_extremes_and_gives_them_back() -> None:
-    """put and get are inverse to each other, and put refuses what does not fit."""
+    """encode and decode are inverse to each other, and encode refuses what does not fit."""
     for field in itertools.chain.from_iterable(entry.fields for entry in ENTRIES):
         low = -(1 << field.bits - 1) if field.signed else 0
         high = low + (1 << field.bits) - 1
-        assert [field.get(field.put(number)) for number in (low, high)] == [low, high]
+        assert [field.decode(field.encode(number)) for number in (low, high)] == [low, high]
         with pytest.raises(ValueError, match="does not fit"):
-            field.put(high + 1)
+            field.encode(high + 1)
 
 
 def test_every_operation_has_a_function_or_is_listed_as_not_emulated() -> None:
@@ -74,6 +74,6 @@ def test_every_operation_has_a_function_or_is_listed_as_not_emulated() -> None:
 
 
 @pytest.mark.parametrize("path", generate.outputs(), ids=lambda path: path.name)
-def test_what_is_made_from_the_table_is_up_to_date(path: Path) -> None:
+def test_what_is_generated_from_the_table_is_up_to_date(path: Path) -> None:
     """Else run `python -m etbuild.npu.generate`."""
     assert path.read_text(encoding="utf-8") == generate.outputs()[path]

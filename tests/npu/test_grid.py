@@ -44,7 +44,7 @@ def hazards(name: str, npu: str) -> list[str]:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("npu", npus.table().npus)
+@pytest.mark.parametrize("npu", npus.catalog().npus)
 @pytest.mark.parametrize("name", MODELS)
 def test_int8_models_are_exact_on_every_npu(name: str, npu: str) -> None:
     """Three sets of inputs each: uniform, the minimum, gaussian."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from etbuild.firmware.codes import Code
 from etbuild.npu.command_stream import Job, assemble, build_payload, encode
+from etbuild.pte.driver_payload import product_of
 from tests.npu import native, program
 from tests.npu.program import Program
 
 U55, U85 = 0x00001807, 0x20000118
-(TRUNCATED, MALFORMED, UNSUPPORTED, OUT_OF_BOUNDS, NO_MEMORY, MISMATCH, TIMEOUT) = range(1, 8)
 
 
 def copy_program(size: int = 16) -> Program:
@@ -27,8 +28,7 @@ def copy_program(size: int = 16) -> Program:
 
 
 def run_text(config: int, *lines: str) -> tuple[int, str, int]:
-    family = program.FAMILIES[config >> 28]
-    payload = build_payload(Job(config, 0, tuple(encode(assemble(lines, family)))))
+    payload = build_payload(Job(config, 0, tuple(encode(assemble(lines, product_of(config))))))
     regions = {number: np.zeros(64, np.uint8) for number in (0, 1, 2)}
     outcome = native.emulator().run(payload, regions)
     return outcome.code, outcome.text, outcome.number
@@ -37,21 +37,21 @@ def run_text(config: int, *lines: str) -> tuple[int, str, int]:
 @pytest.mark.parametrize(
     ("config", "lines", "wanted"),
     [
-        (U55, ("IRQ 1",), (TRUNCATED, "command stream without STOP", 1)),
-        (U55, ("IRQ 1", "POOL 3"), (UNSUPPORTED, "POOL mode of another NPU", 1)),
-        (U55, ("ELEMENTWISE 16",), (UNSUPPORTED, "ELEMENTWISE mode of another NPU", 0)),
-        (U55, ("ACTIVATION function=TANH", "POOL MAX"), (UNSUPPORTED, "activation function is not emulated", 0)),
+        (U55, ("IRQ 1",), (Code.TRUNCATED, "command stream without STOP", 1)),
+        (U55, ("IRQ 1", "POOL 3"), (Code.UNSUPPORTED, "POOL mode of another NPU", 1)),
+        (U55, ("ELEMENTWISE 16",), (Code.UNSUPPORTED, "ELEMENTWISE mode of another NPU", 0)),
+        (U55, ("ACTIVATION function=TANH", "POOL MAX"), (Code.UNSUPPORTED, "activation function is not emulated", 0)),
         (U55, ("ACTIVATION function=TABLE_7", "OFM_PRECISION element=1", "POOL MAX"),
-         (OUT_OF_BOUNDS, "table outside its memory", 0)),
-        (U55, ("DMA0_SRC_REGION internal=1", "DMA_START"), (UNSUPPORTED, "DMA from internal memory", 0)),
+         (Code.OUT_OF_BOUNDS, "table outside its memory", 0)),
+        (U55, ("DMA0_SRC_REGION internal=1", "DMA_START"), (Code.UNSUPPORTED, "DMA from internal memory", 0)),
         (U55, ("DMA0_DST_REGION internal=1", "DMA0_LEN 4", "DMA_START"),
-         (UNSUPPORTED, "DMA to internal memory outside the tables", 0)),
-        (U85, ("ELEMENTWISE 12",), (UNSUPPORTED, "ELEMENTWISE mode is not known", 0)),
-        (U85, ("RESIZE 3",), (UNSUPPORTED, "RESIZE mode is not known", 0)),
-        (U85, ("OFM_PRECISION transpose=4", "POOL SUM"), (UNSUPPORTED, "transpose of the output is not known", 0)),
-        (U85, ("IFM_PRECISION storage=CHAIN", "POOL SUM"), (MALFORMED, "reads a chain buffer that is empty", 0)),
-        (U85, ("ACC_FORMAT input=KEEP", "POOL SUM"), (MISMATCH, "continues accumulators of another shape", 0)),
-        (U85, ("KERNEL_WIDTH 2", "POOL AVERAGE"), (UNSUPPORTED, "average pool with a scale or an accumulator", 0)),
+         (Code.UNSUPPORTED, "DMA to internal memory outside the tables", 0)),
+        (U85, ("ELEMENTWISE 12",), (Code.UNSUPPORTED, "ELEMENTWISE mode is not known", 0)),
+        (U85, ("RESIZE 3",), (Code.UNSUPPORTED, "RESIZE mode is not known", 0)),
+        (U85, ("OFM_PRECISION transpose=4", "POOL SUM"), (Code.UNSUPPORTED, "transpose of the output is not known", 0)),
+        (U85, ("IFM_PRECISION storage=CHAIN", "POOL SUM"), (Code.MALFORMED, "reads a chain buffer that is empty", 0)),
+        (U85, ("ACC_FORMAT input=KEEP", "POOL SUM"), (Code.MISMATCH, "continues accumulators of another shape", 0)),
+        (U85, ("KERNEL_WIDTH 2", "POOL AVERAGE"), (Code.UNSUPPORTED, "average pool with a scale or an accumulator", 0)),
     ],
 )  # fmt: skip
 def test_an_operation_that_is_not_emulated_is_named_with_its_index(
@@ -66,7 +66,11 @@ def test_an_operation_of_another_family_is_refused() -> None:
     words = (7, 0xFFFF0000)
     outcome = native.emulator().run(build_payload(Job(U55, 0, words)), {})
 
-    assert (outcome.code, outcome.text, outcome.number) == (UNSUPPORTED, "no such operation on Ethos-U55 and U65", 0)
+    assert (outcome.code, outcome.text, outcome.number) == (
+        Code.UNSUPPORTED,
+        "no such operation on Ethos-U55 and U65",
+        0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,14 +82,14 @@ def test_an_unknown_command_is_refused_with_its_place(words: tuple[int, ...], te
     """The number is the word's."""
     outcome = native.emulator().run(build_payload(Job(U55, 0, (0x0000010F, *words))), {})
 
-    assert (outcome.code, outcome.text, outcome.number) == (UNSUPPORTED, text, 1)
+    assert (outcome.code, outcome.text, outcome.number) == (Code.UNSUPPORTED, text, 1)
 
 
 def test_an_unknown_npu_is_refused() -> None:
     """Product 3 does not exist."""
     outcome = native.emulator().run(build_payload(Job(0x30000008, 0, (0xFFFF0000,))), {})
 
-    assert (outcome.code, outcome.text) == (MISMATCH, "no such Ethos-U")
+    assert (outcome.code, outcome.text) == (Code.MISMATCH, "no such Ethos-U")
 
 
 @pytest.mark.parametrize(("region", "text"), [(1, "reads outside its region"), (2, "reads outside its region")])
@@ -98,7 +102,7 @@ def test_an_address_outside_its_region_is_refused_before_anything_runs(region: i
 
     outcome = native.emulator().run(test.payload(), regions)
 
-    assert (outcome.code, outcome.text, outcome.number) == (OUT_OF_BOUNDS, text, 1)
+    assert (outcome.code, outcome.text, outcome.number) == (Code.OUT_OF_BOUNDS, text, 1)
     assert np.array_equal(regions[2], before)
 
 
@@ -108,7 +112,7 @@ def test_writing_a_read_only_region_is_refused() -> None:
 
     outcome = native.emulator().run(test.payload(), test.regions(), read_only=(0, 2))
 
-    assert (outcome.code, outcome.text) == (OUT_OF_BOUNDS, "writes a region that is read-only")
+    assert (outcome.code, outcome.text) == (Code.OUT_OF_BOUNDS, "writes a region that is read-only")
 
 
 def test_more_work_than_the_limit_is_refused_before_it_starts() -> None:
@@ -117,7 +121,7 @@ def test_more_work_than_the_limit_is_refused_before_it_starts() -> None:
 
     assert native.emulator().run(test.payload(), test.regions(), work_limit=17).code == 0
     outcome = native.emulator().run(test.payload(), test.regions(), work_limit=16)
-    assert (outcome.code, outcome.text, outcome.number) == (TIMEOUT, "more work than the limit", 17)
+    assert (outcome.code, outcome.text, outcome.number) == (Code.TIMEOUT, "more work than the limit", 17)
 
 
 def test_a_payload_cut_at_any_byte_gives_a_status() -> None:
@@ -127,4 +131,4 @@ def test_a_payload_cut_at_any_byte_gives_a_status() -> None:
 
     codes = {native.emulator().run(payload[:size], regions).code for size in range(len(payload))}
 
-    assert codes == {TRUNCATED, MALFORMED}
+    assert codes == {Code.TRUNCATED, Code.MALFORMED}

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from etbuild.build_engine.workspace import command_line
+from etbuild.build_engine.execute import command_line
 from etbuild.plan.plan import plan_of
 from etbuild.recipe.load import load_all
+from etbuild.steps.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = ("mnist_u55", "mnist", "fallback_u55", "mv2_u65")
@@ -17,7 +18,7 @@ def texts() -> dict[str, str]:
 
 
 def _text(step) -> str:  # type: ignore[no-untyped-def]
-    lines = [step.name, f"    {command_line(step)}"]
+    lines = [step.name, f"    {command_line(step, KINDS[step.kind].module)}"]
     lines += [f"    reads  {path}" for path in step.inputs]
     lines += [f"    writes {path}{' (depfile)' if path == step.depfile else ''}" for path in step.outputs]
     lines += [f"    with   {' '.join(step.tools)}"] if step.tools else []

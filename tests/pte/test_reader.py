@@ -9,7 +9,7 @@ import pytest
 from hand_built import every_value
 
 from etbuild.errors import UsageError
-from etbuild.pte import schema
+from etbuild.pte import generate, schema
 from etbuild.pte.flatbuffer import BadPte
 from etbuild.pte.program import (
     Allocation,
@@ -35,16 +35,16 @@ def load(name: str) -> Program:
 
 def test_a_program_on_the_cpu_has_its_operators_and_memory_plan() -> None:
     """linear_cpu.pte: a transposition of the weights, then addmm."""
-    plan = load("linear_cpu.pte").plans[0]
+    method = load("linear_cpu.pte").methods[0]
 
-    assert [str(operator) for operator in plan.operators] == ["aten::permute_copy.out", "aten::addmm.out"]
-    assert plan.buffer_sizes == (0, 80)
-    assert (plan.name, plan.inputs, plan.outputs, plan.delegates) == ("forward", (2,), (7,), ())
+    assert [str(operator) for operator in method.operators] == ["aten::permute_copy.out", "aten::addmm.out"]
+    assert method.buffer_sizes == (0, 80)
+    assert (method.name, method.inputs, method.outputs, method.delegates) == ("forward", (2,), (7,), ())
 
 
 def test_a_tensor_has_its_type_shape_order_and_place() -> None:
     """The input of linear_cpu.pte: four floats in planned buffer 1."""
-    assert load("linear_cpu.pte").plans[0].values[2] == Tensor(
+    assert load("linear_cpu.pte").methods[0].values[2] == Tensor(
         dtype="float32", sizes=(1, 4), dim_order=(0, 1), buffer=0, allocation=Allocation(1, 64)
     )
 
@@ -52,7 +52,7 @@ def test_a_tensor_has_its_type_shape_order_and_place() -> None:
 def test_a_constant_is_found_in_the_constant_segment() -> None:
     """The bias of linear_cpu.pte, written with seed 0."""
     program = load("linear_cpu.pte")
-    bias = program.plans[0].values[1]
+    bias = program.methods[0].values[1]
 
     assert isinstance(bias, Tensor)
     assert program.constant(bias) == program.segments[0].data[48:60]
@@ -61,7 +61,7 @@ def test_a_constant_is_found_in_the_constant_segment() -> None:
 def test_an_activation_has_no_constant_data() -> None:
     """Its memory is the runtime's."""
     program = load("linear_cpu.pte")
-    activation = program.plans[0].values[2]
+    activation = program.methods[0].values[2]
 
     assert isinstance(activation, Tensor)
     assert program.constant(activation) is None
@@ -79,7 +79,7 @@ def test_a_file_without_segments_has_no_extended_header() -> None:
 
 def test_jumps_and_moves_are_read() -> None:
     """branch_cpu.pte: torch.cond."""
-    chain = load("branch_cpu.pte").plans[0].chains[0]
+    chain = load("branch_cpu.pte").methods[0].chains[0]
 
     assert chain.instructions == (
         KernelCall(0, (0, 2, 3, 4, 1, 1)),
@@ -95,17 +95,17 @@ def test_jumps_and_moves_are_read() -> None:
 
 def test_scalars_and_none_are_values() -> None:
     """branch_cpu.pte has an empty list, False, None and 0 among its values."""
-    assert load("branch_cpu.pte").plans[0].values[2:5] == (Indices("IntList", ()), False, None)
+    assert load("branch_cpu.pte").methods[0].values[2:5] == (Indices("IntList", ()), False, None)
 
 
 def test_a_list_of_tensors_holds_indices() -> None:
     """joined_cpu.pte: cat of both inputs."""
-    assert load("joined_cpu.pte").plans[0].values[3] == Indices("TensorList", (0, 1))
+    assert load("joined_cpu.pte").methods[0].values[3] == Indices("TensorList", (0, 1))
 
 
 def test_an_inline_delegate_is_found_in_the_flatbuffer() -> None:
     """As aot_arm_compiler writes it."""
-    delegate = load("linear_u55.pte").plans[0].delegates[0]
+    delegate = load("linear_u55.pte").methods[0].delegates[0]
 
     assert (delegate.id, delegate.location, delegate.index, len(delegate.data)) == ("EthosUBackend", "inline", 0, 768)
     assert bytes(delegate.data[:16]) == b"vela_bin_stream\0"
@@ -114,7 +114,7 @@ def test_an_inline_delegate_is_found_in_the_flatbuffer() -> None:
 
 def test_a_delegate_in_a_segment_is_found_there() -> None:
     """As to_executorch() writes it by default."""
-    delegate = load("linear_u85_segment.pte").plans[0].delegates[0]
+    delegate = load("linear_u85_segment.pte").methods[0].delegates[0]
 
     assert (delegate.location, delegate.offset, len(delegate.data)) == ("segment", 2048, 944)
     assert bytes(delegate.data[:16]) == b"vela_bin_stream\0"
@@ -122,18 +122,18 @@ def test_a_delegate_in_a_segment_is_found_there() -> None:
 
 def test_compile_specs_are_read() -> None:
     """They name the target."""
-    specs = {spec.key: bytes(spec.value) for spec in load("linear_u55.pte").plans[0].delegates[0].compile_specs}
+    specs = {spec.key: bytes(spec.value) for spec in load("linear_u55.pte").methods[0].delegates[0].compile_specs}
 
     assert specs["tosa_spec"] == b"TOSA-1.0+INT+int16+int4+u55"
 
 
 def test_each_delegate_of_a_program_keeps_its_data() -> None:
     """two_parts_u55.pte runs an operator on the CPU between two delegates."""
-    plan = load("two_parts_u55.pte").plans[0]
+    method = load("two_parts_u55.pte").methods[0]
 
-    assert [len(delegate.data) for delegate in plan.delegates] == [848, 768]
-    assert plan.delegate_calls() == (DelegateCall(0, (1, 7)), DelegateCall(1, (19, 25)))
-    assert len(plan.kernel_calls()) == 5
+    assert [len(delegate.data) for delegate in method.delegates] == [848, 768]
+    assert method.delegate_calls() == (DelegateCall(0, (1, 7)), DelegateCall(1, (19, 25)))
+    assert len(method.kernel_calls()) == 5
 
 
 def test_another_kind_of_file_is_named() -> None:
@@ -166,7 +166,7 @@ def test_a_value_of_every_kind_is_read() -> None:
     """Kinds that the files here lack, from a program that the flatbuffers package builds."""
     program = parse(memoryview(every_value()), "built.pte")
 
-    assert program.plans[0].values == (
+    assert program.methods[0].values == (
         None,
         -5,
         True,
@@ -202,6 +202,46 @@ def test_the_fields_are_those_of_the_installed_executorch(tables: dict[str, tupl
         )
 
     assert tables == {name: theirs[name] for name in tables}
+
+
+@pytest.mark.parametrize(
+    ("enum", "choices"),
+    [
+        ("DataLocation", schema.DATA_LOCATIONS),
+        ("TensorDataLocation", schema.TENSOR_DATA_LOCATIONS),
+        ("TensorShapeDynamism", schema.SHAPE_DYNAMISMS),
+        ("DeviceType", schema.DEVICE_TYPES),
+    ],
+)
+def test_the_enums_are_those_of_the_installed_executorch(enum: str, choices: tuple[str, ...]) -> None:
+    """Numbered from 0; our names are the ends of theirs."""
+    text = re.sub(r"//.*", "", (package("executorch") / "exir/_serialize/program.fbs").read_text())
+    found = re.search(rf"enum {enum} : byte \{{(.*?)\}}", text, re.DOTALL)
+
+    assert found is not None
+    theirs = re.findall(r"(\w+) = (\d+)", found[1])
+    assert [int(number) for _, number in theirs] == list(range(len(choices)))
+    assert [name.lower().split("_")[-1] for name, _ in theirs] == list(choices)
+
+
+def test_the_scalar_types_are_those_of_the_installed_executorch() -> None:
+    """By number; the names are PyTorch's."""
+    text = re.sub(r"//.*", "", (package("executorch") / "exir/_serialize/scalar_type.fbs").read_text())
+    older = {"uint8": "BYTE", "int8": "CHAR", "int16": "SHORT", "int32": "INT", "int64": "LONG"}
+    older |= {"float16": "HALF", "float32": "FLOAT", "float64": "DOUBLE"}
+    ours = {number: scalar.name for number, scalar in schema.SCALAR_TYPES.items()}
+
+    theirs = {int(number): name for name, number in re.findall(r"(\w+) = (\d+)", text)}
+
+    assert theirs == {
+        number: older.get(name, name.upper().replace("FLOAT8_", "FLOAT8")) for number, name in ours.items()
+    }
+
+
+@pytest.mark.parametrize("path", generate.outputs(), ids=lambda path: path.name)
+def test_what_is_generated_from_the_schema_is_up_to_date(path: Path) -> None:
+    """Else run `python -m etbuild.pte.generate`."""
+    assert path.read_text(encoding="utf-8") == generate.outputs()[path]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The Vela stream of a delegate is taken apart, and a broken one refused."""
+"""The Vela stream of a delegate is read, and a broken one refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from etbuild.pte.driver_payload import Configuration, read_commands
+from etbuild.pte.driver_payload import Configuration, names_npu, npu_name, read_commands, write_commands
 from etbuild.pte.flatbuffer import BadPte, Bytes
 from etbuild.pte.named_data import read_data
 from etbuild.pte.reader import read
@@ -19,7 +19,7 @@ FILES = Path(__file__).parent / "files"
 
 def stream(name: str, delegate: int = 0) -> Stream:
     program = read(FILES / name)
-    return read_stream(program, program.plans[0].delegates[delegate])
+    return read_stream(program, program.methods[0].delegates[delegate])
 
 
 @pytest.mark.parametrize(
@@ -63,20 +63,20 @@ def test_inputs_and_outputs_lie_in_the_scratch_area() -> None:
     assert (found.scratch_bytes, found.weights_bytes) == (32, 96)
 
 
-def test_weights_kept_elsewhere_are_known_by_their_name() -> None:
+def test_weights_in_another_file_are_known_by_their_key() -> None:
     """linear_external.pte has them in weights.ptd."""
     found = stream("linear_external.pte")
     entry = read_data(FILES / "weights.ptd").entries[0]
 
     assert found.weights_bytes is None
-    assert found.block("weight_data") == Block("weight_data", 544, entry.key, None)
+    assert found.block("weight_data") == Block("weight_data", None, entry.key, 544)
     assert len(entry.segment.data) == 96
 
 
 def damaged(edit: dict[int, bytes], cut: int = 0) -> Stream:
     """The stream of linear_u55.pte with some bytes replaced, `cut` bytes shorter."""
     program = read(FILES / "linear_u55.pte")
-    delegate = program.plans[0].delegates[0]
+    delegate = program.methods[0].delegates[0]
     data = bytearray(delegate.data)
     for offset, new in edit.items():
         data[offset : offset + len(new)] = new
@@ -111,7 +111,7 @@ def test_a_broken_stream_is_refused(edit: dict[int, bytes], cut: int, message: s
 def test_bytes_behind_the_stream_are_refused() -> None:
     """The runtime refuses them as well."""
     program = read(FILES / "linear_u55.pte")
-    delegate = program.plans[0].delegates[0]
+    delegate = program.methods[0].delegates[0]
     longer = dataclasses.replace(delegate, data=memoryview(bytes(delegate.data) + bytes(16)))
 
     with pytest.raises(BadPte, match="got 16 bytes behind it, wanted the delegate's end"):
@@ -141,7 +141,7 @@ def test_commands_of_the_second_format_are_read() -> None:
     ],
 )
 def test_a_broken_second_format_is_refused(edit: dict[int, bytes], message: str) -> None:
-    """An envelope of 64 bytes without a word in it."""
+    """A payload of 64 bytes with an empty stream."""
     record = struct.pack("<7I", 1, 20, 0x20000118, 0x20000000, 2, 32, 0)
     metadata = b"VEUM" + record + b"\xff" * 4
     data = bytearray(b"COP2" + struct.pack("<6I", 1, 48, 0, 1, 40, len(metadata)) + metadata)
@@ -155,6 +155,50 @@ def test_a_broken_second_format_is_refused(edit: dict[int, bytes], message: str)
 
 
 def test_a_stream_without_a_configuration_is_refused() -> None:
-    """Nobody could tell for which NPU it is."""
+    """Its NPU is unknown."""
     with pytest.raises(BadPte, match="got a stream without a configuration, wanted the NPU that it is for"):
         read_commands(Bytes(memoryview(b"COP1" + struct.pack("<I", 2)), "x.pte"))
+
+
+@pytest.mark.parametrize(
+    ("tail", "message"),
+    [
+        (struct.pack("<I", 2), "byte 24: cmd_data: got a second command stream, wanted one"),
+        (struct.pack("<I", 9), "byte 24: cmd_data: got driver action 9, wanted 1, 2 or 5"),
+        (b"\5", "byte 24: cmd_data: got 4 bytes from here on, wanted them to end by byte 25"),
+    ],
+)
+def test_what_follows_the_stream_is_checked(tail: bytes, message: str) -> None:
+    """The runtime reads on to the end as well."""
+    payload = write_commands(0x1807, 0, (0xFFFF0000,))[:16] + struct.pack("<2I", 1 << 16 | 2, 0xFFFF0000)
+
+    with pytest.raises(BadPte) as caught:
+        read_commands(Bytes(memoryview(payload + tail), "x.pte"))
+
+    assert str(caught.value) == f"x.pte: {message}"
+
+
+def test_what_is_written_is_read() -> None:
+    """A COP1 payload, its stream aligned to 16 bytes."""
+    payload = write_commands(0x20000118, 0x20000000, (1, 2, 0xFFFF0000))
+    commands = read_commands(Bytes(memoryview(payload), "x.pte"))
+
+    assert (commands.format, commands.configuration.npu, commands.identity) == ("COP1", "ethos-u85-256", 0x20000000)
+    assert (commands.offset % 16, struct.unpack("<3I", commands.words)) == (0, (1, 2, 0xFFFF0000))
+
+
+@pytest.mark.parametrize(
+    ("config", "npu", "exists"),
+    [
+        (0x00001807, "ethos-u55-128", True),
+        (0x10006009, "ethos-u65-512", True),
+        (0x2000251A, "ethos-u85-1024", True),
+        (0x2000251C, "ethos-u85-4096", False),
+        (0x0000180A, "ethos-u55-1024", False),
+        (0xFFFFFFFF, "product 15-32768", False),
+        (0, "ethos-u55-1", False),
+    ],
+)
+def test_a_word_names_an_npu_or_none(config: int, npu: str, exists: bool) -> None:
+    """The product and log2 of the multiply-accumulates decide."""
+    assert (npu_name(config), names_npu(config)) == (npu, exists)

@@ -27,7 +27,7 @@ MUTANTS = 400
 def read_all(data: bytes) -> None:
     """Everything that can be asked of a program."""
     program = parse(memoryview(data), "x.pte")
-    for plan in program.plans:
+    for plan in program.methods:
         inputs(plan), outputs(plan)
         for delegate in plan.delegates:
             if delegate.id == BACKEND:

@@ -8,22 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from etbuild.hardware.targets import Target, Vela
+from etbuild.hardware.target import Target, Vela
+from etbuild.recipe.data_sections import Data, Golden, Quantize, Rule
 from etbuild.recipe.load import load, load_all
-from etbuild.recipe.recipe import (
-    Data,
-    DynamicDim,
-    Export,
-    Golden,
-    Header,
-    InputSpec,
-    Model,
-    Pte,
-    Quantize,
-    Recipe,
-    Rule,
-    Run,
-)
+from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
+from etbuild.recipe.output_sections import Header, Pte, Run
+from etbuild.recipe.recipe import Recipe
 
 U55 = Target("ethos-u55-128", "ethos-u55-128", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")
 NEEDED = "model: {source: net.py}\ntargets: [{npu: ethos-u55-128}]\n"

@@ -41,7 +41,7 @@ def test_there_are_enough_bad_recipes() -> None:
 
 
 def test_all_faults_of_a_file_are_told_at_once_in_the_order_of_its_lines(tmp_path: Path) -> None:
-    """YAML's faults, the schema's, missing files and illegal pairs are sorted together."""
+    """YAML's diagnostics, the schema's, missing files and illegal pairs are sorted together."""
     file = write(
         tmp_path,
         """\
@@ -121,7 +121,7 @@ def test_the_faults_of_all_recipes_of_a_project_are_told_at_once_and_a_shared_on
     with pytest.raises(RecipeError) as caught:
         load_all(tmp_path)
 
-    assert [(problem.place, problem.path) for problem in caught.value.problems] == [
+    assert [(problem.location, problem.path) for problem in caught.value.problems] == [
         ("recipes/_base.yaml:2:15", "golden.lsb"),
         ("recipes/b.yaml:2:17", "targets[0].npu"),
         ("recipes/c.yml", ""),

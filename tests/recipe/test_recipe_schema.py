@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from etbuild.config.schemas import schema_file, text_of, with_table
 from etbuild.hardware import npus
 from etbuild.recipe import recipe
-from etbuild.recipe.schema import schema_file, text_of, with_table
 
 ROOT = Path(__file__).parents[2]
 TEXT = schema_file("recipe").read_text()
@@ -57,7 +57,7 @@ def test_the_schema_is_a_json_schema() -> None:
 def test_the_committed_schema_is_what_the_generator_gives() -> None:
     """The NPUs stand in one table; `python -m etbuild.recipe.schema` brings the schema up to date."""
     assert text_of(with_table(SCHEMA)) == TEXT
-    assert SCHEMA["$defs"]["npu"]["enum"] == [*npus.table().npus, "none"]
+    assert SCHEMA["$defs"]["npu"]["enum"] == [*npus.catalog().npus, "none"]
 
 
 def test_every_key_has_a_description_and_an_example_that_is_valid() -> None:

@@ -13,8 +13,11 @@ from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
-from etbuild.hardware.targets import Target
-from etbuild.recipe.recipe import Golden, Model, Pte, Quantize, Recipe
+from etbuild.hardware.target import Target
+from etbuild.recipe.data_sections import Golden, Quantize
+from etbuild.recipe.model_sections import Model
+from etbuild.recipe.output_sections import Pte
+from etbuild.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

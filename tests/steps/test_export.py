@@ -10,7 +10,8 @@ import pytest
 from project import CONV, Project, recipe
 
 from etbuild.errors import MissingTool, StepError
-from etbuild.recipe.recipe import DynamicDim, Export, InputSpec, Model, Recipe
+from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
+from etbuild.recipe.recipe import Recipe
 from etbuild.steps import export
 from etbuild.steps.options import read_dim, read_input, write_dim, write_input
 

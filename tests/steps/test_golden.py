@@ -10,7 +10,8 @@ import pytest
 from project import ADD, CONV, CPU, U55, U85, Project, compile_steps, recipe
 
 from etbuild.errors import StepError
-from etbuild.recipe.recipe import Data, Golden, Quantize, Recipe
+from etbuild.recipe.data_sections import Data, Golden, Quantize
+from etbuild.recipe.recipe import Recipe
 from etbuild.steps import export, golden, lower, quantize
 from etbuild.verify.compare import accuracy, against_float, from_grid, steps_apart, to_grid, worst
 

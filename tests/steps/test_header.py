@@ -14,10 +14,12 @@ import pytest
 
 from etbuild.build_engine.step import Step
 from etbuild.errors import StepError, UsageError
-from etbuild.hardware.targets import Target
+from etbuild.hardware.target import Target
 from etbuild.pte.ports import inputs, outputs
 from etbuild.pte.reader import read
-from etbuild.recipe.recipe import Header, Model, Recipe
+from etbuild.recipe.model_sections import Model
+from etbuild.recipe.output_sections import Header
+from etbuild.recipe.recipe import Recipe
 from etbuild.steps import header
 
 FILES = Path(__file__).parent.parent / "pte" / "files"
@@ -30,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the model; the current one."""
     shutil.copy(FILES / "linear_u55.pte", tmp_path / "model.pte")
     monkeypatch.chdir(tmp_path)
-    plan = read("model.pte").plans[0]
+    plan = read("model.pte").methods[0]
     write_manifest([asdict(port) for port in inputs(plan)], [asdict(port) for port in outputs(plan)])
     return tmp_path
 

@@ -9,7 +9,9 @@ import pytest
 from project import CONV, CPU, U85, Project, recipe
 
 from etbuild.errors import StepError
-from etbuild.recipe.recipe import Pte, Quantize, Recipe
+from etbuild.recipe.data_sections import Quantize
+from etbuild.recipe.output_sections import Pte
+from etbuild.recipe.recipe import Recipe
 from etbuild.steps import export, lower, quantize
 
 

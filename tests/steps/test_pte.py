@@ -14,8 +14,9 @@ from project import CONV, CPU, TWO_DELEGATES, U55, Project, compile_steps, recip
 from etbuild.errors import StepError
 from etbuild.pte.named_data import read_data
 from etbuild.pte.reader import read
-from etbuild.pte.vela_writer import blocks_of
-from etbuild.recipe.recipe import Pte, Quantize
+from etbuild.pte.vela import blocks_of
+from etbuild.recipe.data_sections import Quantize
+from etbuild.recipe.output_sections import Pte
 from etbuild.steps import export, golden, lower, pte, quantize, vela
 
 SCHEMA = Path(__file__).parents[2] / "schemas/manifest.schema.json"
@@ -69,7 +70,7 @@ def test_the_manifest_tells_what_the_pte_is(small: Project) -> None:
     ]
     assert told["operators"]["npu_share"] == 1.0
     assert told["macs"] == small.json(f"{FOLDER}/vela.json")["total"]["macs"]
-    assert told["memory"]["planned_bytes"] == list(read(small.root / FOLDER / "model.pte").plans[0].buffer_sizes[1:])
+    assert told["memory"]["planned_bytes"] == list(read(small.root / FOLDER / "model.pte").methods[0].buffer_sizes[1:])
 
 
 @pytest.mark.e2e
@@ -126,10 +127,9 @@ def test_weights_lie_outside_on_request(project: Project) -> None:
     told = check_manifest(project, FOLDER)
 
     program = read(project.root / FOLDER / "model.pte")
-    weights = [blocks_of(bytes(one.data))[2] for one in program.plans[0].delegates]
-    assert all(block.external for block in weights)
+    weights = [blocks_of(bytes(one.data))[2] for one in program.methods[0].delegates]
     keys = {entry.key for entry in read_data(project.root / FOLDER / "model.ptd").entries}
-    assert keys == {block.data.decode() for block in weights}
+    assert keys == {block.key for block in weights}
     assert [one["file"] for one in told["beside"]] == ["model.ptd"]
 
 

@@ -9,7 +9,8 @@ import pytest
 from project import ADD, CONV, U85, Project, recipe
 
 from etbuild.errors import StepError
-from etbuild.recipe.recipe import Data, Quantize, Recipe, Rule
+from etbuild.recipe.data_sections import Data, Quantize, Rule
+from etbuild.recipe.recipe import Recipe
 from etbuild.steps import export, quantize
 from etbuild.steps.options import read_rule, write_rule
 

@@ -10,10 +10,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from etbuild.build_engine.step import Step
+from etbuild.config.schemas import schema_file
 from etbuild.errors import StepError
-from etbuild.hardware.targets import Target
-from etbuild.recipe.recipe import Model, Recipe
-from etbuild.recipe.schema import schema_file
+from etbuild.hardware.target import Target
+from etbuild.recipe.model_sections import Model
+from etbuild.recipe.recipe import Recipe
 from etbuild.steps import report
 
 U55 = Target("ethos-u55-128", "ethos-u55-128", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")

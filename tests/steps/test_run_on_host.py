@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from etbuild.errors import StepError
-from etbuild.host.program import Program
+from etbuild.host.program import HostProgram
 from etbuild.steps import run
 
 PTE = Path(__file__).parents[1] / "pte" / "files" / "linear_u55.pte"
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def golden() -> dict[str, Any]:
     """Three vectors and their answers, the delegate's own among them, as our run gives them."""
-    program = Program(PTE)
+    program = HostProgram(PTE)
     x = np.random.default_rng(1).normal(0, 1, (3, *program.inputs[0].shape)).astype(np.float32)
     codes = np.random.default_rng(2).integers(-128, 128, x.shape).astype(np.int8)
     shape = program.outputs[0].shape

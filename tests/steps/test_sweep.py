@@ -10,8 +10,9 @@ import pytest
 
 from etbuild.build_engine.step import Step
 from etbuild.errors import StepError, UsageError
-from etbuild.hardware.targets import Target
-from etbuild.recipe.recipe import Model, Recipe
+from etbuild.hardware.target import Target
+from etbuild.recipe.model_sections import Model
+from etbuild.recipe.recipe import Recipe
 from etbuild.steps import sweep
 
 SMALL = Target("ethos-u55-32", "ethos-u55-32", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")

@@ -12,8 +12,8 @@ from project import U55, U65, U85, Project, inside, recipe
 
 from etbuild.compile.vela_flags import compile_flags, vela_flags
 from etbuild.errors import StepError
-from etbuild.hardware.targets import Target, Vela
-from etbuild.pte.vela_writer import Block, blocks_of, move_weights_out, pack
+from etbuild.hardware.target import Target, Vela
+from etbuild.pte.vela import BLOCKS, Block, blocks_of, move_weights_out, pack
 from etbuild.steps import vela
 
 
@@ -57,19 +57,30 @@ def test_a_block_is_padded_to_sixteen_bytes() -> None:
 
 
 def test_blocks_survive_packing() -> None:
-    """What pack makes, blocks_of takes; lengths on and beside the alignment."""
-    blocks = tuple(Block(f"block_{size}", bytes(range(size))) for size in (0, 1, 15, 16, 17, 32))
+    """What pack makes, blocks_of reads; lengths on and next to the alignment."""
+    blocks = stream_of(*(bytes(range(size)) for size in (0, 1, 15, 16, 17, 32, 0)))
 
-    assert blocks_of(pack(blocks)) == blocks
+    assert without_offsets(blocks_of(pack(blocks))) == blocks
 
 
 def test_weights_moved_out_leave_their_key() -> None:
     """The key is the digest of placement and data."""
-    stream, weights = move_weights_out(pack((Block("cmd_data", b"c"), Block("weight_data", b"w" * 20))), "model")
+    blocks = stream_of(b"", b"c", b"w" * 20, b"", b"", b"", b"")
 
-    assert blocks_of(stream) == (Block("cmd_data", b"c"), Block("weight_data", weights.key.encode(), external=True))
+    stream, weights = move_weights_out(pack(blocks), "model")
+
+    moved = (*blocks[:2], Block("weight_data", None, weights.key), *blocks[3:])
+    assert without_offsets(blocks_of(stream)) == moved
     assert weights.data == b"w" * 20
     assert len(weights.key) == 64
+
+
+def stream_of(*payloads: bytes) -> tuple[Block, ...]:
+    return tuple(Block(name, payload) for name, payload in zip(BLOCKS, payloads, strict=True))
+
+
+def without_offsets(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    return tuple(replace(block, offset=0) for block in blocks)
 
 
 @pytest.mark.e2e

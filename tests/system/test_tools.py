@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from etbuild.errors import MissingTool
-from etbuild.system import tools
+from etbuild.system import environment, tools
 
 
 @pytest.fixture(autouse=True)
@@ -177,7 +177,7 @@ def test_a_step_sees_no_variable_that_changes_what_compilers_do(monkeypatch: pyt
     monkeypatch.setenv("CXXFLAGS", "-ffast-math")
     monkeypatch.setenv("MINE", "kept")
 
-    seen = tools.step_environment()
+    seen = environment.step_environment()
 
     assert {"CPLUS_INCLUDE_PATH", "CXXFLAGS", "MINE"} & set(seen) == {"MINE"}
 
@@ -197,4 +197,4 @@ def test_the_cache_folder_is_below_home_without_xdg(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
 
-    assert tools.cache_folder() == tmp_path / ".cache" / "etbuild"
+    assert environment.cache_folder() == tmp_path / ".cache" / "etbuild"

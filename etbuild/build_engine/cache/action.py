@@ -1,7 +1,7 @@
-"""One action as it is stored: the record of the run, and the files that it left. It touches no store.
+"""An action as it is stored: the record of a run, and the files that it wrote. It uses no store.
 
-A line of JSON, [[output, inner, digest, size, executable], ...], then the record as decision.py writes it. The list
-holds the files of output folders too, so it is their tree.
+Format: a line of JSON, [[output, inner, digest, size, executable], ...], then the record as decision.py writes it. The
+list includes the files in output folders, so it describes their trees.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from etbuild.build_engine.cache.store import file_digest
 from etbuild.build_engine.decision import Record
 from etbuild.system.digests import folder_digest
+from etbuild.system.files import sha256
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
 
-# Of one file: more than any output, and a time-out that grows with it stays a time.
+# Of one file: larger than any output, small enough for a time-out that grows with it.
 MOST_BYTES = 1 << 40
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -29,7 +29,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that a step has left. output: of the step's; inner: the path below it, "" for the output itself."""
+    """A file that a step has written. output: of the step; inner: the path below it, "" for the output itself."""
 
     output: str
     inner: str
@@ -40,7 +40,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Action:
-    """A run of a step that ended well. name: where it lies."""
+    """A successful run of a step. name: of its record in the cache."""
 
     name: str
     record: Record
@@ -51,7 +51,7 @@ class Action:
 
     @classmethod
     def from_bytes(cls, name: str, data: bytes, step: Step) -> Action | None:
-        """The action; None when the data is not one of this step: it may come from anybody."""
+        """The action; None when the data is no action of this step: it may come from anybody."""
         head, _, rest = data.partition(b"\n")
         try:
             record = Record.from_json(rest)
@@ -63,9 +63,9 @@ class Action:
         return cls(name, record, files) if _are_outputs(files, record) else None
 
 
-def files_of(step: Step, folder: Path) -> Iterator[StoredFile]:
-    """What a run of the step has left below the folder."""
-    for output in map(str, step.outputs):
+def files_of(outputs: Iterable[str], folder: Path) -> Iterator[StoredFile]:
+    """The files of these outputs, which are paths below the folder."""
+    for output in outputs:
         if not (folder / output).is_dir():
             yield _stored(folder, output, "")
             continue
@@ -77,20 +77,18 @@ def files_of(step: Step, folder: Path) -> Iterator[StoredFile]:
 def _stored(folder: Path, output: str, inner: str) -> StoredFile:
     path = folder / output / inner
     stat = path.stat()
-    return StoredFile(output, inner, file_digest(path), stat.st_size, bool(stat.st_mode & 0o100))
+    return StoredFile(output, inner, sha256(path), stat.st_size, bool(stat.st_mode & 0o100))
 
 
 def _is_record_of(record: Record, step: Step) -> bool:
-    """Whether a run of the step may have left it: it becomes the step's record where it is restored."""
+    """Whether a run of this step can have written it: it becomes the step's record where it is restored."""
     return (
-        record.argv == step.argv
-        and set(record.inputs) == set(map(str, step.inputs))
-        and set(record.outputs) == set(map(str, step.outputs))
+        record.argv == step.argv and set(record.inputs) == set(step.inputs) and set(record.outputs) == set(step.outputs)
     )
 
 
 def _are_outputs(files: tuple[StoredFile, ...], record: Record) -> bool:
-    """Whether the files are, one by one, what the record says of the outputs; else the step would run every time."""
+    """Whether the files have the digests of the record's outputs; else the restored step would run every time."""
     found: dict[str, dict[str, str]] = {output: {} for output in record.outputs}
     for file in files:
         found[file.output][file.inner] = file.digest
@@ -101,9 +99,9 @@ def _are_outputs(files: tuple[StoredFile, ...], record: Record) -> bool:
 
 
 def _is_of(file: StoredFile, step: Step) -> bool:
-    """Whether the file lies where the step may write, and all its fields are what they should be."""
+    """Whether the file is in an output of the step, and all its fields are valid."""
     return (
-        file.output in map(str, step.outputs)
+        file.output in step.outputs
         and isinstance(file.inner, str)
         and _is_name(file.inner)
         and not {"/", ".."} & set(PurePosixPath(file.inner).parts)
@@ -116,7 +114,7 @@ def _is_of(file: StoredFile, step: Step) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Whether the system takes it as a path at all."""
+    """Whether the operating system accepts it as a path at all."""
     try:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:

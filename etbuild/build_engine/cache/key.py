@@ -1,4 +1,4 @@
-"""The keys of an action: equal keys, equal outputs. Nothing here looks at a disk."""
+"""The keys of an action: equal keys mean equal outputs. It reads no file."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import TYPE_CHECKING
 from etbuild.build_engine.cache.store import FORMAT
 
 if TYPE_CHECKING:
-    from etbuild.build_engine.decision import Present
+    from etbuild.build_engine.decision import CurrentState
     from etbuild.build_engine.step import Step
 
 
-def first_key(step: Step, present: Present) -> str:
-    """Of all that a step declares. Names take part as they are: outputs may hold them, wherever the checkout is."""
+def first_key(step: Step, current: CurrentState) -> str:
+    """Of everything that a step declares. Paths are part of it, because outputs may contain them."""
     system = os.uname()
     return _hash(
         {
             "format": FORMAT,
-            # One line of a compiler's --version may speak for several architectures.
+            # A compiler may print the same --version on several architectures.
             "machine": [system.sysname, system.machine],
             "kind": step.kind,
             "argv": step.argv,
-            "inputs": {str(path): present.digest(path) for path in step.inputs},
-            "outputs": sorted(map(str, step.outputs)),
-            "depfile": str(step.depfile),
-            "tools": dict(present.tools(step)),
-            "source": dict(present.source(step)),
+            "inputs": {path: current.digest(path) for path in step.inputs},
+            "outputs": sorted(step.outputs),
+            "depfile": step.depfile,
+            "tools": dict(current.tools(step)),
+            "source": dict(current.source(step)),
         }
     )
 
 
 def second_key(first: str, discovered: Mapping[str, str]) -> str:
-    """Of the declared and the discovered. discovered: digest by path; empty for a step without a depfile."""
+    """Of what a step declares and what its run has read. discovered: digest by path; empty without a depfile."""
     return _hash([first, sorted(discovered.items())])
 
 

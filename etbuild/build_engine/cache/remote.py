@@ -1,8 +1,8 @@
-"""The remote cache: the same names as the local store's, behind a URL that fsspec understands. It never fails a build.
+"""The remote cache: the names of the local store, behind a URL that fsspec understands. It never fails a build.
 
-The first fault or silence is told once; from then on there is no remote until the process ends. fsspec and the driver
-are imported at the first question, that is, after the local store had no answer. What comes back is not to be trusted:
-records are unsealed and blobs are hashed by the caller.
+The first error or time-out is reported once; from then on the process does without the remote. fsspec and the driver are
+imported for the first request, which is made only when the local store has no answer. What a remote returns is
+untrusted: the caller verifies records and hashes blobs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from etbuild.build_engine.cache.store import FORMAT
 
-# Of one question, and on top of it for what must come through: slower is no help to a build.
+# Of one request, plus the time for its bytes at this speed: a slower remote does not help a build.
 TIMEOUT_S = 10.0
 BYTES_PER_S = 1_000_000
 
@@ -28,59 +28,59 @@ class Remote:
     def __init__(self, url: str, read_only: bool):
         protocol, colon, rest = url.partition("://")
         self.writable = not read_only and protocol not in ("http", "https")
-        self.place = f"{protocol}{colon}{rest.rpartition('@')[2]}"
+        self.location = f"{protocol}{colon}{rest.rpartition('@')[2]}"
         self._url = url
         self._guard = threading.Lock()
-        self._on = True
+        self._in_use = True
         self._opened: tuple[Any, str] | None = None
 
     def read(self, name: str, size: int = 0) -> bytes | None:
-        """What lies under the name; None when there is nothing."""
+        """The content under a name; None when there is none."""
         return self._ask(lambda files, base: bytes(files.cat_file(f"{base}/{name}")), None, size)
 
     def write(self, name: str, data: bytes) -> None:
         def put(files: Any, base: str) -> None:
             try:
                 files.pipe_file(f"{base}/{name}", data)
-            except FileNotFoundError as error:  # No such bucket, or a folder that cannot be made.
+            except FileNotFoundError as error:  # No such bucket, or a folder that cannot be created.
                 raise OSError(f"{error}") from error
 
         self._ask(put, None, len(data))
 
     def has(self, name: str, size: int) -> bool:
-        """Whether that many bytes lie under the name."""
+        """Whether there is content of that size under the name."""
         return self._ask(lambda files, base: bool(files.info(f"{base}/{name}")["size"] == size), False)
 
-    def _ask(self, question: Callable[[Any, str], T], absent: T, size: int = 0) -> T:
-        """The answer; `absent` when there is no such name, and for every question after the first fault."""
-        if not self._on:
+    def _ask(self, request: Callable[[Any, str], T], absent: T, size: int = 0) -> T:
+        """The answer; `absent` when there is no such name, and for every request after the first error."""
+        if not self._in_use:
             return absent
         try:
             _load_driver(self._url)
         except ImportError as error:
-            self._go_without(str(error), "    pip install 'etbuild[remote]' brings the drivers of s3:// and https://\n")
+            self._give_up(str(error), "    pip install 'etbuild[remote]' brings the drivers of s3:// and https://\n")
             return absent
         except ValueError as error:
-            self._go_without(str(error))
+            self._give_up(str(error))
             return absent
         answers: queue.SimpleQueue[tuple[T, Exception | None]] = queue.SimpleQueue()
 
         def ask() -> None:
             try:
-                answers.put((question(*self._open()), None))
+                answers.put((request(*self._open()), None))
             except Exception as error:
                 answers.put((absent, error))
 
-        # A daemon: one that hangs for ever holds up neither the build nor the end of the process.
+        # A daemon thread: one that hangs delays neither the build nor the end of the process.
         threading.Thread(target=ask, name="remote cache", daemon=True).start()
         limit_s = TIMEOUT_S + size / BYTES_PER_S
         try:
-            answer, fault = answers.get(timeout=limit_s)
+            answer, failure = answers.get(timeout=limit_s)
         except queue.Empty:
-            self._go_without(f"no answer within {limit_s:g} s")
+            self._give_up(f"no answer within {limit_s:g} s")
             return absent
-        if fault is not None and not isinstance(fault, FileNotFoundError):
-            self._go_without((str(fault).splitlines() or [""])[0] or type(fault).__name__)
+        if failure is not None and not isinstance(failure, FileNotFoundError):
+            self._give_up((str(failure).splitlines() or [""])[0] or type(failure).__name__)
         return answer
 
     def _open(self) -> tuple[Any, str]:
@@ -92,11 +92,11 @@ class Remote:
             self._opened = files, f"{root.rstrip('/')}/v{FORMAT}"
         return self._opened
 
-    def _go_without(self, got: str, remedy: str = "") -> None:
+    def _give_up(self, got: str, remedy: str = "") -> None:
         with self._guard:
-            told, self._on = not self._on, False
-        if not told:
-            text = f"{self.place}: got {got}, wanted the remote cache\n{remedy}    the build goes on without it"
+            reported, self._in_use = not self._in_use, False
+        if not reported:
+            text = f"{self.location}: got {got}, wanted the remote cache\n{remedy}    the build goes on without it"
             print(text, file=sys.stderr)
 
 

@@ -1,11 +1,11 @@
-"""The local store: blobs under their SHA-256 and sealed records under their names. It knows no steps.
+"""The local store: content under its SHA-256 and signed records under their names. It knows no steps.
 
 <folder>/v1/blobs/ab/<sha256>   content
 <folder>/v1/<kind>/ab/<name>    records; their kinds and names are the caller's
-<folder>/v1/tmp/                files being written, and locks; what a killed writer left here is removed by gc
+<folder>/v1/tmp/                files being written, and locks; gc removes what a killed writer left here
 
-A file gets its final name by a rename when it is whole, and its modification time is that of its last use. Nothing
-here is ever changed in place or linked to from outside, so what is done to a restored file stays with that file.
+A file gets its final name by a rename when it is complete, and its modification time is that of its last use. Nothing
+here is changed in place or linked to from outside, so a change of a restored file never reaches the store.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from etbuild.system.files import hold
+from etbuild.system.files import lock, sha256
 
 FORMAT = 1
 
-# Of what lies in tmp/: no writer and no step takes that long.
+# A file in tmp/ older than this is abandoned: no writer and no step takes so long.
 ABANDONED_S = 24 * 3600
 
 # linux/fs.h: _IOW(0x94, 9, int), the same on every file system that shares extents between files.
@@ -32,7 +32,7 @@ _FICLONE = 0x40049409
 
 
 @dataclass(frozen=True)
-class Kept:
+class Entry:
     """One file of a store. name: as in `Store.read`; used_ns: when it was last written or read."""
 
     name: str
@@ -50,12 +50,12 @@ class Store:
         self._tmp = self._base / "tmp"
 
     def read(self, name: str) -> bytes | None:
-        """What was written under the name; None when there is nothing, or nothing that can be read."""
+        """The record under a name; None when there is none, or it cannot be read."""
         try:
             data = (self._base / name).read_bytes()
         except OSError:
             return None
-        self._use(name)
+        self._mark_used(name)
         return data
 
     def write(self, name: str, data: bytes) -> None:
@@ -63,60 +63,63 @@ class Store:
             part.write_bytes(data)
 
     def put(self, source: Path, digest: str) -> None:
-        """Keep a file's content under its digest."""
+        """Store a file's content under its digest.
+
+        raises: OSError when it cannot be written, or the file changed meanwhile.
+        """
         name = name_of("blobs", digest)
         with suppress(OSError):
-            if file_digest(self._base / name) == digest:
-                self._use(name)
+            if sha256(self._base / name) == digest:
+                self._mark_used(name)
                 return
         with self._new(name) as part:
-            if clone(source, part) != digest:
+            if copy(source, part) != digest:
                 raise OSError(f"{source} changed while it was read")
 
-    def take(self, digest: str, target: Path, executable: bool) -> bool:
-        """Write a blob's content to a new file; False, and no file, when it is not here or not what it was."""
+    def get(self, digest: str, target: Path, executable: bool) -> bool:
+        """Copy a blob to a new file; False, and no file, when it is missing or damaged."""
         name = name_of("blobs", digest)
         try:
-            if clone(self._base / name, target, executable) == digest:
-                self._use(name)
+            if copy(self._base / name, target, executable) == digest:
+                self._mark_used(name)
                 return True
-            self.drop(name)
+            self.delete(name)
         except OSError:
-            pass  # Missing, unreadable, or no room for the copy: whoever builds it instead will say so.
+            pass  # Missing, unreadable, or no room for the copy: the step that runs instead reports that.
         with suppress(OSError):
             target.unlink()
         return False
 
-    def drop(self, name: str) -> None:
+    def delete(self, name: str) -> None:
         with suppress(OSError):
             (self._base / name).unlink()
 
     @contextmanager
     def claimed(self, key: str, name: str) -> Iterator[None]:
-        """One holder of the key at a time, over all processes; freed by the kernel when its holder dies.
+        """One holder of the key at a time, over all processes; the kernel frees it when its holder dies.
 
-        name: of the step, as the user knows it.
+        In a folder that cannot be written everybody gets the claim: then work may be done twice.
 
-        A folder that cannot be written in gives the claim to all: then work may be done twice.
+        name: of the step, for the message of a process that waits.
         """
         file = self._tmp / f"{key}.lock"
         with ExitStack() as stack:
             with suppress(OSError):
                 self._tmp.mkdir(parents=True, exist_ok=True)
-                hold(stack.enter_context(file.open("w")), name)
-                stack.callback(self.drop, f"tmp/{file.name}")
+                lock(stack.enter_context(file.open("w")), name)
+                stack.callback(self.delete, f"tmp/{file.name}")
             yield
 
-    def files(self) -> Iterator[Kept]:
+    def files(self) -> Iterator[Entry]:
         """All blobs and records."""
         for kind in self._folders(self._base):
-            for shelf in self._folders(kind) if kind != self._tmp else ():
-                for path in sorted(shelf.iterdir()):
+            for folder in self._folders(kind) if kind != self._tmp else ():
+                for path in sorted(folder.iterdir()):
                     with suppress(OSError):
                         stat = path.stat()
-                        yield Kept(path.relative_to(self._base).as_posix(), path, stat.st_size, stat.st_mtime_ns)
+                        yield Entry(path.relative_to(self._base).as_posix(), path, stat.st_size, stat.st_mtime_ns)
 
-    def sweep(self, now_ns: int, older_than_s: float = ABANDONED_S) -> None:
+    def remove_abandoned(self, now_ns: int, older_than_s: float = ABANDONED_S) -> None:
         """Remove what killed writers left."""
         with suppress(OSError):
             for path in list(self._tmp.iterdir()):
@@ -130,13 +133,13 @@ class Store:
         except OSError:
             return []
 
-    def _use(self, name: str) -> None:
+    def _mark_used(self, name: str) -> None:
         with suppress(OSError):
             os.utime(self._base / name)
 
     @contextmanager
     def _new(self, name: str) -> Iterator[Path]:
-        """A file to write, which takes the name when the block ends well."""
+        """A file to write, which is renamed to the name when the block ends well."""
         part = self._tmp / f"{os.getpid()}.{os.urandom(8).hex()}"
         self._tmp.mkdir(parents=True, exist_ok=True)
         try:
@@ -152,12 +155,7 @@ def name_of(kind: str, digest: str) -> str:
     return f"{kind}/{digest[:2]}/{digest}"
 
 
-def file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def clone(source: Path, target: Path, executable: bool = False) -> str:
+def copy(source: Path, target: Path, executable: bool = False) -> str:
     """Copy a file to a new one, sharing its blocks where the file system can; the digest of the copy."""
     with source.open("rb") as old, create(target, executable) as new:
         try:

@@ -1,6 +1,6 @@
-"""What has to be the same on two machines for a step to write the same bytes on both. Run as a program it prints it.
+"""What has to be equal on two machines for a step to write the same bytes on both. Run as a program it prints that.
 
-A worker is asked through a fresh process, so what was installed or edited since it started is seen.
+A worker is asked through a fresh process, which sees what was installed or edited since the worker started.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from pathlib import Path
 
 from etbuild import PACKAGE
 from etbuild.errors import MissingTool
-from etbuild.system import tools
+from etbuild.system import environment, tools
+from etbuild.system.files import sha256
 
-LACKING = "none"
-# What floating point is computed with decides its last bits; a library takes the last of these that there is.
+MISSING = "none"
+# The instructions decide the last bits of floating point; a library uses the last of these that the processor has.
 INSTRUCTIONS = ("sse4_2", "avx", "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
 
 
@@ -35,7 +36,7 @@ def identity() -> dict[str, str]:
 def of_fresh_process() -> dict[str, str]:
     """The identity as a new process of this Python sees it."""
     command = [sys.executable, "-m", "etbuild.build_engine.dask.identity"]
-    done = subprocess.run(command, env=tools.step_environment(), capture_output=True, check=True, timeout=60)
+    done = subprocess.run(command, env=environment.step_environment(), capture_output=True, check=True, timeout=60)
     return {str(name): str(version) for name, version in json.loads(done.stdout).items()}
 
 
@@ -43,20 +44,20 @@ def differences(here: dict[str, str], there: dict[str, str], depends: tuple[str,
     """What keeps a step from running there. depends: those of tools.PROGRAMS that it starts, "processor"."""
     optional = {*tools.PROGRAMS, "processor"}
     names = [name for name in dict.fromkeys([*here, *there]) if name not in optional or name in depends]
-    pairs = [(name, here.get(name, LACKING), there.get(name, LACKING)) for name in names]
+    pairs = [(name, here.get(name, MISSING), there.get(name, MISSING)) for name in names]
     return tuple(f"{name}: here {ours[:40]}, there {theirs[:40]}" for name, ours, theirs in pairs if ours != theirs)
 
 
 def processor(cpuinfo: str) -> str:
     """Maker and best instructions of the first processor in Linux's /proc/cpuinfo."""
-    told: dict[str, str] = {}
+    info: dict[str, str] = {}
     for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
-        told.setdefault(name.strip(), value.strip())
-    flags = told.get("flags", "").split()
-    # Arm names no instructions in an order; there all of them count.
-    best = [name for name in INSTRUCTIONS if name in flags][-1:] or [told.get("Features", "")]
-    return " ".join((told.get("vendor_id") or told.get("CPU implementer") or "unknown", *best)).strip()
+        info.setdefault(name.strip(), value.strip())
+    flags = info.get("flags", "").split()
+    # Arm has no such order; all of its features count.
+    best = [name for name in INSTRUCTIONS if name in flags][-1:] or [info.get("Features", "")]
+    return " ".join((info.get("vendor_id") or info.get("CPU implementer") or "unknown", *best)).strip()
 
 
 def _source() -> str:
@@ -64,7 +65,7 @@ def _source() -> str:
     files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     for path in sorted(files):
         total.update(f"{path.relative_to(PACKAGE).as_posix()}\0".encode())
-        total.update(hashlib.sha256(path.read_bytes()).digest())
+        total.update(bytes.fromhex(sha256(path)))
     return total.hexdigest()[:12]
 
 
@@ -96,7 +97,7 @@ def _program(name: str) -> str:
     try:
         return tools.version(name)
     except MissingTool:
-        return LACKING
+        return MISSING
 
 
 if __name__ == "__main__":

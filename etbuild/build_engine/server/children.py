@@ -1,7 +1,7 @@
-"""The compile server's step processes. One stands by where a processor is idle: forked ahead, its memory its own.
+"""The step processes of the compile server. Where a processor is idle one is forked ahead, and waits for its step.
 
-A process is told its step over a line of its own, and tells its exit code over it: to give back the memory of all
-compilers takes longer than a client should wait.
+Server and child talk over a socket pair: the child receives its step on it, and sends its exit code before it exits,
+because freeing the memory of all compilers takes longer than a client should wait.
 """
 
 from __future__ import annotations
@@ -18,26 +18,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from etbuild.build_engine.admission import available_bytes
 from etbuild.build_engine.server import protocol
-from etbuild.build_engine.server.child import OwnFiles, be_step, flush_all, own_memory, stand_apart
+from etbuild.build_engine.server.child import OwnFiles, copy_memory, detach, flush_all, run_step
+from etbuild.system.memory import available_bytes
 
-# One that stands by has a fifth of a GB to itself: a luxury that takes nobody's memory, and no processor from a step
-# that follows at once.
+# A standby child copies a fifth of a GB: only with memory to spare, and not at the expense of a step that follows soon.
 SPARE_BYTES = 4 << 30
 PAUSE_S = 0.05
-# No child keeps the server for longer; both sides read what they are sent at once.
-LINE_S = 5.0
+# No child blocks the server for longer; both sides read what they are sent at once.
+SEND_TIMEOUT_S = 5.0
 PROCESSORS = len(os.sched_getaffinity(0))
 
 
 @dataclass
 class Child:
-    """A step's process, or one that stands by.
+    """A step's process, or a standby child.
 
     pidfd:  readable when it has ended.
-    line:   the server's end of what they tell each other.
-    client: who waits for the step; None before there is one, and once it has heard.
+    line:   the server's end of the socket pair.
+    client: who waits for the step; None before there is one, and after it got its answer.
     """
 
     pid: int
@@ -46,8 +45,8 @@ class Child:
     client: socket.socket | None = None
     begun: float = 0.0
 
-    def told(self, message: dict[str, object], descriptors: list[int]) -> bool:
-        """Whether it got its step; it ends where it did not."""
+    def dispatch(self, message: dict[str, object], descriptors: list[int]) -> bool:
+        """Send it its step; False, and the child is killed, when that fails."""
         try:
             protocol.send(self.line, message, descriptors)
         except OSError:
@@ -56,7 +55,7 @@ class Child:
         return True
 
     def kill(self) -> None:
-        """With all that it started; it may not yet be the leader of its group."""
+        """Kill it with all that it started; it may not be the leader of its process group yet."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         with suppress(ProcessLookupError):
@@ -70,52 +69,52 @@ class Child:
 
 
 class Children:
-    """Those of one server. The data of their events in its selector is what to call with the event's object.
+    """The children of one server. The data of an event in its selector is the function to call with the event's object.
 
-    own:    our files as they were before the server imported what it has of them.
-    let_go: closes in a new process what is the server's alone.
+    own:          our files as they were before the server imported any of them.
+    close_server: closes, in a new child, what only the server uses.
     """
 
-    def __init__(self, selector: selectors.BaseSelector, own: OwnFiles, let_go: Callable[[], None]):
+    def __init__(self, selector: selectors.BaseSelector, own: OwnFiles, close_server: Callable[[], None]):
         self._selector = selector
         self._own = own
-        self._let_go = let_go
+        self._close_server = close_server
         self._all: dict[int, Child] = {}
         self._standby: Child | None = None
-        self._may_stand_by = True
+        self._standby_allowed = True
         self.last_step = time.monotonic()
 
     @property
     def running(self) -> int:
-        """Steps that somebody waits for."""
+        """How many steps a client waits for."""
         return sum(child.client is not None for child in self._all.values())
 
     @property
     def standby(self) -> bool:
-        """Whether the next step begins at once."""
+        """Whether a child waits for the next step."""
         return self._standby is not None
 
     def begin(self, client: socket.socket, message: dict[str, object], descriptors: list[int]) -> bool:
-        """Whether the step began: in the process that stands by, else in one that is forked now."""
+        """Dispatch a step to the standby child, else to one that is forked now; False when neither takes it."""
         child, self._standby = self._standby, None
-        if child is None or not child.told(message, descriptors):
+        if child is None or not child.dispatch(message, descriptors):
             child = self._fork(client)
-            if child is None or not child.told(message, descriptors):  # Who hears nothing does the step itself.
+            if child is None or not child.dispatch(message, descriptors):  # Without an answer the client runs the step.
                 client.close()
                 return False
         child.client, child.begun = client, time.monotonic()
-        self._selector.register(client, selectors.EVENT_READ, lambda _: self._gone(child))
+        self._selector.register(client, selectors.EVENT_READ, lambda _: self._client_closed(child))
         return True
 
     def prepare(self) -> None:
-        """Let one stand by, where a processor is idle and memory to spare."""
+        """Fork a standby child, if a processor is idle and memory is to spare."""
         idle = self.running < PROCESSORS
-        if self._may_stand_by and self._standby is None and idle and available_bytes() > SPARE_BYTES:
+        if self._standby_allowed and self._standby is None and idle and available_bytes() > SPARE_BYTES:
             self._standby = self._fork(None)
 
     def dismiss(self) -> None:
-        """None stands by from now on."""
-        self._may_stand_by = False
+        """End the standby child, and fork no other."""
+        self._standby_allowed = False
         if self._standby:
             self._standby.kill()
 
@@ -124,18 +123,18 @@ class Children:
             child.kill()
 
     def close(self) -> None:
-        """In a new process: let go of all of them."""
+        """In a new process: close the descriptors of all children."""
         for child in self._all.values():
             child.close()
 
     def _fork(self, client: socket.socket | None) -> Child | None:
-        """A process that waits for its step; None when there is no room for another. client: None: it stands by."""
+        """A process that waits for its step; None when there is no room for another. client: None for a standby."""
         server = os.getpid()
         try:
             ours, theirs = socket.socketpair()
         except OSError:
             return None
-        # What the compilers have said so far would be written once more by the child, to the step's log.
+        # Else the child would write what the compilers have buffered once more, to the step's log.
         flush_all()
         try:
             pid = os.fork()
@@ -144,37 +143,41 @@ class Children:
             theirs.close()
             return None
         if pid == 0:
-            code, own_pid = None, os.getpid()
-            try:
-                ours.close()
-                if client:
-                    client.close()
-                self.close()
-                self._let_go()
-                stand_apart(server)
-                if client is None:
-                    _prepare(theirs)
-                # The descriptor that shows that the step lives stays open.
-                message, (log, _alive) = protocol.receive(theirs)
-                code = 70
-                code = be_step(message, log, self._own)
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                _end(theirs, own_pid, code)
+            self._be_child(server, ours, theirs, client)
         theirs.close()
-        ours.settimeout(LINE_S)
+        ours.settimeout(SEND_TIMEOUT_S)
         child = Child(pid, os.pidfd_open(pid), ours)
         self._all[child.pidfd] = child
         self._selector.register(child.pidfd, selectors.EVENT_READ, self._ended)
-        self._selector.register(ours, selectors.EVENT_READ, lambda _: self._heard(child))
+        self._selector.register(ours, selectors.EVENT_READ, lambda _: self._result_received(child))
         return child
 
-    def _heard(self, child: Child) -> None:
-        """It has an exit code."""
+    def _be_child(self, server: int, ours: socket.socket, theirs: socket.socket, client: socket.socket | None) -> None:
+        """In the child; never returns."""
+        code, own_pid = None, os.getpid()
+        try:
+            ours.close()
+            if client:
+                client.close()
+            self.close()
+            self._close_server()
+            detach(server)
+            if client is None:
+                _copy_memory_until_readable(theirs)
+            # The descriptor that marks the sandbox as in use stays open.
+            message, (log, _alive) = protocol.receive(theirs)
+            code = 70
+            code = run_step(message, log, self._own)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            _exit_child(theirs, own_pid, code)
+
+    def _result_received(self, child: Child) -> None:
+        """The child sent its exit code."""
         try:
             message, _ = protocol.receive(child.line)
-        except (OSError, ValueError):  # It has died: its pidfd says so too.
+        except (OSError, ValueError):  # It has died: its pidfd reports that too.
             self._selector.unregister(child.line)
             return
         self._answer(child, message)
@@ -185,8 +188,8 @@ class Children:
         child.kill()
         _, status, usage = os.wait4(child.pid, 0)
         self._answer(child, {"exit": os.waitstatus_to_exitcode(status), "peak_bytes": usage.ru_maxrss * 1024})
-        if child is self._standby:  # Nobody asked for that, and the next one might do the same.
-            self._standby, self._may_stand_by = None, False
+        if child is self._standby:  # It died without a step, and the next one might do the same.
+            self._standby, self._standby_allowed = None, False
         del self._all[pidfd]
         for one in (child.pidfd, child.line):
             with suppress(KeyError, ValueError):
@@ -194,7 +197,7 @@ class Children:
         child.close()
 
     def _answer(self, child: Child, end: dict[str, object]) -> None:
-        """Tell who still waits. What the step has started ends here too."""
+        """Send the result to the client that still waits. Processes that the step has started end here too."""
         child.kill()
         if child.client is None:
             return
@@ -206,26 +209,26 @@ class Children:
         child.client.close()
         child.client = None
 
-    def _gone(self, child: Child) -> None:
-        """The client hung up: its step dies, with all that it started."""
+    def _client_closed(self, child: Child) -> None:
+        """The client cancelled: its step is killed, with all that it started."""
         assert child.client is not None
         child.kill()
         self._selector.unregister(child.client)
 
 
 def handle_events(selector: selectors.BaseSelector, seconds: float | None) -> None:
-    """Wait for events, at most so long, and call the data of each with its object."""
+    """Wait for events, at most that long, and call the data of each with its object."""
     for key, _ in selector.select(seconds):
-        # An event may be of what an earlier one of the same round has closed, its number somebody else's now.
+        # An earlier event of the same round may have closed this descriptor, and its number may belong to another now.
         if selector.get_map().get(key.fd) is key:
             key.data(key.fileobj)
 
 
-def _prepare(line: socket.socket) -> None:
-    """Until the step comes. It serves as well without."""
+def _copy_memory_until_readable(line: socket.socket) -> None:
+    """Copy memory ahead until the step arrives. The child works as well without."""
     with suppress(Exception):
         if not _readable(line, PAUSE_S):
-            for _ in own_memory():
+            for _ in copy_memory():
                 if _readable(line, 0):
                     break
 
@@ -234,10 +237,10 @@ def _readable(line: socket.socket, seconds: float) -> bool:
     return bool(select.select([line], [], [], seconds)[0])
 
 
-def _end(line: socket.socket, own_pid: int, code: int | None) -> None:
-    """Never returns. A process that the step has forked comes here too, and tells nobody.
+def _exit_child(line: socket.socket, own_pid: int, code: int | None) -> None:
+    """Never returns. A process that the step has forked ends here too, and sends no result.
 
-    code: None when no step came, so that whoever has one for it does not take a code for its.
+    code: None when no step arrived; then the child dies by a signal, so that no client takes a code for its step's.
     """
     if code is None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -245,19 +248,15 @@ def _end(line: socket.socket, own_pid: int, code: int | None) -> None:
     try:
         flush_all()
     except BaseException:
-        code = code or 120  # As Python ends.
+        code = code or 120  # Python's own exit code for this.
     try:
         if os.getpid() == own_pid:
-            _tell(line, exit=code & 0xFF, peak_bytes=_peak_bytes())
+            with suppress(OSError):
+                protocol.send(line, {"exit": code & 0xFF, "peak_bytes": _peak_bytes()})
     finally:
         os._exit(code & 0xFF)
 
 
 def _peak_bytes() -> int:
-    """Of this process, or of one that it waited for."""
+    """Of this process, or of a child that it waited for."""
     return 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-
-
-def _tell(line: socket.socket, **facts: object) -> None:
-    with suppress(OSError):
-        protocol.send(line, facts)

@@ -1,7 +1,7 @@
-"""What client and server of the warm compile server say to each other, and where they meet. It imports no compiler.
+"""The messages between client and compile server, and the path of the socket where they meet. It imports no compiler.
 
-One Unix stream socket a request. Every message is a 4-byte little-endian length and JSON; the first of a step carries
-two descriptors (the log, and the sandbox's lock). Closing the socket is how a client stops its step.
+One Unix stream socket a request. Every message is a 4-byte little-endian length and JSON; the first one of a step
+carries two descriptors (the log, and the lock of the sandbox). Closing the socket is how a client cancels its step.
 """
 
 from __future__ import annotations
@@ -15,35 +15,48 @@ import tempfile
 from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from etbuild.system import tools
+from etbuild import PACKAGE
+from etbuild.system import environment, tools
+from etbuild.system.files import sha256
 
 MESSAGE_BYTES = 4 << 20
-# Of the 107 bytes of a Unix socket's path what is left beside "/etbuild/", a name of 16 digits and ".<process>".
+# A Unix socket's path has at most 107 bytes; this is what remains beside "/etbuild/", 16 digits and ".<process>".
 FOLDER_BYTES = 107 - 9 - 16 - 11
-# Read by native libraries or Python when they are loaded, so a server serves only those who set them alike.
+# Read by native libraries or Python when they are loaded, so a server only serves clients with equal values.
 NATIVE_SETTINGS = (
     *("OMP_", "MKL_", "KMP_", "GOMP_", "TORCH", "PYTORCH", "LD_", "MALLOC_", "ATEN_", "ONEDNN_", "DNNL_", "OPENBLAS_"),
     *("NPY_", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONDEVMODE"),
 )
 
 
-def socket_path(environment: Mapping[str, str]) -> Path:
-    """Where the server for this interpreter, these packages and these settings listens; its folder is private.
+class ServerSpec(NamedTuple):
+    """A compile server's program. module: `python -m MODULE --socket PATH`.
+
+    sources: its files and folders (of .py files), relative to the package; changed content needs another server.
+    """
+
+    module: str
+    sources: tuple[str, ...]
+
+
+def socket_path(spec: ServerSpec, variables: Mapping[str, str]) -> Path:
+    """Where the server for this interpreter, these packages and these variables listens; its folder is private.
 
     raises: OSError when the folder is not ours alone.
     """
-    settings = sorted((name, value) for name, value in environment.items() if name.startswith(NATIVE_SETTINGS))
-    path = environment.get("PYTHONPATH", "")
-    # By what it is, not by which of its names (python, python3) started this process.
+    settings = sorted((name, value) for name, value in variables.items() if name.startswith(NATIVE_SETTINGS))
+    path = variables.get("PYTHONPATH", "")
+    # The real executable, not the name (python, python3) that started this process.
     interpreter = [sys.prefix, os.path.realpath(sys.executable), sys.version]
-    identity = json.dumps([interpreter, path, tools.installed(), _own_source(), settings])
+    identity = json.dumps([interpreter, path, tools.installed(), spec.module, _digests(spec), settings])
     name = hashlib.sha256(identity.encode()).hexdigest()[:16]
     return private_folder() / f"{name}.sock"
 
 
 def private_folder() -> Path:
-    """The user's own run-time folder for servers, made with mode 0700.
+    """The user's own run-time folder for servers, created with mode 0700.
 
     raises: PermissionError when somebody else owns it or can look into it.
     """
@@ -56,11 +69,11 @@ def private_folder() -> Path:
 
 
 def _run_time_folder() -> Path | None:
-    """Below XDG_RUNTIME_DIR, if that is ours: sudo hands on the user's, and su leads to one that was never made.
+    """Below XDG_RUNTIME_DIR, if that is ours: sudo passes on the user's, and su one that was never created.
 
-    None also where a socket's path would be longer than the system takes.
+    None also where a socket's path would be longer than the system allows.
     """
-    base = tools.variable("XDG_RUNTIME_DIR")
+    base = environment.variable("XDG_RUNTIME_DIR")
     if base is None or len(os.fsencode(base)) > FOLDER_BYTES:
         return None
     try:
@@ -75,14 +88,14 @@ def send(connection: socket.socket, message: Mapping[str, object], descriptors: 
     data = len(data).to_bytes(4, "little") + data
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
     sent = connection.sendmsg([data], ancillary)
-    if sent < len(data):  # To send nothing is an error where the other side has answered and gone.
+    if sent < len(data):  # Sending nothing is an error when the other side has answered and closed.
         connection.sendall(data[sent:])
 
 
 def receive(connection: socket.socket) -> tuple[dict[str, object], list[int]]:
     """One message and the descriptors that came with it.
 
-    raises: ConnectionError when the other side went away, ValueError when it said something else.
+    raises: ConnectionError when the other side closed, ValueError for anything but a message.
     """
     size = array("i").itemsize
     head, ancillary, _, _ = connection.recvmsg(4, socket.CMSG_SPACE(4 * size))
@@ -111,7 +124,7 @@ def _parsed(body: bytes) -> dict[str, object]:
     try:
         message = json.loads(body)
     except RecursionError as error:
-        raise ValueError("a message without end of brackets") from error
+        raise ValueError("a message nested too deeply") from error
     if not isinstance(message, dict):
         raise ValueError("a message that is not an object")
     return message
@@ -124,10 +137,8 @@ def _some(connection: socket.socket, count: int) -> bytes:
     return data
 
 
-def _own_source() -> list[str]:
-    """The server's own code: a change of it needs a new server, a change of a step does not."""
-    folder = Path(__file__).parent
-    rehearsal = folder.parent / "data/rehearsal"
-    files = [*sorted(folder.glob("*.py")), folder.parent / "stack.py", folder.parent / "tuning.py"]
-    files += [rehearsal / "small.yaml", rehearsal / "models/small.py"]
-    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+def _digests(spec: ServerSpec) -> list[str]:
+    files: list[Path] = []
+    for source in (PACKAGE / name for name in spec.sources):
+        files += sorted(source.rglob("*.py")) if source.is_dir() else [source]
+    return [sha256(file) for file in files]

@@ -1,16 +1,15 @@
-"""The warm compile server: imports the compilers once and forks a child for each step. It builds nothing itself.
+"""The warm compile server: forks a child of its process for each step. It builds nothing itself.
 
 A child is the step's process as any other: same main(argv), folder, environment, log, exit code. It imports our own
-modules anew when any of our files has changed, so the server never runs old code of a step.
+modules again when any of our files has changed, so the server never runs old code of a step.
 
-In its first quiet moment the server forks its successor, which rehearses (see rehearsal.py) while the server goes on,
-then takes over the listening socket. Nobody waits for it; if it dies, the server stays what it is.
+In its first idle second the server forks a replacement, which warms up while the server goes on, then takes over the
+listening socket. Nobody waits for it; if it dies, the server stays as it is.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import selectors
 import signal
@@ -23,19 +22,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from etbuild import PACKAGE
 from etbuild.build_engine.server import protocol
-from etbuild.build_engine.server.child import OwnFiles, die_with, outlive
+from etbuild.build_engine.server.child import OwnFiles, die_with, outlive_parent
 from etbuild.build_engine.server.children import Children, handle_events
 
 IDLE_S = 600.0
-# Without a step for so long, the server has time for a rehearsal.
+# After so long without a step, the server has time for a warm-up.
 QUIET_S = 1.0
 
 
 @dataclass
-class Successor:
-    """The server to be, which rehearses. ready: a pipe that says so, or ends."""
+class Replacement:
+    """The server-to-be, which warms up. ready: a pipe that becomes readable when it listens, or has died."""
 
     pid: int
     ready: int
@@ -44,27 +42,27 @@ class Successor:
 class Server:
     """One thread, one selector: the listening socket, the clients, the children's pidfds.
 
-    rehearse: what the successor does before it takes over; None for no successor.
+    warm_up: what the replacement does before it takes over; None for no replacement.
     """
 
-    def __init__(self, listening: socket.socket, idle_s: float, rehearse: Callable[[], None] | None = None):
+    def __init__(self, listening: socket.socket, idle_s: float, warm_up: Callable[[], None] | None = None):
         self._listening = listening
         self._idle_s = idle_s
-        self._rehearse = rehearse
+        self._warm_up = warm_up
         self._selector = selectors.DefaultSelector()
         self._own = OwnFiles.now()
-        self._children = Children(self._selector, self._own, self._let_go)
-        self._successor: Successor | None = None
-        self._rehearsed = False
+        self._children = Children(self._selector, self._own, self._close_in_child)
+        self._replacement: Replacement | None = None
+        self._warmed_up = False
         self._served = 0
         self._begun = time.monotonic()
         self._stopping = False
         self.handed_over = False
 
     def serve(self) -> None:
-        """Until told to stop, idle for long enough, or succeeded; a step that still runs is its client's to do again.
+        """Serve until stopped, idle for long enough, or replaced; steps that still run are left to their clients.
 
-        handed_over is then true where the successor listens on.
+        `handed_over` is then true if the replacement listens.
         """
         self._children.last_step = time.monotonic()
         self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
@@ -72,62 +70,62 @@ class Server:
             self._serve()
         finally:
             self._children.kill()
-            if self._successor and not self.handed_over:
-                os.kill(self._successor.pid, signal.SIGKILL)
+            if self._replacement and not self.handed_over:
+                os.kill(self._replacement.pid, signal.SIGKILL)
 
     def _serve(self) -> None:
         while not self._stopping and (self._children.running or not self.handed_over):
             self._children.prepare()
-            handle_events(self._selector, self._quiet_for_s())
-            if self._quiet_for_s() == 0:
-                if self._rehearse is None:
+            handle_events(self._selector, self._time_left_s())
+            if self._time_left_s() == 0:
+                if self._warm_up is None:
                     return
-                self._fork_successor(self._rehearse)
+                self._fork_replacement(self._warm_up)
 
-    def _quiet_for_s(self) -> float | None:
-        """How much longer no step may come until something is due; None while one runs. Questions do not count."""
+    def _time_left_s(self) -> float | None:
+        """How much longer without a step until something is due; None while a step runs. Questions do not count."""
         if self._children.running:
             return None
-        due_s = min(QUIET_S, self._idle_s) if self._rehearse else self._idle_s
+        due_s = min(QUIET_S, self._idle_s) if self._warm_up else self._idle_s
         return max(0.0, self._children.last_step + due_s - time.monotonic())
 
-    def _fork_successor(self, rehearse: Callable[[], None]) -> None:
+    def _fork_replacement(self, warm_up: Callable[[], None]) -> None:
         """One attempt; returns in both processes."""
-        self._rehearse = None
+        self._warm_up = None
         server = os.getpid()
         read, write = os.pipe()
         try:
             pid = os.fork()
-        except OSError:  # No room for another process: there is no successor.
+        except OSError:  # No room for another process: there is no replacement.
             os.close(read)
             os.close(write)
             return
         if pid:
             os.close(write)
-            self._successor = Successor(pid, read)
-            self._selector.register(read, selectors.EVENT_READ, self._succeeded)
+            self._replacement = Replacement(pid, read)
+            self._selector.register(read, selectors.EVENT_READ, self._replacement_ready)
             return
         try:
             os.close(read)
             die_with(server)
             self._selector.close()
             self._children.close()
-            rehearse()
-            outlive()
+            warm_up()
+            outlive_parent()
         except BaseException:
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(70)
         self._selector = selectors.DefaultSelector()
-        self._children = Children(self._selector, self._own, self._let_go)
+        self._children = Children(self._selector, self._own, self._close_in_child)
         self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
-        self._rehearsed = True
+        self._warmed_up = True
         os.write(write, b"1")
         os.close(write)
 
-    def _succeeded(self, ready: int) -> None:
-        """The successor listens, or has died."""
-        assert self._successor is not None
+    def _replacement_ready(self, ready: int) -> None:
+        """The replacement listens, or has died."""
+        assert self._replacement is not None
         self.handed_over = os.read(ready, 1) == b"1"
         self._selector.unregister(ready)
         os.close(ready)
@@ -135,14 +133,14 @@ class Server:
             self._selector.unregister(self._listening)
             self._children.dismiss()
         else:
-            os.waitpid(self._successor.pid, 0)
-            self._successor = None
+            os.waitpid(self._replacement.pid, 0)
+            self._replacement = None
 
     def _accept(self, listening: socket.socket) -> None:
         try:
             client, _ = listening.accept()
         except BlockingIOError:
-            return  # The successor was sooner.
+            return  # The replacement accepted it.
         client.settimeout(5)
         try:
             message, descriptors = protocol.receive(client)
@@ -166,50 +164,29 @@ class Server:
             "idle_s": self._idle_s,
             "running": self._children.running,
             "served": self._served,
-            "rehearsed": self._rehearsed,
+            "warmed_up": self._warmed_up,
             "standby": self._children.standby,
         }
 
-    def _let_go(self) -> None:
-        """In a child: close everything that is the server's alone."""
+    def _close_in_child(self) -> None:
+        """In a child: close everything that only the server uses."""
         self._listening.close()
-        if self._successor:
-            os.close(self._successor.ready)
+        if self._replacement:
+            os.close(self._replacement.ready)
         self._selector.close()
 
 
-def _preload() -> None:
-    """What every step's child shares with this process, copy on write."""
-    import compileall
-    import importlib
+def run_server(preload: Callable[[], None], warm_up: Callable[[], None] | None) -> int:
+    """The main function of a server's program: `--socket PATH [--idle-s S]` on the command line.
 
-    from etbuild.build_engine.launch import WARM
-    from etbuild.compile import compiler_imports
-
-    # Steps write no bytecode, in whatever folder a model is; what they find of ours saves a tenth of a second each.
-    compileall.compile_dir(PACKAGE, quiet=2)
-    compiler_imports.load_all()
-    for kind in sorted(WARM):
-        importlib.import_module(f"etbuild.steps.{kind}")
-    gc.collect()
-    gc.freeze()
-
-
-def _rehearse() -> None:
-    from etbuild.compile_server.warm_up import rehearse
-
-    rehearse()
-    gc.collect()
-    gc.freeze()
-
-
-def main() -> int:
+    preload: imports what all children share, before the first request is answered.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--idle-s", type=float, default=IDLE_S)
     options = parser.parse_args()
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # Bound under another name and renamed: nobody finds a socket that does not listen yet.
+    # Bound under another name, then renamed: no client finds a socket that does not listen yet.
     part = options.socket.with_suffix(f".{os.getpid()}")
     listening.bind(str(part))
     listening.listen(64)
@@ -217,16 +194,12 @@ def main() -> int:
     part.replace(options.socket)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     inode = options.socket.stat().st_ino
-    server = Server(listening, options.idle_s, _rehearse)
+    server = Server(listening, options.idle_s, warm_up)
     try:
-        _preload()
+        preload()
         server.serve()
     finally:
         with suppress(OSError):
             if not server.handed_over and options.socket.stat().st_ino == inode:
                 options.socket.unlink()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

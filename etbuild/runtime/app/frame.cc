@@ -12,7 +12,7 @@ std::uint32_t sent = 0;
 
 constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-// Characters on their way to the console.
+// A buffer of characters before the console.
 struct Line {
     std::uint8_t text[64];
     std::size_t size = 0;
@@ -92,7 +92,7 @@ void send_end(int code) {
 }
 
 std::uint32_t crc32(Bytes data, std::uint32_t start) {
-    // Of the reflected polynomial 0xEDB88320, four bits at a time.
+    // Table of the reflected polynomial 0xEDB88320 for four bits at a time.
     static const std::uint32_t table[] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4,
                                           0x4DB26158, 0x5005713C, 0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
                                           0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C};

@@ -1,13 +1,13 @@
-// Results as lines of text that survive a console: docs/firmware-protocol.md.
+// Results as printable, checksummed lines on the console. The protocol is described in docs/firmware-protocol.md.
 //
-//   ~ type, 4 hex digits of length, base64 of the data, ':', 8 hex digits of CRC-32 over type, length and data
+//   '~', type, length (4 hex digits), data (base64), ':', CRC-32 over type, length and data (8 hex digits), CR LF
 #pragma once
 
 #include "base/span.h"
 
 namespace etb::app {
 
-constexpr std::size_t most_data = 240;
+constexpr std::size_t most_data = 240;  // bytes per frame
 
 class Frame {
 public:
@@ -15,7 +15,7 @@ public:
 
     void u32(std::uint32_t value);
     void u64(std::uint64_t value);
-    // What does not fit is left out; callers with more than most_data split it.
+    // Data beyond most_data is dropped; callers split larger data into several frames.
     void bytes(Bytes data);
     void text(const char* text);
     void send();
@@ -26,13 +26,13 @@ private:
     std::uint8_t data_[most_data];
 };
 
-// One output of one vector, in as many frames as it takes.
+// Sends one output of one test vector, in as many 'O' frames as needed.
 void send_output(std::uint32_t vector, std::uint32_t index, Bytes data);
 
-// The last frame: the exit code and the number of frames before it.
+// Sends the last frame, 'E': the exit code, and the number of frames before it.
 void send_end(int code);
 
-// As zlib has it. start: the CRC of what came before, 0 at first.
+// CRC-32 as in zlib. start: the CRC of the preceding data, 0 at the beginning.
 std::uint32_t crc32(Bytes data, std::uint32_t start = 0);
 
 }  // namespace etb::app

@@ -21,9 +21,9 @@ struct App {
     Arena own_scratch;
     MutableBytes pools[most_pools];
     Method method;
-    std::size_t planned = 0;  // bytes
+    std::size_t planned = 0;  // bytes of the planned buffers
 
-    // Scratch shares what the arena leaves when both are in one region.
+    // If arena and scratch are one region, the scratch is allocated from what the arena leaves.
     Arena& scratch() { return memory.scratch.data == memory.arena.data ? arena : own_scratch; }
 };
 
@@ -33,7 +33,7 @@ void send_error(const Status& status, const Place& place) {
     Frame frame('L');
     frame.u32(static_cast<std::uint32_t>(status.code));
     frame.u64(status.number);
-    // Whoever reads this finds the text in the ELF file; base/log.h.
+    // The host finds the text in the ELF file; see base/log.h.
     frame.u32(static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(status.text)));
     frame.text(place.name);
     if (*place.overload) {
@@ -88,8 +88,9 @@ Bytes bytes_of(const Value& value) {
     }
 }
 
+// Allocates the memory-planned buffers.
 Status take_pools() {
-    const auto sizes = app.program.plan(0).vector<std::int64_t>(field::plan::non_const_buffer_sizes);
+    const auto sizes = app.program.plan(0).vector<std::int64_t>(field::ExecutionPlan::non_const_buffer_sizes);
     if (sizes.size > most_pools + 1)
         return error(Code::unsupported, "program has too many planned buffers", sizes.size);
     for (std::uint32_t i = 1; i < sizes.size; ++i) {
@@ -105,6 +106,7 @@ bool is_input(const Value& value) {
     return false;
 }
 
+// Allocates the outputs that have no memory yet: not planned, no constant, no view, and not an input as well.
 Status take_outputs() {
     for (std::size_t i = 0; i < app.method.outputs(); ++i) {
         const Value& value = app.method.output(i);
@@ -141,7 +143,7 @@ Status run_vector(std::uint32_t vector) {
     for (std::size_t i = 0; i < app.method.inputs(); ++i) {
         const Bytes data = app.vectors.data(vector, i);
         const Dims sizes(app.vectors.sizes(i), static_cast<int>(app.vectors.rank(i)));
-        // No kernel writes to an input.
+        // The vectors are read-only. Only a model that mutates its inputs (aten::copy_) would write to them.
         ETB_TRY(app.method.set_input(i, sizes, {const_cast<std::uint8_t*>(data.data), data.size}));
     }
     const std::uint64_t before = port::ticks();

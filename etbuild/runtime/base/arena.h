@@ -1,5 +1,6 @@
-// Bump allocation from one buffer of the caller's. Nothing is freed but all at once, back to a mark.
-// A counting arena hands out empty spans and only adds up: it tells how large a real one, aligned to 16, must be.
+// A bump allocator over a buffer of the caller. Memory is released only by going back to a mark.
+// A counting arena (`counter`) returns empty spans and only adds up sizes: `used` and `peak` are then what an arena
+// with a 16-byte aligned buffer needs.
 #pragma once
 
 #include "base/span.h"
@@ -19,7 +20,8 @@ struct Arena {
         return arena;
     }
 
-    // alignment: a power of two, of the address itself.
+    // alignment: of the address; a power of two. no_memory: Status.number is the number of bytes missing before
+    // alignment.
     Status allocate(std::uint64_t count, std::size_t alignment, MutableBytes& out) {
         const auto address = reinterpret_cast<std::uintptr_t>(memory.data) + used;
         const std::size_t gap = static_cast<std::size_t>((alignment - address % alignment) % alignment);

@@ -7,7 +7,7 @@
 
 namespace etb {
 
-// Host and target are both little-endian, which the build checks.
+// Host and target must be little-endian.
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 
 template <class T>
@@ -22,7 +22,7 @@ inline void store(std::uint8_t* to, T value) {
     std::memcpy(to, &value, sizeof value);
 }
 
-// Reads forward; a failed read leaves the position where it was.
+// Sequential checked reads; a failed read does not move the position.
 struct Cursor {
     Bytes bytes;
     std::size_t position = 0;

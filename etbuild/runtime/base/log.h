@@ -1,8 +1,9 @@
-// Where the texts of errors are kept.
+// Where the texts of errors are stored.
 //
-// A firmware keeps them beside its image: in a section of the ELF file that no target loads. What stands in the place
-// of the pointer is the text's offset in that section; whoever reads the results has the ELF file and looks it up. A
-// text that is no literal does not compile there: what passes a text on makes a Status of it.
+// With ETB_TEXTS_BESIDE (firmware) they are in the ELF section .texts, which is not loaded to the target. The pointer
+// in a Status is then the text's offset in that section, and the tool that reads the results looks it up in the ELF
+// file (etbuild/firmware/elf_texts.py). error() then accepts string literals only; a function that passes on a text of
+// its caller constructs a Status instead.
 #pragma once
 
 #ifdef ETB_TEXTS_BESIDE

@@ -1,4 +1,4 @@
-// A pointer with its length. It owns nothing; `slice` is the only way to a part of it and it is checked.
+// A pointer with a length; it does not own the memory. `slice`, which is checked, returns a part of it.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,7 @@ struct Span {
     constexpr T* end() const { return data + size; }
     [[nodiscard]] constexpr bool empty() const { return size == 0; }
 
-    // Is [offset, offset + count) inside? Safe for any 64-bit values.
+    // Whether [offset, offset + count) is inside. Cannot overflow.
     [[nodiscard]] constexpr bool holds(std::uint64_t offset, std::uint64_t count) const {
         return offset <= size && count <= size - offset;
     }

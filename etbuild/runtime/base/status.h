@@ -3,23 +3,13 @@
 
 #include <cstdint>
 
+#include "base/code.h"
 #include "base/log.h"
 
 namespace etb {
 
-enum class Code : std::uint8_t {
-    ok,
-    truncated,      // the input ends before what it announces
-    malformed,      // the input contradicts its format
-    unsupported,    // right by the format, but not written here
-    out_of_bounds,  // an address or index leaves its region
-    no_memory,      // a buffer of the caller's is too small
-    mismatch,       // two sides disagree: compiled for another NPU, other shape, other digest
-    timeout,
-    fault,  // the hardware reported an error
-};
-
-// text: static storage, says what is wrong without the number. number: which one (index, offset, opcode).
+// text: static storage, says what is wrong without the number. number: which one (index, offset, opcode); two CONFIG
+// words where a model is for another NPU (npu/ethosu.h).
 struct [[nodiscard]] Status {
     Code code = Code::ok;
     const char* text = "";

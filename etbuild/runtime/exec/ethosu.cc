@@ -12,6 +12,7 @@ struct Block {
     [[nodiscard]] bool is(const char* other) const { return std::strcmp(name, other) == 0; }
 };
 
+// Data named `key`, in the .pte or else in the .ptd file.
 Status external(Bytes key, const Program& program, const DataFile* data, Bytes& out) {
     char name[65] = {};
     if (key.size >= sizeof name) return error(Code::malformed, "delegate: name of external data is too long", key.size);
@@ -31,7 +32,7 @@ Status next_block(Cursor& cursor, Block& block, bool& is_external) {
     return block.payload.slice(0, bytes, block.payload);
 }
 
-// The rows of an `inputs` or `outputs` block, each within the scratch.
+// The rows of an `inputs` or `outputs` block. Checks that each tensor is inside the scratch.
 Status rows_of(Bytes payload, std::uint32_t scratch_bytes, Bytes& rows) {
     if (payload.size == 0) return {};  // an absent block is an empty list
     if (payload.size < 4) return error(Code::malformed, "delegate: list of tensors has no count");
@@ -39,7 +40,7 @@ Status rows_of(Bytes payload, std::uint32_t scratch_bytes, Bytes& rows) {
     ETB_TRY(payload.slice(4, std::uint64_t{count} * row_bytes, rows));
     for (std::size_t i = 0; i < count; ++i) {
         std::uint64_t bytes = 1;
-        for (std::size_t k = 0; k < 7; ++k) {  // six sizes and the element's
+        for (std::size_t k = 0; k < 7; ++k) {  // six sizes and the element size
             const auto size = load<std::int32_t>(rows.data + i * row_bytes + 4 * k);
             if (size <= 0 || __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size), &bytes))
                 return error(Code::malformed, "delegate: tensor has an impossible shape", i);
@@ -57,12 +58,13 @@ EthosU::Place place(const std::uint8_t* row) {
     return where;
 }
 
+// Whether a tensor of this type can be copied to an input whose elements have that size.
 bool taken_as_input(DType type, std::uint32_t element_bytes) {
     return !is_float(type) && type != DType::i64 && element_size(type) == element_bytes;
 }
 
-// An output may be wider than Vela's rows: two 4-bit values a byte, low half first. It may be narrower: rows are
-// padded.
+// An int8 output of twice the size: Vela stores two 4-bit values per byte, low half first. (An output may also be
+// smaller than Vela's tensor, whose rows are then padded; see copy_output.)
 bool is_packed(const Tensor& tensor, const EthosU::Place& from) {
     return tensor.dtype == DType::i8 && from.element_bytes == 1 && tensor.bytes() == 2 * from.bytes();
 }

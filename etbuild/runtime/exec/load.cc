@@ -1,11 +1,11 @@
-// From a verified program to a method: everything is checked here, so that the loop need not.
+// Method::load: builds a method from a verified program. Indices, shapes, memory, kernels and delegates are checked
+// here, so that the execution loop need not check them.
 #include "exec/method.h"
 
 namespace etb {
 namespace {
 
-constexpr std::int32_t external_data = 1;  // TensorDataLocation
-
+// Whether `kernel` is "name.overload", or "name" where the overload is empty.
 bool same_name(const char* kernel, const char* name, const char* overload) {
     const std::size_t length = std::strlen(name);
     if (std::strncmp(kernel, name, length) != 0) return false;
@@ -33,7 +33,7 @@ Status Method::load(const Program& program, std::size_t index, const Resources& 
     program_ = &program;
     resources_ = resources;
     plan_ = program.plan(index);
-    const Vector<std::int64_t> pools = plan_.vector<std::int64_t>(field::plan::non_const_buffer_sizes);
+    const Vector<std::int64_t> pools = plan_.vector<std::int64_t>(field::ExecutionPlan::non_const_buffer_sizes);
     for (std::uint32_t i = 1; i < pools.size; ++i) {
         const std::uint64_t given = i - 1 < resources.planned.size ? resources.planned[i - 1].size : 0;
         if (pools[i] < 0) return error(Code::malformed, "planned memory has a negative size", i);
@@ -49,11 +49,11 @@ Status Method::load(const Program& program, std::size_t index, const Resources& 
 }
 
 Status Method::find_kernels() {
-    const TableVector operators = plan_.tables(field::plan::operators);
+    const TableVector operators = plan_.tables(field::ExecutionPlan::operators);
     ETB_TRY(resources_.method->array(operators.size, kernels_));
     for (std::uint32_t i = 0; i < operators.size; ++i) {
-        const char* name = operators[i].string(0);
-        const char* overload = operators[i].string(1);
+        const char* name = operators[i].string(field::Operator::name);
+        const char* overload = operators[i].string(field::Operator::overload);
         kernels_[i] = nullptr;
         for (const Kernel* kernel : resources_.kernels)
             if (same_name(kernel->name, name, overload)) kernels_[i] = kernel;
@@ -66,23 +66,23 @@ Status Method::find_kernels() {
 }
 
 Status Method::load_values() {
-    const TableVector rows = plan_.tables(field::plan::values);
+    const TableVector rows = plan_.tables(field::ExecutionPlan::values);
     ETB_TRY(resources_.method->array(rows.size, values_));
     for (std::uint32_t i = 0; i < rows.size; ++i) {
         Value& value = values_[i] = Value();
-        value.type = static_cast<ValueType>(rows[i].get<std::uint8_t>(field::evalue::type));
-        const Table table = rows[i].table(field::evalue::value);
+        value.type = static_cast<ValueType>(rows[i].get<std::uint8_t>(field::EValue::val_type));
+        const Table table = rows[i].table(field::EValue::val);
         switch (value.type) {
             case ValueType::null:
                 break;
             case ValueType::integer:
-                value.integer = table.get<std::int64_t>(0);
+                value.integer = table.get<std::int64_t>(field::Int::int_val);
                 break;
             case ValueType::boolean:
-                value.boolean = table.get<std::uint8_t>(0) != 0;
+                value.boolean = table.get<std::uint8_t>(field::Bool::bool_val) != 0;
                 break;
             case ValueType::real:
-                value.real = table.get<double>(0);
+                value.real = table.get<double>(field::Double::double_val);
                 break;
             case ValueType::tensor: {
                 Span<Tensor> one;
@@ -102,21 +102,22 @@ Status Method::load_values() {
                 ETB_TRY(load_list(value.type, table, value));
         }
     }
-    ETB_TRY(check_indices(plan_.vector<std::int32_t>(field::plan::inputs), rows.size, "no value for input"));
-    return check_indices(plan_.vector<std::int32_t>(field::plan::outputs), rows.size, "no value for output");
+    ETB_TRY(check_indices(plan_.vector<std::int32_t>(field::ExecutionPlan::inputs), rows.size, "no value for input"));
+    return check_indices(plan_.vector<std::int32_t>(field::ExecutionPlan::outputs), rows.size, "no value for output");
 }
 
-// Lists of integers and tensors hold indices of values; lists of reals and booleans hold them.
+// Lists of integers and tensors store indices into the value table; strings and lists of doubles and booleans store the
+// elements themselves.
 Status Method::load_list(ValueType type, Table table, Value& value) {
     if (type == ValueType::string || type == ValueType::reals || type == ValueType::booleans) {
-        const Bytes packed = table.bytes(0);
+        const Bytes packed = table.bytes(field::String::string_val);  // as DoubleList::items and BoolList::items
         value.packed = packed.data;
         value.count = static_cast<std::uint32_t>(packed.size);
         return {};
     }
     const bool wide = type == ValueType::integers;
-    const Vector<std::int64_t> longs = table.vector<std::int64_t>(0);
-    const Vector<std::int32_t> ints = table.vector<std::int32_t>(0);
+    const Vector<std::int64_t> longs = table.vector<std::int64_t>(field::IntList::items);
+    const Vector<std::int32_t> ints = table.vector<std::int32_t>(field::TensorList::items);
     Span<Value*> items;
     value.count = longs.size;
     ETB_TRY(resources_.method->array(value.count, items));
@@ -132,21 +133,21 @@ Status Method::load_list(ValueType type, Table table, Value& value) {
 }
 
 Status Method::load_tensor(Table table, Tensor& tensor) {
-    const Vector<std::int32_t> sizes = table.vector<std::int32_t>(field::tensor::sizes);
-    const Vector<std::uint8_t> order = table.vector<std::uint8_t>(field::tensor::dim_order);
-    const std::int8_t type = table.get<std::int8_t>(field::tensor::scalar_type);
+    const Vector<std::int32_t> sizes = table.vector<std::int32_t>(field::Tensor::sizes);
+    const Vector<std::uint8_t> order = table.vector<std::uint8_t>(field::Tensor::dim_order);
+    const std::int8_t type = table.get<std::int8_t>(field::Tensor::scalar_type);
     tensor.dtype = static_cast<DType>(type);
     const std::size_t element = element_size(tensor.dtype);
     if (element == 0)
         return error(Code::unsupported, "tensor of an unsupported type", static_cast<std::uint64_t>(type));
-    if (table.get<std::int32_t>(field::tensor::storage_offset) != 0)
+    if (table.get<std::int32_t>(field::Tensor::storage_offset) != 0)
         return error(Code::unsupported, "tensor with a storage offset");
     if (sizes.size > max_rank) return error(Code::unsupported, "tensor has too many dimensions", sizes.size);
     tensor.rank = static_cast<std::uint8_t>(sizes.size);
     tensor.order = order.first;
     if (order.size != sizes.size || !is_permutation(order.first, tensor.rank))
         return error(Code::malformed, "dim_order is not an order of the dimensions");
-    tensor.resizable = table.get<std::int8_t>(field::tensor::shape_dynamism) != 0;
+    tensor.resizable = table.get<ShapeDynamism>(field::Tensor::shape_dynamism) != ShapeDynamism::static_;
     Span<std::int32_t> copy;
     ETB_TRY(resources_.method->array(sizes.size, copy));
     tensor.sizes = copy.data;
@@ -162,27 +163,28 @@ Status Method::load_tensor(Table table, Tensor& tensor) {
 }
 
 Status Method::load_memory(Table table, Tensor& tensor) {
-    const std::uint32_t buffer = table.get<std::uint32_t>(field::tensor::data_buffer_idx);
-    const Table allocation = table.table(field::tensor::allocation_info);
-    const Table extra = table.table(field::tensor::extra_tensor_info);
-    const bool is_external = extra.get<std::int8_t>(field::extra::location) == external_data;
+    const std::uint32_t buffer = table.get<std::uint32_t>(field::Tensor::data_buffer_idx);
+    const Table allocation = table.table(field::Tensor::allocation_info);
+    const Table extra = table.table(field::Tensor::extra_tensor_info);
+    const bool is_external =
+        extra.get<TensorDataLocation>(field::ExtraTensorInfo::location) == TensorDataLocation::external;
     Bytes initial;
     if (is_external) {
-        const char* key = extra.string(field::extra::fully_qualified_name);
+        const char* key = extra.string(field::ExtraTensorInfo::fully_qualified_name);
         if (!resources_.data) return error(Code::mismatch, "weights are in a .ptd file, which was not given");
         ETB_TRY(resources_.data->named(key, initial));
         if (initial.size < tensor.capacity) return error(Code::mismatch, ".ptd: data is shorter than its tensor");
     } else if (buffer && !allocation) {
         ETB_TRY(program_->constant(buffer, tensor.capacity, initial));
     } else if (buffer) {
-        const auto set = extra.get<std::uint64_t>(field::extra::mutable_data_segments_idx);
+        const auto set = extra.get<std::uint64_t>(field::ExtraTensorInfo::mutable_data_segments_idx);
         ETB_TRY(program_->initial_state(set, buffer, tensor.capacity, initial));
     }
     if (allocation) {
-        const std::uint32_t id = allocation.get<std::uint32_t>(field::allocation::memory_id);
-        const std::uint64_t offset = allocation.get<std::uint32_t>(field::allocation::memory_offset_low) |
-                                     std::uint64_t{allocation.get<std::uint32_t>(field::allocation::memory_offset_high)}
-                                         << 32;
+        const std::uint32_t id = allocation.get<std::uint32_t>(field::AllocationDetails::memory_id);
+        const std::uint64_t offset =
+            allocation.get<std::uint32_t>(field::AllocationDetails::memory_offset_low) |
+            std::uint64_t{allocation.get<std::uint32_t>(field::AllocationDetails::memory_offset_high)} << 32;
         if (id == 0 || id > resources_.planned.size) return error(Code::malformed, "tensor in no planned memory", id);
         MutableBytes place;
         ETB_TRY(resources_.planned[id - 1].slice(offset, tensor.capacity, place));
@@ -194,7 +196,7 @@ Status Method::load_memory(Table table, Tensor& tensor) {
             const_cast<std::uint8_t*>(initial.data);  // Args::out and EthosU::check keep it from being written
         tensor.memory = Memory::constant;
     } else {
-        tensor.capacity = 0;  // an input or output, whose memory comes from the caller
+        tensor.capacity = 0;  // an input or output whose memory the caller provides, or the output of an et_view
     }
     if (reinterpret_cast<std::uintptr_t>(tensor.data) % element_size(tensor.dtype))
         return error(Code::malformed, "tensor is not aligned to its elements");
@@ -202,10 +204,10 @@ Status Method::load_memory(Table table, Tensor& tensor) {
 }
 
 Status Method::load_delegates() {
-    const TableVector rows = plan_.tables(field::plan::delegates);
+    const TableVector rows = plan_.tables(field::ExecutionPlan::delegates);
     ETB_TRY(resources_.method->array(rows.size, delegates_));
     for (std::uint32_t i = 0; i < rows.size; ++i) {
-        const char* id = rows[i].string(field::delegate::id);
+        const char* id = rows[i].string(field::BackendDelegate::id);
         place_ = {0, Instruction::delegate, i, id, ""};
         delegates_[i] = EthosU();
         if (std::strcmp(id, "EthosUBackend") != 0)
@@ -218,6 +220,7 @@ Status Method::load_delegates() {
     return {};
 }
 
+// Checks the operator or delegate index and the argument indices of a call. most: raised to its number of arguments.
 Status Method::check_call(Table arguments, std::size_t limit, std::size_t& most) {
     const auto index = arguments.get<std::int32_t>(field::call::index);
     if (index < 0 || static_cast<std::size_t>(index) >= limit)
@@ -228,13 +231,14 @@ Status Method::check_call(Table arguments, std::size_t limit, std::size_t& most)
 }
 
 Status Method::check_instructions() {
-    const TableVector chains = plan_.tables(field::plan::chains);
+    const TableVector chains = plan_.tables(field::ExecutionPlan::chains);
     std::size_t most = 0;
     for (std::uint32_t c = 0; c < chains.size; ++c) {
-        const TableVector instructions = chains[c].tables(2);
+        const TableVector instructions = chains[c].tables(field::Chain::instructions);
         for (std::uint32_t i = 0; i < instructions.size; ++i) {
-            const Table arguments = instructions[i].table(field::instruction::arguments);
-            const auto kind = static_cast<Instruction>(instructions[i].get<std::uint8_t>(field::instruction::type));
+            const Table arguments = instructions[i].table(field::Instruction::instr_args);
+            const auto kind =
+                static_cast<Instruction>(instructions[i].get<std::uint8_t>(field::Instruction::instr_args_type));
             place_ = {i, kind, 0, "", ""};
             const auto value = [&](unsigned id) { return static_cast<std::uint32_t>(arguments.get<std::int32_t>(id)); };
             bool right = true;
@@ -246,25 +250,27 @@ Status Method::check_instructions() {
                     ETB_TRY(check_call(arguments, delegates_.size, most));
                     break;
                 case Instruction::move:
-                    right = value(field::move::from) < values_.size && value(field::move::to) < values_.size;
+                    right = value(field::MoveCall::move_from) < values_.size &&
+                            value(field::MoveCall::move_to) < values_.size;
                     break;
                 case Instruction::jump_false:
-                    right = value(field::jump::condition) < values_.size &&
-                            value(field::jump::destination) <= instructions.size;
+                    right = value(field::JumpFalseCall::cond_value_index) < values_.size &&
+                            value(field::JumpFalseCall::destination_instruction) <= instructions.size;
                     break;
                 case Instruction::free:
-                    right = value(0) < values_.size;
+                    right = value(field::FreeCall::value_index) < values_.size;
             }
             if (!right) return error(Code::malformed, "instruction refers to what does not exist", i);
         }
     }
     ETB_TRY(resources_.method->array(most, args_));
     for (std::uint32_t c = 0; c < chains.size; ++c) {
-        const TableVector instructions = chains[c].tables(2);
+        const TableVector instructions = chains[c].tables(field::Chain::instructions);
         for (std::uint32_t i = 0; i < instructions.size; ++i) {
-            const auto kind = static_cast<Instruction>(instructions[i].get<std::uint8_t>(field::instruction::type));
+            const auto kind =
+                static_cast<Instruction>(instructions[i].get<std::uint8_t>(field::Instruction::instr_args_type));
             if (kind != Instruction::delegate) continue;
-            const Table call = instructions[i].table(field::instruction::arguments);
+            const Table call = instructions[i].table(field::Instruction::instr_args);
             set_place(i, kind, call);
             ETB_TRY(delegates_[place_.index].check(gather(call)));
         }

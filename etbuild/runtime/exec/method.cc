@@ -6,9 +6,10 @@ void Method::set_place(std::uint32_t index, Instruction kind, Table arguments) {
     if (kind != Instruction::kernel && kind != Instruction::delegate) return;
     place_.index = arguments.get<std::uint32_t>(field::call::index);
     const bool is_kernel = kind == Instruction::kernel;
-    const Table row = plan_.tables(is_kernel ? field::plan::operators : field::plan::delegates)[place_.index];
-    place_.name = row.string(0);
-    if (is_kernel) place_.overload = row.string(1);
+    const Table row =
+        plan_.tables(is_kernel ? field::ExecutionPlan::operators : field::ExecutionPlan::delegates)[place_.index];
+    place_.name = row.string(is_kernel ? field::Operator::name + 0u : field::BackendDelegate::id + 0u);
+    if (is_kernel) place_.overload = row.string(field::Operator::overload);
 }
 
 Span<Value* const> Method::gather(Table call) {
@@ -31,7 +32,7 @@ Status Method::is_true(const Value& condition, bool& yes) const {
 }
 
 Status Method::step(Table instruction, const npu::Observer* observer, std::uint32_t& next) {
-    const Table arguments = instruction.table(field::instruction::arguments);
+    const Table arguments = instruction.table(field::Instruction::instr_args);
     switch (place_.kind) {
         case Instruction::kernel: {
             Args args(gather(arguments));
@@ -40,32 +41,33 @@ Status Method::step(Table instruction, const npu::Observer* observer, std::uint3
         case Instruction::delegate:
             return run_delegate(place_.index, gather(arguments), observer);
         case Instruction::move:
-            values_[arguments.get<std::uint32_t>(field::move::to)] =
-                values_[arguments.get<std::uint32_t>(field::move::from)];
+            values_[arguments.get<std::uint32_t>(field::MoveCall::move_to)] =
+                values_[arguments.get<std::uint32_t>(field::MoveCall::move_from)];
             return {};
         case Instruction::jump_false: {
             bool yes = true;
-            ETB_TRY(is_true(values_[arguments.get<std::uint32_t>(field::jump::condition)], yes));
-            if (!yes) next = arguments.get<std::uint32_t>(field::jump::destination);
+            ETB_TRY(is_true(values_[arguments.get<std::uint32_t>(field::JumpFalseCall::cond_value_index)], yes));
+            if (!yes) next = arguments.get<std::uint32_t>(field::JumpFalseCall::destination_instruction);
             return {};
         }
-        case Instruction::free:  // memory is planned, there is nothing to give back
+        case Instruction::free:  // no effect: memory is planned
             return {};
     }
     return {};
 }
 
 Status Method::run(const Monitor& monitor) {
-    const TableVector chains = plan_.tables(field::plan::chains);
+    const TableVector chains = plan_.tables(field::ExecutionPlan::chains);
     std::uint32_t left = resources_.most_instructions;
     for (Value& value : values_)
         if (value.type == ValueType::tensor && value.tensor->memory == Memory::borrowed) value.tensor->data = nullptr;
     for (std::uint32_t c = 0; c < chains.size; ++c) {
-        const TableVector instructions = chains[c].tables(2);
+        const TableVector instructions = chains[c].tables(field::Chain::instructions);
         for (std::uint32_t i = 0; i < instructions.size;) {
             if (left-- == 0) return error(Code::timeout, "program does not end");
-            const auto kind = static_cast<Instruction>(instructions[i].get<std::uint8_t>(field::instruction::type));
-            set_place(i, kind, instructions[i].table(field::instruction::arguments));
+            const auto kind =
+                static_cast<Instruction>(instructions[i].get<std::uint8_t>(field::Instruction::instr_args_type));
+            set_place(i, kind, instructions[i].table(field::Instruction::instr_args));
             if (monitor.before) monitor.before(monitor.context, place_);
             std::uint32_t next = i + 1;
             ETB_TRY(step(instructions[i], monitor.npu, next));

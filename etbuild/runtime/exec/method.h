@@ -1,7 +1,7 @@
-// A method of a program, ready to run: its values, its kernels, its delegates, and the loop over its instructions.
+// A method of a program: its values, kernels and delegates, and the loop over its instructions.
 //
-// Everything that can be known before the first instruction is checked by `load`: indices, shapes, memory, kernels,
-// delegates, arenas. It allocates from the caller's arenas only and keeps no global state.
+// `load` checks everything that does not depend on the inputs: indices, shapes, memory, kernels, delegates, arenas.
+// Memory comes from the caller's arenas only; there is no global state.
 #pragma once
 
 #include "exec/ethosu.h"
@@ -9,20 +9,20 @@
 
 namespace etb {
 
-// What a method works with. All of it outlives the method.
+// The memory, kernels and NPU that a method uses. All of it must outlive the method.
 struct Resources {
-    Arena* method = nullptr;           // what `load` keeps
-    Arena* temp = nullptr;             // what a delegate takes while it runs
-    Span<const MutableBytes> planned;  // memory_id m is planned[m - 1]; 16-byte aligned
+    Arena* method = nullptr;           // allocations of `load`, as long as the method lives
+    Arena* temp = nullptr;             // temporary memory of a delegate while it runs
+    Span<const MutableBytes> planned;  // memory-planned buffers: memory_id m is planned[m - 1]; 16-byte aligned
     MutableBytes fast_scratch;         // region 2 of delegates; 16-byte aligned
     KernelTable kernels;
-    const npu::Npu* npu = nullptr;                 // null where no delegate is called
-    const DataFile* data = nullptr;                // a .ptd, null where there is none
-    std::uint32_t most_instructions = 10'000'000;  // of a run: a program may jump to itself for ever
+    const npu::Npu* npu = nullptr;                 // null if the method calls no delegate
+    const DataFile* data = nullptr;                // the .ptd file, or null
+    std::uint32_t most_instructions = 10'000'000;  // limit per run, against endless loops
     bool poison = false;                           // see NpuMemory
 };
 
-// An instruction, as it is reported: the operator's or delegate's name, "" otherwise.
+// The instruction that runs or failed, for error messages and monitors. name: of the operator or delegate, else "".
 struct Place {
     std::uint32_t instruction = 0;
     Instruction kind = Instruction::kernel;
@@ -31,7 +31,7 @@ struct Place {
     const char* overload = "";
 };
 
-// Called round each instruction; each may be null.
+// Callbacks before and after each instruction, and the observer of the NPU's operations; each may be null.
 struct Monitor {
     void* context = nullptr;
     void (*before)(void* context, const Place& place) = nullptr;
@@ -41,25 +41,26 @@ struct Monitor {
 
 class Method {
 public:
-    // program outlives the method. After an error `place()` says where.
+    // program must outlive the method. After an error `place()` is the instruction, operator or value concerned.
     Status load(const Program& program, std::size_t index, const Resources& resources);
     Status run(const Monitor& monitor);
-    // Bytes of temporary memory that the hungriest delegate takes.
+    // The largest number of bytes that a delegate needs of the temp arena.
     Status temp_needed(std::uint64_t& bytes);
 
-    [[nodiscard]] const char* name() const { return plan_.string(field::plan::name); }
-    [[nodiscard]] std::size_t inputs() const { return plan_.vector<std::int32_t>(field::plan::inputs).size; }
-    [[nodiscard]] std::size_t outputs() const { return plan_.vector<std::int32_t>(field::plan::outputs).size; }
-    [[nodiscard]] Value& input(std::size_t i) { return values_[value_index(field::plan::inputs, i)]; }
-    [[nodiscard]] Value& output(std::size_t i) { return values_[value_index(field::plan::outputs, i)]; }
+    [[nodiscard]] const char* name() const { return plan_.string(field::ExecutionPlan::name); }
+    [[nodiscard]] std::size_t inputs() const { return plan_.vector<std::int32_t>(field::ExecutionPlan::inputs).size; }
+    [[nodiscard]] std::size_t outputs() const { return plan_.vector<std::int32_t>(field::ExecutionPlan::outputs).size; }
+    [[nodiscard]] Value& input(std::size_t i) { return values_[value_index(field::ExecutionPlan::inputs, i)]; }
+    [[nodiscard]] Value& output(std::size_t i) { return values_[value_index(field::ExecutionPlan::outputs, i)]; }
 
-    // A tensor with planned memory takes a copy; one without keeps a reference to `data`, for as long as it runs.
+    // Copies `data` into an input with planned memory. An input without refers to `data`, which must then stay valid
+    // and may be written by a kernel that updates its input in place.
     Status set_input(std::size_t i, const Dims& sizes, MutableBytes data);
-    // Memory for an output that has none planned.
+    // Memory for an output without planned memory; must stay valid.
     Status set_output(std::size_t i, MutableBytes data);
 
     [[nodiscard]] Span<const EthosU> delegates() const { return delegates_; }
-    // One delegate alone, for comparing it with a reference.
+    // Runs a single delegate, to compare it with a reference.
     Status run_delegate(std::size_t index, Span<Value* const> args, const npu::Observer* observer);
 
     [[nodiscard]] const Place& place() const { return place_; }
@@ -72,7 +73,7 @@ private:
     Span<Value> values_;
     Span<const Kernel*> kernels_;  // by operator
     Span<EthosU> delegates_;
-    Span<Value*> args_;  // of the instruction that runs
+    Span<Value*> args_;  // arguments of the current instruction
     Place place_;
 
     [[nodiscard]] std::size_t value_index(unsigned list, std::size_t i) const {

@@ -1,4 +1,4 @@
-// The app with ExecuTorch's runtime in the place of ours: the same vectors, frames and exit codes.
+// The application (app/app.h) with ExecuTorch's runtime: the same test vectors, frames and exit codes.
 #include <executorch/runtime/core/data_loader.h>
 #include <executorch/runtime/core/hierarchical_allocator.h>
 #include <executorch/runtime/core/memory_allocator.h>
@@ -32,7 +32,7 @@ using executorch::runtime::Span;
 constexpr std::uint32_t protocol = 1;
 constexpr std::size_t most_pools = 8, most_inputs = 16;
 
-// The .pte where it is; nothing is copied.
+// Loads the .pte in place, without a copy.
 class InPlace final : public DataLoader {
 public:
     explicit InPlace(Bytes model) : model_(model) {}
@@ -142,8 +142,8 @@ int run() {
         pools[i] = {pool.data, pool.size};
         planned += pool.size;
     }
-    // What is left: a half each for what the method keeps and for what it takes while it runs, unless the latter has a
-    // region of its own.
+    // The rest of the arena is for the method's allocator; unless the scratch is a separate region, the temporary
+    // allocator gets half of it.
     const bool shared = memory.scratch.data == memory.arena.data;
     const std::size_t rest = (arena.memory.size - arena.used - 64) / (shared ? 2 : 1);
     MutableBytes kept, taken = memory.scratch;

@@ -1,4 +1,4 @@
-// The board's NPU behind Arm's core driver, which ExecuTorch's delegate calls.
+// The board's NPU by Arm's core driver, which ExecuTorch's Ethos-U delegate calls.
 #include <ethosu_driver.h>
 
 #include "board.h"
@@ -15,7 +15,7 @@ ethosu_driver driver;
 
 extern "C" void etb_npu_interrupt() { ethosu_irq_handler(&driver); }
 
-// The driver's hooks round a job.
+// Cache maintenance hooks, which the driver calls before and after a job.
 extern "C" void ethosu_flush_dcache(std::uint32_t* address, std::size_t bytes) {
     etb::port::clean({reinterpret_cast<const std::uint8_t*>(address), bytes});
 }

@@ -1,5 +1,5 @@
-// What ExecuTorch's runtime asks of a platform. Its own default formats log lines with %zu, which Debian's newlib
-// does not know.
+// ExecuTorch's platform abstraction layer. The default implementation formats log lines with %zu, which Debian's newlib
+// does not support.
 #include <executorch/runtime/platform/platform.h>
 
 #include <cstddef>
@@ -39,7 +39,7 @@ void* et_pal_allocate(size_t) { return nullptr; }
 
 void et_pal_free(void*) {}
 
-// There is no heap: what asks newlib for memory gets none. Nothing ends, so no destructor runs.
+// There is no heap: newlib's allocations fail. The program never returns, so no destructors are registered to run.
 void* _sbrk(std::ptrdiff_t) { return reinterpret_cast<void*>(-1); }
 extern void* __dso_handle;
 void* __dso_handle = nullptr;

@@ -1,4 +1,5 @@
-// Activations with parameters: out[i] = f(in[i]; parameters), any shape. Tested by "activation" in test_pointwise.py.
+// ATen activations with parameters: out[i] = f(in[i]; parameters), any shape. Tested by "activation" in
+// test_pointwise.py.
 #include <cmath>
 
 #include "kernels/pointwise.h"
@@ -6,7 +7,7 @@
 namespace etb {
 namespace {
 
-// Not a number stays so.
+// min(max(x, low), high). NaN stays NaN, since comparisons with it are false.
 struct Clamp {
     template <class T>
     T operator()(T x, T low, T high) const {
@@ -27,7 +28,8 @@ struct Most {
     }
 };
 
-// self, min or none, max or none, out; the bounds are numbers or tensors. max wins where min > max.
+// clamp(self, min or None, max or None, out), hardtanh(self, min, max, out). Bounds are scalars or tensors. Where
+// min > max, out = max.
 Status clamp(Args& args) {
     const Operand x(args, 0);
     Tensor& out = args.out(3);
@@ -46,7 +48,7 @@ Status clamp(Args& args) {
     return run_pointwise(args, {map3<float, Clamp>, map3<std::int64_t, Clamp>}, all, out);
 }
 
-// self, negative_slope, out: x > 0 ? x : x * slope.
+// leaky_relu(self, negative_slope, out): x > 0 ? x : x * negative_slope.
 struct LeakyRelu {
     float operator()(float x, float slope) const { return x > 0 ? x : x * slope; }
 };
@@ -57,7 +59,7 @@ Status leaky_relu(Args& args) {
     return run_pointwise(args, {map2<float, LeakyRelu>, nullptr}, all, args.out(2));
 }
 
-// self, alpha, scale, input_scale, out: x > 0 ? scale x : scale alpha (exp(input_scale x) - 1).
+// elu(self, alpha, scale, input_scale, out): x > 0 ? scale x : scale alpha (exp(input_scale x) - 1).
 struct Elu {
     float operator()(float x, float alpha, float scale, float input_scale) const {
         return x > 0 ? x * scale : std::expm1(x * input_scale) * (alpha * scale);
@@ -72,7 +74,8 @@ Status elu(Args& args) {
     return run_pointwise(args, {map4<float, Elu>, nullptr}, all, args.out(4));
 }
 
-// self, approximate ("none" or "tanh"), out: x P(X <= x) of the normal distribution, or its approximation by tanh.
+// gelu(self, approximate, out). "none": x (1 + erf(x / sqrt(2))) / 2.
+// "tanh": x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
 struct Gelu {
     float operator()(float x) const { return x * 0.5f * (1.0f + std::erf(x * 0.70710678118654752440f)); }
 };
@@ -90,7 +93,7 @@ Status gelu(Args& args) {
     return run_pointwise(args, {by_tanh ? map1<float, GeluTanh> : map1<float, Gelu>, nullptr}, all, args.out(2));
 }
 
-// self, out: x min(max(x + 3, 0), 6) / 6.
+// hardswish(self, out): x min(max(x + 3, 0), 6) / 6.
 struct Hardswish {
     float operator()(float x) const {
         const float shifted = x + 3.0f;

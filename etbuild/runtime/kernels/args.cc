@@ -66,7 +66,7 @@ Dims Args::integers(std::size_t i) {
             fail(Code::mismatch, "not a list of integers, argument", i);
             return {};
         }
-        // Bounds such as 2^63 - 1 stand for "to the end" and keep that meaning.
+        // Saturated: a bound such as 2^63 - 1 means "to the end", and so does INT32_MAX.
         const std::int64_t wide = entry->integer;
         list.push(wide > INT32_MAX ? INT32_MAX : wide < INT32_MIN ? INT32_MIN : wide);
     }
@@ -113,7 +113,7 @@ Bytes Args::string(std::size_t i) {
 }
 
 int Args::dimension(std::int64_t d, int rank) {
-    const std::int64_t least = rank > 0 ? rank : 1;  // a scalar takes 0 and -1
+    const std::int64_t least = rank > 0 ? rank : 1;  // a tensor without dimensions accepts 0 and -1
     if (d < -least || d >= least) {
         fail(Code::mismatch, "no such dimension", static_cast<std::uint64_t>(d));
         return 0;

@@ -1,4 +1,5 @@
-// Sums and products with broadcasting, of tensors or numbers; integers wrap. Tested by "binary" in test_pointwise.py.
+// Element-wise arithmetic with broadcasting, of tensors or scalars: aten::add, sub, rsub, mul, minimum, maximum, pow.
+// Integers wrap. Tested by "binary" in test_pointwise.py.
 #include <cmath>
 
 #include "kernels/pointwise.h"
@@ -30,6 +31,7 @@ struct Mul {
         return times(a, b);
     }
 };
+// NaN if either operand is NaN.
 struct Minimum {
     template <class T>
     T operator()(T a, T b) const {
@@ -42,6 +44,7 @@ struct Maximum {
         return a != a || a > b ? a : b;
     }
 };
+// Integers: by squaring; a negative exponent gives 0 unless the base is 1 or -1.
 struct Pow {
     float operator()(float a, float b) const { return std::pow(a, b); }
     std::int64_t operator()(std::int64_t base, std::int64_t exponent) const {
@@ -53,7 +56,7 @@ struct Pow {
     }
 };
 
-// a, b, alpha, out.
+// add: a + alpha b, sub: a - alpha b, rsub: b - alpha a (a, b, alpha, out).
 template <class F>
 Status scaled(Args& args) {
     const Operand a(args, 0);

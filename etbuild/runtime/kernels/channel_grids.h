@@ -1,11 +1,11 @@
-// A scale and a zero point for each channel, as quantize_per_channel and its inverse take them.
+// Per-channel quantisation parameters: the scales and zero points of quantize_per_channel and dequantize_per_channel.
 #pragma once
 
 #include "kernels/layout.h"
 
 namespace etb {
 
-// scales: float32 or float64. zeros: int64 or int32; null: all zero.
+// scales: [channels], float32 or float64. zeros: [channels], int64 or int32; null: all zero points are 0.
 struct ChannelGrids {
     const Tensor& scales;
     const Tensor* zeros;

@@ -1,7 +1,7 @@
-// Convolution in one to three dimensions, with groups, strides, dilation and padding; and its transposed form.
+// aten::convolution in one to three dimensions, with groups, stride, dilation and padding; and its transposed form.
 //   out[n, o, p] = bias[o] + sum_c sum_k in[n, c, p stride + k dilation - pad] weight[o, c, k]
-//   transposed:    the sum is over those c, k and i with i stride + k dilation - pad = p, of weight[c, o, k]
-// Sums are in single precision, in the order of c and k. Tested by "convolution" in test_linear.py.
+//   transposed:    in[n, c, i] weight[c, o, k], summed over all c, k, i with i stride + k dilation - pad = p
+// float32, summed in the order of c and k. Tested by "convolution" in test_linear.py.
 #include <initializer_list>
 
 #include "kernels/view.h"
@@ -9,14 +9,15 @@
 namespace etb {
 namespace {
 
-// The spatial dimensions are D, H, W; those that are not there have size 1.
+// The spatial dimensions are D, H, W; absent ones have size 1.
 constexpr int spatial = 3;
 
+// One spatial dimension. extra: output_padding. *_step: strides in elements.
 struct Axis {
     std::int32_t kernel = 1, stride = 1, pad = 0, dilation = 1, extra = 0, in = 1, out = 1;
     std::ptrdiff_t in_step = 0, weight_step = 0, out_step = 0;
 
-    // The input's position for output position o and tap k; false outside of it.
+    // The input position i for output position o and tap k; false where it is padding or, transposed, between inputs.
     template <bool Transposed>
     bool source(std::int32_t o, std::int32_t k, std::int32_t& i) const {
         const std::int64_t at = Transposed ? std::int64_t{o} + pad - std::int64_t{k} * dilation
@@ -36,11 +37,13 @@ struct Convolution {
     bool transposed;
     std::int32_t groups;
     Axis axis[spatial];
-    // Of one element along batch and channels.
+    // Strides in elements along batch and channels.
     std::ptrdiff_t in_batch, in_channel, out_batch, out_channel, weight_output, weight_input;
-    std::int32_t inputs, outputs;  // channels of a group
+    std::int32_t inputs, outputs;  // channels per group
 };
 
+// The sum over input channels and taps for output position `at`. x: the first input channel of the group. w: the
+// weights of the output channel.
 template <bool Transposed>
 float sum_at(const Convolution& work, const float* x, const float* w, const std::int32_t (&at)[spatial]) {
     float sum = 0;
@@ -84,12 +87,12 @@ void convolve(const Convolution& work) {
         }
 }
 
-// Entry d of a list that may hold one value for all dimensions, or none.
+// Entry d of a list that may also be empty (fallback) or hold one value for all dimensions.
 std::int32_t entry(const Dims& list, int d, std::int32_t fallback) {
     return list.rank == 0 ? fallback : list[list.rank == 1 ? 0 : d];
 }
 
-// Fills the spatial axes and the result's sizes.
+// Fills the spatial axes and the sizes of the output.
 Status place_axes(Args& args, Convolution& work, Dims& sizes) {
     const Dims stride = args.integers(3);
     const Dims pad = args.integers(4);
@@ -125,7 +128,8 @@ Status place_axes(Args& args, Convolution& work, Dims& sizes) {
     return {};
 }
 
-// in [N, C, ...], weight, bias [O] or none, stride, padding, dilation, transposed, output_padding, groups, out.
+// convolution(in [N, C, ...], weight, bias [O] or None, stride, padding, dilation, transposed, output_padding, groups,
+// out [N, O, ...]). weight: [O, C / groups, ...], transposed [C, O / groups, ...].
 Status convolution(Args& args) {
     Convolution work{};
     const Tensor& in = args.tensor(0);

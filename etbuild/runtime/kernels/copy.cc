@@ -1,12 +1,12 @@
-// Copies in another shape, type or memory order. Tested by "copy" in test_movement.py.
+// Copies with another shape, type or dim_order: aten::view_copy, squeeze_copy, unsqueeze_copy, clone, _to_copy, copy,
+// dim_order_ops, executorch_prim::et_view. Tested by "copy" in test_movement.py.
 #include "kernels/layout.h"
 #include "kernels/view.h"
 
 namespace etb {
 namespace {
 
-// The elements of `in`, in the order of their indices, as `sizes`. Where neither memory order is the plain one, the
-// elements are put one by one.
+// out = in with another shape and the same elements in row-major order. unsupported: a tensor is not contiguous.
 Status reshape(Args& args, const Tensor& in, const Dims& sizes, Tensor& out) {
     ETB_TRY(args.status);
     ETB_TRY(resize(out, sizes));
@@ -27,7 +27,7 @@ Status reshape(Args& args, const Tensor& in, const Dims& sizes, Tensor& out) {
     return {};
 }
 
-// self, size (one may be -1), out.
+// view_copy(self, size, out). One entry of `size` may be -1 and is then inferred.
 Status view(Args& args) {
     const Tensor& in = args.tensor(0);
     Dims sizes = args.integers(1);
@@ -50,7 +50,7 @@ Status view(Args& args) {
     return reshape(args, in, sizes, out);
 }
 
-// self, size, out: as view, but `out` takes the memory of `self`.
+// et_view(self, size, out): as view_copy, but an `out` without planned memory refers to the memory of `self`.
 Status view_in_place(Args& args) {
     Tensor& in = args.tensor(0);
     Value& result = args.value(2);
@@ -69,7 +69,7 @@ Status view_in_place(Args& args) {
     return view(args);
 }
 
-// self, dim or dims, out.
+// squeeze_copy(self, dim or dims, out): removes the given dimensions that have size 1.
 Status squeeze(Args& args) {
     const Tensor& in = args.tensor(0);
     const Dims chosen = args.integers(1);
@@ -81,7 +81,7 @@ Status squeeze(Args& args) {
     return reshape(args, in, sizes, args.out(2));
 }
 
-// self, dim, out.
+// unsqueeze_copy(self, dim, out): inserts a dimension of size 1.
 Status unsqueeze(Args& args) {
     const Tensor& in = args.tensor(0);
     View view(in);
@@ -89,14 +89,15 @@ Status unsqueeze(Args& args) {
     return reshape(args, in, view.sizes, args.out(2));
 }
 
-// self, ..., out: the result's type and memory order are its tensor's.
+// alias_copy, detach_copy, lift_fresh_copy, clone, _to_copy and their dim_order variants (self, ..., out): a copy in
+// the type and dim_order of `out`; the arguments between are not read.
 template <std::size_t OutIndex>
 Status same_shape(Args& args) {
     const Tensor& in = args.tensor(0);
     return copy_to(args, View(in), args.out(OutIndex));
 }
 
-// self, src, non_blocking, out: src broadcast to self.
+// copy(self, src, non_blocking, out): src broadcast to the shape of self. copy_ without `out` writes to argument 0.
 Status copy_from(Args& args) {
     const Tensor& self = args.tensor(0);
     const Tensor& source = args.tensor(1);

@@ -1,11 +1,11 @@
-// Tensors made from numbers. Tested by "create" in test_movement.py.
+// Tensor creation: aten::full, fill, zeros, ones, empty, scalar_tensor, arange. Tested by "create" in test_movement.py.
 #include "kernels/fill.h"
 #include "kernels/lanes.h"
 
 namespace etb {
 namespace {
 
-// size, value, out.
+// full(size, value, out): every element is `value`.
 Status full(Args& args) {
     const Dims sizes = args.integers(0);
     Tensor& out = args.out(2);
@@ -14,7 +14,7 @@ Status full(Args& args) {
     return fill_with(args, 1, out);
 }
 
-// self, value, (memory_format,) out.
+// fill(self, value, out), full_like(self, value, memory_format, out): the shape of self, every element `value`.
 template <std::size_t OutIndex>
 Status full_like(Args& args) {
     const Tensor& like = args.tensor(0);
@@ -24,7 +24,7 @@ Status full_like(Args& args) {
     return fill_with(args, 1, out);
 }
 
-// size, (memory_format,) out. What `empty` promises nothing about is 0.
+// zeros, ones (size, out), empty(size, memory_format, out). `empty` is filled with 0.
 template <int Number, std::size_t OutIndex>
 Status constant(Args& args) {
     const Dims sizes = args.integers(0);
@@ -34,7 +34,7 @@ Status constant(Args& args) {
     return fill_with(Number, out);
 }
 
-// value, out.
+// scalar_tensor(value, out): a tensor without dimensions.
 Status scalar_tensor(Args& args) {
     Tensor& out = args.out(1);
     ETB_TRY(args.status);
@@ -42,7 +42,8 @@ Status scalar_tensor(Args& args) {
     return fill_with(args, 0, out);
 }
 
-// out[i] = start + i * step for as long as that is before `end`; computed in double precision, or in integers.
+// out[i] = start + i * step, for i in 0 .. ceil((end - start) / step) - 1. Computed in double precision, also for
+// integer outputs.
 Status sequence(Args& args, double start, double end, double step, Tensor& out) {
     ETB_TRY(args.status);
     if (!computes(out.dtype)) return error(Code::mismatch, "arange does not give this type");
@@ -67,10 +68,10 @@ Status sequence(Args& args, double start, double end, double step, Tensor& out) 
     return {};
 }
 
-// end, out.
+// arange(end, out): 0, 1, ... below `end`.
 Status arange(Args& args) { return sequence(args, 0, args.number(0), 1, args.out(1)); }
 
-// start, end, step, out.
+// arange(start, end, step, out).
 Status arange_start(Args& args) { return sequence(args, args.number(0), args.number(1), args.number(2), args.out(3)); }
 
 }  // namespace

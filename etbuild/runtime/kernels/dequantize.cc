@@ -1,9 +1,11 @@
-// Integers on a grid to floats: x = (q - zero_point) * scale, the product in single precision.
+// Dequantisation: x = (q - zero_point) * scale, the product in float32. Operators quantized_decomposed::dequantize_*
+// and cortex_m::dequantize_per_tensor; uint8, int8, int16 or int32 to float32, any shape.
 #include "kernels/channel_grids.h"
 
 namespace etb {
 namespace {
 
+// Quantisation parameters.
 struct Grid {
     float scale;
     std::int32_t zero_point;
@@ -12,7 +14,7 @@ struct Grid {
 template <class T>
 void dequantize_run(const Grid& grid, const std::uint8_t* q, float* x, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
-        // Wraps, where it does not fit into 32 bits, as ExecuTorch's does.
+        // The difference wraps at 32 bits, as in ExecuTorch's kernel.
         const auto distance = static_cast<std::int32_t>(static_cast<std::uint32_t>(load<T>(q + i * sizeof(T))) -
                                                         static_cast<std::uint32_t>(grid.zero_point));
         x[i] = static_cast<float>(distance) * grid.scale;
@@ -46,7 +48,7 @@ Status check(Args& args, const Tensor& in, Tensor& out) {
     return {};
 }
 
-// in, scale, zero_point, quant_min, quant_max, dtype[, out_dtype], out.
+// dequantize_per_tensor(in, scale, zero_point, quant_min, quant_max, dtype[, out_dtype], out).
 // Tested by "dequantize_per_tensor" in test_quantization.py.
 Status per_tensor(Args& args) {
     const Tensor& in = args.tensor(0);
@@ -57,7 +59,8 @@ Status per_tensor(Args& args) {
     return {};
 }
 
-// in, scales [channels], zero_points [channels] or none, axis, quant_min, quant_max, dtype[, out_dtype], out.
+// dequantize_per_channel(in, scales [channels], zero_points [channels] or None, axis, quant_min, quant_max, dtype
+// [, out_dtype], out).
 // Tested by "dequantize_per_channel" in test_quantization.py.
 Status per_channel(Args& args) {
     const Tensor& in = args.tensor(0);

@@ -1,5 +1,5 @@
-// Quotients and remainders with broadcasting. An integer division by zero is an error, before anything is written.
-// Tested by "division" in test_pointwise.py.
+// Element-wise division and remainder with broadcasting: aten::div, floor_divide, fmod, remainder. An integer division
+// by zero is an error; the output is then not written. Tested by "division" in test_pointwise.py.
 #include <cmath>
 
 #include "kernels/pointwise.h"
@@ -10,14 +10,15 @@ namespace {
 struct Div {
     float operator()(float a, float b) const { return a / b; }
 };
-// The least integer b = -1 divides to what wraps.
+// a / b toward zero. INT64_MIN / -1 wraps instead of overflowing.
 std::int64_t quotient(std::int64_t a, std::int64_t b) { return b == -1 ? minus(std::int64_t{0}, a) : a / b; }
 
 struct DivTrunc {
     float operator()(float a, float b) const { return std::trunc(a / b); }
     std::int64_t operator()(std::int64_t a, std::int64_t b) const { return quotient(a, b); }
 };
-// Towards minus infinity, by the exact remainder: a / b alone may round up to a whole number.
+// a / b toward minus infinity, as c10::div_floor_floating: it starts from the exact remainder, since a / b may already
+// be rounded up to a whole number.
 struct DivFloor {
     float operator()(float a, float b) const {
         if (b == 0) return a / b;
@@ -33,7 +34,7 @@ struct DivFloor {
         return times(whole, b) != a && (a < 0) != (b < 0) ? whole - 1 : whole;
     }
 };
-// The sign of fmod is that of a, the sign of remainder that of b.
+// a - b * trunc(a / b), with the sign of a; Remainder has the sign of b.
 struct Fmod {
     float operator()(float a, float b) const { return std::fmod(a, b); }
     std::int64_t operator()(std::int64_t a, std::int64_t b) const { return b == -1 ? 0 : a % b; }
@@ -49,6 +50,7 @@ struct Remainder {
     }
 };
 
+// Whether any element of an integer tensor is 0.
 bool has_zero(const Tensor& tensor) {
     const auto count = static_cast<std::ptrdiff_t>(tensor.count());
     std::int64_t lanes[most_lanes];
@@ -70,7 +72,7 @@ Status divide(Args& args, const Operand& a, const Operand& b, Tensor& out) {
     return run_pointwise(args, {map2<float, F>, map2<std::int64_t, F>}, all, out);
 }
 
-// a, b, out.
+// floor_divide, fmod, remainder (a, b, out).
 template <class F>
 Status whole(Args& args) {
     const Operand a(args, 0);
@@ -78,7 +80,7 @@ Status whole(Args& args) {
     return divide<F>(args, a, b, args.out(2));
 }
 
-// a, b, out; the result is floating point always.
+// div(a, b, out): a / b, computed in floating point for integers too.
 Status div(Args& args) {
     const Operand a(args, 0);
     const Operand b(args, 1);
@@ -86,7 +88,7 @@ Status div(Args& args) {
     return run_pointwise(args, {map2<float, Div>, nullptr}, all, args.out(2));
 }
 
-// a, b, rounding_mode (none, "trunc" or "floor"), out.
+// div(a, b, rounding_mode, out). rounding_mode: None: as above; "trunc": toward zero; "floor": toward minus infinity.
 Status div_mode(Args& args) {
     const Operand a(args, 0);
     const Operand b(args, 1);

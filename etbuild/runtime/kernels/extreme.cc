@@ -1,21 +1,22 @@
-// The largest and the smallest, where they are, and whether any element is true. What is not a number is larger and
-// smaller than all. Of equal elements the first counts. Tested by "extreme" in test_reduction.py.
+// Maxima, minima, their indices, top k, and any: aten::amax, amin, max, min, argmax, argmin, any, topk. NaN wins over
+// every number, for maxima and for minima. Of equal elements the first wins. Tested by "extreme" in test_reduction.py.
 #include "kernels/reduce.h"
 
 namespace etb {
 namespace {
 
-// Is a beyond b, in the direction that counts?
+// Whether a wins over b: larger (Largest) or smaller, or NaN where b is not.
 template <bool Largest, class T>
 bool beyond(T a, T b) {
     if (b != b) return false;
     return a != a || (Largest ? a > b : a < b);
 }
 
+// The accumulator of a maximum or minimum.
 template <class Lane>
 struct Best {
     Lane value;
-    std::int64_t at;    // of `value`
+    std::int64_t at;    // index of `value` among the reduced elements
     std::int64_t seen;  // elements so far
 
     static void begin(void* state) { *static_cast<Best*>(state) = Best{}; }
@@ -32,7 +33,7 @@ struct Best {
     static Lane place_of(void* state, std::size_t) { return static_cast<Lane>(static_cast<Best*>(state)->at); }
 };
 
-// The values themselves; the place is that along the reduced dimension.
+// Reduces to the extreme values, or with `places` to their indices along the reduced dimension.
 template <bool Largest>
 Status best(const Reduction& reduction, bool places) {
     if (reduction.length == 0 && reduction.out->count() != 0)
@@ -40,7 +41,7 @@ Status best(const Reduction& reduction, bool places) {
     if (is_float(reduction.in->dtype)) {
         using B = Best<float>;
         B state;
-        // A float holds places up to 2^24, and no dimension that fits a microcontroller's memory is longer.
+        // The index is returned as a float, which is exact up to 2^24.
         fold<float>(reduction, {&state, B::begin, B::take<Largest>, places ? B::place_of : B::value_of});
     } else {
         using B = Best<std::int64_t>;
@@ -55,7 +56,7 @@ Status same_type(const Tensor& in, const Tensor& out) {
     return {};
 }
 
-// self, dims, keepdim, out.
+// amax, amin (self, dims, keepdim, out).
 template <bool Largest>
 Status over_dims(Args& args) {
     Reduction reduction;
@@ -65,7 +66,7 @@ Status over_dims(Args& args) {
     return best<Largest>(reduction, false);
 }
 
-// self, out.
+// max, min (self, out): over all elements.
 template <bool Largest>
 Status over_all(Args& args) {
     Reduction reduction;
@@ -75,7 +76,7 @@ Status over_all(Args& args) {
     return best<Largest>(reduction, false);
 }
 
-// self, dim, keepdim, values, indices.
+// max.dim, min.dim (self, dim, keepdim, values, indices).
 template <bool Largest>
 Status with_places(Args& args) {
     Reduction values;
@@ -90,7 +91,7 @@ Status with_places(Args& args) {
     return best<Largest>(places, true);
 }
 
-// self, dim or none, keepdim, out.
+// argmax, argmin (self, dim or None, keepdim, out).
 template <bool Largest>
 Status place(Args& args) {
     Reduction reduction;
@@ -100,6 +101,7 @@ Status place(Args& args) {
     return best<Largest>(reduction, true);
 }
 
+// The accumulator of `any`: a bool.
 template <class Lane>
 struct Any {
     static void begin(void* state) { *static_cast<bool*>(state) = false; }
@@ -123,13 +125,13 @@ Status any_over(Args& args, const Dims& dims, bool keep, Tensor& out) {
     return {};
 }
 
-// self, dim or dims, keepdim, out.
+// any(self, dim or dims, keepdim, out).
 Status any(Args& args) { return any_over(args, args.integers(1), args.boolean(2), args.out(3)); }
 
-// self, out.
+// any(self, out): over all elements.
 Status any_of_all(Args& args) { return any_over(args, {}, false, args.out(1)); }
 
-// self, k, dim, largest, sorted, values, indices. Equal elements come in the order of their places.
+// topk(self, k, dim, largest, sorted, values, indices). Always sorted; equal elements in the order of their indices.
 Status topk(Args& args) {
     const Tensor& in = args.tensor(0);
     const std::int64_t k = args.integer(1);
@@ -151,7 +153,7 @@ Status topk(Args& args) {
     const std::ptrdiff_t value_step = steps[1][d];
     const std::ptrdiff_t place_step = steps[2][d];
     std::int64_t* const at = places.as<std::int64_t>();
-    // Insertion into the k best so far, found again by their places.
+    // Insertion sort of the k best indices so far; their values are read from the input again.
     const auto wins = [&](std::ptrdiff_t first, std::int64_t a, std::int64_t b) {
         if (is_float(in.dtype)) {
             const float* x = in.as<float>() + first;
@@ -182,7 +184,7 @@ Status topk(Args& args) {
             for (std::int64_t r = 0; r < k; ++r) {
                 const std::ptrdiff_t to = walk.at(1) + i * walk.step(1) + r * value_step;
                 const std::int64_t place = best[r * place_step];
-                // Memory of the results that overlaps would have destroyed it.
+                // If the two outputs overlap in memory, writing values has overwritten indices.
                 if (place < 0 || place >= in.sizes[d]) return error(Code::out_of_bounds, "topk: results overlap");
                 const std::ptrdiff_t from = first + place * in_steps[d];
                 std::memcpy(values.data + static_cast<std::size_t>(to) * size,

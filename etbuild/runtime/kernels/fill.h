@@ -5,7 +5,7 @@
 
 namespace etb {
 
-// The number argument i, converted to the tensor's type.
+// The value is scalar argument i or `value`, converted to the tensor's type.
 Status fill_with(Args& args, std::size_t i, const Tensor& out);
 Status fill_with(double value, const Tensor& out);
 

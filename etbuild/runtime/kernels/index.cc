@@ -1,4 +1,5 @@
-// Elements chosen by tensors of indices (int32 or int64). Tested by "index" in test_movement.py.
+// Elements selected by index tensors (int32 or int64): aten::index_select, gather, embedding, index.Tensor. An index
+// outside its dimension is an error. Tested by "index" in test_movement.py.
 #include <initializer_list>
 
 #include "kernels/lanes.h"
@@ -9,7 +10,7 @@ namespace {
 
 bool is_index(const Tensor& tensor) { return tensor.dtype == DType::i64 || tensor.dtype == DType::i32; }
 
-// The index at an offset; negative ones count from the end where `wrap`.
+// Read the index at offset `at` and check it. wrap: a negative index counts from the end.
 Status index_at(const Tensor& indices, std::ptrdiff_t at, std::int32_t size, bool wrap, std::int32_t& index) {
     std::int64_t wide = 0;
     load_lanes(indices, at, 1, 1, &wide);
@@ -20,7 +21,7 @@ Status index_at(const Tensor& indices, std::ptrdiff_t at, std::int32_t size, boo
     return {};
 }
 
-// self, dim, index (a vector or a scalar), out.
+// index_select(self, dim, index, out): out[.., i, ..] = self[.., index[i], ..]. index: rank 0 or 1.
 Status index_select(Args& args) {
     const Tensor& in = args.tensor(0);
     const int d = args.dimension(args.integer(1), in.rank);
@@ -44,7 +45,7 @@ Status index_select(Args& args) {
     return {};
 }
 
-// self, dim, index, sparse_grad, out: out[.., i, ..] = self[.., index[.., i, ..], ..].
+// gather(self, dim, index, sparse_grad, out): out[.., i, ..] = self[.., index[.., i, ..], ..].
 Status gather(Args& args) {
     const Tensor& in = args.tensor(0);
     const int d = args.dimension(args.integer(1), in.rank);
@@ -74,7 +75,8 @@ Status gather(Args& args) {
     return {};
 }
 
-// weight [rows, ...], indices, padding_idx, scale_grad_by_freq, sparse, out: a row of the weight for each index.
+// embedding(weight [rows, columns], indices [...], padding_idx, scale_grad_by_freq, sparse, out [..., columns]):
+// out[..., :] = weight[indices[...], :]. Contiguous memory order only.
 Status embedding(Args& args) {
     const Tensor& weight = args.tensor(0);
     const Tensor& indices = args.tensor(1);
@@ -98,15 +100,16 @@ Status embedding(Args& args) {
     return {};
 }
 
-// Where the indexed dimensions and the others of a result come from.
+// How the dimensions of index.Tensor's result are derived from self and the index tensors.
 struct Chosen {
-    const Tensor* indices[max_rank] = {};  // by dimension of self; null: all of it
-    Dims steps[max_rank];                  // of the indices, broadcast to `shape`
-    Dims shape;                            // that they have together
-    int first = -1;                        // dimension of the result that they stand at
+    const Tensor* indices[max_rank] = {};  // per dimension of self; null: not indexed
+    Dims steps[max_rank];                  // strides of the index tensors, broadcast to `shape`
+    Dims shape;                            // of the index tensors after broadcasting
+    int first = -1;                        // first dimension of the result that comes from `shape`
 };
 
-// Indices that are next to each other stay in place, others go to the front.
+// Fills `chosen` and the sizes of the result. As in PyTorch, `shape` replaces the indexed dimensions where they are
+// adjacent; otherwise it becomes the leading dimensions of the result.
 Status choose(Args& args, const Tensor& in, Span<Value* const> list, Chosen& chosen, Dims& sizes) {
     bool adjacent = true;
     int last = -1;
@@ -136,7 +139,7 @@ Status choose(Args& args, const Tensor& in, Span<Value* const> list, Chosen& cho
     return args.status;
 }
 
-// self, indices (one for each dimension, or none), out.
+// index(self, indices, out): advanced indexing. indices: one index tensor per dimension of self, or None.
 Status index(Args& args) {
     const Tensor& in = args.tensor(0);
     const Span<Value* const> list = args.tensors(1);
@@ -149,7 +152,7 @@ Status index(Args& args) {
     ETB_TRY(resize(out, sizes));
     const Dims in_steps = strides(in);
     const Dims out_steps = strides(out);
-    // Element by element: the index of the result gives that of the input.
+    // For each element of the result, compute its multi-index and from it the input's offset.
     const std::size_t count = out.count();
     const std::size_t size = element_size(in.dtype);
     for (std::size_t flat = 0; flat < count; ++flat) {

@@ -1,4 +1,4 @@
-// Tensors put together: side by side, on top of each other, repeated, or into a larger one. Tested by "join" in
+// Concatenation, stacking, repetition and padding: aten::cat, stack, repeat, constant_pad_nd. Tested by "join" in
 // test_movement.py.
 #include "kernels/fill.h"
 #include "kernels/view.h"
@@ -6,10 +6,10 @@
 namespace etb {
 namespace {
 
-// An empty vector joins anything.
+// As in PyTorch, cat ignores a tensor of shape [0] whatever the rank of the others.
 bool is_nothing(const Tensor& tensor) { return tensor.rank == 1 && tensor.sizes[0] == 0; }
 
-// tensors, dim, out.
+// cat(tensors, dim, out): concatenated along dim.
 Status cat(Args& args) {
     const Span<Value* const> parts = args.tensors(0);
     Tensor& out = args.out(2);
@@ -40,7 +40,7 @@ Status cat(Args& args) {
     return {};
 }
 
-// tensors, dim, out.
+// stack(tensors, dim, out): concatenated along a new dimension.
 Status stack(Args& args) {
     const Span<Value* const> parts = args.tensors(0);
     Tensor& out = args.out(2);
@@ -60,7 +60,7 @@ Status stack(Args& args) {
     return {};
 }
 
-// self, repeats, out: as many copies along each dimension.
+// repeat(self, repeats, out): repeats[d] copies along dimension d; leading dimensions of size 1 are added as needed.
 Status repeat(Args& args) {
     const Tensor& in = args.tensor(0);
     const Dims repeats = args.integers(1);
@@ -87,7 +87,8 @@ Status repeat(Args& args) {
     }
 }
 
-// self, pad (before and after, last dimension first; not negative), value, out.
+// constant_pad_nd(self, pad, value, out). pad: elements before and after, per dimension, the last dimension first; not
+// negative.
 Status constant_pad(Args& args) {
     const Tensor& in = args.tensor(0);
     const Value& pad = args.value(1);

@@ -1,14 +1,15 @@
-// What a CPU operator is, and how it reads its arguments.
+// The interface of CPU kernels: the entry of the kernel table, and how a kernel reads its arguments.
 //
-// A kernel's file defines it by ETB_KERNEL; the table of those that a firmware links is generated from these lines
-// (kernels.cmake). The order of arguments is that of the operator's `.out` overload.
+// ETB_KERNEL in a .cc file defines a kernel; the table of the kernels that an image links is generated from these lines
+// (kernels.cmake, etbuild/firmware/select_sources.py). Arguments have the order of the operator's `.out` overload.
 #pragma once
 
 #include "kernels/value.h"
 
 namespace etb {
 
-// Reads arguments by position; the first mistake sticks in `status` and later reads give harmless values.
+// Typed access to the arguments by position. The first error is stored in `status`. A read that fails returns a
+// placeholder (0, an empty list, a tensor without data), so a kernel need check `status` only before it reads elements.
 class Args {
 public:
     explicit Args(Span<Value* const> values) : values_(values) {}
@@ -21,27 +22,27 @@ public:
 
     Value& value(std::size_t i);
     Tensor& tensor(std::size_t i);
-    Tensor& out(std::size_t i);  // a tensor that may be written
+    Tensor& out(std::size_t i);  // a tensor that is not constant
     Tensor* optional_tensor(std::size_t i);
     std::int64_t integer(std::size_t i);
     std::int64_t integer_or(std::size_t i, std::int64_t fallback);
     double number(std::size_t i);  // an integer, boolean or real
     double number_or(std::size_t i, double fallback);
     bool boolean(std::size_t i);
-    Dims integers(std::size_t i);               // at most max_rank of them; an integer counts as a list of one
-    Span<Value* const> tensors(std::size_t i);  // each a tensor
-    Span<Value* const> outs(std::size_t i);     // each one that may be written
+    Dims integers(std::size_t i);               // at most max_rank; empty for None; a single integer is a list of one
+    Span<Value* const> tensors(std::size_t i);  // tensors with memory; entries of an optional list may be absent
+    Span<Value* const> outs(std::size_t i);     // tensors that are not constant
     Bytes string(std::size_t i);
-    Tensor* item(Span<Value* const> list, std::size_t i);  // null where an optional list has none
+    Tensor* item(Span<Value* const> list, std::size_t i);  // null where entry i is absent
 
     void fail(Code code, const char* text, std::uint64_t number = 0) {
         if (status.ok()) status = Status{code, text, number};
     }
-    // Fails unless `condition`.
+    // Records an error (mismatch) unless `condition` holds.
     void demand(bool condition, const char* text, std::uint64_t number = 0) {
         if (!condition) fail(Code::mismatch, text, number);
     }
-    // The dimension that `d` names in a tensor of that rank (negative counts from the end); 0 and a mistake otherwise.
+    // Dimension index d of a tensor of that rank, where a negative d counts from the end; on error 0.
     int dimension(std::int64_t d, int rank);
 
 private:
@@ -54,8 +55,9 @@ private:
     Value* find(std::size_t i);
 };
 
+// One kernel of the table.
 struct Kernel {
-    const char* name;  // "aten::add.out"
+    const char* name;  // operator and overload: "aten::add.out"
     Status (*run)(Args& args);
 };
 

@@ -1,8 +1,9 @@
-# The registry of CPU operators is the ETB_KERNEL lines of kernels/*.cc; a table is generated from those that are wanted.
+# CPU kernels are registered by the ETB_KERNEL lines of kernels/*.cc; the kernel table is generated from these lines.
 
 file(GLOB ETB_KERNEL_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cc)
 
-# etb_kernel_table(<file> [<operator>...]): write the definition of etb::kernel_table with these operators, or with all.
+# etb_kernel_table(<file> [<operator>...]): write the definition of etb::kernel_table with the given operators, or with
+# all if none is given.
 function(etb_kernel_table output)
     set(declarations "")
     set(entries "")

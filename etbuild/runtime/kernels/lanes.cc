@@ -3,6 +3,7 @@
 namespace etb {
 namespace {
 
+// The storage type of bool tensors.
 struct Boolean {
     std::uint8_t byte;
 };

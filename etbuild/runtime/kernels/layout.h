@@ -1,4 +1,4 @@
-// Shapes and memory orders of tensors, as kernels compare and make them.
+// Comparing the shapes and memory orders (dim_order) of tensors.
 #pragma once
 
 #include "kernels/kernel.h"
@@ -7,10 +7,11 @@ namespace etb {
 
 bool same_sizes(const Tensor& a, const Tensor& b);
 
-// Do equal indices lie at equal places in memory? Sizes must be equal; dimensions of size 1 may stand anywhere.
+// Whether both tensors have the same sizes and the same offset for every index. The position of a dimension of size 1
+// in dim_order does not matter.
 bool same_layout(const Tensor& a, const Tensor& b);
 
-// A dimension as memory sees it: count = outer * length * inner.
+// A tensor's memory viewed as [outer, length, inner] around one dimension: count = outer * length * inner.
 struct Axis {
     std::size_t outer = 1;
     std::size_t length = 1;

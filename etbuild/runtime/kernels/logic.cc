@@ -1,5 +1,5 @@
-// Comparisons, logic and bits with broadcasting, and choice by a condition. A comparison gives 0 or 1.
-// Tested by "comparison" and "logic" in test_pointwise.py.
+// Element-wise comparison, logical and bitwise operators with broadcasting, where and masked_fill (ATen). A comparison
+// gives 0 or 1. Tested by "comparison" and "logic" in test_pointwise.py.
 #include "kernels/pointwise.h"
 
 namespace etb {
@@ -23,7 +23,7 @@ ETB_RELATION(LogicalOr, a != 0 || b != 0);
 ETB_RELATION(LogicalXor, (a != 0) != (b != 0));
 #undef ETB_RELATION
 
-// On integers and booleans; on booleans "not" is the logical one.
+// For integers and booleans. bitwise_not of a boolean is its logical negation (Not).
 struct BitAnd {
     std::int64_t operator()(std::int64_t a, std::int64_t b) const { return a & b; }
 };
@@ -40,7 +40,7 @@ struct Not {
     std::int64_t operator()(std::int64_t a) const { return a == 0; }
 };
 
-// a, b, out.
+// bitwise_and, bitwise_or, bitwise_xor (a, b, out).
 template <class F>
 Status bits(Args& args) {
     const Operand a(args, 0);
@@ -50,7 +50,7 @@ Status bits(Args& args) {
     return run_pointwise(args, {nullptr, map2<std::int64_t, F>}, all, args.out(2));
 }
 
-// in, out.
+// bitwise_not(in, out).
 Status bit_not(Args& args) {
     const Operand a(args, 0);
     args.demand(!a.floating(), "bit operators take integers and booleans");
@@ -67,7 +67,7 @@ struct Choose {
     }
 };
 
-// condition, self, other, out.
+// where(condition, self, other, out): condition ? self : other.
 Status where(Args& args) {
     const Operand condition(args, 0);
     const Operand yes(args, 1);
@@ -77,7 +77,7 @@ Status where(Args& args) {
     return run_pointwise(args, {map3<float, Choose>, map3<std::int64_t, Choose>}, all, args.out(3));
 }
 
-// self, mask, value, out: value where the mask is true.
+// masked_fill(self, mask, value, out): mask ? value : self.
 Status masked_fill(Args& args) {
     const Operand mask(args, 1);
     const Operand value(args, 2);

@@ -1,5 +1,5 @@
-// Products of matrices: out[m, n] = sum_k a[m, k] b[k, n], summed in the order of k, in single precision or in integers
-// that wrap. Tested by "matrix" in test_linear.py.
+// Matrix products (aten::mm, bmm, addmm, linear): out[m, n] = sum_k a[m, k] b[k, n], summed in the order of k, in
+// float32 or in int64 that wraps. Tested by "matrix" in test_linear.py.
 #include <initializer_list>
 
 #include "kernels/lanes.h"
@@ -8,7 +8,8 @@
 namespace etb {
 namespace {
 
-// Matrices as views of two dimensions. addend: [m, n], or absent. out = beta * addend + alpha * (a b).
+// Operands as views of two dimensions: a [M, K], b [K, N], out [M, N]. With an addend [M, N],
+// out = beta * addend + alpha * (a b); without, out = a b.
 struct Product {
     View a, b, out;
     const View* addend = nullptr;
@@ -71,7 +72,7 @@ Status check(Args& args, const Tensor& a, const Tensor& b, int rank) {
     return {};
 }
 
-// a [M, K], b [K, N], out.
+// mm(a [M, K], b [K, N], out [M, N]).
 Status mm(Args& args) {
     const Tensor& a = args.tensor(0);
     const Tensor& b = args.tensor(1);
@@ -83,7 +84,7 @@ Status mm(Args& args) {
     return multiply(Product{View(a), View(b), View(out)});
 }
 
-// a [B, M, K], b [B, K, N], out.
+// bmm(a [B, M, K], b [B, K, N], out [B, M, N]).
 Status bmm(Args& args) {
     const Tensor& a = args.tensor(0);
     const Tensor& b = args.tensor(1);
@@ -105,7 +106,7 @@ Status bmm(Args& args) {
     return {};
 }
 
-// self (broadcast to the result), a [M, K], b [K, N], beta, alpha, out.
+// addmm(self, a [M, K], b [K, N], beta, alpha, out [M, N]): beta * self + alpha * (a b), self broadcast to [M, N].
 Status addmm(Args& args) {
     const Tensor& self = args.tensor(0);
     const Tensor& a = args.tensor(1);
@@ -125,7 +126,7 @@ Status addmm(Args& args) {
     return multiply(work);
 }
 
-// in [.., K], weight [N, K], bias [N] or none, out [.., N].
+// linear(in [.., K], weight [N, K], bias [N] or None, out [.., N]): in weight^T + bias. Contiguous memory order only.
 Status linear(Args& args) {
     const Tensor& in = args.tensor(0);
     const Tensor& weight = args.tensor(1);

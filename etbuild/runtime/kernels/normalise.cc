@@ -1,6 +1,7 @@
-// y = (x - mean) / sqrt(variance + eps) * weight + bias, with the statistics of a row (layer), of a group of channels,
-// of the batch, or given ones. Mean and variance are summed in double precision. Tested by "norm" in
-// test_normalisation.py.
+// y = (x - mean) / sqrt(variance + eps) * weight + bias. Mean and variance are those of the normalised dimensions
+// (aten::native_layer_norm), of a group of channels (native_group_norm), of a channel over the batch
+// (_native_batch_norm_legit.no_stats), or arguments (_native_batch_norm_legit_no_training). Sums are in double
+// precision. float32 in contiguous memory order. Tested by "norm" in test_normalisation.py.
 #include <cmath>
 
 #include "kernels/layout.h"
@@ -9,6 +10,7 @@
 namespace etb {
 namespace {
 
+// float32 in contiguous memory order, or absent.
 bool is_plain_float(const Tensor* tensor) {
     if (!tensor) return true;
     if (tensor->dtype != DType::f32) return false;
@@ -37,7 +39,7 @@ Statistics statistics(const float* x, std::size_t count, double eps) {
 
 float at_or(const Tensor* tensor, std::size_t i, float fallback) { return tensor ? tensor->as<float>()[i] : fallback; }
 
-// Three results: the values, the means, the inverse deviations.
+// The three outputs: the normalised values, the means, and 1 / sqrt(variance + eps).
 struct Results {
     Tensor& values;
     Tensor& means;
@@ -50,7 +52,8 @@ struct Results {
     }
 };
 
-// input, normalized_shape, weight, bias, eps, out, mean, rstd.
+// native_layer_norm(input [..., normalized_shape], normalized_shape, weight, bias, eps, out, mean, rstd). weight and
+// bias: of normalized_shape, or None. mean, rstd: [..., 1].
 Status layer_norm(Args& args) {
     const Tensor& in = args.tensor(0);
     const Dims shape = args.integers(1);
@@ -87,7 +90,8 @@ Status layer_norm(Args& args) {
     return {};
 }
 
-// input [N, C, ...], weight [C], bias [C], N, C, HxW, groups, eps, out, mean [N, groups], rstd [N, groups].
+// native_group_norm(input [N, C, ...], weight [C], bias [C], N, C, HxW, groups, eps, out, mean [N, groups],
+// rstd [N, groups]). weight and bias may be None. N, C and HxW are taken from the input's shape.
 Status group_norm(Args& args) {
     const Tensor& in = args.tensor(0);
     const Tensor* weight = args.optional_tensor(1);
@@ -129,11 +133,12 @@ Status group_norm(Args& args) {
     return {};
 }
 
-// Which elements of the batch belong to channel c: each [inner] of every [channels].
+// The input as [batches, count, inner], where `count` is the number of channels.
 struct Channels {
     std::size_t batches, count, inner;
 };
 
+// out = (in - mean) * scale + shift for every element of channel c.
 void normalise_channel(const Tensor& in, const Tensor& out, const Channels& channels, std::size_t c, float mean,
                        float scale, float shift) {
     for (std::size_t b = 0; b < channels.batches; ++b) {
@@ -156,7 +161,8 @@ Status check_batch(const Tensor& in, Span<const Tensor* const> others, Channels&
     return {};
 }
 
-// input [N, C, ...], weight, bias, running_mean, running_var ([C] each), momentum, eps, out, and two empty tensors.
+// _native_batch_norm_legit_no_training(input [N, C, ...], weight, bias, running_mean, running_var ([C] each), momentum,
+// eps, out, mean, rstd). weight and bias may be None. The last two outputs are empty.
 Status batch_norm(Args& args) {
     const Tensor& in = args.tensor(0);
     const Tensor* weight = args.optional_tensor(1);
@@ -182,7 +188,8 @@ Status batch_norm(Args& args) {
     return {};
 }
 
-// input [N, C, ...], weight, bias ([C] each), training, momentum, eps, out, mean [C], rstd [C].
+// _native_batch_norm_legit.no_stats(input [N, C, ...], weight, bias ([C] each), training, momentum, eps, out,
+// mean [C], rstd [C]). The statistics are always those of the input; training and momentum are not read.
 Status batch_norm_of_batch(Args& args) {
     const Tensor& in = args.tensor(0);
     const Tensor* weight = args.optional_tensor(1);

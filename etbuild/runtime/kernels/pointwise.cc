@@ -19,7 +19,7 @@ void run_rows(RowStep<T> step, Operands operands, const Tensor& out, Walk& walk)
     }
 }
 
-// Dimensions re-arranged to the order in memory, so that the walk is along it.
+// `dims` permuted to the dim_order of `tensor`, so that the walk is in the order of its memory.
 Dims in_memory_order(const Dims& dims, const Tensor& tensor) {
     Dims arranged;
     for (int d = 0; d < tensor.rank; ++d) arranged.push(dims[tensor.order[d]]);

@@ -1,5 +1,5 @@
-// Operators that treat each element by itself: operands are loaded in short rows, computed on as float or int64, and
-// stored. An operand is a tensor, broadcast to the result, or a number.
+// Element-wise operators with broadcasting: operands are loaded in short rows of lanes (lanes.h), computed as float or
+// int64, and stored. An operand is a tensor, broadcast to the result, or a scalar.
 #pragma once
 
 #include "kernels/lanes.h"
@@ -7,7 +7,7 @@
 
 namespace etb {
 
-// A tensor argument, or a number argument as a tensor without dimensions.
+// A tensor argument, or a scalar argument as a tensor without dimensions.
 class Operand {
 public:
     Operand(Args& args, std::size_t i);
@@ -32,19 +32,22 @@ private:
 
 using Operands = Span<const Operand* const>;
 
-// What is done to a row: a is the first operand and takes the result; b, c, d are the others.
+// The computation on one row: a is the first operand and is overwritten with the result; b, c, d are the other
+// operands.
 template <class T>
 using RowStep = void (*)(T* a, const T* b, const T* c, const T* d, int count);
 
+// The row functions of an operator. on_floats is used when any operand is floating point, else on_integers.
 struct Pointwise {
     RowStep<float> on_floats;
-    RowStep<std::int64_t> on_integers;  // null: integers are computed on as floats
+    RowStep<std::int64_t> on_integers;  // null: integers are converted to float
 };
 
-// Result of any type but an integer one for a floating point computation.
+// Broadcasts the operands, resizes `out` and computes it. A floating-point result is stored in a float or bool tensor
+// only; anything else is a mismatch.
 Status run_pointwise(Args& args, const Pointwise& work, Operands operands, Tensor& out);
 
-// Rows from functions of one element. F has operator()(T...) for T = float and, but for FloatsOnly, T = int64.
+// A row function from the function object F on single elements: a[i] = F(a[i], b[i], ...).
 template <class T, class F>
 void map1(T* a, const T*, const T*, const T*, int count) {
     for (int i = 0; i < count; ++i) a[i] = static_cast<T>(F{}(a[i]));
@@ -62,7 +65,7 @@ void map4(T* a, const T* b, const T* c, const T* d, int count) {
     for (int i = 0; i < count; ++i) a[i] = static_cast<T>(F{}(a[i], b[i], c[i], d[i]));
 }
 
-// Kernels (in, out) and (a, b, out).
+// Whole kernels with arguments (in, out) and (a, b, out). unary_float converts integers to float.
 template <class F>
 Status unary(Args& args) {
     const Operand in(args, 0);

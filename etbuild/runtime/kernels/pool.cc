@@ -1,5 +1,5 @@
-// Windows over the last two dimensions: their mean or their largest element. in is [C, H, W] or [N, C, H, W].
-// Tested by "pool" in test_window.py.
+// Pooling over the last two dimensions of [C, H, W] or [N, C, H, W]: aten::avg_pool2d, max_pool2d_with_indices,
+// _adaptive_avg_pool2d. Tested by "pool" in test_window.py.
 #include "kernels/lanes.h"
 #include "kernels/layout.h"
 #include "kernels/walk.h"
@@ -10,9 +10,9 @@ namespace {
 struct WindowAxis {
     std::int32_t kernel = 1, stride = 1, pad = 0, dilation = 1, in = 1, out = 1;
 
-    // Where the window of output o begins; before the input where it is negative.
+    // First position of the window of output o; negative in the padding.
     [[nodiscard]] std::int64_t start(std::int32_t o) const { return std::int64_t{o} * stride - pad; }
-    // Its first position inside the input, and one past its last.
+    // The window's first position inside the input, and one past its last.
     void inside(std::int32_t o, std::int64_t& first, std::int64_t& end) const {
         const std::int64_t from = start(o);
         first = from >= 0 ? from : from + (-from + dilation - 1) / dilation * dilation;
@@ -21,7 +21,7 @@ struct WindowAxis {
     }
 };
 
-// The last two dimensions, and the steps along them.
+// The two spatial dimensions, and their strides in elements.
 struct Plane {
     WindowAxis axes[2];
     std::ptrdiff_t in_steps[2] = {};
@@ -37,11 +37,13 @@ struct Plane {
     }
 };
 
+// Entry d of a list that may also be empty (fallback) or hold one value for both dimensions.
 std::int32_t entry(const Dims& list, int d, std::int32_t fallback) {
     return list.rank == 0 ? fallback : list[list.rank == 1 ? 0 : d];
 }
 
-// Windows hang over the end only if `ceil`, and only if they start inside the input or its leading padding.
+// The number of windows along an axis. With `ceil` (ceil_mode) the last may extend beyond the input, but must start
+// inside the input or its leading padding. source: PyTorch's pooling_output_shape.
 std::int64_t windows(const WindowAxis& axis, bool ceil) {
     const std::int64_t reach = std::int64_t{axis.dilation} * (axis.kernel - 1) + 1;
     const std::int64_t free = std::int64_t{axis.in} + 2 * std::int64_t{axis.pad} - reach;
@@ -51,6 +53,8 @@ std::int64_t windows(const WindowAxis& axis, bool ceil) {
     return count;
 }
 
+// Fills the axes from kernel, stride, padding (arguments 1 to 3) and dilation (argument dilation_at; 0: none), and the
+// sizes of the output.
 Status place_axes(Args& args, const Tensor& in, std::size_t dilation_at, bool ceil, WindowAxis (&axes)[2],
                   Dims& sizes) {
     const Dims kernel = args.integers(1);
@@ -77,7 +81,7 @@ Status place_axes(Args& args, const Tensor& in, std::size_t dilation_at, bool ce
     return {};
 }
 
-// The planes of the input beside those of the result; `visit` gets the offsets of both.
+// Calls `visit` for each plane [H, W] with its offsets in the input and in the output.
 template <class Visit>
 void for_planes(const Tensor& in, const Tensor& out, Visit visit) {
     Dims sizes(in);
@@ -89,9 +93,10 @@ void for_planes(const Tensor& in, const Tensor& out, Visit visit) {
             visit(walk.at(0) + i * walk.step(0), walk.at(1) + i * walk.step(1));
 }
 
+// What the sum of a window is divided by. include_pad: count_include_pad.
 struct Divisor {
     bool include_pad;
-    std::int64_t fixed;  // 0: the window's elements
+    std::int64_t fixed;  // divisor_override; 0: the number of elements in the window
 
     [[nodiscard]] std::int64_t of(const Plane& plane, std::int32_t oy, std::int32_t ox) const {
         if (fixed) return fixed;
@@ -126,7 +131,8 @@ float window_sum(const Plane& plane, const float* x, std::int32_t oy, std::int32
     return sum;
 }
 
-// self, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override, out.
+// avg_pool2d(self, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override, out): sum of the window /
+// divisor. float32.
 Status average(Args& args) {
     const Tensor& in = args.tensor(0);
     const bool ceil = args.boolean(4);
@@ -147,7 +153,7 @@ Status average(Args& args) {
     return {};
 }
 
-// The largest element of a window and its place in the plane; what is not a number is larger than all.
+// The largest element of a window, and its index in the plane. NaN counts as the largest.
 template <class Lane>
 std::int64_t window_best(const Plane& plane, const Tensor& in, std::ptrdiff_t from, std::int32_t oy, std::int32_t ox,
                          Lane& best) {
@@ -184,7 +190,7 @@ void maxima(const Plane& plane, const Tensor& in, const Tensor& out, const Tenso
     });
 }
 
-// self, kernel, stride, padding, dilation, ceil_mode, out, indices (into the plane).
+// max_pool2d_with_indices(self, kernel, stride, padding, dilation, ceil_mode, out, indices). indices: y * W + x.
 Status maximum(Args& args) {
     const Tensor& in = args.tensor(0);
     const bool ceil = args.boolean(5);
@@ -206,7 +212,8 @@ Status maximum(Args& args) {
     return {};
 }
 
-// self, output_size, out: window o covers [floor(o in / out), ceil((o + 1) in / out)).
+// _adaptive_avg_pool2d(self, output_size, out): the mean of window o, [floor(o in / out), ceil((o + 1) in / out)) along
+// each dimension. float32.
 Status adaptive_average(Args& args) {
     const Tensor& in = args.tensor(0);
     const Dims wanted = args.integers(1);

@@ -1,7 +1,9 @@
-// Floats to integers on a grid: q = clamp(zero_point + nearest(x / scale)), ties to even.
+// Quantisation: q = clamp(zero_point + nearest(x / scale), quant_min, quant_max), ties to even. Operators
+// quantized_decomposed::quantize_* and cortex_m::quantize_per_tensor; float32 to uint8, int8, int16 or int32, any
+// shape.
 //
-// The division is a product with 1 / scale, and sum and product are single precision, as in ExecuTorch's scalar path.
-// A value that is not a number gives quant_min.
+// x / scale is computed as x * (1 / scale); product and sum are in float32, as in the scalar code of ExecuTorch's
+// kernel. NaN gives quant_min.
 #include <cmath>
 
 #include "kernels/channel_grids.h"
@@ -9,9 +11,10 @@
 namespace etb {
 namespace {
 
+// Quantisation parameters. low, high: quant_min, quant_max.
 struct Grid {
     float inverse;     // 1 / scale
-    float zero_point;  // a small integer
+    float zero_point;  // an integer
     std::int32_t low;
     std::int32_t high;
 
@@ -61,7 +64,8 @@ Status check(Args& args, const Tensor& in, Tensor& out) {
     return {};
 }
 
-// in, scale, zero_point, quant_min, quant_max, dtype, out. Tested by "quantize_per_tensor" in test_quantization.py.
+// quantize_per_tensor(in, scale, zero_point, quant_min, quant_max, dtype, out).
+// Tested by "quantize_per_tensor" in test_quantization.py.
 Status per_tensor(Args& args) {
     const Tensor& in = args.tensor(0);
     const Grid grid(args.number(1), args.integer(2), args.integer(3), args.integer(4));
@@ -71,7 +75,7 @@ Status per_tensor(Args& args) {
     return {};
 }
 
-// in, scales [channels], zero_points [channels], axis, quant_min, quant_max, dtype, out.
+// quantize_per_channel(in, scales [channels], zero_points [channels], axis, quant_min, quant_max, dtype, out).
 // Tested by "quantize_per_channel" in test_quantization.py.
 Status per_channel(Args& args) {
     const Tensor& in = args.tensor(0);

@@ -1,4 +1,5 @@
-// Reductions: which dimensions of a tensor go, and the walk over the elements behind each element of the result.
+// Reductions: splitting a tensor's dimensions into kept and reduced ones, and the loop over the reduced elements of
+// each output element.
 #pragma once
 
 #include "kernels/lanes.h"
@@ -6,20 +7,21 @@
 
 namespace etb {
 
-// The dimensions that stay and those that go, as views of the input.
+// The kept (kept_*) and the reduced (gone_*) dimensions of the input.
 struct Reduction {
     const Tensor* in = nullptr;
     Tensor* out = nullptr;
     Dims kept_sizes, kept_steps;  // of the input
     Dims gone_sizes, gone_steps;  // of the input
-    Dims out_steps;               // of the result, for the dimensions that stay
-    std::size_t length = 1;       // elements behind each of the result
+    Dims out_steps;               // strides of the output, for the kept dimensions
+    std::size_t length = 1;       // input elements per output element
 
-    // dims: those that go; none of them means all. Gives `out` its size.
+    // dims: the dimensions to reduce; empty means all. keep: keepdim. Resizes `out`.
     static Status of(Args& args, const Tensor& in, const Dims& dims, bool keep, Tensor& out, Reduction& made);
 };
 
-// What is done with the elements behind one element of the result; S is the state between rows of them.
+// The reduction of the input elements of one output element. `state` is the accumulator, of a type that the functions
+// know: begin resets it, take adds `count` elements, end returns the result.
 template <class Lane>
 struct Fold {
     void* state;
@@ -28,7 +30,7 @@ struct Fold {
     Lane (*end)(void* state, std::size_t length);
 };
 
-// For each element of the result: begin, take all, end.
+// For each output element: begin, take for all its input elements, end.
 template <class Lane>
 void fold(const Reduction& reduction, const Fold<Lane>& work) {
     const Dims outer[] = {reduction.out_steps, reduction.kept_steps};

@@ -1,5 +1,5 @@
-// Numbers that a program computes with: sizes of tensors, and arithmetic on them. The result is stored in a value.
-// Tested by "dynamic" in test_movement.py.
+// Scalar operators of programs with dynamic shapes: sizes of tensors, and executorch_prim arithmetic on them. The
+// result is stored in the output value. Tested by "dynamic" in test_movement.py.
 #include <cmath>
 
 #include "kernels/lanes.h"
@@ -9,7 +9,7 @@ namespace {
 
 bool floating(Args& args, std::size_t i) { return args.is_float(i); }
 
-// a, b, out: integers in, integer out; else a real.
+// F(a, b, out): an integer if both are integers, else a double.
 template <class F>
 Status arithmetic(Args& args) {
     Value& out = args.value(2);
@@ -21,6 +21,7 @@ Status arithmetic(Args& args) {
     return args.status;
 }
 
+// F(a, b, out): a boolean.
 template <class F>
 Status relation(Args& args) {
     const bool real = floating(args, 0) || floating(args, 1);
@@ -48,7 +49,7 @@ ETB_FUNCTION(Gt, a > b);
 ETB_FUNCTION(Ge, a >= b);
 #undef ETB_FUNCTION
 
-// a, b, out, in integers, towards minus infinity.
+// floordiv(a, b, out): integers, rounded toward minus infinity.
 Status floordiv(Args& args) {
     const std::int64_t a = args.integer(0);
     const std::int64_t b = args.integer(1);
@@ -59,7 +60,7 @@ Status floordiv(Args& args) {
     return args.status;
 }
 
-// a, b, out: the remainder has the sign of b.
+// mod(a, b, out): integers; the remainder has the sign of b.
 Status mod(Args& args) {
     const std::int64_t a = args.integer(0);
     const std::int64_t b = args.integer(1);
@@ -90,7 +91,7 @@ Status to_real(Args& args) {
     return args.status;
 }
 
-// in, out: a whole number by one of C's roundings.
+// sym_int, trunc, ceil, round (in, out): an integer, rounded by the given C function.
 template <double (*round)(double)>
 Status to_whole(Args& args) {
     const double x = round(args.number(0));
@@ -100,13 +101,13 @@ Status to_whole(Args& args) {
     return args.status;
 }
 
-// condition, a, b, out.
+// sym_ite(condition, a, b, out): condition ? a : b.
 Status choose(Args& args) {
     args.value(3) = args.boolean(0) ? args.value(1) : args.value(2);
     return args.status;
 }
 
-// self, dim, out.
+// sym_size(self, dim, out).
 Status size(Args& args) {
     const Tensor& in = args.tensor(0);
     const int d = args.dimension(args.integer(1), in.rank);
@@ -116,13 +117,13 @@ Status size(Args& args) {
     return {};
 }
 
-// self, out.
+// sym_numel(self, out): the number of elements.
 Status count(Args& args) {
     args.value(1) = Value::of(static_cast<std::int64_t>(args.tensor(0).count()));
     return args.status;
 }
 
-// self (one element), out.
+// _local_scalar_dense(self, out): the value of a tensor with one element.
 Status item(Args& args) {
     const Tensor& in = args.tensor(0);
     args.demand(in.count() == 1 && computes(in.dtype), "not a tensor of one number");

@@ -1,10 +1,11 @@
-// Parts of a tensor and other orders of its dimensions. Tested by "select" in test_movement.py.
+// Parts of a tensor and permutations of its dimensions (ATen *_copy operators, flip, pixel_shuffle). Elements are only
+// copied. Tested by "select" in test_movement.py.
 #include "kernels/view.h"
 
 namespace etb {
 namespace {
 
-// self, dims, out.
+// permute_copy(self, dims, out): dimension d of out is dimension dims[d] of self.
 Status permute(Args& args) {
     const Tensor& in = args.tensor(0);
     const Dims order = args.integers(1);
@@ -22,7 +23,7 @@ Status permute(Args& args) {
     return copy_to(args, view, args.out(2));
 }
 
-// self, dim0, dim1, out.
+// transpose_copy(self, dim0, dim1, out): the two dimensions exchanged.
 Status transpose(Args& args) {
     const Tensor& in = args.tensor(0);
     View view(in);
@@ -30,7 +31,7 @@ Status transpose(Args& args) {
     return copy_to(args, view, args.out(3));
 }
 
-// self (at most two dimensions), out.
+// t_copy(self, out): a matrix transposed; a tensor of lower rank unchanged.
 Status transpose_matrix(Args& args) {
     const Tensor& in = args.tensor(0);
     View view(in);
@@ -39,12 +40,13 @@ Status transpose_matrix(Args& args) {
     return copy_to(args, view, args.out(1));
 }
 
+// A slice bound, negative from the end, clamped to 0 .. size.
 std::int64_t within(std::int64_t at, std::int64_t size) {
     if (at < 0) at += size;
     return at < 0 ? 0 : at > size ? size : at;
 }
 
-// self, dim, start or none, end or none, step, out; positions may be negative or beyond the end.
+// slice_copy(self, dim, start or None, end or None, step, out). step > 0; bounds may be negative or beyond the end.
 Status slice(Args& args) {
     const Tensor& in = args.tensor(0);
     View view(in);
@@ -59,13 +61,13 @@ Status slice(Args& args) {
     return copy_to(args, view, args.out(5));
 }
 
-// The element `at` of a dimension, negative from its end.
+// An index into a dimension, negative from the end. If it is outside, an error is recorded in args.
 std::int32_t position(Args& args, std::int64_t at, std::int32_t size) {
     args.demand(at >= -size && at < size, "index outside its dimension", static_cast<std::uint64_t>(at));
     return args.status.ok() ? static_cast<std::int32_t>(at < 0 ? at + size : at) : 0;
 }
 
-// self, dim, index, out.
+// select_copy(self, dim, index, out): out = self[.., index, ..], without the dimension.
 Status select(Args& args) {
     const Tensor& in = args.tensor(0);
     View view(in);
@@ -77,7 +79,7 @@ Status select(Args& args) {
     return copy_to(args, view, args.out(3));
 }
 
-// self, dim, start, length, out.
+// narrow_copy(self, dim, start, length, out): out = self[.., start : start + length, ..].
 Status narrow(Args& args) {
     const Tensor& in = args.tensor(0);
     View view(in);
@@ -94,7 +96,7 @@ Status narrow(Args& args) {
     return copy_to(args, view, args.out(4));
 }
 
-// self, size (-1 keeps a dimension), implicit, out.
+// expand_copy(self, size, implicit, out): self broadcast to `size`, where -1 means the dimension's own size.
 Status expand(Args& args) {
     const Tensor& in = args.tensor(0);
     View view(in);
@@ -106,7 +108,7 @@ Status expand(Args& args) {
     return copy_to(args, view, args.out(3));
 }
 
-// self, dims, out.
+// flip(self, dims, out): the given dimensions reversed.
 Status flip(Args& args) {
     const Tensor& in = args.tensor(0);
     const Dims chosen = args.integers(1);
@@ -118,7 +120,7 @@ Status flip(Args& args) {
     return copy_to(args, view, args.out(2));
 }
 
-// self, split_size, dim, outs; the last part may be shorter.
+// split_copy(self, split_size, dim, outs): parts of split_size along dim; the last may be shorter.
 Status split(Args& args) {
     const Tensor& in = args.tensor(0);
     const std::int64_t size = args.integer(1);
@@ -137,7 +139,7 @@ Status split(Args& args) {
     return {};
 }
 
-// self, split_sizes, dim, outs.
+// split_with_sizes_copy(self, split_sizes, dim, outs).
 Status split_with_sizes(Args& args) {
     const Tensor& in = args.tensor(0);
     const Value& sizes = args.value(1);
@@ -159,7 +161,7 @@ Status split_with_sizes(Args& args) {
     return {};
 }
 
-// self, dim, outs.
+// unbind_copy(self, dim, outs): outs[i] = self[.., i, ..], without the dimension.
 Status unbind(Args& args) {
     const Tensor& in = args.tensor(0);
     const int d = args.dimension(args.integer(1), in.rank);
@@ -176,7 +178,7 @@ Status unbind(Args& args) {
     return {};
 }
 
-// self, factor, out: [.., C r r, H, W] to [.., C, H r, W r] (shuffle) or back (unshuffle).
+// pixel_shuffle(self, r, out): [.., C r r, H, W] to [.., C, H r, W r]; pixel_unshuffle: the inverse.
 template <bool Back>
 Status pixel_shuffle(Args& args) {
     const Tensor& in = args.tensor(0);
@@ -199,9 +201,9 @@ Status pixel_shuffle(Args& args) {
     if (Back) sizes[c + 1] /= r;
     if (Back) sizes[c + 2] /= r;
     ETB_TRY(resize(out, sizes));
-    const Tensor& deep = Back ? out : in;  // the one with all channels
+    const Tensor& deep = Back ? out : in;  // the tensor with C r r channels
     const Tensor& broad = Back ? in : out;
-    // Both as [.., C, r, r, H, W].
+    // Both tensors viewed as [.., C, r, r, H, W].
     View channels(deep);
     channels.insert(c + 1, r);
     channels.insert(c + 2, r);

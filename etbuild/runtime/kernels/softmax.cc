@@ -1,5 +1,5 @@
-// softmax(x)[i] = exp(x[i] - m) / sum_j exp(x[j] - m), m the largest; its logarithm is x[i] - m - log(sum). Along one
-// dimension, in single precision. Tested by "softmax" in test_normalisation.py.
+// aten::_softmax: out[i] = exp(x[i] - m) / sum, with m = max_j x[j] and sum = sum_j exp(x[j] - m), along one dimension;
+// aten::_log_softmax: x[i] - m - log(sum). float32. Tested by "softmax" in test_normalisation.py.
 #include <cmath>
 
 #include "kernels/walk.h"
@@ -7,7 +7,7 @@
 namespace etb {
 namespace {
 
-// self, dim, half_to_float, out.
+// _softmax, _log_softmax (self, dim, half_to_float, out).
 template <bool Logarithm>
 Status softmax(Args& args) {
     const Tensor& in = args.tensor(0);

@@ -1,5 +1,6 @@
-// Sums and what is made of them: mean, product, variance. Floats are added in double precision, so that the result
-// does not depend on an order; integers wrap. Tested by "sum" in test_reduction.py.
+// aten::sum, mean, prod, var and cumsum. Sums, means and variances of floats are accumulated in double precision, so
+// that the order of additions hardly shows in the float32 result; prod and cumsum in float32. Integers wrap. Tested by
+// "sum" in test_reduction.py.
 #include <cmath>
 
 #include "kernels/reduce.h"
@@ -45,7 +46,8 @@ struct IntegerProduct {
     }
 };
 
-// Running mean and sum of squared distances from it, value by value.
+// Variance by Welford's algorithm: running mean, and sum of squared deviations from it. end: squares / (count -
+// correction), where a divisor below 0 counts as 0.
 struct Spread {
     double mean, squares, count, correction;
 
@@ -69,6 +71,7 @@ struct Spread {
     }
 };
 
+// Folds as float if the input or the output is floating point, else as int64.
 Status reduce(const Reduction& reduction, const Fold<float>& floats, const Fold<std::int64_t>& integers) {
     if (is_float(reduction.in->dtype) || is_float(reduction.out->dtype)) {
         if (!is_float(reduction.out->dtype))
@@ -80,7 +83,7 @@ Status reduce(const Reduction& reduction, const Fold<float>& floats, const Fold<
     return {};
 }
 
-// self, dims or none, keepdim, dtype, out.
+// sum.IntList(self, dims or None, keepdim, dtype, out).
 Status sum(Args& args) {
     Reduction reduction;
     Tensor& out = args.out(4);
@@ -100,10 +103,10 @@ Status mean_over(Args& args, const Dims& dims, bool keep, Tensor& out) {
     return {};
 }
 
-// self, dims or none, keepdim, dtype, out.
+// mean(self, dims or None, keepdim, dtype, out).
 Status mean(Args& args) { return mean_over(args, args.integers(1), args.boolean(2), args.out(4)); }
 
-// self, dtype, out.
+// mean(self, dtype, out): over all elements.
 Status mean_of_all(Args& args) { return mean_over(args, {}, false, args.out(2)); }
 
 Status product_over(Args& args, const Dims& dims, bool keep, Tensor& out) {
@@ -115,10 +118,10 @@ Status product_over(Args& args, const Dims& dims, bool keep, Tensor& out) {
                   {&whole, IntegerProduct::begin, IntegerProduct::take, IntegerSum::sum});
 }
 
-// self, dim, keepdim, dtype, out.
+// prod.int(self, dim, keepdim, dtype, out).
 Status product(Args& args) { return product_over(args, args.integers(1), args.boolean(2), args.out(4)); }
 
-// self, dtype, out.
+// prod(self, dtype, out): over all elements.
 Status product_of_all(Args& args) { return product_over(args, {}, false, args.out(2)); }
 
 Status variance_over(Args& args, double correction, bool keep, Tensor& out) {
@@ -130,15 +133,15 @@ Status variance_over(Args& args, double correction, bool keep, Tensor& out) {
     return {};
 }
 
-// self, dims or none, correction, keepdim, out.
+// var.correction(self, dims or None, correction (default 1), keepdim, out).
 Status variance_corrected(Args& args) {
     return variance_over(args, args.number_or(2, 1), args.boolean(3), args.out(4));
 }
 
-// self, dims or none, unbiased, keepdim, out.
+// var(self, dims or None, unbiased, keepdim, out): correction 1 if unbiased, else 0.
 Status variance(Args& args) { return variance_over(args, args.boolean(2) ? 1 : 0, args.boolean(3), args.out(4)); }
 
-// self, dim, dtype, out: out[i] = in[0] + ... + in[i] along the dimension, in the type of the result.
+// cumsum(self, dim, dtype, out): out[i] = in[0] + ... + in[i] along the dimension, in float32 or int64.
 Status cumsum(Args& args) {
     const Tensor& in = args.tensor(0);
     const int d = args.dimension(args.integer(1), in.rank);

@@ -1,5 +1,6 @@
-// out[i] = f(in[i]), any shape; integers in give integers, or floats where f is not closed on them.
-// Tested by "unary" in test_pointwise.py; the corners are its inputs: zeros, ties, infinities, nan, the least integer.
+// ATen unary operators: out[i] = f(in[i]), any shape. The first groups map integers to integers (or bool); unary_float
+// kernels convert integers to float. Tested by "unary" in test_pointwise.py, with zeros, ties, infinities, NaN and the
+// least integer as inputs.
 #include <cmath>
 
 #include "kernels/pointwise.h"
@@ -43,7 +44,7 @@ struct IsInf {
     bool operator()(float x) const { return std::isinf(x); }
     bool operator()(std::int64_t) const { return false; }
 };
-// To whole numbers; integers are whole.
+// Rounding to whole numbers; integers are unchanged.
 template <float (*round)(float)>
 struct Whole {
     float operator()(float x) const { return round(x); }

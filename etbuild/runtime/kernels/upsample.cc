@@ -1,5 +1,5 @@
-// Larger and smaller pictures, [N, C, H, W]: the nearest element, or the four nearest by their distances. Positions are
-// computed in single precision. Tested by "upsample" in test_window.py.
+// aten::upsample_nearest2d and upsample_bilinear2d, on [N, C, H, W]. Source positions are computed in float32. Tested
+// by "upsample" in test_window.py.
 #include <cmath>
 
 #include "kernels/view.h"
@@ -9,13 +9,14 @@ namespace {
 
 struct Axis {
     std::int32_t in, out;
-    float scale;  // input positions for each of the output
+    float scale;  // input positions per output position
 
+    // floor(o * scale), at most in - 1.
     [[nodiscard]] std::int32_t nearest(std::int32_t o) const {
         const auto i = static_cast<std::int32_t>(static_cast<float>(o) * scale);
         return i < in - 1 ? i : in - 1;
     }
-    // Between `i` and `next`, that much of the second.
+    // The neighbours i and next of output position o. Returns the weight of `next`; that of `i` is 1 less it.
     float between(std::int32_t o, bool corners, std::int32_t& i, std::int32_t& next) const {
         float at = corners ? static_cast<float>(o) * scale : (static_cast<float>(o) + 0.5f) * scale - 0.5f;
         if (at < 0) at = 0;
@@ -27,7 +28,7 @@ struct Axis {
     }
 };
 
-// The factors stand in a list of reals, which is packed.
+// scale_factors[i], a list of packed doubles. false: the list is None, or an error is recorded in args.
 bool factor_at(Args& args, std::size_t argument, std::size_t i, double& factor) {
     if (args.is_null(argument)) return false;
     const Value& list = args.value(argument);
@@ -39,7 +40,8 @@ bool factor_at(Args& args, std::size_t argument, std::size_t i, double& factor) 
     return args.status.ok();
 }
 
-// The sizes from output_size (argument 1) or else from scale_factors; scale as PyTorch computes it.
+// Fills the axes and the result's sizes, from output_size (argument 1) or else scale_factors (argument `factors`). The
+// scale is computed as in PyTorch (area_pixel_compute_scale). corners: align_corners.
 Status place_axes(Args& args, const Tensor& in, std::size_t factors, bool corners, Axis (&axes)[2], Dims& sizes) {
     const Dims wanted = args.integers(1);
     args.demand(in.rank == 4 && (wanted.rank == 0 || wanted.rank == 2), "upsample takes four dimensions");
@@ -65,7 +67,7 @@ Status place_axes(Args& args, const Tensor& in, std::size_t factors, bool corner
     return {};
 }
 
-// self, output_size or none, scale_factors or none, out; any type, elements are only moved.
+// upsample_nearest2d.vec(self, output_size or None, scale_factors or None, out). Any type: elements are only copied.
 Status nearest(Args& args) {
     const Tensor& in = args.tensor(0);
     Tensor& out = args.out(3);
@@ -87,7 +89,8 @@ Status nearest(Args& args) {
     return {};
 }
 
-// self, output_size or none, align_corners, scale_factors or none, out.
+// upsample_bilinear2d.vec(self, output_size or None, align_corners, scale_factors or None, out): the weighted mean of
+// the four neighbours. float32.
 Status bilinear(Args& args) {
     const Tensor& in = args.tensor(0);
     const bool corners = args.boolean(2);

@@ -5,7 +5,7 @@ namespace etb {
 Dims strides(const Tensor& tensor) {
     Dims steps;
     steps.rank = tensor.rank;
-    std::uint32_t step = 1;  // may wrap where there are no elements at all
+    std::uint32_t step = 1;  // may wrap when the tensor is empty
     for (int d = tensor.rank - 1; d >= 0; --d) {
         steps[tensor.order[d]] = static_cast<std::int32_t>(step);
         step *= static_cast<std::uint32_t>(tensor.sizes[tensor.order[d]]);

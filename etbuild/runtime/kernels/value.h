@@ -1,4 +1,4 @@
-// What instructions work on: tensors and the scalars and lists beside them. Nothing here owns memory.
+// The values that instructions operate on: tensors, scalars, strings and lists. Nothing here owns memory.
 #pragma once
 
 #include "base/span.h"
@@ -6,47 +6,25 @@
 
 namespace etb {
 
-// Numbered as in the .pte. Only those that a kernel computes with, or moves, have a name.
-enum class DType : std::int8_t { u8 = 0, i8, i16, i32, i64, f16, f32, f64, boolean = 11 };
-
-// Bytes of one element; 0 for a type that is not known here.
-constexpr std::size_t element_size(DType type) {
-    switch (type) {
-        case DType::u8:
-        case DType::i8:
-        case DType::boolean:
-            return 1;
-        case DType::i16:
-        case DType::f16:
-            return 2;
-        case DType::i32:
-        case DType::f32:
-            return 4;
-        case DType::i64:
-        case DType::f64:
-            return 8;
-    }
-    return 0;
-}
-
 constexpr bool is_float(DType type) { return type == DType::f32 || type == DType::f64 || type == DType::f16; }
 
 constexpr int max_rank = 8;
 
-// Where a tensor's bytes lie: in planned memory; in the program, so that nothing may write them; with the caller; or
-// where another tensor's do, until the next run.
+// Where a tensor's data is stored. planned: in memory-planned buffers. constant: in the program, read-only. callers: in
+// a buffer of the caller. borrowed: in another tensor's memory, until the next run (executorch_prim::et_view).
 enum class Memory : std::uint8_t { planned, constant, callers, borrowed };
 
-// A dense tensor. order[0] is the outermost dimension in memory, order[rank - 1] the innermost.
+// A dense tensor. `order` is ExecuTorch's dim_order: order[0] is the outermost dimension in memory, order[rank - 1] the
+// innermost.
 struct Tensor {
     DType dtype = DType::u8;
     std::uint8_t rank = 0;
     Memory memory = Memory::callers;
-    bool resizable = false;  // sizes may change, as long as the elements fit into `capacity`
+    bool resizable = false;  // the shape may change while the elements fit into `capacity`
     std::int32_t* sizes = nullptr;
     const std::uint8_t* order = nullptr;
     std::uint8_t* data = nullptr;
-    std::size_t capacity = 0;  // bytes behind `data`
+    std::size_t capacity = 0;  // bytes available at `data`
 
     [[nodiscard]] std::size_t count() const {
         std::size_t product = 1;
@@ -79,12 +57,14 @@ struct Dims {
     }
 };
 
-// Steps from one element to the next along each dimension, in elements.
+// The stride of each dimension, in elements.
 Dims strides(const Tensor& tensor);
 
-// Give `tensor` these sizes. mismatch: it is not resizable, or has another rank. no_memory: the bytes that are missing.
+// Set the sizes of `tensor`. mismatch: another rank, a negative size, or another shape of a static tensor. no_memory:
+// the data does not fit; Status.number is the number of missing bytes.
 Status resize(Tensor& tensor, const Dims& sizes);
 
+// One entry of a method's value table (EValue in ExecuTorch).
 struct Value {
     ValueType type = ValueType::null;
     std::uint32_t count = 0;  // of a list or string
@@ -93,7 +73,7 @@ struct Value {
         bool boolean;
         double real;
         Tensor* tensor;
-        Value* const* items;         // integers, tensors, optional_tensors (null where there is none)
+        Value* const* items;         // integers, tensors, optional_tensors (null for None)
         const std::uint8_t* packed;  // string; reals: count doubles; booleans: count bytes
     };
 

@@ -59,7 +59,7 @@ void View::drop(int dimension) {
 }
 
 void View::insert(int dimension, std::int32_t size) {
-    if (sizes.rank == max_rank) return;  // the result cannot have that many dimensions either, which resize tells
+    if (sizes.rank == max_rank) return;  // the caller's resize of the output reports the error
     steps.rank = ++sizes.rank;
     for (int d = sizes.rank - 1; d > dimension; --d) {
         sizes[d] = sizes[d - 1];

@@ -1,4 +1,4 @@
-// Strided views of tensors, and the one copy between them that every operator of data movement is made of.
+// Strided views of tensors, and the copy between views by which the data movement operators are implemented.
 #pragma once
 
 #include "kernels/lanes.h"
@@ -6,28 +6,28 @@
 
 namespace etb {
 
-// A part of a tensor's elements, in a new order.
+// A strided selection of a tensor's elements.
 struct View {
     const Tensor* tensor = nullptr;
     std::ptrdiff_t first = 0;  // in elements
     Dims sizes;
-    Dims steps;  // of each dimension, in elements; 0 repeats, negative reverses
+    Dims steps;  // strides, in elements; 0 repeats, negative reverses
 
     View() = default;
     explicit View(const Tensor& all);
 
-    // Elements start, start + step, ... of a dimension, `count` of them, all inside it.
+    // Restrict a dimension to `count` elements: start, start + step, ... The caller checks that they exist.
     void narrow(int dimension, std::int32_t start, std::int32_t count, std::int32_t step = 1);
-    void drop(int dimension);  // keeps its first element
-    void insert(int dimension, std::int32_t size = 1);
+    void drop(int dimension);                           // removes the dimension, at its first element
+    void insert(int dimension, std::int32_t size = 1);  // a new dimension with stride 0
     void reverse(int dimension);
     void swap(int a, int b);
 };
 
-// Element by element, converting between types. The sizes must be equal.
+// Copy all elements, converting between types. mismatch: the sizes differ.
 Status copy(const View& from, const View& to);
 
-// in, then copied to out, which takes the view's sizes.
+// Resize `out` to the view's sizes and copy the view to it. Returns args.status if it holds an error.
 Status copy_to(Args& args, const View& from, Tensor& out);
 
 }  // namespace etb

@@ -7,7 +7,7 @@ Walk::Walk(const Dims& sizes, Span<const Dims> strides) : views_(static_cast<int
         if (sizes[d] == 0) run_ = 0;
     for (int d = 0; d < sizes.rank && run_ != 0; ++d) {
         if (sizes[d] == 1) continue;
-        // Merge with the dimension outside it when every view steps evenly over both.
+        // Merge with the next outer dimension if in every view its stride is size * stride of this one.
         bool even = rank_ > 0;
         for (int v = 0; v < views_ && even; ++v)
             even = stride_[v][rank_ - 1] == std::ptrdiff_t{strides[static_cast<std::size_t>(v)][d]} * sizes[d];

@@ -1,4 +1,4 @@
-// Sums and products that are the same for both kinds of lanes: integers wrap, as they do in PyTorch.
+// Addition, subtraction and multiplication under one name for float, double and int64. int64 wraps, as in PyTorch.
 #pragma once
 
 #include <cstdint>

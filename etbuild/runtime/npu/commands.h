@@ -1,4 +1,4 @@
-// Made from npu/commands.yaml by `python -m etbuild.npu.generate`; do not edit.
+// Generated from npu/commands.yaml by `python -m etbuild.npu.generate`; do not edit.
 // clang-format off
 //
 // Inaccuracies:

@@ -1,4 +1,4 @@
-// Driver payload: its head, and the facts that follow from the CONFIG word.
+// Reads a driver payload, and what follows from its CONFIG word.
 #include "npu/config.h"
 
 #include "base/little_endian.h"

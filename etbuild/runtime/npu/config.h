@@ -1,4 +1,5 @@
-// What a driver payload says of the NPU that it was compiled for, and where its command stream lies.
+// The driver payload: the NPU that it was compiled for, and its command stream. etbuild/pte/driver_payload.py has the
+// same format in Python.
 //
 // Payload: "COP1", then words of actions, by their low byte:
 //   1  configuration: two words follow, CONFIG and ID

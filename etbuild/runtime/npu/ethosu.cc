@@ -94,14 +94,14 @@ void start(const Ethosu& ethosu, const Job& job, Bytes stream) {
     device.write(device.context, reg_cmd, cmd_run);
 }
 
-// Cleaned before it starts, and after it what the CPU might still have of it is gone.
-void hand_over(const Device& device, const Job& job, Bytes stream) {
+// Cache maintenance: written back before the job, invalidated after it.
+void prepare_caches(const Device& device, const Job& job, Bytes stream) {
     device.clean(device.context, stream);
     for (const Region& region : job.regions.at)
         (region.writable ? device.flush : device.clean)(device.context, {region.data, region.size});
 }
 
-void take_back(const Device& device, const Job& job) {
+void discard_caches(const Device& device, const Job& job) {
     for (const Region& region : job.regions.at)
         if (region.writable) device.discard(device.context, {region.data, region.size});
 }
@@ -119,10 +119,10 @@ Status finish(Ethosu& ethosu) {
         device.read(device.context, cycles) | std::uint64_t{device.read(device.context, cycles + 4) & 0xFFFF} << 32;
     device.write(device.context, reg_cmd, cmd_clear_interrupt);
     if (!(status & status_faults) && (status & status_end_reached) && !(status & status_running)) return {};
-    const Status told = in_time ? error(Code::fault, "NPU reports an error, its status is", status)
-                                : error(Code::timeout, "NPU does not end in time, its status is", status);
+    const Status result = in_time ? error(Code::fault, "NPU reports an error, its status is", status)
+                                  : error(Code::timeout, "NPU does not end in time, its status is", status);
     if (const Status again = reset(device); !again.ok()) return again;
-    return told;
+    return result;
 }
 
 Status scratch_size(const void* context, Bytes payload, std::uint64_t& bytes) {
@@ -138,10 +138,10 @@ Status run(const void* context, const Job& job, Arena&) {
     ETB_TRY(check(ethosu, job.payload, parsed));
     if (reinterpret_cast<std::uintptr_t>(parsed.stream.data) % 16)
         return error(Code::malformed, "command stream is not aligned to 16 bytes");
-    hand_over(ethosu.device, job, parsed.stream);
+    prepare_caches(ethosu.device, job, parsed.stream);
     start(ethosu, job, parsed.stream);
     const Status status = finish(ethosu);
-    take_back(ethosu.device, job);
+    discard_caches(ethosu.device, job);
     return status;
 }
 

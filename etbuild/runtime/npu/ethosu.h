@@ -18,17 +18,17 @@ struct Ports {
     std::uint8_t region[8] = {3, 0, 0, 0, 0, 0, 0, 0};
 };
 
-// How the driver reaches an NPU; every function gets `context`.
+// Access of the driver to an NPU; every function gets `context`.
 struct Device {
     void* context = nullptr;
     std::uint32_t (*read)(void* context, std::uint32_t offset) = nullptr;
     void (*write)(void* context, std::uint32_t offset, std::uint32_t value) = nullptr;
-    // Memory that the NPU reads: what the CPU's cache holds of it goes to memory.
+    // Before a job, for memory that the NPU reads: write back the CPU's cache.
     void (*clean)(void* context, Bytes range) = nullptr;
-    // Memory that the NPU writes: the same before a job, and nothing of it stays in the cache; and after it.
+    // For memory that the NPU writes: before a job write back and invalidate, after it invalidate.
     void (*flush)(void* context, Bytes range) = nullptr;
     void (*discard)(void* context, Bytes range) = nullptr;
-    // Waits a while; false when the time of this job is over. `begin` starts the time.
+    // `wait` waits a while; false when the time of this job is over. `begin` starts the time.
     void (*begin)(void* context) = nullptr;
     bool (*wait)(void* context) = nullptr;
     Ports ports;
@@ -39,12 +39,13 @@ struct Ethosu {
     std::uint32_t config = 0;  // of the hardware
     std::uint64_t cycles = 0;  // of the last job
 
-    // Is there an NPU? Resets it and reads what it is.
+    // Checks that there is an NPU, resets it and reads its CONFIG.
     Status open(const Device& of);
 };
 
-// ethosu must outlive the Npu. Status.number of a mismatch: the stream's configuration word, then the hardware's; of a
-// fault: the status register.
+// ethosu must outlive the Npu. Status.number of a mismatch: the CONFIG word of the stream in the upper half, that of
+// the hardware in the lower; etbuild/firmware/protocol.py tells this error from others by it. Of a fault: the status
+// register.
 Npu ethosu_npu(Ethosu& ethosu);
 
 }  // namespace etb::npu

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "pte/flatbuffer.h"
+#include "pte/format.h"
 
 namespace etb {
 
@@ -13,7 +14,7 @@ struct DataFile {
     Table root;
 
     static Status open(Bytes file, DataFile& out);
-    // mismatch when there is no data of that name.
+    // mismatch when there is no data with that key.
     Status named(const char* key, Bytes& out) const;
 
 private:

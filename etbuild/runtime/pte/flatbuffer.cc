@@ -6,9 +6,9 @@ namespace {
 struct Verifier {
     Bytes buffer;
     Span<const Span<const Field>> schemas;
-    std::size_t tables_left;  // a table takes 4 bytes, so more of them than this means that some are shared for ever
+    std::size_t tables_left;  // a table has 4 bytes or more, so a higher count means that tables share tables
 
-    // Where a forward distance at `from` leads; `from` itself is known to be inside.
+    // The target of the forward distance at `from`, which is known to be inside the buffer.
     Status follow(std::size_t from, std::size_t least, std::size_t& to) const {
         const std::uint32_t distance = load<std::uint32_t>(buffer.data + from);
         if (distance < 4 || !buffer.holds(std::uint64_t{from} + distance, least))
@@ -76,7 +76,7 @@ struct Verifier {
                 }
                 return {};
             case Shape::union_of_next: {
-                // The type is a scalar field, checked by its own row, which stands before this one.
+                // The type is a scalar field, checked by its own row, which is before this one.
                 const std::uint8_t type = Table{buffer.data + table_at}.get<std::uint8_t>(row.id - 1u);
                 if (type == 0 || type > row.extent)
                     return error(Code::malformed, "flatbuffer: unknown member of a union", type);

@@ -1,8 +1,8 @@
-// Views of a flatbuffer and the check that must come before them. Views do not check: they trust `verify`.
+// Views of a flatbuffer, and `verify`, which must come first: views check nothing.
 //
 //   table      i32 distance back to its vtable, then fields
 //   vtable     u16 its bytes, u16 the table's bytes, u16 per field: distance from the table, 0 = absent.
-//              Writers share vtables between tables of different lengths, so the table's bytes mean nothing.
+//              Writers share vtables between tables of different lengths, so the table's bytes are not used.
 //   vector     u32 count, then elements; a table, string or vector is reached by u32 distance forward
 //   string     a vector of bytes, then NUL
 //   union      two fields: u8 which of its tables, then the table
@@ -29,7 +29,7 @@ struct TableVector {
     inline Table operator[](std::size_t index) const;
 };
 
-// A table that is absent has `at == nullptr` and reads as defaults all over.
+// An absent table has `at == nullptr`; all its fields read as defaults.
 struct Table {
     const std::uint8_t* at = nullptr;
 
@@ -78,7 +78,7 @@ inline Table TableVector::operator[](std::size_t index) const {
     return {here + load<std::uint32_t>(here)};
 }
 
-// What `verify` checks: one row a field that is ever read. Fields without a row are never looked at.
+// What `verify` checks: one row per field that is read. Fields without a row must never be read.
 enum class Shape : std::uint8_t {
     scalar,         // detail: its bytes
     string,         // NUL-terminated

@@ -37,37 +37,87 @@ enum SchemaId : std::uint8_t {
 };
 
 constexpr Field program_fields[] = {
-    {1, Shape::tables, PLAN, true}, {2, Shape::tables, BUFFER}, {3, Shape::tables, BUFFER},
-    {4, Shape::tables, SEGMENT},    {5, Shape::table, OFFSETS}, {6, Shape::tables, OFFSETS},
-    {7, Shape::tables, NAMED},
+    {field::Program::execution_plan, Shape::tables, PLAN, true},
+    {field::Program::constant_buffer, Shape::tables, BUFFER},
+    {field::Program::backend_delegate_data, Shape::tables, BUFFER},
+    {field::Program::segments, Shape::tables, SEGMENT},
+    {field::Program::constant_segment, Shape::table, OFFSETS},
+    {field::Program::mutable_data_segments, Shape::tables, OFFSETS},
+    {field::Program::named_data, Shape::tables, NAMED},
 };
 constexpr Field plan_fields[] = {
-    {0, Shape::string, 0},     {2, Shape::tables, EVALUE},   {3, Shape::vector, 4},        {4, Shape::vector, 4},
-    {5, Shape::tables, CHAIN}, {6, Shape::tables, OPERATOR}, {7, Shape::tables, DELEGATE}, {8, Shape::vector, 8},
+    {field::ExecutionPlan::name, Shape::string, 0},
+    {field::ExecutionPlan::values, Shape::tables, EVALUE},
+    {field::ExecutionPlan::inputs, Shape::vector, 4},
+    {field::ExecutionPlan::outputs, Shape::vector, 4},
+    {field::ExecutionPlan::chains, Shape::tables, CHAIN},
+    {field::ExecutionPlan::operators, Shape::tables, OPERATOR},
+    {field::ExecutionPlan::delegates, Shape::tables, DELEGATE},
+    {field::ExecutionPlan::non_const_buffer_sizes, Shape::vector, 8},
 };
-constexpr Field evalue_fields[] = {{0, Shape::scalar, 1, true}, {1, Shape::union_of_next, NULL_VALUE, true, 11}};
-constexpr Field long_fields[] = {{0, Shape::scalar, 8}};
-constexpr Field bool_fields[] = {{0, Shape::scalar, 1}};
-constexpr Field string_fields[] = {{0, Shape::string, 0, true}};
-constexpr Field longs_fields[] = {{0, Shape::vector, 8}};
-constexpr Field ints_fields[] = {{0, Shape::vector, 4}};
-constexpr Field bytes_fields[] = {{0, Shape::vector, 1}};
+constexpr Field evalue_fields[] = {
+    {field::EValue::val_type, Shape::scalar, 1, true},
+    {field::EValue::val, Shape::union_of_next, NULL_VALUE, true, value_types},
+};
+// Tables of one field, whose id is 0: Int and Double, Bool, String, IntList and DoubleList, TensorList and
+// OptionalTensorList, BoolList and Buffer.
+constexpr Field long_fields[] = {{field::Int::int_val, Shape::scalar, 8}};
+constexpr Field bool_fields[] = {{field::Bool::bool_val, Shape::scalar, 1}};
+constexpr Field string_fields[] = {{field::String::string_val, Shape::string, 0, true}};
+constexpr Field longs_fields[] = {{field::IntList::items, Shape::vector, 8}};
+constexpr Field ints_fields[] = {{field::TensorList::items, Shape::vector, 4}};
+constexpr Field bytes_fields[] = {{field::BoolList::items, Shape::vector, 1}};
 constexpr Field tensor_fields[] = {
-    {0, Shape::scalar, 1}, {1, Shape::scalar, 4},         {2, Shape::vector, 4}, {3, Shape::vector, 1},
-    {5, Shape::scalar, 4}, {6, Shape::table, ALLOCATION}, {8, Shape::scalar, 1}, {9, Shape::table, EXTRA},
+    {field::Tensor::scalar_type, Shape::scalar, 1},     {field::Tensor::storage_offset, Shape::scalar, 4},
+    {field::Tensor::sizes, Shape::vector, 4},           {field::Tensor::dim_order, Shape::vector, 1},
+    {field::Tensor::data_buffer_idx, Shape::scalar, 4}, {field::Tensor::allocation_info, Shape::table, ALLOCATION},
+    {field::Tensor::shape_dynamism, Shape::scalar, 1},  {field::Tensor::extra_tensor_info, Shape::table, EXTRA},
 };
-constexpr Field allocation_fields[] = {{0, Shape::scalar, 4}, {1, Shape::scalar, 4}, {2, Shape::scalar, 4}};
-constexpr Field extra_fields[] = {{0, Shape::scalar, 8}, {1, Shape::string, 0}, {2, Shape::scalar, 1}};
-constexpr Field chain_fields[] = {{2, Shape::tables, INSTRUCTION}};
-constexpr Field instruction_fields[] = {{0, Shape::scalar, 1, true}, {1, Shape::union_of_next, KERNEL, true, 5}};
-constexpr Field call_fields[] = {{0, Shape::scalar, 4}, {1, Shape::vector, 4}};
-constexpr Field pair_fields[] = {{0, Shape::scalar, 4}, {1, Shape::scalar, 4}};
-constexpr Field operator_fields[] = {{0, Shape::string, 0, true}, {1, Shape::string, 0}};
-constexpr Field delegate_fields[] = {{0, Shape::string, 0, true}, {1, Shape::table, REFERENCE, true}};
-constexpr Field reference_fields[] = {{0, Shape::scalar, 1}, {1, Shape::scalar, 4}};
-constexpr Field segment_fields[] = {{0, Shape::scalar, 8}, {1, Shape::scalar, 8}};
-constexpr Field offsets_fields[] = {{0, Shape::scalar, 4}, {1, Shape::vector, 8}};
-constexpr Field named_fields[] = {{0, Shape::string, 0, true}, {1, Shape::scalar, 4}};
+constexpr Field allocation_fields[] = {
+    {field::AllocationDetails::memory_id, Shape::scalar, 4},
+    {field::AllocationDetails::memory_offset_low, Shape::scalar, 4},
+    {field::AllocationDetails::memory_offset_high, Shape::scalar, 4},
+};
+constexpr Field extra_fields[] = {
+    {field::ExtraTensorInfo::mutable_data_segments_idx, Shape::scalar, 8},
+    {field::ExtraTensorInfo::fully_qualified_name, Shape::string, 0},
+    {field::ExtraTensorInfo::location, Shape::scalar, 1},
+};
+constexpr Field chain_fields[] = {{field::Chain::instructions, Shape::tables, INSTRUCTION}};
+constexpr Field instruction_fields[] = {
+    {field::Instruction::instr_args_type, Shape::scalar, 1, true},
+    {field::Instruction::instr_args, Shape::union_of_next, KERNEL, true, instruction_types},
+};
+constexpr Field call_fields[] = {{field::call::index, Shape::scalar, 4}, {field::call::args, Shape::vector, 4}};
+// MoveCall and JumpFalseCall; FreeCall has the first field only.
+constexpr Field pair_fields[] = {
+    {field::MoveCall::move_from, Shape::scalar, 4},
+    {field::MoveCall::move_to, Shape::scalar, 4},
+};
+constexpr Field operator_fields[] = {
+    {field::Operator::name, Shape::string, 0, true},
+    {field::Operator::overload, Shape::string, 0},
+};
+constexpr Field delegate_fields[] = {
+    {field::BackendDelegate::id, Shape::string, 0, true},
+    {field::BackendDelegate::processed, Shape::table, REFERENCE, true},
+};
+constexpr Field reference_fields[] = {
+    {field::BackendDelegateDataReference::location, Shape::scalar, 1},
+    {field::BackendDelegateDataReference::index, Shape::scalar, 4},
+};
+constexpr Field segment_fields[] = {
+    {field::DataSegment::offset, Shape::scalar, 8},
+    {field::DataSegment::size, Shape::scalar, 8},
+};
+constexpr Field offsets_fields[] = {
+    {field::SubsegmentOffsets::segment_index, Shape::scalar, 4},
+    {field::SubsegmentOffsets::offsets, Shape::vector, 8},
+};
+constexpr Field named_fields[] = {
+    {field::NamedData::key, Shape::string, 0, true},
+    {field::NamedData::segment_index, Shape::scalar, 4},
+};
 
 // In the order of SchemaId.
 constexpr Span<const Field> schemas[] = {
@@ -100,69 +150,71 @@ Status Program::open(Bytes file, Program& out) {
             return error(Code::truncated, ".pte ends before its segments", program.segment_base_);
     }
     ETB_TRY(verify(flatbuffer, schemas, program.root));
-    const TableVector segments = program.root.tables(field::program::segments);
+    const TableVector segments = program.root.tables(field::Program::segments);
     for (std::uint32_t i = 0; i < segments.size; ++i) {
         Bytes data;
         ETB_TRY(program.segment(i, data));
     }
-    const TableVector names = program.root.tables(field::program::named_data);
+    const TableVector names = program.root.tables(field::Program::named_data);
     for (std::uint32_t i = 0; i < names.size; ++i)
-        if (names[i].get<std::uint32_t>(1) >= segments.size)
+        if (names[i].get<std::uint32_t>(field::NamedData::segment_index) >= segments.size)
             return error(Code::malformed, ".pte: named data without a segment", i);
     out = program;
     return {};
 }
 
 Status Program::segment(std::uint64_t index, Bytes& out) const {
-    const TableVector segments = root.tables(field::program::segments);
+    const TableVector segments = root.tables(field::Program::segments);
     if (index >= segments.size) return error(Code::malformed, ".pte: no such segment", index);
     const Table row = segments[static_cast<std::size_t>(index)];
-    const std::uint64_t offset = row.get<std::uint64_t>(0);
-    const std::uint64_t count = row.get<std::uint64_t>(1);
+    const std::uint64_t offset = row.get<std::uint64_t>(field::DataSegment::offset);
+    const std::uint64_t count = row.get<std::uint64_t>(field::DataSegment::size);
     if (offset > file.size - segment_base_ || !file.holds(segment_base_ + offset, count))
         return error(Code::truncated, ".pte: segment leaves the file", index);
     return file.slice(segment_base_ + offset, count, out);
 }
 
 Status Program::part_of_segment(Table offsets, std::uint32_t index, std::uint64_t count, Bytes& out) const {
-    const Vector<std::uint64_t> starts = offsets.vector<std::uint64_t>(1);
+    const Vector<std::uint64_t> starts = offsets.vector<std::uint64_t>(field::SubsegmentOffsets::offsets);
     if (index >= starts.size) return error(Code::malformed, ".pte: no data of that index", index);
     Bytes whole;
-    ETB_TRY(segment(offsets.get<std::uint32_t>(0), whole));
+    ETB_TRY(segment(offsets.get<std::uint32_t>(field::SubsegmentOffsets::segment_index), whole));
     if (!whole.holds(starts[index], count)) return error(Code::malformed, ".pte: data leaves its segment", index);
     return whole.slice(starts[index], count, out);
 }
 
 Status Program::constant(std::uint32_t index, std::uint64_t count, Bytes& out) const {
-    const TableVector inline_data = root.tables(field::program::constant_buffer);
-    if (inline_data.size == 0) return part_of_segment(root.table(field::program::constant_segment), index, count, out);
+    const TableVector inline_data = root.tables(field::Program::constant_buffer);
+    if (inline_data.size == 0) return part_of_segment(root.table(field::Program::constant_segment), index, count, out);
     if (index >= inline_data.size) return error(Code::malformed, ".pte: no constant of that index", index);
-    const Bytes whole = inline_data[index].bytes(0);
+    const Bytes whole = inline_data[index].bytes(field::Buffer::storage);
     if (whole.size < count) return error(Code::malformed, ".pte: constant is shorter than its tensor", index);
     return whole.slice(0, count, out);
 }
 
 Status Program::initial_state(std::uint64_t set, std::uint32_t index, std::uint64_t count, Bytes& out) const {
-    const TableVector sets = root.tables(field::program::mutable_data_segments);
+    const TableVector sets = root.tables(field::Program::mutable_data_segments);
     if (set >= sets.size) return error(Code::malformed, ".pte: no such set of initial values", set);
     return part_of_segment(sets[static_cast<std::size_t>(set)], index, count, out);
 }
 
 Status Program::delegate_data(Table delegate, Bytes& out) const {
-    const Table where = delegate.table(field::delegate::processed);
-    const std::uint32_t index = where.get<std::uint32_t>(field::reference::index);
-    const std::int8_t location = where.get<std::int8_t>(field::reference::location);
-    if (location == 1) return segment(index, out);
-    const TableVector inline_data = root.tables(field::program::backend_delegate_data);
-    if (location != 0 || index >= inline_data.size) return error(Code::malformed, ".pte: no delegate data", index);
-    out = inline_data[index].bytes(0);
+    const Table where = delegate.table(field::BackendDelegate::processed);
+    const std::uint32_t index = where.get<std::uint32_t>(field::BackendDelegateDataReference::index);
+    const auto location = where.get<DataLocation>(field::BackendDelegateDataReference::location);
+    if (location == DataLocation::segment) return segment(index, out);
+    const TableVector inline_data = root.tables(field::Program::backend_delegate_data);
+    if (location != DataLocation::inline_ || index >= inline_data.size)
+        return error(Code::malformed, ".pte: no delegate data", index);
+    out = inline_data[index].bytes(field::BackendDelegateInlineData::data);
     return {};
 }
 
 Status Program::named(const char* key, Bytes& out) const {
-    const TableVector names = root.tables(field::program::named_data);
+    const TableVector names = root.tables(field::Program::named_data);
     for (std::uint32_t i = 0; i < names.size; ++i)
-        if (std::strcmp(names[i].string(0), key) == 0) return segment(names[i].get<std::uint32_t>(1), out);
+        if (std::strcmp(names[i].string(field::NamedData::key), key) == 0)
+            return segment(names[i].get<std::uint32_t>(field::NamedData::segment_index), out);
     return error(Code::mismatch, ".pte has no data of that name");
 }
 

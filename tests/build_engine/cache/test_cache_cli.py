@@ -130,7 +130,7 @@ def test_sizes(text: str, size: int | None) -> None:
 
 def test_the_default_folder_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """XDG_CACHE_HOME."""
-    from etbuild.system.tools import cache_settings
+    from etbuild.system.environment import cache_settings
 
     monkeypatch.delenv("ETBUILD_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

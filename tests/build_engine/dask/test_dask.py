@@ -22,7 +22,7 @@ from etbuild.build_engine.cache.action import StoredFile
 from etbuild.build_engine.dask import cluster as cluster_module
 from etbuild.build_engine.dask.cluster import Cluster, RemoteStep
 from etbuild.build_engine.dask.worker import Done, Lacks
-from etbuild.build_engine.server.client import Ended, ServerLost
+from etbuild.build_engine.local import ProcessLost, ProcessResult
 from etbuild.build_engine.step import Step
 from etbuild.errors import StepError
 
@@ -285,18 +285,18 @@ def test_a_worker_that_keeps_nothing_is_not_asked_for_ever(remote: RemoteStep, m
     monkeypatch.setattr(Cluster, "worker", lambda self, step: nullcontext("tcp://w:1"))
     monkeypatch.setattr(RemoteStep, "_ask", lambda self, *words: Lacks((digest,)))
 
-    with pytest.raises(ServerLost, match=r"^worker tcp://w:1 does not keep what it is sent$"):
+    with pytest.raises(ProcessLost, match=r"^worker tcp://w:1 does not keep what it is sent$"):
         remote.wait()
 
 
 def test_what_came_back_as_something_else_is_not_taken(remote: RemoteStep, monkeypatch: pytest.MonkeyPatch) -> None:
     """An output is what its digest says, or it is made again here."""
     file = StoredFile("build/model.h", "", "0" * 64, 3, False)
-    done = Done(Ended(0, 0.1, 1), b"", (file,), (), {file.digest: b"bad"})
+    done = Done(ProcessResult(0, 0.1, 1), b"", (file,), (), {file.digest: b"bad"})
     monkeypatch.setattr(Cluster, "worker", lambda self, step: nullcontext("tcp://w:1"))
     monkeypatch.setattr(RemoteStep, "_ask", lambda self, *words: done)
 
-    with pytest.raises(ServerLost, match=r"^got other content of build/model\.h from a worker than it said$"):
+    with pytest.raises(ProcessLost, match=r"^got other content of build/model\.h from a worker than it said$"):
         remote.wait()
 
 
@@ -323,7 +323,7 @@ def test_a_task_that_was_dropped_is_a_lost_worker(remote: RemoteStep, monkeypatc
     monkeypatch.setattr(Cluster, "client", lambda self: ForgettingClient())
     monkeypatch.setattr(Cluster, "worker", lambda self, step: nullcontext("tcp://w:1"))
 
-    with pytest.raises(ServerLost, match=r"^worker tcp://w:1 was lost, the 2\. time$"):
+    with pytest.raises(ProcessLost, match=r"^worker tcp://w:1 was lost, the 2\. time$"):
         remote.wait()
 
 
@@ -350,7 +350,7 @@ def test_whatever_a_cluster_throws_the_step_is_done_here(remote: RemoteStep, mon
     """A build fails by its steps, never by its cluster."""
     monkeypatch.setattr(Cluster, "client", lambda self: StrangeClient())
 
-    with pytest.raises(ServerLost, match=r"^scheduler tcp://nowhere went away: RuntimeError: IOLoop is closed$"):
+    with pytest.raises(ProcessLost, match=r"^scheduler tcp://nowhere went away: RuntimeError: IOLoop is closed$"):
         remote.wait()
 
 
@@ -359,7 +359,7 @@ def test_an_address_that_cannot_be_is_told(remote: RemoteStep, address: str, mon
     """With what Dask has against it."""
     monkeypatch.setattr(cluster_module, "CONNECT_S", 0.2)
 
-    with pytest.raises(ServerLost, match=rf"^scheduler {address}: got .+, wanted it to answer$"):
+    with pytest.raises(ProcessLost, match=rf"^scheduler {address}: got .+, wanted it to answer$"):
         Cluster(address, print).client()
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from etbuild.build_engine import launch
-from etbuild.build_engine.server.client import Ended, ServerLost
+from etbuild.build_engine.local import ProcessLost, ProcessResult
 from etbuild.build_engine.workspace import Workspace
 from etbuild.errors import StepError
-from etbuild.hardware.targets import Target
-from etbuild.recipe.recipe import Model, Recipe
+from etbuild.hardware.target import Target
+from etbuild.recipe.model_sections import Model
+from etbuild.recipe.recipe import Recipe
 from etbuild.steps import sweep
 
 STEP = sweep.step(Recipe("net", (), Model(), (Target("cpu", "none", "cpu"),)))
@@ -40,7 +41,7 @@ class NoServer:
     """None could be reached or started."""
 
     def __init__(self, *_: object):
-        raise ServerLost("no compile server: [Errno 13] Permission denied")
+        raise ProcessLost("no compile server: [Errno 13] Permission denied")
 
 
 class KilledChild:
@@ -49,8 +50,8 @@ class KilledChild:
     def __init__(self, step: object, sandbox: Path, log: int, alive: int):
         (sandbox / "build/net/sweep.json").write_text("{half")
 
-    def wait(self) -> Ended:
-        raise ServerLost("the compile server's child was killed by signal 9")
+    def wait(self) -> ProcessResult:
+        raise ProcessLost("the compile server's child was killed by signal 9")
 
 
 class FailedStep:
@@ -59,8 +60,8 @@ class FailedStep:
     def __init__(self, *_: object):
         pass
 
-    def wait(self) -> Ended:
-        return Ended(1, 0.1, 1 << 20)
+    def wait(self) -> ProcessResult:
+        return ProcessResult(1, 0.1, 1 << 20)
 
 
 @pytest.fixture

@@ -16,15 +16,16 @@ from running_server import server, start, wait_for_standby
 
 from etbuild.build_engine.server import client, protocol
 from etbuild.build_engine.server import server as server_module
-from etbuild.build_engine.server.client import Ended, Request, ServerLost
+from etbuild.build_engine.local import ProcessLost, ProcessResult
+from etbuild.build_engine.server.client import Request
 from etbuild.build_engine.server.server import Server
 from etbuild.build_engine.step import Step
-from etbuild.system import tools
+from etbuild.system import environment
 
 __all__ = ["server"]
 
 
-def do(folder: Path, *argv: str) -> tuple[Ended, str]:
+def do(folder: Path, *argv: str) -> tuple[ProcessResult, str]:
     """How a step ended, and what it said."""
     with request(folder, *argv) as asked:
         ended = asked.wait()
@@ -86,7 +87,7 @@ def test_an_exit_code_is_that_of_a_plain_process(
 @pytest.mark.parametrize(("how", "number"), [("die", 9), ("terminate", 15)])
 def test_a_killed_child_is_a_lost_server_and_not_a_failed_step(tmp_path: Path, how: str, number: int) -> None:
     """The step is then done by a plain process; a half-done one never counts as well ended."""
-    with pytest.raises(ServerLost, match=rf"^the compile server's child was killed by signal {number}$"):
+    with pytest.raises(ProcessLost, match=rf"^the compile server's child was killed by signal {number}$"):
         do(tmp_path, how)
 
 
@@ -96,7 +97,7 @@ def test_a_killed_server_is_noticed_while_waiting(tmp_path: Path, server: subpro
     with request(tmp_path, how) as asked:
         child, helper = wait_for_pids(tmp_path)
         server.kill()
-        with pytest.raises(ServerLost, match=r"^the compile server went away"):
+        with pytest.raises(ProcessLost, match=r"^the compile server went away"):
             asked.wait()
 
     os.kill(helper, signal.SIGKILL)
@@ -127,7 +128,7 @@ def test_hanging_up_kills_the_step_and_its_children(tmp_path: Path) -> None:
     with request(tmp_path, "hang") as asked:
         pids = wait_for_pids(tmp_path)
         asked.cancel()
-        with pytest.raises(ServerLost):
+        with pytest.raises(ProcessLost):
             asked.wait()
 
     assert gone(*pids)
@@ -182,7 +183,7 @@ def test_stop_ends_the_server_and_its_steps(tmp_path: Path, server: subprocess.P
     with request(tmp_path, "hang") as asked:
         pids = wait_for_pids(tmp_path)
         answer = client.ask("stop")
-        with pytest.raises(ServerLost, match=r"^the compile server went away"):
+        with pytest.raises(ProcessLost, match=r"^the compile server went away"):
             asked.wait()
 
     assert answer is not None and answer["pid"] == server.pid
@@ -222,22 +223,22 @@ def test_two_clients_start_one_server(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("run_folder")
 def test_doit_and_the_command_line_find_the_same_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though doit puts the project's folder in front of its sys.path, where a script has its own."""
-    before = protocol.socket_path(tools.step_environment())
+    before = protocol.socket_path(environment.step_environment())
 
     monkeypatch.syspath_prepend(tmp_path)
 
-    assert protocol.socket_path(tools.step_environment()) == before
+    assert protocol.socket_path(environment.step_environment()) == before
 
 
 @pytest.mark.usefixtures("run_folder")
 def test_another_name_of_the_interpreter_finds_the_same_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripts of one environment may begin with python or with python3."""
     (tmp_path / "python").symlink_to(sys.executable)
-    before = protocol.socket_path(tools.step_environment())
+    before = protocol.socket_path(environment.step_environment())
 
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
 
-    assert protocol.socket_path(tools.step_environment()) == before
+    assert protocol.socket_path(environment.step_environment()) == before
 
 
 @pytest.mark.usefixtures("run_folder")
@@ -246,11 +247,11 @@ def test_another_name_of_the_interpreter_finds_the_same_server(tmp_path: Path, m
 )
 def test_who_would_import_something_else_gets_another_server(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is read once, when the compilers are imported, is part of a server's name."""
-    before = protocol.socket_path(tools.step_environment())
+    before = protocol.socket_path(environment.step_environment())
 
     monkeypatch.setenv(name, "1")
 
-    assert protocol.socket_path(tools.step_environment()) != before
+    assert protocol.socket_path(environment.step_environment()) != before
 
 
 def test_a_folder_that_others_can_see_is_refused(run_folder: Path) -> None:
@@ -303,7 +304,7 @@ def test_nonsense_from_a_client_harms_nobody() -> None:
     deep = (200_000).to_bytes(4, "little") + b"[" * 200_000
     for nonsense in (b"", b"\xff\xff\xff\xff", b"\x05\x00\x00\x00hello", b"\x02\x00\x00\x00[]", deep):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.connect(str(protocol.socket_path(tools.step_environment())))
+            connection.connect(str(protocol.socket_path(environment.step_environment())))
             connection.sendall(nonsense)
 
     assert client.ask("status") is not None
@@ -316,7 +317,7 @@ def test_a_machine_without_room_for_a_child_keeps_its_server(
 ) -> None:
     """The step is its client's to do; those that run beside it are not lost."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listening.bind(str(protocol.socket_path(tools.step_environment())))
+    listening.bind(str(protocol.socket_path(environment.step_environment())))
     listening.listen()
     listening.setblocking(False)
     monkeypatch.setattr(of, what, refuse)
@@ -326,7 +327,7 @@ def test_a_machine_without_room_for_a_child_keeps_its_server(
     thread = threading.Thread(target=Server(listening, 60, rehearse).serve)
     thread.start()
 
-    with request(tmp_path, "tell") as asked, pytest.raises(ServerLost, match=r"^the compile server went away"):
+    with request(tmp_path, "tell") as asked, pytest.raises(ProcessLost, match=r"^the compile server went away"):
         asked.wait()
     told = client.ask("stop")
     thread.join(10)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from etbuild.system import tools
+from etbuild.system import environment
 
 HERE = Path(__file__).parent
 FILES = HERE.parents[1] / "pte" / "files"
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="session")
 def fuzzer() -> Path:
     """Built once for each checkout, then up to date in milliseconds."""
-    folder = tools.cache_folder() / "exec_tests" / HERE.as_posix().strip("/").replace("/", "-")
+    folder = environment.cache_folder() / "exec_tests" / HERE.as_posix().strip("/").replace("/", "-")
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

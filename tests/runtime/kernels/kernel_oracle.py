@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from etbuild.host.program import Program
+from etbuild.host.program import HostProgram
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -68,7 +68,7 @@ def _compare(cases: tuple[Case, ...]) -> dict[str, list[tuple[Array, Array]]]:
     """For each case by name, our outputs beside the oracle's."""
     pte = compile_cases(cases)
     inputs = [array for case in cases for array in case.inputs]
-    got = iter(Program(pte).run(*inputs))
+    got = iter(HostProgram(pte).run(*inputs))
     wanted = iter(_executorch(pte, inputs, "none" if all(case.oracle == "torch" for case in cases) else "all"))
     pairs = {}
     for case in cases:

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint32_t ccr_ic = 1u << 17, ccr_dc = 1u << 16;
 
-// Before the data cache is on, what is in it is garbage.
+// Invalidates the whole data cache by set and way, required before it is enabled: its content is undefined after reset.
 void invalidate_all() {
     csselr() = 0;
     data_barrier();
@@ -21,6 +21,7 @@ void invalidate_all() {
     data_barrier();
 }
 
+// Writes the address of each cache line of `range` to a cache maintenance register.
 void for_each_line(Bytes range, volatile std::uint32_t& operation) {
     if (board::cache_line == 0 || range.empty()) return;
     const auto first = reinterpret_cast<std::uintptr_t>(range.data) & ~std::uintptr_t{board::cache_line - 1};

@@ -1,7 +1,8 @@
-// The core's caches. Nothing here does anything on a board without a data cache.
+// The caches of the core. On a board without a data cache (board::cache_line == 0) all functions do nothing.
 //
-// The NPU reads and writes memory behind the cache's back: what it reads is cleaned before a job, what it writes is
-// cleaned and invalidated before (so that no dirty line is written back over its results) and invalidated after.
+// The NPU's memory accesses bypass the CPU's data cache: memory that it reads is cleaned before a job; memory that it
+// writes is cleaned and invalidated before (so that no dirty line is written back over its results), and invalidated
+// after.
 #pragma once
 
 #include "base/span.h"

@@ -10,15 +10,16 @@ namespace {
 constexpr std::uint32_t reload = 0xFFFFFF;
 constexpr std::uint32_t systick_pending = 1u << 26;  // of ICSR
 
-volatile std::uint32_t wraps = 0;  // of SysTick
+volatile std::uint32_t wraps = 0;  // number of SysTick interrupts
 
-// The cycle counter has 32 bits: what is asked less than 2**32 cycles after the last time is right.
+// Extends the 32-bit cycle counter to 64 bits. Correct if two calls are less than 2**32 cycles apart.
 std::uint64_t cycles() {
     static std::uint64_t last = 0;
     last += dwt_cyccnt() - static_cast<std::uint32_t>(last);
     return last;
 }
 
+// Ticks since start-up from the 24-bit SysTick counter and its wraps, including one whose interrupt is still pending.
 std::uint64_t systicks() {
     std::uint32_t before, value;
     bool pending;

@@ -1,4 +1,5 @@
-// Time: the core's cycle counter, or SysTick where there is none (QEMU). SysTick also wakes who waits too long.
+// Time: the core's cycle counter (DWT), or SysTick where there is none (QEMU). The SysTick interrupt also ends a WFI,
+// so that waiting for the NPU can time out.
 #pragma once
 
 namespace etb::port {

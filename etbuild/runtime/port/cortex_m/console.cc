@@ -7,15 +7,17 @@
 namespace etb::port {
 namespace {
 
-// CMSDK UART: data, state (bit 0 transmitter full), control (bit 0 transmitter on), divisor at 16.
+// CMSDK UART registers: DATA, STATE (bit 0: transmit buffer full), CTRL (bit 0: transmit enable), BAUDDIV at offset 16.
 constexpr std::uintptr_t uart_data = board::uart_address, uart_state = board::uart_address + 4,
                          uart_control = board::uart_address + 8, uart_divisor = board::uart_address + 16;
-// A UART that takes nothing for so long has no clock; the text is lost, the firmware goes on.
+// Polls of a full transmit buffer per character. A UART without a clock stays full; the text is then lost and the
+// firmware goes on.
 constexpr std::uint32_t most_waits = 1'000'000;
-constexpr char end_of_transmission = 4;  // ends an FVP
+constexpr char end_of_transmission = 4;  // an FVP stops at it
 
 constexpr std::uint32_t sys_writec = 0x03, sys_exit_extended = 0x20, application_exit = 0x20026;
 
+// An Arm semihosting call.
 std::uint32_t semihosting(std::uint32_t operation, const void* parameter) {
     register std::uint32_t r0 asm("r0") = operation;
     register const void* r1 asm("r1") = parameter;

@@ -1,4 +1,4 @@
-// Console and exit of a board: a CMSDK UART or semihosting, as its header says.
+// The console of a board, port::write and port::exit: a CMSDK UART or semihosting, as board.h selects.
 #pragma once
 
 namespace etb::port {

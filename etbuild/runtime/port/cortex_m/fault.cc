@@ -10,7 +10,7 @@ extern "C" {
 extern std::uint32_t etb_stack[], etb_stack_top[];
 [[noreturn, gnu::used]] void etb_report_fault(std::uint32_t exception_return, const std::uint32_t* stacked);
 
-// A stack of its own: the main one may be what is at fault.
+// A separate stack for the fault handler, since the main stack may have overflowed.
 [[gnu::used]] alignas(8) std::uint32_t etb_fault_stack[224];
 }
 
@@ -19,7 +19,7 @@ namespace {
 
 // Bits of CFSR.
 constexpr std::uint32_t stack_overflow = 1u << 20, bus_address_valid = 1u << 15, memory_address_valid = 1u << 7;
-constexpr std::uint32_t unstacked = stack_overflow | 1u << 12 | 1u << 4;  // the registers were not saved
+constexpr std::uint32_t unstacked = stack_overflow | 1u << 12 | 1u << 4;  // registers not saved (stacking error)
 
 bool is_npu(std::uint32_t address) {
     return board::npu_address && address >= board::npu_address && address < board::npu_address + 0x1000;
@@ -28,8 +28,8 @@ bool is_npu(std::uint32_t address) {
 }  // namespace
 
 void enable_faults() {
-    shcsr() = shcsr() | 0xFu << 16;  // memory, bus, usage, security
-    ccr() = ccr() | 1u << 4;         // division by zero
+    shcsr() = shcsr() | 0xFu << 16;  // MemManage, BusFault, UsageFault, SecureFault
+    ccr() = ccr() | 1u << 4;         // trap division by zero
 }
 
 }  // namespace etb::port
@@ -46,8 +46,8 @@ extern "C" [[gnu::naked]] void etb_fault() {
         "b etb_report_fault\n");
 }
 
-// Frame: u32 exit, exception, exception return, CFSR, HFSR, SFSR, address, then r0-r3, r12, lr, pc, xpsr (0 when the
-// core could not save them). etbuild/frames.py says the cause in words.
+// Sends an 'F' frame: u32 exit code, exception number, EXC_RETURN, CFSR, HFSR, SFSR, fault address, then r0-r3, r12,
+// lr, pc, xpsr (0 if the core could not save them). etbuild/firmware/protocol.py derives the cause from it.
 extern "C" void etb_report_fault(std::uint32_t exception_return, const std::uint32_t* stacked) {
     using namespace etb;
     using namespace etb::port;

@@ -1,9 +1,9 @@
-// What a core exception tells: its status, the registers, and the exit code. Nothing returns from one.
+// The fault handler: it reports the fault status and the stacked registers, and exits. It does not return.
 #pragma once
 
 namespace etb::port {
 
 void enable_faults();
-extern "C" void etb_fault();  // every entry of the vector table without an owner
+extern "C" void etb_fault();  // for every vector that has no handler of its own
 
 }  // namespace etb::port

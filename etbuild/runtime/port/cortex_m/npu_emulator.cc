@@ -1,4 +1,5 @@
-// The NPU in software. Which families it knows is in the source that is generated for the firmware.
+// The NPU as an emulator on the CPU. `emulator`, defined in the firmware's generated source, selects the families that
+// are linked.
 #include "npu/emulator.h"
 #include "port/cortex_m/npu_port.h"
 #include "port/port.h"

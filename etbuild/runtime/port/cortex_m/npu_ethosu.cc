@@ -1,4 +1,4 @@
-// The board's NPU, behind its registers. It is waited for by its interrupt; SysTick ends a wait that has no end.
+// The board's NPU, by its registers. The CPU sleeps until the NPU's interrupt; SysTick wakes it up for the timeout.
 #include "board.h"
 #include "npu/ethosu.h"
 #include "port/cortex_m/cache.h"
@@ -23,7 +23,8 @@ volatile std::uint32_t& at(std::uint32_t offset) {
     return *reinterpret_cast<volatile std::uint32_t*>(board::npu_address + offset);
 }
 
-// An interrupt that comes between the look at the status and the sleep is pending, and ends the sleep at once.
+// Sleeps until an interrupt if the NPU is running. Interrupts are masked meanwhile: one that arrives after the status
+// was read stays pending and ends the WFI at once. false: the job has timed out.
 bool wait(void*) {
     asm volatile("cpsid i" ::: "memory");
     const bool is_running = at(0x04) & 1;

@@ -1,4 +1,4 @@
-// A firmware whose model delegates nothing.
+// For a firmware whose model has no delegates: there is no NPU.
 #include "port/cortex_m/npu_port.h"
 #include "port/port.h"
 

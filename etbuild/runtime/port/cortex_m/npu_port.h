@@ -1,4 +1,4 @@
-// The interrupt of the board's NPU; defined beside the driver that is linked.
+// The interrupt handler of the board's NPU. Each npu_*.cc defines it; one of them is linked.
 #pragma once
 
 extern "C" void etb_npu_interrupt();

@@ -1,4 +1,4 @@
-// The registers of Armv8-M's system control space that the port uses, by their names in the architecture.
+// The system registers of Armv8-M that the port uses, by their architectural names.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ inline volatile std::uint32_t& dccimvac() { return word_at<0xE000EF70>(); }
 inline volatile std::uint32_t& dwt_ctrl() { return word_at<0xE0001000>(); }
 inline volatile std::uint32_t& dwt_cyccnt() { return word_at<0xE0001004>(); }
 
-// Interrupt enable, 32 interrupts a word.
+// NVIC_ISERn, interrupt set-enable: 32 interrupts per word.
 inline volatile std::uint32_t& nvic_iser(std::uint32_t word) {
     return *reinterpret_cast<volatile std::uint32_t*>(0xE000E100 + 4 * word);
 }

@@ -1,4 +1,5 @@
-// From reset to the app: floating point, stack limit, variables, faults, caches, clock, console.
+// From reset to the app: stack and stack limit, FPU, vector table and faults, .data and .bss, caches, clock, console,
+// constructors.
 #include <cstring>
 
 #include "app/app.h"
@@ -47,7 +48,7 @@ constexpr VectorTable vectors() {
 
 [[gnu::section(".vectors"), gnu::used]] constexpr VectorTable vector_table = vectors();
 
-// Everything below the stack pointer, for stack_used.
+// Fills the unused stack with a pattern, from which stack_used finds the peak.
 void paint_stack() {
     std::uint32_t* const here = static_cast<std::uint32_t*>(__builtin_frame_address(0)) - 16;
     for (volatile std::uint32_t* word = etb_stack; word < here; ++word) *word = paint;
@@ -74,7 +75,7 @@ std::size_t stack_used() {
 
 }  // namespace etb::port
 
-// No code of a compiler may run before floating point is on: it may use those registers for anything.
+// Assembly only: compiled code may use the FPU's registers, so none runs before the FPU is enabled.
 extern "C" [[gnu::naked]] void etb_reset() {
     asm volatile(
         "ldr r0, =etb_stack_top\n"

@@ -1,7 +1,7 @@
-// The string functions of the C library, a byte at a time: they are used on short names only, and newlib's are large.
+// String functions of the C library, byte by byte. The runtime uses them on short names only; newlib's are larger.
 #include <cstddef>
 
-// Else the compiler would find, say, strlen in the loop of strlen.
+// Otherwise the compiler would replace, for example, the loop of strlen by a call of strlen.
 #define ETB_PLAIN_LOOP __attribute__((optimize("no-tree-loop-distribute-patterns")))
 
 extern "C" {

@@ -1,4 +1,4 @@
-// The host library. The only place of the runtime that takes memory from the heap: it is the caller of the rest.
+// The host library. The only part of the runtime that allocates from the heap: it is the caller of the rest.
 #include "port/host/host.h"
 
 #include <cstdio>
@@ -15,7 +15,7 @@ namespace {
 
 using namespace etb;
 
-constexpr std::uint64_t most_bytes = std::uint64_t{2} << 30;  // of any one buffer that a program asks for
+constexpr std::uint64_t most_bytes = std::uint64_t{2} << 30;  // of one buffer, the most that a program may need
 
 // Memory from the heap, aligned to 16 bytes and zero.
 struct Buffer {
@@ -28,7 +28,7 @@ struct Buffer {
     Buffer& operator=(const Buffer&) = delete;
     ~Buffer() { std::free(data); }
 
-    Status take(std::uint64_t bytes) {
+    Status allocate(std::uint64_t bytes) {
         std::free(data);
         data = nullptr;
         size = 0;
@@ -41,7 +41,7 @@ struct Buffer {
         return {};
     }
     Status copy(const void* from, std::size_t bytes) {
-        ETB_TRY(take(bytes));
+        ETB_TRY(allocate(bytes));
         if (bytes) std::memcpy(data, from, bytes);
         return {};
     }
@@ -57,7 +57,7 @@ struct Buffers {
         spans.resize(wanted);
     }
     Status fill(std::size_t i, std::uint64_t bytes) {
-        ETB_TRY(all[i].take(bytes));
+        ETB_TRY(all[i].allocate(bytes));
         spans[i] = all[i].span();
         return {};
     }
@@ -68,6 +68,7 @@ void describe_value(const Value& value, etb_value& out) {
     switch (value.type) {
         case ValueType::tensor: {
             const Tensor& tensor = *value.tensor;
+            out.kind = ETB_TENSOR;
             out.dtype = static_cast<std::int32_t>(tensor.dtype);
             out.rank = tensor.rank;
             out.resizable = tensor.resizable;
@@ -81,17 +82,17 @@ void describe_value(const Value& value, etb_value& out) {
         }
         case ValueType::integer:
         case ValueType::real:
-            out.kind = value.type == ValueType::integer ? 1 : 3;
+            out.kind = value.type == ValueType::integer ? ETB_INTEGER : ETB_REAL;
             out.bytes = 8;
             out.data = &value.integer;
             return;
         case ValueType::boolean:
-            out.kind = 2;
+            out.kind = ETB_BOOLEAN;
             out.bytes = 1;
             out.data = &value.boolean;
             return;
         default:
-            out.kind = 4;
+            out.kind = ETB_OTHER;
     }
 }
 
@@ -121,26 +122,26 @@ struct etb_program {
         ETB_TRY(Program::open(pte.span(), program));
         if (ptd.size) ETB_TRY(DataFile::open(ptd.span(), data));
         if (program.methods() == 0) return error(Code::mismatch, "program has no method");
-        ETB_TRY(fast_scratch.take(fast_scratch_bytes));
-        ETB_TRY(take_planned());
+        ETB_TRY(fast_scratch.allocate(fast_scratch_bytes));
+        ETB_TRY(allocate_planned());
         ETB_TRY(load());
         std::uint64_t bytes = 0;
         ETB_TRY(method.temp_needed(bytes));
-        ETB_TRY(temp_memory.take(bytes));
+        ETB_TRY(temp_memory.allocate(bytes));
         temp_arena = Arena{temp_memory.span()};
         inputs.count(method.inputs());
-        return take_outputs();
+        return allocate_outputs();
     }
 
-    Status take_planned() {
-        const auto sizes = program.plan(0).vector<std::int64_t>(field::plan::non_const_buffer_sizes);
+    Status allocate_planned() {
+        const auto sizes = program.plan(0).vector<std::int64_t>(field::ExecutionPlan::non_const_buffer_sizes);
         const std::size_t count = sizes.size ? sizes.size - 1 : 0;
         planned.count(count);
         for (std::size_t i = 0; i < count; ++i) ETB_TRY(planned.fill(i, static_cast<std::uint64_t>(sizes[i + 1])));
         return {};
     }
 
-    // What a method keeps is known only by loading it: try with more until it fits.
+    // The memory of a loaded method is known only after loading: try with more until it fits.
     Status load() {
         Resources resources;
         resources.method = &method_arena;
@@ -151,16 +152,16 @@ struct etb_program {
         resources.npu = &npu;
         resources.data = ptd.size ? &data : nullptr;
         resources.poison = true;
-        temp_arena = Arena{{nullptr, static_cast<std::size_t>(most_bytes)}};  // load takes nothing from it
+        temp_arena = Arena{{nullptr, static_cast<std::size_t>(most_bytes)}};  // load allocates nothing from it
         for (std::uint64_t bytes = std::uint64_t{64} << 10;; bytes *= 4) {
-            ETB_TRY(method_memory.take(bytes));
+            ETB_TRY(method_memory.allocate(bytes));
             method_arena = Arena{method_memory.span()};
             const Status loaded = method.load(program, 0, resources);
             if (loaded.code != Code::no_memory || bytes * 4 > most_bytes) return loaded;
         }
     }
 
-    Status take_outputs() {
+    Status allocate_outputs() {
         outputs.count(method.outputs());
         for (std::size_t i = 0; i < method.outputs(); ++i) {
             const Value& value = method.output(i);
@@ -192,7 +193,8 @@ struct etb_program {
         const EthosU& delegate = method.delegates()[index];
         const std::size_t count = delegate.inputs() + delegate.outputs();
         Buffer memory;
-        ETB_TRY(memory.take(count * (sizeof(Value*) + sizeof(Value) + sizeof(Tensor) + 2 * sizeof(std::int32_t)) + 64));
+        ETB_TRY(
+            memory.allocate(count * (sizeof(Value*) + sizeof(Value) + sizeof(Tensor) + 2 * sizeof(std::int32_t)) + 64));
         Arena arena{memory.span()};
         Span<Value*> args;
         Span<Value> values;

@@ -1,5 +1,6 @@
 /* The C interface of the host library: open a .pte, describe it, run it. One program is for one thread at a time.
-   Every function that can fail returns 0 for success; etb_error() then says what is wrong, in words. */
+   Every function that can fail returns 0 for success; else etb_error() has the error's text.
+   etbuild/host/abi.py is generated from this file: after a change run `python -m etbuild.host.generate`. */
 #pragma once
 
 #include <stddef.h>
@@ -13,9 +14,15 @@ extern "C" {
 
 typedef struct etb_program etb_program;
 
-/* A tensor or a scalar. dtype: the .pte's number of the type. data: valid until the next call for the program. */
+/* etb_value.kind */
+enum { ETB_TENSOR, ETB_INTEGER, ETB_BOOLEAN, ETB_REAL, ETB_OTHER };
+
+/* etb_hazard.kind. ETB_UNREAD: most of the result is not read. */
+enum { ETB_NEVER_WRITTEN, ETB_OVERWRITTEN, ETB_UNREAD };
+
+/* A tensor or a scalar. dtype: the number of the type in the .pte. data: valid until the next call for the program. */
 typedef struct {
-    int32_t kind; /* 0 tensor, 1 integer, 2 boolean, 3 real, 4 something else */
+    int32_t kind;
     int32_t dtype;
     int32_t rank;
     int32_t resizable;
@@ -25,7 +32,7 @@ typedef struct {
     const void* data;
 } etb_value;
 
-/* Bytes that a run works with. */
+/* Bytes of memory that a run needs. */
 typedef struct {
     uint64_t method;
     uint64_t planned;
@@ -35,9 +42,9 @@ typedef struct {
 /* What one operation of an NPU, or one kernel of the CPU, did. */
 typedef struct {
     int32_t instruction;
-    int32_t delegate; /* -1: the CPU; then only the names and the times mean something */
+    int32_t delegate; /* -1: the CPU; then only the names and the times are valid */
     uint32_t operation;
-    uint32_t word; /* its place in the command stream */
+    uint32_t word; /* index in the command stream */
     const char* name;
     const char* overload;
     uint64_t begin_ns;
@@ -55,7 +62,7 @@ typedef struct {
     int32_t ofm[3];
 } etb_event;
 
-/* A read that should not have been. kind: 0 never written, 1 overwritten, 2 result mostly not read. */
+/* A suspicious read, or a result that is not read. */
 typedef struct {
     int32_t delegate;
     int32_t kind;
@@ -86,12 +93,13 @@ ETB_API int etb_set_input(etb_program* program, size_t index, const int32_t* siz
                           size_t bytes);
 ETB_API int etb_run(etb_program* program);
 
-/* As etb_run, but what happened is kept: an event an operation, and with `hazards` every suspicious read. */
+/* As etb_run, and records an event per operation, and with `hazards` every suspicious read. */
 ETB_API int etb_observe(etb_program* program, int hazards);
 ETB_API const etb_event* etb_events(const etb_program* program, size_t* count);
 ETB_API const etb_hazard* etb_hazards(const etb_program* program, size_t* count);
 
-/* One delegate alone. Shapes are Vela's: six sizes and the bytes of an element. */
+/* One delegate without the rest of the program. Its inputs and outputs are plain arrays of these sizes in bytes;
+   index counts the inputs, then the outputs. */
 ETB_API size_t etb_delegate_inputs(const etb_program* program, size_t delegate);
 ETB_API size_t etb_delegate_outputs(const etb_program* program, size_t delegate);
 ETB_API uint64_t etb_delegate_bytes(const etb_program* program, size_t delegate, size_t index);

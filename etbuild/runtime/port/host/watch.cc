@@ -11,13 +11,17 @@ std::uint64_t now_ns() {
             .count());
 }
 
+static_assert(static_cast<int>(npu::HazardKind::never_written) == ETB_NEVER_WRITTEN &&
+              static_cast<int>(npu::HazardKind::overwritten) == ETB_OVERWRITTEN &&
+              static_cast<int>(npu::HazardKind::unread) == ETB_UNREAD);
+
 void put_shape(const npu::Shape& shape, std::int32_t (&to)[3]) {
     to[0] = shape.height;
     to[1] = shape.width;
     to[2] = shape.depth;
 }
 
-constexpr std::size_t most_hazards = 1000;  // of one delegate; more say nothing new
+constexpr std::size_t most_hazards = 1000;  // of one delegate
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// Keeps what happens in a run: an event an operation, and who wrote every byte. Memory comes from the heap.
+// Records a run: an event per operation, and which operation wrote each byte. Memory comes from the heap.
 #pragma once
 
 #include <vector>
@@ -11,11 +11,12 @@ namespace etb {
 
 class Watch {
 public:
-    // fast_scratch: bytes of region 2. follows: who writes and reads every byte. The delegates must outlive the watch.
+    // fast_scratch: bytes of region 2. follows: whether to record which operation wrote each byte. The delegates must
+    // outlive the watch.
     Watch(Span<const EthosU> delegates, std::size_t fast_scratch, bool follows);
 
     Monitor monitor();
-    // Around one delegate; `monitor` does it by itself.
+    // Before and after one delegate; `monitor` calls them itself.
     void begin_delegate(std::size_t index);
     void end_delegate(bool keep_hazards = true);
 

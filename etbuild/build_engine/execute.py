@@ -1,0 +1,238 @@
+"""Runs one step: in a sandbox of its own, its outputs checked, then moved to their final paths. It decides nothing.
+
+A killed run leaves at most a sandbox, which the next run removes; an output at its final path is always complete.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from etbuild import PACKAGE
+from etbuild.build_engine.admission import Admission
+from etbuild.build_engine.decision import Reason, Record
+from etbuild.build_engine.launch import Launcher, Programs, Way, say
+from etbuild.build_engine.local import ProcessLost
+from etbuild.build_engine.workspace import Workspace, file_name
+from etbuild.errors import EtbuildError, MissingTool, StepError
+from etbuild.system import environment
+from etbuild.system.digests import Digests
+from etbuild.system.programs import last_lines
+
+if TYPE_CHECKING:
+    from etbuild.build_engine.cache.cache import Cache
+    from etbuild.build_engine.step import Step
+
+
+class Outcome(NamedTuple):
+    """What became of a step. how: "ran", "cached" or "up to date"; seconds: of its process, or of its restoring."""
+
+    how: str
+    seconds: float
+    why: tuple[Reason, ...]
+
+
+class Executor:
+    """Runs the steps of one workspace. Safe to share between threads."""
+
+    def __init__(self, workspace: Workspace, programs: Programs):
+        self.workspace = workspace
+        self.launcher = Launcher(programs, environment.scheduler())
+        self._kinds = programs.kinds
+        self._admission = Admission()
+        self._guard = threading.Lock()
+        self._cache: Cache | None = None
+        self._restoring: Path | None = None
+        self._open = ExitStack()
+
+    @property
+    def cache(self) -> Cache:
+        """The cache that the environment asks for; loaded when the first step is not up to date."""
+        from etbuild.build_engine.cache.cache import Cache
+
+        with self._guard:
+            if self._cache is None:
+                self._cache = Cache.of(environment.cache_settings())
+            return self._cache
+
+    def run(self, step: Step, forced: bool = False) -> Outcome:
+        """Bring the step's outputs up to date, from the cache if it has them.
+
+        forced: run even when nothing changed, whatever the cache has.
+        raises: StepError when its command fails or an output is missing; MissingTool when the command reports that.
+        """
+        workspace = self.workspace
+        with workspace.locked(step):
+            workspace.digests.forget(*step.inputs, *step.outputs)
+            why = workspace.reasons(step) or ((Reason("asked for"),) if forced else ())
+            if not why:
+                return Outcome("up to date", 0.0, ())
+            self._require_inputs(step)
+            begin = time.perf_counter()
+            key = self.cache.key(step, workspace.current)
+            with self.cache.claimed(key, step.name):
+                record = None if forced else self._restore(step, key)
+                how, seconds = "cached", round(time.perf_counter() - begin, 3)
+                if record is None:
+                    record = self._build(step, key)
+                    how, seconds = "ran", record.seconds
+            workspace.write_record(step, record)
+        return Outcome(how, seconds, why)
+
+    def save(self) -> None:
+        """Remove temporary folders and write cache files; no step runs any more."""
+        with self._guard:
+            self._open.close()
+            self._restoring = None
+        self.workspace.save()
+
+    def _require_inputs(self, step: Step) -> None:
+        for path in step.inputs:
+            if self.workspace.digests.of(path) is None:
+                raise StepError(f"{path}: got no such file, wanted an input of {step.name}")
+
+    def _restore(self, step: Step, key: str) -> Record | None:
+        """Copy the step's outputs from the cache; None when it does not have all of them."""
+        action = self.cache.find(step, key, self.workspace.current)
+        if action is None:
+            return None
+        # One folder for all steps: creating and removing one for each would take longer than the rest.
+        with self._guard:
+            if self._restoring is None:
+                self._restoring, _ = self._open.enter_context(self.workspace.sandboxes.opened("cache"))
+            folder = self._restoring
+        copies = {path: folder / f"{file_name(step)}.{number}" for number, path in enumerate(step.outputs)}
+        try:
+            if not self.cache.fetch(step, key, action, copies):
+                return None
+            self.workspace.place_outputs(copies, action.record.outputs)
+        finally:
+            for copy in copies.values():
+                self.workspace.sandboxes.discard(copy)
+        return action.record
+
+    def _build(self, step: Step, key: str) -> Record:
+        """Run the step in the first way that there is; in the next one when its process is lost."""
+        *ways, last = self.launcher.ways(step)
+        for way in ways:
+            try:
+                return self._admit(step, key, way)
+            except ProcessLost as lost:
+                who = "this machine" if way == "dask" else "a plain process"
+                say(f"{step.name}: {lost}; {who} does it")
+        return self._admit(step, key, last)
+
+    def _admit(self, step: Step, key: str, way: Way) -> Record:
+        """Delay the step until its memory is available; on a Dask worker it needs none here."""
+        if way == "dask":
+            return self._attempt(step, key, way)
+        last = self.workspace.record(step)
+        expected = (last.peak_bytes if last else 0) or self._kinds[step.kind].first_run_bytes
+        with self._admission.admitted(expected):
+            return self._attempt(step, key, way)
+
+    def _attempt(self, step: Step, key: str, way: Way) -> Record:
+        workspace = self.workspace
+        before = {path: workspace.digests.of(path) or "" for path in step.inputs}
+        started = time.time_ns()
+        with workspace.sandboxes.opened(step.kind) as (sandbox, alive):
+            _fill(step, workspace.root, sandbox)
+            log = workspace.log(step)
+            result = self.launcher.run(step, (sandbox, log, alive), way)
+            if result.exit:
+                raise self._failure(step, result.exit, log)
+            outputs = _check_outputs(step, sandbox)
+            discovered = {path: self._digest_if_unchanged(path, started) for path in _discovered(step, sandbox)}
+            tools_used, source = workspace.current.tools(step), workspace.source(step)
+            measured = round(result.seconds, 3), result.peak_bytes
+            record = Record(step.argv, tools_used, source, before, discovered, outputs, *measured)
+            if self._inputs_unchanged(record, started):
+                self.cache.store(step, key, record, sandbox)
+            workspace.place_outputs({name: sandbox / name for name in outputs}, outputs)
+        return record
+
+    def _inputs_unchanged(self, record: Record, started_ns: int) -> bool:
+        """Whether nothing that the run read changed during it, so that its outputs are right for others too."""
+        read = {**record.inputs, **{str(PACKAGE / file): digest for file, digest in record.source.items()}}
+        unchanged = all(self._digest_if_unchanged(path, started_ns) == digest for path, digest in read.items())
+        return unchanged and all(record.discovered.values())
+
+    def _digest_if_unchanged(self, path: str, started_ns: int) -> str:
+        """The digest of a file that the run read; "" when it changed since the run began."""
+        try:
+            changed = (self.workspace.root / path).stat().st_ctime_ns > started_ns
+        except OSError:
+            return ""
+        self.workspace.digests.forget(path)
+        return "" if changed else self.workspace.digests.of(path) or ""
+
+    def _failure(self, step: Step, code: int, log: Path) -> EtbuildError:
+        root = self.workspace.root
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        text = "\n".join(
+            [
+                f"{step.name} {how}",
+                f"    run it alone: cd {shlex.quote(str(root))} && {command_line(step, self._kinds[step.kind].module)}",
+                *(f"    | {line}" for line in last_lines(log.read_text(errors="replace"))),
+                f"    full log: {log.relative_to(root)}",
+            ]
+        )
+        return MissingTool(text) if code == MissingTool.exit_code else StepError(text)
+
+
+def command_line(step: Step, module: str) -> str:
+    """The step's command as a shell takes it, in the project's root."""
+    return shlex.join(["python", "-m", module, *step.argv])
+
+
+def _fill(step: Step, root: Path, sandbox: Path) -> None:
+    """Link the step's inputs into the sandbox under their own relative paths, and create its outputs' folders."""
+    for path in step.inputs:
+        if not path.startswith("/"):
+            (sandbox / path).parent.mkdir(parents=True, exist_ok=True)
+            (sandbox / path).symlink_to(root / path)
+    for path in step.outputs:
+        (sandbox / path).parent.mkdir(parents=True, exist_ok=True)
+    if step.depfile:
+        _link_project(root, sandbox)
+
+
+def _link_project(folder: Path, sandbox: Path) -> None:
+    """Link the rest of the project: a model may import and open anything of it except build/."""
+    for entry in folder.iterdir():
+        if entry.name.startswith(".") or entry.name == "build":
+            continue
+        link = sandbox / entry.name
+        if not link.exists():
+            link.symlink_to(entry)
+        elif link.is_dir() and not link.is_symlink():
+            _link_project(entry, link)
+
+
+def _check_outputs(step: Step, sandbox: Path) -> Mapping[str, str]:
+    digests = Digests(sandbox, sandbox / "digests.json")
+    found: dict[str, str] = {}
+    for path in step.outputs:
+        digest = digests.of(path)
+        if digest is None:
+            raise StepError(f"{step.name}: its command ended well but did not write {path}")
+        found[path] = digest
+    return found
+
+
+def _discovered(step: Step, sandbox: Path) -> tuple[str, ...]:
+    """What the depfile names beyond the inputs."""
+    if not step.depfile:
+        return ()
+    try:
+        paths = json.loads((sandbox / step.depfile).read_text())["inputs"]
+        return tuple(sorted({str(path) for path in paths} - set(step.inputs)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StepError(f'{step.name}: {step.depfile}: got {error}, wanted {{"inputs": [path, ...]}}') from error

@@ -1,0 +1,46 @@
+"""The files next to a .pte: weights outside it (.ptd), and the program bundled with test vectors (.bpte)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from etbuild.compile.pte_writer import PLACEMENT
+from etbuild.pte.vela import ALIGNMENT, NamedPayload
+
+
+def data_file(weights: Sequence[NamedPayload]) -> bytes:
+    """A .ptd with the delegates' weights under their keys."""
+    from executorch.exir._serialize._named_data_store import NamedPayloadStore
+    from executorch.exir._serialize.data_serializer import DataPayload
+    from executorch.extension.flat_tensor.serialize.serialize import FlatTensorConfig, FlatTensorSerializer
+
+    store = NamedPayloadStore()
+    for one in weights:
+        store.add_named_data(one.key, one.data, alignment=ALIGNMENT, external_tag=PLACEMENT)
+    named = store.get_named_data_store_output()
+    payload = DataPayload(buffers=named.buffers, named_data=named.external_data[PLACEMENT])
+    return bytes(FlatTensorSerializer(FlatTensorConfig(segment_alignment=128)).serialize(payload))
+
+
+def bundle(pte: Path, golden: Path) -> bytes:
+    """A .bpte: the program with each golden vector as a test case of "forward"."""
+    import numpy as np
+    import torch
+    from executorch.devtools import BundledProgram
+    from executorch.devtools.bundled_program.config import MethodTestCase, MethodTestSuite
+    from executorch.devtools.bundled_program.serialize import serialize_from_bundled_program_to_flatbuffer
+
+    def column(arrays: Any, name: str) -> list[Any]:
+        count = sum(key.startswith(f"{name}_") and key[len(name) + 1 :].isdecimal() for key in arrays.files)
+        return [torch.from_numpy(arrays[f"{name}_{index}"]) for index in range(count)]
+
+    with np.load(golden, allow_pickle=False) as arrays:
+        inputs, outputs = column(arrays, "input"), column(arrays, "output")
+    cases = [
+        MethodTestCase(inputs=[one[vector] for one in inputs], expected_outputs=[one[vector] for one in outputs])
+        for vector in range(len(inputs[0]))
+    ]
+    bundle = BundledProgram(None, [MethodTestSuite(method_name="forward", test_cases=cases)], pte_file_path=str(pte))
+    return bytes(serialize_from_bundled_program_to_flatbuffer(bundle))

@@ -1,0 +1,46 @@
+"""An exported program quantised: observers inserted, calibrated with samples, converted, exported again."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from etbuild.errors import StepError
+
+if TYPE_CHECKING:
+    from etbuild.recipe.data_sections import Quantize
+    from etbuild.recipe.model_sections import Export
+
+# Random samples in addition to the example inputs, where a recipe names no calibration data.
+RANDOM_SAMPLES = 8
+
+
+def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) -> tuple[Any, dict[str, Any]]:
+    """The program with quantize and dequantize nodes around its operators, exported again, and its report."""
+    import torch
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    from etbuild.compile import patches
+    from etbuild.compile.exporting import dynamic_shapes
+    from etbuild.compile.quantizer import describe, make_quantizer
+    from etbuild.compile.samples import read_samples
+
+    example = program.example_inputs[0]
+    samples = read_samples(settings.calibration, example, RANDOM_SAMPLES)
+    module = program.module(check_guards=False)
+    quantizer = make_quantizer(settings, profile, module)
+    with patches.code_on_demand():
+        prepared = prepare_pt2e(module, quantizer)
+    for number, sample in enumerate(samples.inputs):
+        try:
+            prepared(*sample)
+        except Exception as error:
+            first_line = (str(error).strip().splitlines() or [""])[0]
+            raise StepError(f"calibration sample {number}: got {type(error).__name__}: {first_line}") from error
+    with patches.code_on_demand():
+        converted = convert_pt2e(prepared)
+    converted.recompile()
+    report = describe(quantizer, converted)
+    shapes = dynamic_shapes(example, exporting.dynamic_shapes)
+    with patches.exported_unguarded() if shapes is None else nullcontext():
+        return torch.export.export(converted, example, dynamic_shapes=shapes, strict=exporting.strict), report

@@ -1,0 +1,132 @@
+"""Vela run on one delegate's TOSA graph: command stream, estimates and debug database. It needs no PyTorch.
+
+Every time and cycle count here is Vela's estimate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etbuild.compile.vela_flags import vela_flags
+from etbuild.errors import StepError
+from etbuild.npu.debug_database import normalised
+from etbuild.pte.vela import blocks_of, pack_npz
+
+if TYPE_CHECKING:
+    from etbuild.hardware.target import Target
+
+# What Vela is asked for beyond what shows in the .pte: accounts only, the streams are the same.
+_ACCOUNTS = ("--verbose-performance", "--enable-debug-db")
+_CYCLES = ("npu", "sram_access", "dram_access", "on_chip_flash_access", "off_chip_flash_access", "total")
+_AREAS = {"SRAM": "sram", "DRAM": "dram", "On-chip Flash": "on_chip_flash", "Off-chip Flash": "off_chip_flash"}
+
+
+def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any]:
+    """Run Vela on one graph; its files go to `output`, its figures come back."""
+    import numpy as np
+
+    scratch = output / "scratch"
+    scratch.mkdir()
+    _run_vela(graph, (*vela_flags(target), *_ACCOUNTS, f"--output-dir={scratch}", str(graph)))
+    with np.load(scratch / f"{graph.stem}_vela.npz", allow_pickle=False) as arrays:
+        stream = pack_npz(arrays)
+        scratch_bytes, fast_bytes = int(arrays["scratch_size"]), int(arrays["scratch_fast_size"])
+    (output / f"{graph.stem}.bin").write_bytes(stream)
+    summary = scratch / f"{graph.stem}_summary_{target.system_config}.csv"
+    summary.replace(output / f"{graph.stem}_summary.csv")
+    per_layer = scratch / f"{graph.stem}_per-layer.csv"
+    if per_layer.exists():
+        per_layer.replace(output / per_layer.name)
+    debug = scratch / f"{graph.stem}_debug.xml"
+    if debug.exists():
+        (output / debug.name).write_text(normalised(debug.read_text(encoding="utf-8")), encoding="utf-8")
+    shutil.rmtree(scratch)
+    sizes = {block.name: len(block.data or b"") for block in blocks_of(stream)}
+    return {
+        "delegate": int(graph.stem),
+        **_summary(output / f"{graph.stem}_summary.csv", sizes["weight_data"]),
+        "scratch_bytes": scratch_bytes,
+        "fast_scratch_bytes": fast_bytes,
+        "weight_bytes": sizes["weight_data"],
+        "command_bytes": sizes["cmd_data"],
+        "layers": _layers(output / f"{graph.stem}_per-layer.csv"),
+    }
+
+
+def total(delegates: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The delegates together. They run one after the other: constants add up, working memory is used again."""
+    areas = _AREAS.values()
+    constants = {area: sum(one["constant_bytes"][area] for one in delegates) for area in areas}
+    working = {
+        area: max((one["memory_bytes"][area] - one["constant_bytes"][area] for one in delegates), default=0)
+        for area in areas
+    }
+    return {
+        "macs": sum(one["macs"] for one in delegates),
+        "cycles": {kind: sum(one["cycles"][kind] for one in delegates) for kind in _CYCLES},
+        "inference_time_s": sum(one["inference_time_s"] for one in delegates),
+        "memory_bytes": {area: constants[area] + working[area] for area in areas},
+        "scratch_bytes": max((one["scratch_bytes"] for one in delegates), default=0),
+        "fast_scratch_bytes": max((one["fast_scratch_bytes"] for one in delegates), default=0),
+        "weight_bytes": sum(one["weight_bytes"] for one in delegates),
+        "command_bytes": sum(one["command_bytes"] for one in delegates),
+    }
+
+
+def _run_vela(graph: Path, flags: Sequence[str]) -> None:
+    from ethosu.vela import vela
+
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            code = vela.main(list(flags))
+        said = f"exit code {code}" if code else ""
+    except SystemExit as error:
+        said = (told.getvalue().strip().splitlines() or [f"exit code {error.code}"])[-1].removeprefix("vela: error: ")
+    except Exception as error:
+        said = " ".join(str(getattr(error, "data", error)).split()).removeprefix("Error: ") or type(error).__name__
+    sys.stderr.write(told.getvalue())
+    if said:
+        raise StepError(f"{graph}: Vela: {said}\n    vela {' '.join(flags)}")
+
+
+def _summary(path: Path, weight_bytes: int) -> dict[str, Any]:
+    with path.open(newline="") as file:
+        row = next(iter(csv.DictReader(file)))
+    memory = {area: round(float(row[f"{area}_memory_used"]) * 1024) for area in _AREAS.values()}
+    home = _AREAS[row["weights_storage_area"]]
+    return {
+        "macs": int(row["nn_macs"]),
+        "cycles": {kind: int(float(row[f"cycles_{kind}"])) for kind in _CYCLES},
+        "inference_time_s": float(row["inference_time"]),
+        "clock_hz": int(float(row["core_clock"])),
+        "memory_bytes": memory,
+        "constant_bytes": {area: min(weight_bytes, memory[area]) if area == home else 0 for area in memory},
+    }
+
+
+def _layers(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    columns = {"npu": "NPU", "sram_access": "SRAM AC", "dram_access": "DRAM AC"}
+    columns |= {"on_chip_flash_access": "OnFlash AC", "off_chip_flash_access": "OffFlash AC", "total": "Op Cycles"}
+    with path.open(newline="") as file:
+        return [
+            {
+                "name": row["Name"],
+                "operator": row["NNG Operator"],
+                "original_operator": row["Original Operator"],
+                "cycles": {kind: int(float(row[column])) for kind, column in columns.items()},
+                "macs": int(float(row["MAC Count"])),
+                "mac_utilisation": float(row["Util% (MAC)"]) / 100,
+                "staging_bytes": int(float(row["Staging Usage"])),
+            }
+            for row in csv.DictReader(file)
+        ]

@@ -1,0 +1,25 @@
+"""What happened in one run of doit: shared by the tasks, which write it, and the reporter and commands, which read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from etbuild.build_engine.execute import Outcome
+
+
+@dataclass
+class Progress:
+    """Of one project.
+
+    outcomes:     what became of each step, by name.
+    printed:      what the reporter has printed.
+    idle:         nothing ran, failed or was ignored.
+    missing_tool: a step ended because the machine lacks a program or package.
+    """
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    printed: list[str] = field(default_factory=list)
+    idle: bool = True
+    missing_tool: bool = False

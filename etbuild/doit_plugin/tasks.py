@@ -1,0 +1,204 @@
+"""The plan as doit tasks: one a step, and groups for recipes, variants and kinds. It runs nothing."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from doit.action import create_action
+from doit.exceptions import TaskFailed
+from doit.task import Task
+
+from etbuild.errors import EtbuildError, MissingTool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from etbuild.build_engine.decision import Reason
+    from etbuild.build_engine.execute import Executor
+    from etbuild.build_engine.step import Step, StepOption
+    from etbuild.doit_plugin.progress import Progress
+    from etbuild.plan.plan import Plan
+
+BUILD = "everything that a recipe asks for"
+DISK = "nothing is lost: make room or give write access, then build again"
+
+
+@dataclass
+class SharedState:
+    """What all tasks of a project share. forced: every step that doit selects runs (doit -a)."""
+
+    executor: Executor
+    progress: Progress
+    forced: bool = False
+
+
+@dataclass(frozen=True)
+class StepTask:
+    """One step as doit calls it."""
+
+    shared: SharedState
+    step: Step
+
+    def reasons(self, task: Any) -> tuple[Reason, ...]:
+        return self.shared.executor.workspace.reasons(self._with_options(task))
+
+    def run(self, task: Any) -> TaskFailed | None:
+        """doit's action: None when the outputs are up to date."""
+        gc.enable()
+        progress = self.shared.progress
+        try:
+            outcome = self.shared.executor.run(self._with_options(task), self.shared.forced)
+        except EtbuildError as error:
+            if isinstance(error, MissingTool):
+                progress.missing_tool = True
+            return TaskFailed(str(error))
+        except OSError as error:
+            file = error.filename or self.step.name
+            return TaskFailed(f"{file}: got {error.strerror or error}, wanted a file to be written\n    {DISK}")
+        progress.outcomes[self.step.name] = outcome
+        return None
+
+    def clean(self, dryrun: bool) -> None:
+        workspace = self.shared.executor.workspace
+        for path in self.step.outputs:
+            if (workspace.root / path).exists():
+                print(f"{self.step.name}: removing {path}")
+        if not dryrun:
+            workspace.clean(self.step)
+
+    def _with_options(self, task: Any) -> Step:
+        """The step with the options of doit's command line."""
+        options = sorted((task.options or {}).items())
+        words = [word for name, value in options if value for word in (f"--{name}", value)]
+        return self.step._replace(argv=(*self.step.argv, *words)) if words else self.step
+
+
+@dataclass(frozen=True, repr=False)
+class UpToDate:
+    """doit's question whether a step may be skipped."""
+
+    # doit asks every check of every task for its signature; given here, it is not computed each time.
+    __signature__: ClassVar[Signature] = Signature([Parameter("task", Parameter.POSITIONAL_OR_KEYWORD)])
+
+    owner: StepTask
+
+    def __call__(self, task: Any) -> bool:
+        return not self.owner.reasons(task)
+
+    def __repr__(self) -> str:
+        """What `doit info` shows: the command that explains the answer."""
+        return f"doit why {self.owner.step.name}"
+
+
+def tasks_of(plan: Plan, shared: SharedState) -> Iterator[Task | dict[str, object]]:
+    """All tasks of a plan."""
+    workspace = shared.executor.workspace
+    made = [*_step_tasks(plan, shared), *_groups(plan, shared)]
+    members: dict[str, list[str]] = {"build": [], **{step.kind: [] for step in plan.steps}}
+    for task in made:
+        members[task.subtask_of].append(task.name)
+    for name, names in members.items():
+        clean = [partial(workspace.clean_stale, plan.steps)] if name == "build" else []
+        doc = BUILD if name == "build" else workspace.kinds[name].help
+        yield Task(name, None, task_dep=names, clean=clean, doc=doc, has_subtask=True)
+    yield from made
+    yield from _debug_tasks(plan, workspace.root)
+
+
+def _step_tasks(plan: Plan, shared: SharedState) -> Iterator[Task]:
+    # Messages of a step (a lost server, a full cache) are shown when they happen.
+    model = Task("step", (), io={"capture": False})
+    kinds = shared.executor.workspace.kinds
+    producers = {path: step.name for step in plan.steps for path in step.outputs}
+    for step in plan.steps:
+        task = StepTask(shared, step)
+        kind = kinds[step.kind]
+        made = _like(
+            model,
+            name=step.name,
+            subtask_of=step.kind,
+            doc=kind.help,
+            _actions=[task.run],
+            uptodate=[(UpToDate(task), [], {})],
+            file_dep=set(step.inputs),
+            task_dep=list(dict.fromkeys(producers[path] for path in step.inputs if path in producers)),
+            targets=list(step.outputs),
+            params=[_parameter(option) for option in kind.options],
+        )
+        made.clean_actions = [create_action(task.clean, made, "clean")]
+        yield made
+
+
+def _parameter(option: StepOption) -> dict[str, object]:
+    """An option of doit's command line; a wrong value ends the program with its message."""
+
+    def normalised(text: str) -> str:
+        try:
+            return option.normalise(text)
+        except EtbuildError as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(error.exit_code) from None
+
+    return {"name": option.name, "long": option.name, "default": "", "type": normalised, "help": option.help}
+
+
+def _like(model: Task, **own: object) -> Task:
+    """Another task, without doit's constructor: its checks of twenty attributes add up over thousands of tasks."""
+    task = Task.__new__(Task)
+    task.__dict__ = {**model.__dict__, "values": {}, "value_savers": [], **own}
+    return task
+
+
+def _groups(plan: Plan, shared: SharedState) -> Iterator[Task]:
+    """kind:R where a recipe has several steps of that kind, build:R, and build:R@V for each variant."""
+    model = Task("group", None)
+    kinds: dict[str, list[str]] = {}
+    # build:R does not include steps on request.
+    recipes: dict[str, list[Step]] = {}
+    for step in plan.steps:
+        if step.part:
+            kinds.setdefault(f"{step.kind}:{step.recipe}", []).append(step.name)
+        if not shared.executor.workspace.kinds[step.kind].on_request:
+            recipes.setdefault(step.recipe, []).append(step)
+    for name, members in kinds.items():
+        kind, _, recipe = name.partition(":")
+        yield _like(model, name=name, subtask_of=kind, task_dep=members, doc=f"{kind} of {recipe}")
+    for outline in plan.outlines:
+        name, own = f"build:{outline.name}", recipes[outline.name]
+        for variant, profile in outline.profiles.items():
+            members = [step.name for step in own if step.part in (variant, profile)]
+            doc = f"{outline.name} for {variant}"
+            yield _like(model, name=f"{name}@{variant}", subtask_of="build", task_dep=members, doc=doc)
+        members, doc = [step.name for step in own], f"{outline.name} for {', '.join(outline.profiles)}"
+        yield _like(model, name=name, subtask_of="build", task_dep=members, doc=doc)
+
+
+def _debug_tasks(plan: Plan, root: Path) -> Iterator[dict[str, object]]:
+    """debug:R@V for each firmware, and debug:R for the first of a recipe; they run until the user ends them."""
+    firmware = [step for step in plan.steps if step.kind == "firmware"]
+    first: dict[str, str] = {}
+    if firmware:
+        yield {"basename": "debug", "name": None, "doc": "a firmware in QEMU, stopped, with a gdb server"}
+    for step in firmware:
+        task = f"{step.recipe}@{step.part}"
+        first.setdefault(step.recipe, f"debug:{task}")
+        doc = f"{task} in QEMU, stopped, with a gdb server"
+        action = partial(_debug, root, step)
+        yield {"basename": "debug", "name": task, "actions": [action], "task_dep": [step.name], "doc": doc}
+    for recipe, task in first.items():
+        yield {"basename": "debug", "name": recipe, "actions": None, "task_dep": [task], "doc": f"as {task}"}
+
+
+def _debug(root: Path, step: Step) -> TaskFailed | None:
+    board = step.argv[step.argv.index("--board") + 1]
+    command = [sys.executable, "-m", "etbuild.firmware.gdb", "--elf", os.fspath(step.outputs[0]), "--board", board]
+    code = subprocess.run(command, cwd=root, check=False).returncode
+    return TaskFailed(f"debug: QEMU ended with exit code {code}") if code else None

@@ -1,0 +1,101 @@
+"""One target of a recipe: an NPU, how it is fed, and Vela's settings. etbuild.hardware.targets makes them.
+
+Each key is one field, with its description and limits: see etbuild.config.setting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from etbuild.config.setting import section, setting
+
+GOALS = ("Performance", "Size")
+
+
+@section("vela", "Settings of the Vela compiler.", examples=[{"optimise": "Size"}])
+@dataclass(frozen=True)
+class Vela:
+    """Vela's own settings. ini: a config file of the user's; flags: as Vela takes them."""
+
+    ini: Path | None = setting(
+        "A Vela config file of your own; system_config and memory_mode then name sections of it.",
+        None,
+        examples=["boards/vela.ini"],
+        wanted="the path of an .ini file",
+        suffixes=(".ini",),
+    )
+    optimise: str = setting(
+        "Fewest cycles (Performance) or least memory (Size).",
+        "Performance",
+        examples=["Size", ["Performance", "Size"]],
+        ref="optimise",
+        choices=GOALS,
+        matrix="a list of goals",
+    )
+    arena_cache_size: int | None = setting(
+        "How much fast memory Vela may use, in place of what the memory mode says.",
+        None,
+        examples=[262144, [262144, 393216]],
+        ref="arena_cache_size",
+        matrix="a list of sizes",
+        unit="bytes",
+    )
+    flags: tuple[str, ...] = setting(
+        "Further flags of Vela's command line.",
+        (),
+        examples=[["--verbose-performance", "--max-block-dependency=2"]],
+        wanted="a list of flags",
+        option="--vela-flag=",
+        items={
+            "pattern": r"^--[a-z][a-z0-9-]*(=[^\s]+)?$",
+            "x-wanted": "--flag or --flag=value without spaces",
+        },
+    )
+
+
+@section(
+    "target",
+    "One target, or a matrix of them when a setting is a list.",
+    examples=[
+        {"npu": "ethos-u55-128", "system_config": "Ethos_U55_High_End_Embedded", "memory_mode": "Shared_Sram"},
+    ],
+)
+@dataclass(frozen=True)
+class Target:
+    """One target, fully resolved.
+
+    variant: its name within the recipe and its folder below build/<recipe>/: the NPU, with "+..." for
+             each setting that differs where a recipe lists one NPU several times; "cpu" without an NPU.
+    npu:     "ethos-u55-128", or "none": the whole model on the CPU.
+    profile: what lowering depends on: "tosa-u55" (U55 and U65), "tosa-u85" or "cpu".
+    """
+
+    variant: str
+    npu: str = setting(
+        "The NPU; none keeps the whole model on the CPU.",
+        examples=["ethos-u55-128", ["ethos-u55-128", "ethos-u55-256"]],
+        required=True,
+        ref="npu",
+        matrix="a list of NPUs",
+    )
+    profile: str  # type: ignore[misc]  # mypy does not know that `setting` without a default gives none
+    system_config: str = setting(
+        "Clock and memories of the system, a section of Vela's config file. By default the one that ExecuTorch's"
+        " compile spec takes for this NPU.",
+        "",
+        examples=["Ethos_U55_High_End_Embedded"],
+        ref="name",
+        matrix="a list of system configs",
+        computed=True,
+    )
+    memory_mode: str = setting(
+        "Which memory holds weights, activations and fast scratch, a section of Vela's config file. By default the one"
+        " that ExecuTorch's compile spec takes for this NPU.",
+        "",
+        examples=["Shared_Sram"],
+        ref="name",
+        matrix="a list of memory modes",
+        computed=True,
+    )
+    vela: Vela = setting("", Vela)

@@ -1,0 +1,97 @@
+"""Generated from runtime/port/host/host.h by `python -m etbuild.host.generate`; do not edit."""
+
+from __future__ import annotations
+
+from ctypes import POINTER, Structure, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+
+TENSOR = 0
+INTEGER = 1
+BOOLEAN = 2
+REAL = 3
+OTHER = 4
+NEVER_WRITTEN = 0
+OVERWRITTEN = 1
+UNREAD = 2
+
+
+class Value(Structure):
+    _fields_ = (
+        ("kind", c_int32),
+        ("dtype", c_int32),
+        ("rank", c_int32),
+        ("resizable", c_int32),
+        ("sizes", c_int32 * 8),
+        ("order", c_int32 * 8),
+        ("bytes", c_uint64),
+        ("data", c_void_p),
+    )
+
+
+class Memory(Structure):
+    _fields_ = (
+        ("method", c_uint64),
+        ("planned", c_uint64),
+        ("temp", c_uint64),
+    )
+
+
+class Event(Structure):
+    _fields_ = (
+        ("instruction", c_int32),
+        ("delegate", c_int32),
+        ("operation", c_uint32),
+        ("word", c_uint32),
+        ("name", c_char_p),
+        ("overload", c_char_p),
+        ("begin_ns", c_uint64),
+        ("duration_ns", c_uint64),
+        ("macs", c_uint64),
+        ("bytes_read", c_uint64 * 8),
+        ("bytes_written", c_uint64 * 8),
+        ("weights", c_uint64),
+        ("zero_weights", c_uint64),
+        ("min", c_int64),
+        ("max", c_int64),
+        ("elements", c_uint64),
+        ("ifm", c_int32 * 3),
+        ("ifm2", c_int32 * 3),
+        ("ofm", c_int32 * 3),
+    )
+
+
+class Hazard(Structure):
+    _fields_ = (
+        ("delegate", c_int32),
+        ("kind", c_int32),
+        ("region", c_int32),
+        ("operation", c_uint32),
+        ("writer", c_uint32),
+        ("victim", c_uint32),
+        ("address", c_int64),
+    )
+
+
+FUNCTIONS = {
+    "etb_open": (c_void_p, [c_void_p, c_size_t, c_void_p, c_size_t, c_size_t]),
+    "etb_close": (None, [c_void_p]),
+    "etb_status": (c_int, [c_void_p]),
+    "etb_error": (c_char_p, [c_void_p]),
+    "etb_method": (c_char_p, [c_void_p]),
+    "etb_memory_used": (Memory, [c_void_p]),
+    "etb_inputs": (c_size_t, [c_void_p]),
+    "etb_outputs": (c_size_t, [c_void_p]),
+    "etb_delegates": (c_size_t, [c_void_p]),
+    "etb_input": (c_int, [c_void_p, c_size_t, POINTER(Value)]),
+    "etb_output": (c_int, [c_void_p, c_size_t, POINTER(Value)]),
+    "etb_set_input": (c_int, [c_void_p, c_size_t, POINTER(c_int32), c_size_t, c_void_p, c_size_t]),
+    "etb_run": (c_int, [c_void_p]),
+    "etb_observe": (c_int, [c_void_p, c_int]),
+    "etb_events": (POINTER(Event), [c_void_p, POINTER(c_size_t)]),
+    "etb_hazards": (POINTER(Hazard), [c_void_p, POINTER(c_size_t)]),
+    "etb_delegate_inputs": (c_size_t, [c_void_p, c_size_t]),
+    "etb_delegate_outputs": (c_size_t, [c_void_p, c_size_t]),
+    "etb_delegate_bytes": (c_uint64, [c_void_p, c_size_t, c_size_t]),
+    "etb_run_delegate": (c_int, [c_void_p, c_size_t, POINTER(c_void_p), POINTER(c_void_p)]),
+    "etb_writer": (c_int64, [c_void_p, c_size_t, c_size_t, c_uint64]),
+}
+"""Of each function: the type of its result, the types of its parameters."""

@@ -1,0 +1,22 @@
+"""The build engine with etbuild's own steps and compile server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from etbuild.build_engine.execute import Executor
+from etbuild.build_engine.launch import Programs
+from etbuild.build_engine.step import Step
+from etbuild.build_engine.workspace import Workspace
+from etbuild.compile_server.spec import SERVER
+from etbuild.steps.kinds import KINDS
+
+
+def executor(
+    root: Path,
+    command: Callable[[Step], list[str]] | None = None,
+    versions: Callable[[Step], Mapping[str, str]] | None = None,
+) -> Executor:
+    """The executor of a project. command, versions: in place of real programs and tools, for tests."""
+    return Executor(Workspace(root, KINDS, versions), Programs(KINDS, SERVER, command))

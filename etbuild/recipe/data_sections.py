@@ -1,0 +1,230 @@
+"""The sections of a recipe that name data and numbers: quantize with calibration and rules, vectors, golden.
+
+Each key is one field: see model_sections.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etbuild.config.setting import TEXT, section, setting
+
+SCHEMES = ("int8", "int16x8", "none")
+DATA_SUFFIXES = (".npy", ".npz", ".pt", ".pth")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Samples on disk: .npy, .npz, .pt, or a folder of such files, in the order of their names.
+
+    An array's first axis counts samples; each sample is reshaped to the model's input. .npz: `input_0`,
+    `input_1`... (or any single name) and, optionally, `labels` ([samples], integer classes).
+    samples: how many to take, from the start; None takes all.
+    seed:    when set, take a random choice of that many instead.
+    data:    None means random samples like the example inputs.
+    """
+
+    data: Path | None = setting("", None)
+    samples: int | None = setting(
+        "How many samples to take, from the start; all of them by default.",
+        None,
+        examples=[64],
+        unit="samples",
+        minimum=1,
+        maximum=1000000,
+    )
+    seed: int | None = setting(
+        "Take a random choice of `samples` samples instead of the first ones; without `data`, the seed of the random"
+        " ones.",
+        None,
+        examples=[0],
+        minimum=0,
+        maximum=2**32 - 1,
+    )
+
+
+_DATA = (
+    "A .npy, .npz or .pt file, or a folder of such files in the order of their names; an array's first axis counts"
+    " samples. An .npz holds input_0, input_1, ... (or one array of any name)"
+)
+_DATA_LIMITS: dict[str, Any] = {
+    "wanted": "the path of a file or folder",
+    "suffixes": DATA_SUFFIXES,
+    "folder": True,
+    "option": "",
+}
+
+
+@section(
+    "calibration",
+    "Samples that set the ranges of the quantised values; random ones like the example inputs by default.",
+    examples=[{"data": "data/digits_calibration.npz", "samples": 64}],
+)
+@dataclass(frozen=True)
+class Calibration(Data):
+    """Samples that set the ranges of the quantised values."""
+
+    data: Path | None = setting(f"{_DATA}.", None, examples=["data/digits_calibration.npz"], **_DATA_LIMITS)
+
+
+@section(
+    "vectors",
+    "Test inputs; random ones like the example inputs by default.",
+    examples=[{"data": "data/digits_test.npz", "samples": 64}],
+)
+@dataclass(frozen=True)
+class Vectors(Data):
+    """Test inputs, with labels where there are any."""
+
+    data: Path | None = setting(
+        f"{_DATA} and, where there are any, labels: the right class of each sample, [samples] integers.",
+        None,
+        examples=["data/digits_test.npz"],
+        **_DATA_LIMITS,
+    )
+
+
+@section(
+    "rule",
+    "One exception: exactly one of module_name, module_type and operator, and its scheme.",
+    examples=[{"module_type": "torch.nn.Linear", "scheme": "int16x8"}],
+)
+@dataclass(frozen=True)
+class Rule:
+    """One exception of the quantisation: one of the first three is set, and the scheme."""
+
+    module_name: str | None = setting(
+        "A module of the model by its dotted name, with all modules below it.",
+        None,
+        examples=["features.0"],
+        wanted="the dotted name of a module",
+        pattern=TEXT,
+    )
+    module_type: str | None = setting(
+        "Every module of a class, with or without its package.",
+        None,
+        examples=["torch.nn.Linear"],
+        wanted="the name of a class",
+        pattern=TEXT,
+    )
+    operator: str | None = setting(
+        "Every call of an operator: aten.add.Tensor, or add for all its overloads.",
+        None,
+        examples=["aten.add.Tensor", "softmax"],
+        wanted="the name of an operator",
+        pattern=TEXT,
+    )
+    scheme: str = setting(
+        "What these are quantised to; none leaves them float.", "", examples=["int16x8"], required=True, ref="scheme"
+    )
+
+    @property
+    def kind(self) -> str:
+        """Which of the three keys it has."""
+        return "module_name" if self.module_name else "module_type" if self.module_type else "operator"
+
+    @property
+    def match(self) -> str:
+        """The value of that key."""
+        return self.module_name or self.module_type or self.operator or ""
+
+    def to_argument(self) -> str:
+        """As one argument of a step; `parse` reads it back."""
+        return f"{self.kind}:{self.match}:{self.scheme}"
+
+    @classmethod
+    def parse(cls, text: str) -> Rule:
+        """raises: ValueError."""
+        kind, rest = text.split(":", 1)
+        match, scheme = rest.rsplit(":", 1)
+        if kind not in ("module_name", "module_type", "operator"):
+            raise ValueError(f"{kind} is no kind of rule")
+        return cls(**{kind: match}, scheme=scheme)
+
+
+@section(
+    "quantize",
+    "How floats become the integers that an NPU computes with.",
+    examples=[{"scheme": "int8", "calibration": {"data": "data/digits_calibration.npz", "samples": 64}}],
+)
+@dataclass(frozen=True)
+class Quantize:
+    """How floats become integers."""
+
+    scheme: str = setting(
+        "int8: activations and weights of 8 bits; int16x8: activations of 16, weights of 8; none: float, for the CPU"
+        " alone.",
+        "int8",
+        examples=["int8"],
+        ref="scheme",
+        choices=SCHEMES,
+        always=True,
+    )
+    per_channel: bool = setting(
+        "One scale for each output channel of the weights instead of one for the tensor.",
+        True,
+        examples=[True],
+        off="--per-tensor",
+    )
+    calibration: Data = setting("", Calibration)
+    rules: tuple[Rule, ...] = setting(
+        "Exceptions from the scheme; of several that match, the first counts.",
+        (),
+        examples=[
+            [
+                {"module_name": "classifier", "scheme": "int16x8"},
+                {"operator": "aten.softmax.int", "scheme": "none"},
+            ]
+        ],
+        wanted="a list of rules",
+        option="--rule",
+    )
+    io: str = setting(
+        "Type of the model's inputs and outputs. float32 keeps a quantize and a dequantize operator on the CPU at its"
+        " border.",
+        "float32",
+        examples=["float32"],
+        enum=["float32", "int8", "uint8"],
+    )
+
+
+@section("golden", "What may differ before a build fails.", examples=[{"lsb": 0, "accuracy": 0.95}])
+@dataclass(frozen=True)
+class Golden:
+    """What may differ before a build fails; atol and rtol of None report without judging."""
+
+    lsb: int = setting(
+        "Largest difference between an NPU's integers and PyTorch's. 0 by default, 1 where int16x8 takes part.",
+        0,
+        examples=[0],
+        unit="steps of the output's grid",
+        computed=True,
+        always=True,
+        minimum=0,
+        maximum=65535,
+    )
+    atol: float | None = setting(
+        "Largest absolute difference between the quantised and the float model; without atol and rtol it is reported"
+        " and not judged.",
+        None,
+        examples=[0.1],
+        unit="the output's own",
+        minimum=0,
+    )
+    rtol: float | None = setting(
+        "The same, relative to the float model's value; a difference may reach atol + rtol * |value|.",
+        None,
+        examples=[0.05],
+        unit="share of the value",
+        minimum=0,
+    )
+    accuracy: float | None = setting(
+        "Least share of vectors that must get their right label.",
+        None,
+        examples=[0.95],
+        unit="share of the vectors",
+        minimum=0,
+        maximum=1,
+    )

@@ -1,0 +1,167 @@
+"""The sections of a recipe about what is built for a target and where it runs: header, pte, runtime, run.
+
+Each key is one field: see model_sections.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from etbuild.config.setting import section, setting
+from etbuild.hardware.boards import Board
+
+
+@section(
+    "header",
+    "The C header with the program's bytes.",
+    examples=[{"symbol": "mnist_pte", "section": "network_model_sec"}],
+)
+@dataclass(frozen=True)
+class Header:
+    """The C header with the program's bytes."""
+
+    symbol: str = setting(
+        "Name of the array; the recipe's name with _pte by default.",
+        "model_pte",
+        examples=["mnist_pte"],
+        wanted="a C identifier",
+        computed=True,
+        always=True,
+        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+        maxLength=200,
+    )
+    alignment: int = setting(
+        "Alignment of the array, a power of two. Weights inside it count on 16.",
+        16,
+        examples=[16],
+        unit="bytes",
+        wanted="a power of two from 16 to 65536",
+        always=True,
+        enum=[1 << power for power in range(4, 17)],
+    )
+    section: str | None = setting(
+        "Linker section of the array; the compiler's choice by default.",
+        None,
+        examples=["network_model_sec"],
+        wanted="the name of a section",
+        pattern="^[A-Za-z_.$][A-Za-z0-9_.$]*$",
+        maxLength=200,
+    )
+    bytes_per_line: int = setting(
+        "How many bytes stand in one line of the header.",
+        12,
+        examples=[12],
+        unit="bytes",
+        always=True,
+        minimum=1,
+        maximum=256,
+    )
+
+
+@section("pte", "What is written beside the program.", examples=[{"bundled_io": True}])
+@dataclass(frozen=True)
+class Pte:
+    """What is written next to model.pte: model.bpte, model.etrecord, model.ptd."""
+
+    bundled_io: bool = setting(
+        "Also write model.bpte: the program with its test vectors and expected outputs.", False, examples=[True]
+    )
+    etrecord: bool = setting(
+        "Also write model.etrecord, which ExecuTorch's profiling tools read.", False, examples=[True]
+    )
+    external_weights: bool = setting("Keep the weights out of the program, in model.ptd.", False, examples=[True])
+
+
+@section("runtime", "The firmware that is built for a board.", examples=[{"board": "qemu-mps3-an547"}])
+@dataclass(frozen=True)
+class Runtime:
+    """The firmware that is built. npu: ethosu or emulator. prefix: of an installed ExecuTorch, with that engine."""
+
+    board: Board = setting(
+        "A board that comes with etbuild (corstone-300, corstone-320, qemu-mps3-an547), or the path of a board's file.",
+        examples=["qemu-mps3-an547"],
+        required=True,
+        minLength=1,
+        type="string",
+    )
+    engine: str = setting(
+        "etbuild: our own runtime, with what the model needs and no more; executorch: ExecuTorch's, from an installed"
+        " prefix.",
+        "etbuild",
+        examples=["etbuild"],
+        enum=["etbuild", "executorch"],
+    )
+    npu: str = setting(
+        "ethosu drives the board's NPU; emulator brings one in software. Without it: what the board says.",
+        "",
+        examples=["emulator"],
+        computed=True,
+        enum=["ethosu", "emulator"],
+    )
+    prefix: Path | None = setting(
+        "Where ExecuTorch's runtime is installed, with engine: executorch; without it the environment's"
+        " EXECUTORCH_PREFIX.",
+        None,
+        examples=["~/executorch-prefix"],
+        minLength=1,
+    )
+    stack_size: int = setting(
+        "Size of the firmware's stack; without it the board's.",
+        0,
+        examples=[16384],
+        unit="bytes",
+        computed=True,
+        minimum=1024,
+        maximum=67108864,
+    )
+
+
+@section("run", "Where the built program is run.", examples=[{"on": "host", "timeout_s": 60}])
+@dataclass(frozen=True)
+class Run:
+    """Where the built program is run. on: host, qemu, fvp, auto or none."""
+
+    on: str = setting(
+        "host: on this machine, the NPU emulated; qemu, fvp: the firmware in a simulator of its board; auto: the"
+        " board's FVP where it is found, else QEMU where the firmware can run there, else the host; none: not at all."
+        " Without it: auto where the recipe has a board, else host.",
+        "host",
+        examples=["auto"],
+        computed=True,
+        always=True,
+        enum=["auto", "host", "qemu", "fvp", "none"],
+    )
+    timeout_s: float = setting(
+        "How long all vectors together may take.",
+        60,
+        examples=[60],
+        unit="seconds",
+        option="--timeout",
+        always=True,
+        exclusiveMinimum=0,
+        maximum=86400,
+    )
+    fvp: Path | None = setting(
+        "The FVP's program, where it is not on PATH nor in FVP_PATH.",
+        None,
+        examples=["~/FVP/FVP_Corstone_SSE-300_Ethos-U55"],
+        minLength=1,
+    )
+    timing_adapters: bool = setting(
+        "Whether an FVP slows memory down to what the system is meant to have; false is faster, and its cycles mean"
+        " less.",
+        True,
+        examples=[False],
+        off="--no-timing-adapters",
+    )
+    tolerance: float = setting(
+        "How far float outputs may be from the expected ones, as a part of the largest magnitude among them; 0 asks"
+        " for the same bits, which is right for everything that the NPU computes. Without it: 0, or 1e-5 where a target"
+        " has no NPU.",
+        0.0,
+        examples=[1e-05],
+        computed=True,
+        minimum=0,
+        maximum=1,
+    )

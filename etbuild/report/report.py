@@ -1,0 +1,97 @@
+"""report.json: everything that is known of a recipe's outputs, in one file. It computes no new figure.
+
+Every figure says its kind: exact (counted or allocated), estimate (Vela's), measured.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from etbuild.report.figures import Json, exact, figure, read_accounts, read_json, variant_figures
+
+FORMAT = 1
+OF_PROFILE = ("quantization.json", "partition.json", "golden.json")
+
+
+def report(recipe: str, folder: Path, profiles: Sequence[str], profile_of_variant: Mapping[str, str]) -> Json:
+    """report.json. folder: build/<recipe>."""
+    return {
+        "format": FORMAT,
+        "recipe": recipe,
+        "profiles": [_profile(folder / name, name) for name in profiles],
+        "variants": [_variant(folder / name, name, profile) for name, profile in profile_of_variant.items()],
+    }
+
+
+def _profile(folder: Path, name: str) -> Json:
+    quantization, partition, golden = (read_json(folder / file) for file in OF_PROFILE)
+    return {
+        "profile": name,
+        "quantization": {
+            "scheme": quantization["scheme"],
+            "tensors": len(quantization["tensors"]),
+            "accepted": len(quantization["accepted"]),
+            "rejected": len(quantization["rejected"]),
+        },
+        "operators": {
+            "compute": exact(partition["compute"], "operators", "partition.json"),
+            "compute_on_npu": exact(partition["compute_on_npu"], "operators", "partition.json"),
+            "npu_share": exact(partition["npu_share"], "1", "partition.json"),
+            "on_cpu": _on_cpu(partition["operators"]),
+        },
+        "golden": _golden(golden),
+    }
+
+
+def _golden(golden: Json) -> Json:
+    """How far the TOSA reference model, the quantised program and the float model are apart on the test vectors."""
+    right = golden["accuracy"]
+    return {
+        "vectors": exact(golden["vectors"], "vectors", "golden.json"),
+        "lsb": exact(max((one["lsb"]["max"] for one in golden["outputs"]), default=0), "steps", "golden.json"),
+        "accuracy": right and {name: figure(share, "1", "measured", "golden.json") for name, share in right.items()},
+        "differences": {"kind": "exact", "source": "golden.json", "outputs": golden["outputs"]},
+    }
+
+
+def _on_cpu(operators: Sequence[Json]) -> list[Json]:
+    """Operators that no NPU runs, equal ones together, most frequent first; border operators are not among them."""
+    found = Counter(
+        (one["operator"], one["reason"], one["line"])
+        for one in operators
+        if one["place"] == "CPU" and one["class"] == "compute"
+    )
+    return [
+        {"operator": operator, "reason": reason, "line": line, "count": count}
+        for (operator, reason, line), count in found.most_common()
+    ]
+
+
+def _variant(folder: Path, variant: str, profile: str) -> Json:
+    manifest, vela = read_accounts(folder)
+    return {
+        "variant": variant,
+        "profile": profile,
+        "target": manifest["target"],
+        "tools": manifest["tools"],
+        "pte_sha256": manifest["pte"]["sha256"],
+        "figures": variant_figures(manifest, vela),
+        "vela": {"kind": "estimate", "source": "vela.json", "delegates": vela["delegates"]} if vela else None,
+        "firmware": _read_if_made(folder / "sizes.json"),
+        "run": _run(folder / "run.json"),
+    }
+
+
+def _run(path: Path) -> Json | None:
+    """What a run found, without the seconds that it took on this machine: equal builds have equal reports."""
+    run: Json | None = _read_if_made(path)
+    if run is None:
+        return None
+    return {**run, "figures": {name: value for name, value in run["figures"].items() if name != "duration"}}
+
+
+def _read_if_made(path: Path) -> Any:
+    return read_json(path) if path.exists() else None

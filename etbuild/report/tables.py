@@ -1,0 +1,98 @@
+"""The tables that doit prints after a run, from the JSON of the steps report and sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from etbuild.report.figures import Json, agreement, aligned, kib, milliseconds, percent
+from etbuild.report.sweep import limits_text
+
+
+def closing_tables(read: Callable[[str], Sequence[Json]]) -> Iterator[str]:
+    """The tables of the kinds that have one. read: the JSON files of a kind that this run has touched."""
+    yield report_table(read("report"))
+    yield from map(sweep_table, read("sweep"))
+
+
+def report_table(reports: Sequence[Json]) -> str:
+    """One line a variant of every report, and what the columns mean; no line end."""
+    rows = [_row(report, variant) for report in reports for variant in report["variants"]]
+    if not rows:
+        return ""
+    titles = ("", ".pte bytes", "SRAM", "DRAM", "flash", "on NPU", "MACs", "inference", "golden", "right")
+    lines = aligned(titles, rows)
+    notes = [
+        "inference: estimated by Vela, not measured; SRAM, DRAM, flash: as Vela places weights and activations",
+        "golden: TOSA reference model against quantised PyTorch on the test vectors; exact means bit for bit",
+    ]
+    if any(row[-1] for row in rows):
+        notes.append("right: vectors answered right by the float model, by quantised PyTorch, by the delegates")
+    runs = [line for report in reports for variant in report["variants"] for line in _run_lines(report, variant)]
+    return "\n".join((*lines, *notes, *(["", *runs] if runs else [])))
+
+
+def _run_lines(report: Json, variant: Json) -> list[str]:
+    """What ran where, and how large the firmware is."""
+    name, run, firmware = f"{report['recipe']}@{variant['variant']}", variant["run"], variant["firmware"]
+    lines = []
+    if firmware:
+        lines.append(
+            f"{name}  firmware for {firmware['board']}: code {firmware['code_bytes']:,} bytes, static RAM "
+            f"{firmware['static_ram_bytes']:,}, stack {firmware['stack_bytes']:,}, model {firmware['model_bytes']:,}"
+        )
+    if run:
+        lines.append(f"{name}  run on {run['runner']}: {agreement(run)}")
+    return lines
+
+
+def _row(report: Json, variant: Json) -> tuple[str, ...]:
+    figures = {name: figure["value"] for name, figure in variant["figures"].items()}
+    golden = next(one["golden"] for one in report["profiles"] if one["profile"] == variant["profile"])
+    right = golden["accuracy"]
+    return (
+        f"{report['recipe']}@{variant['variant']}",
+        f"{figures['pte_bytes']:,}",
+        *(kib(figures[f"{area}_bytes"]) for area in ("sram", "dram", "flash")),
+        percent(figures["npu_share"]),
+        _macs(figures["macs"]),
+        milliseconds(figures["inference_s"]) if "inference_s" in figures else "",
+        f"{golden['vectors']['value']} vectors {_apart(golden['lsb']['value'])}",
+        ", ".join(percent(right[who]["value"]) for who in ("float", "quantized", "reference")) if right else "",
+    )
+
+
+def _macs(count: int) -> str:
+    return f"{count / 1e6:,.1f} M" if count >= 1e6 else f"{count:,}" if count else ""
+
+
+def _apart(steps: float) -> str:
+    return "exact" if steps == 0 else f"within {steps:g} step{'' if steps == 1 else 's'}"
+
+
+def sweep_table(sweep: Json) -> str:
+    """The variants that fit, one a line, and what the columns mean; no line end."""
+    fitting = [variant for variant in sweep["variants"] if variant["fits"]]
+    lines = []
+    if fitting:
+        titles = ("", "front", ".pte bytes", "SRAM", "DRAM", "flash", "on NPU", "Vela's estimate")
+        lines = aligned(titles, [_sweep_row(sweep["recipe"], variant) for variant in fitting])
+        lines += [
+            "front: no other variant is as good in .pte bytes, SRAM, DRAM, flash and time, and better in one",
+            "Vela's estimate: of the time of one inference, not measured; SRAM, DRAM, flash: as Vela places tensors",
+        ]
+    if sweep["fit"]:
+        count = f"{len(fitting)} of {len(sweep['variants'])} variants of {sweep['recipe']} fit"
+        lines.append(f"{count} {limits_text(sweep['fit'])}")
+    return "\n".join((*lines, f"all figures: build/{sweep['recipe']}/sweep.csv, sweep.json"))
+
+
+def _sweep_row(recipe: str, variant: Json) -> tuple[str, ...]:
+    figures = {name: figure["value"] for name, figure in variant["figures"].items()}
+    return (
+        f"{recipe}@{variant['variant']}",
+        "*" if variant["front"] else "",
+        f"{figures['pte_bytes']:,}",
+        *(kib(figures[f"{area}_bytes"]) for area in ("sram", "dram", "flash")),
+        percent(figures["npu_share"]),
+        milliseconds(figures["inference_s"]) if "inference_s" in figures else "",
+    )

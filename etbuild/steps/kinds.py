@@ -1,0 +1,95 @@
+"""The table of all kinds of steps: a row for each, in the order of the chain. A new kind is a row and a module.
+
+A kind's module has `step(recipe, ...)`, which plans it (pure), and `main(argv)`, which does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from etbuild.build_engine.step import Step, StepKind, StepOption
+
+if TYPE_CHECKING:
+    from etbuild.recipe.recipe import Recipe
+
+MIB = 1 << 20
+
+
+def _row(name: str, help_text: str, **facts: Any) -> StepKind:
+    return StepKind(name, help_text, f"etbuild.steps.{name}", **facts)
+
+
+def _fit(text: str) -> str:
+    from etbuild.report import sweep
+
+    return sweep.limits_text(sweep.limits(text))
+
+
+# first_run_bytes: on the safe side of the 655 MB of aot_arm_compiler with MobileNetV2.
+# remote is not set for export, whose inputs are known only after it ran and may be any file of the project; for run,
+# which needs this machine's simulators; and for those that take less time than sending them.
+KINDS: dict[str, StepKind] = {
+    kind.name: kind
+    for kind in (
+        _row("export", "the model as an ATen graph (torch.export)", per="recipe", warm=True, first_run_bytes=700 * MIB),
+        _row(
+            "quantize",
+            "the graph with integer arithmetic (PT2E)",
+            per="profile",
+            warm=True,
+            remote=True,
+            floating_point=True,
+            first_run_bytes=900 * MIB,
+        ),
+        _row(
+            "lower",
+            "the edge program, one TOSA graph a delegate, and why what stayed on the CPU",
+            per="profile",
+            warm=True,
+            remote=True,
+            floating_point=True,
+            first_run_bytes=1200 * MIB,
+        ),
+        _row(
+            "golden",
+            "expected outputs for the test vectors",
+            per="profile",
+            warm=True,
+            remote=True,
+            floating_point=True,
+            first_run_bytes=900 * MIB,
+        ),
+        _row("vela", "the NPU's command streams, and Vela's estimates", warm=True, remote=True),
+        _row("pte", "model.pte and manifest.json", warm=True, remote=True, first_run_bytes=700 * MIB),
+        _row("header", "the model for C: model.h and model.S"),
+        _row("firmware", "an image for a board, with the test vectors in it", remote=True),
+        _row("run", "the model run on its vectors, compared with golden"),
+        _row("report", "report.json of a recipe", per="recipe"),
+        _row(
+            "sweep",
+            "the variants of a recipe side by side, and which are best; --fit SRAM=2M,FLASH=4M",
+            per="recipe",
+            on_request=True,
+            options=(StepOption("fit", "show those that fit: SRAM=2M,FLASH=4M (also PTE, DRAM)", _fit),),
+        ),
+    )
+}
+
+
+def steps_of(recipe: Recipe, kinds: Iterable[StepKind] = KINDS.values()) -> Iterator[Step]:
+    """The steps of a recipe, producers first: one for each kind that the recipe asks for, and each of its parts."""
+    for per, group in groupby(kinds, lambda kind: kind.per):
+        planners = [import_module(kind.module).step for kind in group]
+        parts: dict[str, list[tuple[object, ...]]] = {
+            "recipe": [()],
+            "profile": [(profile,) for profile in recipe.profiles],
+            "variant": [(target,) for target in recipe.targets],
+        }
+        for part in parts[per]:
+            for plan in planners:
+                step = plan(recipe, *part)
+                if step is not None:
+                    yield step
