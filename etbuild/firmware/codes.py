@@ -1,6 +1,6 @@
-"""The numbers that the runtime reports: exit codes of a firmware, codes of a Status. It reads and prints nothing.
+"""The numbers that the C++ runtime reports: exit codes of a firmware, error codes of a Status.
 
-The source for Python and for C++: `python -m etbuild.firmware.generate` writes runtime/app/exit.h and
+They are defined here for Python and C++: `python -m etbuild.firmware.generate` writes runtime/app/exit.h and
 runtime/base/code.h from it.
 """
 
@@ -10,19 +10,19 @@ from enum import IntEnum
 
 
 class Reported(IntEnum):
-    """A number with a name and a meaning, one line each."""
+    """A number with a name and its meaning, one line of text."""
 
     meaning: str
 
     def __new__(cls, number: int, meaning: str) -> Reported:
-        made = int.__new__(cls, number)
-        made._value_ = number
-        made.meaning = meaning
-        return made
+        member = int.__new__(cls, number)
+        member._value_ = number
+        member.meaning = meaning
+        return member
 
 
 class Exit(Reported):
-    """How a firmware ended. Simulators use 1 and 2 for themselves."""
+    """Exit code of a firmware. Simulators use 1 and 2 for their own errors."""
 
     DONE = 0, "done"
     VECTORS = 10, "the test vectors are damaged or for another model"
@@ -36,7 +36,7 @@ class Exit(Reported):
 
 
 class Code(Reported):
-    """The kind of an error."""
+    """Kind of an error in a Status."""
 
     OK = 0, "no error"
     TRUNCATED = 1, "the input ends before what it announces"

@@ -1,6 +1,6 @@
-"""Writes runtime/app/exit.h and runtime/base/code.h, the numbers that the runtime reports, from etbuild.firmware.codes.
+"""Generates runtime/app/exit.h and runtime/base/code.h from etbuild.firmware.codes.
 
-Run as `python -m etbuild.firmware.generate`; a test checks that the files are up to date.
+Run it as `python -m etbuild.firmware.generate`; a test checks that the files are up to date.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _rows(table: type[Reported], prefix: str) -> Iterator[str]:
 
 
 def outputs() -> dict[Path, str]:
-    """Each generated file with its text."""
+    """The text of each generated file, by its path."""
     return {RUNTIME / "app" / "exit.h": exit_header(), RUNTIME / "base" / "code.h": code_header()}
 
 

@@ -122,11 +122,6 @@ class ScalarType(NamedTuple):
     short: str = ""
 
     @property
-    def is_floating(self) -> bool:
-        """Whether it is a floating-point type."""
-        return self.name.startswith(("float", "bfloat"))
-
-    @property
     def is_quantized(self) -> bool:
         """Whether it is one of PyTorch's quantised types, which no exported program has."""
         return self.name.startswith("q")

@@ -12,7 +12,7 @@ std::uint32_t sent = 0;
 
 constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-// A buffer of characters before the console.
+// Buffers characters and writes them to the console.
 struct Line {
     std::uint8_t text[64];
     std::size_t size = 0;

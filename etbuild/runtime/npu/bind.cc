@@ -1,11 +1,11 @@
-// Binding feature maps to memory: everything that an operation's shape touches is checked here, once, so that the
-// loops run without checks.
+// Binds feature maps to memory. All addresses that an operation's shapes cover are checked here once, so that the loops
+// run without checks.
 #include "npu/machine.h"
 
 namespace etb::npu {
 namespace {
 
-// A chain buffer looks like a dense NHWC map without tiles.
+// A chain buffer is a dense NHWC map with one tile.
 void describe_dense(FeatureMap& map, const Shape& shape) {
     map.brick = false;
     map.stride_x = std::int64_t{shape.depth} * map.element;

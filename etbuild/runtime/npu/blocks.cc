@@ -1,4 +1,4 @@
-// Buffers, weights and scales of one block of OFM channels after the other.
+// The loop over blocks of OFM channels: buffers, decoded weights, channel scales.
 #include "npu/blocks.h"
 
 namespace etb::npu {
@@ -15,7 +15,7 @@ Verdict allocate(Machine& machine, const Operation& operation, const BlockLayout
     return take(machine, (operation.weight_order->state_bytes + 7) / 8, blocks.order);
 }
 
-// All weights of a block are there, and nothing else but zeros.
+// Adds the block's weights and zero weights to the counters. The buffer holds the block's weights and zero padding.
 void count_weights(Operation& operation, const Blocks& blocks) {
     const std::uint64_t per_channel =
         static_cast<std::uint64_t>(operation.window.taps()) *

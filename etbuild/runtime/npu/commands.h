@@ -5,20 +5,20 @@
 // - Time, PMU counters and the order of concurrent work are not modelled; waits and BLOCKDEP do nothing.
 // - The built-in tanh and sigmoid of Ethos-U55 and U65 are an error.
 // - Float accumulators (ACC_FORMAT F16) are an error.
-// - Accumulators that do not fit wrap, at 32 bits where an 8-bit input is summed without a kept accumulator, else at 64.
-// - A scaled value beyond 64 bits saturates there.
+// - Accumulators wrap on overflow, at 32 bits for 8-bit inputs without a kept accumulator, else at 64 bits.
+// - Scaled values saturate at 64 bits.
 // - Results for 32-bit outputs wrap at 32 bits; on Ethos-U55 and U65 the limits -32768 and 32767 do not apply to them.
 // - Double rounding with shifts above 31 and rounding toward zero are unverified.
 // - Tiles 1 and 3 (right of WIDTH0) are unverified.
 // - Per-channel scales on pooling are unverified.
 // - 2D and 3D DMA of Ethos-U65 are unverified.
-// - Ethos-U85, accumulators kept over operations and disabled outputs are unverified.
+// - Ethos-U85, accumulators kept from one operation to the next and disabled outputs are unverified.
 // - Ethos-U85, tables S8_S16, S8_S32 and S16_S32 are unverified.
-// - Ethos-U85, an average pool with a scale of its own or an accumulator is an error.
+// - Ethos-U85, an average pool with a scale or an accumulator input is an error.
 // - A DMA to internal memory outside the tables is an error.
-// - BRANCH is an error. No compiler that we know emits it.
-// - POOL ARGMAX_X, unverified: which axis is meant and where the index is put.
-// - POOL ARGMAX_Y, unverified: which axis is meant and where the index is put.
+// - BRANCH is an error. No known compiler emits it.
+// - POOL ARGMAX_X, unverified: which axis is reduced and how the index is encoded.
+// - POOL ARGMAX_Y, unverified: which axis is reduced and how the index is encoded.
 // - ELEMENTWISE LRELU, unverified: scaling of the negative side.
 // - ELEMENTWISE CLZ, unverified: all.
 // - ELEMENTWISE SHR, unverified: rounding.

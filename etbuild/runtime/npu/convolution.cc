@@ -1,14 +1,14 @@
 // CONV: out[y][x][o] = sum over ky, kx, i of (ifm[y*sy + ky*dy - top][x*sx + kx*dx - left][i] - zero point) *
-// w[o][ky][kx][i], then bias, scale, zero point, clamp, table. out: [height, width, ofm depth]; padding and the zeros
-// between upscaled elements contribute nothing. source: TOSA 1.0 CONV2D; the order of weights is pinned by the grid,
-// pad corners by tests/npu/streams/padding.toml.
+// w[o][ky][kx][i], then bias, scale, zero point, clamp, table. out: [height, width, ofm depth]. Padding and the zeros
+// inserted by upscaling contribute nothing.
+// source: TOSA 1.0 CONV2D. Tested by tests/npu/grid.py (order of weights) and tests/npu/streams/padding.toml.
 #include "npu/blocks.h"
 #include "npu/mac.h"
 
 namespace etb::npu {
 namespace {
 
-// The inputs of one output pixel, [taps][IFM depth].
+// Loads the inputs of one output pixel (im2col), [taps][IFM depth].
 template <class In>
 void gather(const Operation& operation, std::int32_t y, std::int32_t x, In* patch) {
     const Window& window = operation.window;

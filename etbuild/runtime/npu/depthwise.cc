@@ -1,12 +1,13 @@
 // DEPTHWISE: out[y][x][c] = sum over ky, kx of (ifm[y*sy + ky*dy - top][x*sx + kx*dx - left][c] - zero point) *
-// w[c][ky][kx], then bias, scale, zero point, clamp, table. out: [height, width, depth]. source: TOSA 1.0
-// DEPTHWISE_CONV2D; pinned by the grid.
+// w[c][ky][kx], then bias, scale, zero point, clamp, table. out: [height, width, depth].
+// source: TOSA 1.0 DEPTHWISE_CONV2D. Tested by tests/npu/grid.py.
 #include "npu/blocks.h"
 #include "npu/mac.h"
 
 namespace etb::npu {
 namespace {
 
+// The sums of one output pixel for the channels of the block.
 template <class In, class Sum>
 void sum_taps(const Operation& operation, const Blocks& blocks, std::int32_t y, std::int32_t x, In* inputs, Sum* sums) {
     const Window& window = operation.window;

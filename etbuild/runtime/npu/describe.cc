@@ -1,4 +1,4 @@
-// Feature maps, windows, weights and scales as the registers give them.
+// Decodes feature maps, windows, weights and channel scales from the registers.
 #include "npu/describe.h"
 
 namespace etb::npu {

@@ -1,5 +1,5 @@
-// ELEMENTWISE, the loop: out[y][x][c] = f(ifm[y][x][c] - zp, ifm2[y][x][c] - zp2), with repeated dimensions and scalars
-// spread. A pixel is loaded before it is stored, so a result may replace its operand in place.
+// ELEMENTWISE, the loop over pixels: out[y][x][c] = f(ifm[y][x][c] - zp, ifm2[y][x][c] - zp2), with broadcast
+// dimensions and scalars. A pixel is loaded before it is stored, so the OFM may have the memory of an operand.
 #include "npu/elementwise.h"
 
 namespace etb::npu {

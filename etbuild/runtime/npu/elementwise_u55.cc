@@ -1,10 +1,12 @@
-// ELEMENTWISE of Ethos-U55 and U65.
-//   ADD, SUB: operands by scale mode, then OFM_SCALE. OPA_OPB_16: a * OPA, b * OPB. OPA_32: a by OPA's scale and shift,
-//   b
-//             shifted left by 19 (8-bit maps) or 14 (16-bit); OPB_32 the other way round, with OPA's registers too.
-//   MUL, ABS: then OFM_SCALE; a 32-bit MUL without shift wraps. MIN, MAX, CLZ, SHR, SHL: not scaled.
-//   LRELU: OFM_SCALE where a < 0.
-// source: TOSA 1.0 through Vela's lowering; ADD, SUB, MUL, ABS, MIN, MAX pinned by the grid, the rest unverified.
+// ELEMENTWISE of Ethos-U55 and U65, f(a, b) by mode:
+//   ADD, SUB: operands scaled by scale mode, then the result by OFM_SCALE. Scale mode OPA_OPB_16: a * OPA, b * OPB.
+//             OPA_32: a rescaled by OPA's scale and shift, b shifted left by 19 (8-bit maps) or 14 (other maps).
+//             OPB_32: the same with a and b exchanged; it uses the OPA registers too.
+//   MUL, ABS: the result is scaled by OFM_SCALE; a 32-bit MUL with shift 0 wraps.
+//   MIN, MAX, CLZ, SHR, SHL: not scaled.
+//   LRELU:    a, scaled by OFM_SCALE if a < 0.
+// source: TOSA 1.0 and how Vela lowers it. ADD, SUB, MUL, ABS, MIN, MAX are tested by tests/npu/grid.py; the other
+// modes are unverified.
 #include "npu/elementwise.h"
 
 namespace etb::npu {

@@ -1,7 +1,10 @@
-// ELEMENTWISE of Ethos-U85: both operands are scaled, then combined, then OFM_SCALE.
-// LRELU: a by IFM_SCALE, or by IFM2_SCALE where a < 0. Shifts, CLZ and DIV are not scaled; logic is scaled after only.
-// A comparison's truth is all ones.
-// source: TOSA 1.0 through Vela's lowering; pinned by the grid but for what Inaccuracies lists.
+// ELEMENTWISE of Ethos-U85: a is scaled by IFM_SCALE, b by IFM2_SCALE, the result of f(a, b) by OFM_SCALE. Exceptions:
+//   LRELU:             a scaled by IFM_SCALE, or by IFM2_SCALE if a < 0; then OFM_SCALE.
+//   shifts, CLZ, DIV:  not scaled.
+//   AND, OR, XOR, NOT, AND_NOT: only the result is scaled.
+// A comparison gives -1 (all ones) or 0.
+// source: TOSA 1.0 and how Vela lowers it. Tested by tests/npu/grid.py except what is listed under Inaccuracies in
+// npu/commands.h.
 #include "npu/elementwise.h"
 
 namespace etb::npu {

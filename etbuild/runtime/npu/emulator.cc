@@ -1,5 +1,6 @@
-// The loop over a command stream. Every job is walked twice: once to check it all and to count what it needs, once to
-// run it. Only the addresses that a gather reads from memory are checked while running.
+// The loop over a command stream. A job takes two passes: the first validates the whole stream and computes the memory
+// and work that it needs, the second runs it. Only the indices of an indexed DMA, which are data, remain to be checked
+// in the second.
 #include "npu/emulator.h"
 
 #include "base/little_endian.h"
@@ -20,7 +21,7 @@ bool is_known(const Config& config, bool wide, std::uint32_t code) {
 
 constexpr std::uint32_t kind_mask = 0xC000, kind_wide = 0x4000, code_mask = 0x3FF;
 
-// Sets one register; reads the second word of a wide one.
+// Sets one register. For a wide register it reads the second word.
 Status set_register(const Config& config, std::uint32_t word, Cursor& cursor, Registers& registers) {
     const std::uint32_t code = word & code_mask, place = static_cast<std::uint32_t>(cursor.position / 4 - 1);
     const auto parameter = static_cast<std::uint16_t>(word >> 16);
@@ -42,7 +43,8 @@ bool has_no_effect(Op code) {
     return code == Op::irq || code == Op::dma_wait || code == Op::kernel_wait || code == Op::pmu_mask;
 }
 
-// A chained result becomes visible when its operation is over: it may replace the buffer it was computed from.
+// A chained OFM becomes readable after its operation only, since the operation may read the same chain buffer. It is
+// therefore written to the spare buffer, which is swapped in here.
 void commit_chain(Machine& machine, const Operation& operation) {
     if (!operation.uses_ofm || operation.ofm.storage != Storage::chain) return;
     Chain& chain = machine.chains[operation.ofm.region];
@@ -56,6 +58,7 @@ void commit_chain(Machine& machine, const Operation& operation) {
     machine.chains_used = static_cast<std::uint8_t>(machine.chains_used | 1U << operation.ofm.region);
 }
 
+// Decodes the stream and calls `visit` for each operation that accesses memory.
 Status walk(Machine& machine, const Family& family, Bytes stream, Visit visit) {
     Registers registers;
     Cursor cursor{stream};
@@ -105,7 +108,7 @@ Verdict run_one(Machine& machine, const Family& family, Operation& operation) {
     return verdict;
 }
 
-// Memory that lives as long as the job.
+// Allocates the memory that lives as long as the job: tables, accumulators, chain buffers.
 Status allocate_state(Machine& machine) {
     ETB_TRY(machine.arena->allocate(machine.config.tables_size, 16, machine.tables));
     ETB_TRY(machine.arena->array(machine.accumulator_count, machine.accumulators.values));
@@ -123,7 +126,8 @@ Status allocate_state(Machine& machine) {
     return {};
 }
 
-// Checks the whole stream; leaves in `machine` what it needs, and in its counting arena the peak of one operation.
+// The first pass. Afterwards `machine` holds the sizes that the job needs, and the peak of its counting arena is the
+// largest scratch of one operation.
 Status plan(Machine& machine, const Family& family, Bytes stream) {
     machine.planning = true;
     ETB_TRY(walk(machine, family, stream, plan_one));

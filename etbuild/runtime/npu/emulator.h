@@ -1,5 +1,5 @@
-// A functional emulator of Ethos-U55, U65 and U85 command streams: the same bytes as the TOSA reference model, no
-// timing. What it does not do, or does from facts that no test could reach, is listed under Inaccuracies in
+// A functional emulator of Ethos-U55, U65 and U85 command streams. Results are bit-exact with the TOSA reference model;
+// there is no timing model. What is not emulated, and what no test has verified, is listed under Inaccuracies in
 // npu/commands.h.
 #pragma once
 
@@ -7,19 +7,19 @@
 
 namespace etb::npu {
 
-struct Family;                // the operations of one kind of NPU
-extern const Family u55_u65;  // naming one is what links its code
+struct Family;                // the decoder and the operations of an NPU family (npu/machine.h)
+extern const Family u55_u65;  // referring to a family links its code
 extern const Family u85;
 
-// families: those that a payload may be for; a null one is refused with Code::mismatch.
-// work_limit: multiply-accumulates and elements of one job, above which it is refused before it starts.
+// u55_u65, u85: the families that payloads may be compiled for; a payload for a family that is null is a mismatch.
+// work_limit: a job with more multiply-accumulates and elements is refused before it starts (Code::timeout).
 struct Emulator {
     const Family* u55_u65 = nullptr;
     const Family* u85 = nullptr;
     std::uint64_t work_limit = std::uint64_t{1} << 42;
 };
 
-// emulator must outlive the Npu.
+// An Npu that runs jobs on the emulator. `emulator` must outlive it.
 Npu emulated_npu(const Emulator& emulator);
 
 }  // namespace etb::npu

@@ -1,4 +1,4 @@
-// Ethos-U55 and U65: what their registers mean, and which function does what.
+// Ethos-U55 and U65: decoding of their registers, and dispatch of their operations.
 #include "npu/describe.h"
 #include "npu/emulator.h"
 
@@ -15,7 +15,7 @@ Scale describe_scale(const Registers& registers, Field multiplier, Field shift, 
     return scale;
 }
 
-// A table of 8-bit values spans as many slots of 256 bytes as its entries are wide; 16-bit values take one of 2 KiB.
+// A table for 8-bit values occupies one 256-byte slot per byte of its entries; a table for 16-bit values takes 2 KiB.
 Verdict describe_table(Operation& operation, unsigned function, unsigned clip) {
     Activation& activation = operation.activation;
     const FeatureMap& ofm = operation.ofm;
@@ -50,7 +50,7 @@ Verdict describe_activation(const Registers& registers, Operation& operation) {
         activation.min = static_cast<std::int16_t>(activation.min);
         activation.max = static_cast<std::int16_t>(activation.max);
     }
-    // A 32-bit result has no room for its limits in these registers; they then hold the range of 16 bits.
+    // The registers hold 16-bit limits. For a 32-bit OFM the full 16-bit range means no clamp.
     const bool whole_range = activation.min == INT16_MIN && activation.max == INT16_MAX;
     activation.clamp = ofm.element <= 2 || (ofm.element == 4 && !whole_range);
     return function == reg55::activation_function_clamp ? Verdict{} : describe_table(operation, function, clip);
@@ -95,7 +95,7 @@ Verdict describe_windowed(const Machine& machine, const Registers& registers, Op
     return bind_maps(machine, operation);
 }
 
-// IFM2 as a map, or the constant in its register.
+// IFM2: a feature map, or the scalar in IFM2_SCALAR.
 void describe_second_operand(const Registers& registers, Operation& operation) {
     FeatureMap& map = operation.ifm2;
     map = describe_map(registers, ifm2_fields);
@@ -134,7 +134,8 @@ Verdict describe_elementwise(const Machine& machine, const Registers& registers,
     return bind_maps(machine, operation);
 }
 
-// Ethos-U65 skips `skip` bytes of the target after each copy; its source is contiguous.
+// 2D and 3D modes (Ethos-U65): the source is contiguous; in the target DMA0_SKIP0 bytes are skipped after each copy and
+// DMA0_SKIP1 after each row of copies.
 Verdict describe_transfer(const Registers& registers, Operation& operation) {
     Transfer& how = operation.transfer;
     const auto mode = static_cast<unsigned>(registers.get(reg55::dma0_dst_region_stride_mode));

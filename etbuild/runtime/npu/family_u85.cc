@@ -1,4 +1,4 @@
-// Ethos-U85: what its registers mean, and which function does what.
+// Ethos-U85: decoding of its registers, and dispatch of its operations.
 #include "npu/describe.h"
 #include "npu/emulator.h"
 
@@ -7,7 +7,7 @@ namespace {
 
 constexpr Rounding roundings[8] = {Rounding::twice,    Rounding::natural, Rounding::twice_up, Rounding::symmetric,
                                    Rounding::truncate, Rounding::down,    Rounding::natural,  Rounding::natural};
-// Pixels of a microblock, by ACC_FORMAT.
+// Pixels per microblock, indexed by ACC_FORMAT's microblock field.
 constexpr std::int32_t microblock_pixels[8] = {1, 2, 4, 4, 8, 16, 1, 1};
 
 struct ScaleFields {
@@ -125,7 +125,7 @@ Verdict describe_stored(const Registers& registers, bool second, FeatureMap& map
     return describe_storage(registers, second ? reg85::ifm2_precision_storage : reg85::ifm_precision_storage, map);
 }
 
-// An operand of ELEMENTWISE; no other operation heeds the broadcast registers.
+// An operand of ELEMENTWISE, the only operation that uses the broadcast registers.
 Verdict describe_operand(const Registers& registers, bool second, Operation& operation) {
     FeatureMap& map = second ? operation.ifm2 : operation.ifm;
     ETB_ACCEPT(describe_stored(registers, second, map));
@@ -155,7 +155,7 @@ Verdict describe_accumulator(const Registers& registers, Operation& operation) {
     return {};
 }
 
-// A window's input: no broadcast, and depth as the operation sums it.
+// The IFM of a windowed operation: no broadcast. depth: IFM channels that the operation reads.
 Verdict describe_windowed_input(const Registers& registers, Operation& operation, std::int32_t depth) {
     ETB_ACCEPT(describe_stored(registers, false, operation.ifm));
     operation.ifm.shape = source_shape(operation.window, depth);

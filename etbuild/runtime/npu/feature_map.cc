@@ -8,13 +8,14 @@
 namespace etb::npu {
 namespace {
 
+// The range of offsets that a number of strided steps covers.
 struct Extent {
     std::int64_t low = 0, high = 0;
 
     void step(std::int64_t stride, std::int64_t count) { (stride < 0 ? low : high) += stride * (count - 1); }
 };
 
-// Of the channels alone, relative to channel 0.
+// The offsets of the channels of one pixel, relative to channel 0.
 Extent channel_extent(const FeatureMap& map) {
     const std::int32_t last = map.shape.depth - 1, bricks = last >> 4;
     Extent extent;

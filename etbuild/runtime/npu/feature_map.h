@@ -1,8 +1,8 @@
-// A feature map: where element (y, x, c) of a tensor lies, and moving runs of channels in and out of it.
+// A feature map: the address of element (y, x, c) of a tensor, and loads and stores of runs of channels.
 //
 // Address = tile base + y * stride_y + (NHWC: x * stride_x + c * element; NHCWB16: x * 16 * element + c / 16 * stride_c
-// + c % 16 * element). Tile 0 is x < width0 and y < height0, tile 2 below it, tile 1 right of it (its own height1),
-// tile 3 below tile 1; coordinates start anew in each.
+// + c % 16 * element). Tile 0 is x < width0 and y < height0, tile 2 below it, tile 1 right of it (with height1), tile 3
+// below tile 1; y and x are relative to the tile.
 #pragma once
 
 #include "base/span.h"
@@ -17,7 +17,7 @@ struct Shape {
     [[nodiscard]] bool empty() const { return height <= 0 || width <= 0 || depth <= 0; }
 };
 
-// memory: in a region. chain: in one of Ethos-U85's chain buffers. none: a scalar input, or an output not written.
+// memory: a region. chain: one of Ethos-U85's chain buffers. none: a scalar input, or an OFM that is not written.
 enum class Storage : std::uint8_t { memory, chain, none };
 
 struct FeatureMap {
@@ -25,13 +25,13 @@ struct FeatureMap {
     std::int64_t base[4] = {};
     std::int64_t stride_y = 0, stride_x = 0, stride_c = 0;
     std::int32_t height0 = 0, height1 = 0, width0 = 0;
-    Shape shape;  // what this operation touches
+    Shape shape;  // of the part that the operation accesses
     std::int32_t zero_point = 0;
     std::int32_t scalar = 0;   // the value of storage `none`
     std::uint8_t element = 1;  // bytes: 1, 2, 4, 8
     bool is_signed = false;
     bool brick = false;                                                      // NHCWB16
-    bool repeat_height = false, repeat_width = false, repeat_depth = false;  // element 0 stands for all
+    bool repeat_height = false, repeat_width = false, repeat_depth = false;  // broadcast along it
     Storage storage = Storage::memory;
     std::uint8_t region = 0;  // or the number of the chain buffer
 
@@ -41,21 +41,21 @@ struct FeatureMap {
         return brick ? (c >> 4) * stride_c + static_cast<std::int64_t>(c & 15) * element
                      : static_cast<std::int64_t>(c) * element;
     }
-    // Channels that lie side by side from c on, at most `count`.
+    // Number of contiguous channels from c on, at most `count`.
     [[nodiscard]] std::int32_t run(std::int32_t c, std::int32_t count) const {
         return brick && count > 16 - (c & 15) ? 16 - (c & 15) : count;
     }
 };
 
-// The lowest and one past the highest address that `shape` touches. false: nothing is touched.
+// The lowest and one past the highest address that map.shape covers. false: it is empty.
 bool address_range(const FeatureMap& map, std::int64_t& first, std::int64_t& end);
 
-// Channels [c, c + count) of pixel (y, x), zero point removed. T: int16_t (8-bit maps), int32_t (up to 32 bits; wraps)
-// or int64_t. Repeated dimensions and scalars are spread.
+// Loads channels [c, c + count) of pixel (y, x) and subtracts the zero point. T: int16_t (8-bit maps), int32_t (up to
+// 32 bits; wraps) or int64_t. Broadcast dimensions and scalars are expanded.
 template <class T>
 void load_channels(const FeatureMap& map, std::int32_t y, std::int32_t x, std::int32_t c, std::int32_t count, T* out);
 
-// The low bytes of each value into channels [c, c + count).
+// Stores the low bytes of each value in channels [c, c + count).
 void store_channels(const FeatureMap& map, std::int32_t y, std::int32_t x, std::int32_t c, std::int32_t count,
                     const std::int64_t* values);
 

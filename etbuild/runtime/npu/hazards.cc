@@ -1,4 +1,4 @@
-// The hazard check. Each operation's reads are judged before it runs, then its writes are recorded.
+// The hazard check. Before each operation its reads are checked, then its writes are recorded.
 #include "npu/hazards.h"
 
 #include <initializer_list>
@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint32_t before_job = UINT32_MAX;
 
-// Who wrote the operand that is being read, and how many of its bytes; more writers than fit are not compared.
+// The writers of the operand that is read, with the number of its bytes that each wrote. Writers beyond 64 are ignored.
 struct Sources {
     std::uint32_t writers[64];
     std::uint32_t bytes[64];
@@ -31,7 +31,8 @@ struct Sources {
     }
 };
 
-// Reading one operand: first its writers are collected, then its bytes judged; one hazard an operand is enough.
+// Reading one operand: the first pass collects its writers, the second (`judging`) checks its bytes. At most one hazard
+// is reported per operand.
 struct Reading {
     Hazards& hazards;
     const Operation& operation;
@@ -57,8 +58,9 @@ void report(Hazards& hazards, const Hazard& hazard) {
     ++hazards.count;
 }
 
-// The earlier writer of this byte whose other bytes are still in the operand, if the last one wrote a tensor of another
-// kind that reaches beyond the operand; else 0. (Filling a border and writing the inside stays within.)
+// The earlier writer of this byte whose other bytes are still in the operand, if the last writer wrote another layout
+// and bytes outside the operand; else 0. (If the last writer wrote inside the operand only, as when a padded tensor is
+// filled first and then its interior written, nothing is reported.)
 std::uint32_t victim_of(const Reading& reading, const ByteHistory& byte) {
     const WriterHistory* const young = writer_history(reading.hazards, byte.writer);
     if (!young || reading.sources.bytes_of(byte.writer) >= young->written) return 0;

@@ -1,10 +1,11 @@
-// Follows who wrote every byte of the regions, to tell a faulty stream from a faulty emulator.
+// Hazard check: records which operation wrote each byte of the regions, to tell an error in the command stream from an
+// error in the emulator. It reports:
 //
 //   never_written  an operation reads a byte that nothing has written
-//   overwritten    an operation reads a tensor of which a part was overwritten by the result of another shape
-//   unread         a result is read through a repeated dimension only, and most of it is never read by anything
+//   overwritten    an operation reads a tensor that was partly overwritten by a result with another layout
+//   unread         a result is read by a broadcast operand, and some of its bytes are never read
 //
-// The last two are signs, not proofs. All memory is the caller's.
+// The last two are heuristics. All memory is provided by the caller.
 #pragma once
 
 #include "npu/observe.h"
@@ -17,40 +18,40 @@ struct Hazard {
     HazardKind kind = HazardKind::never_written;
     Operand operand = Operand::ifm;
     std::uint8_t region = 0;
-    std::uint32_t operation = 0;  // that reads, or (unread) whose result it is
-    std::uint32_t writer = 0;     // overwritten: who destroyed; else 0
-    std::uint32_t victim = 0;     // overwritten: whose tensor
-    std::int64_t address = 0;     // the first byte concerned
+    std::uint32_t operation = 0;  // the operation that reads; unread: that wrote the result
+    std::uint32_t writer = 0;     // overwritten: the operation that overwrote; else 0
+    std::uint32_t victim = 0;     // overwritten: the operation whose result was overwritten
+    std::int64_t address = 0;     // of the first byte concerned
 };
 
-// Of one byte. Writers are operation indices + 1; 0: nothing, UINT32_MAX: before the job.
+// The history of one byte. Writers are operation indices + 1; 0: none, UINT32_MAX: written before the job.
 struct ByteHistory {
     std::uint32_t writer = 0;
-    std::uint32_t earlier[3] = {};  // writers before it, the last one first
+    std::uint32_t earlier[3] = {};  // previous writers, the latest first
     bool read = false;
 };
 
-// Of one operation as a writer.
+// What one operation wrote, and how much of it was read.
 struct WriterHistory {
-    std::uint32_t layout = 0;  // equal for stripes of one tensor
-    std::uint32_t written = 0, read = 0;
-    bool read_repeated = false;
-    std::int64_t first = 0;  // address written
+    std::uint32_t layout = 0;             // hash of the layout, equal for stripes of one tensor
+    std::uint32_t written = 0, read = 0;  // bytes
+    bool read_repeated = false;           // by a broadcast operand
+    std::int64_t first = 0;               // first address written
     std::uint8_t region = 0;
 };
 
 struct Hazards {
-    Span<ByteHistory> bytes[8];   // one a byte of each writable region; others are taken as written
-    Span<WriterHistory> writers;  // one an operation of the stream
-    Span<Hazard> found;           // room for results
-    std::size_t count = 0;        // of results, also beyond the room
+    Span<ByteHistory> bytes[8];   // one per byte of each writable region; other bytes are not checked
+    Span<WriterHistory> writers;  // one per operation of the stream
+    Span<Hazard> found;           // the reported hazards, as far as they fit
+    std::size_t count = 0;        // number of hazards, including those that do not fit
 
-    // These bytes hold something before the job (inputs), or are wanted after it (outputs).
+    // Declares bytes that are written before the job (inputs), or read after it (outputs).
     void written_before(std::uint8_t region, std::uint64_t address, std::uint64_t size);
     void read_after(std::uint8_t region, std::uint64_t address, std::uint64_t size);
-    // Give it to the job; `this` must outlive it.
+    // The observer for the job; `this` must outlive the job.
     Observer observer();
-    // After the job: finds what was never read.
+    // Call it after the job and read_after: reports results that were never read.
     void finish();
 };
 

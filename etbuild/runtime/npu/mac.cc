@@ -1,7 +1,7 @@
-// Written so that compilers turn them into multiply-accumulate instructions of pairs of 16-bit numbers.
+// Written so that compilers vectorise them with instructions that multiply-accumulate pairs of 16-bit numbers.
 #include "npu/mac.h"
 
-// The build may ask for several versions of these functions, of which the loader takes the fastest that the CPU has.
+// A build for x86-64 compiles several versions of these functions (target_clones); the loader selects one for the CPU.
 #ifndef ETB_MAC_VERSIONS
 #define ETB_MAC_VERSIONS
 #endif

@@ -1,4 +1,5 @@
-// The inner loops of convolution, the only place where most of the time goes. Sums of 16-bit inputs wrap at 32 bits.
+// The inner loops of the convolutions, where the emulator spends most of its time. Sums of 16-bit inputs wrap at 32
+// bits.
 #pragma once
 
 #include <cstddef>
@@ -6,9 +7,9 @@
 
 namespace etb::npu {
 
-// Pixels that are multiplied at once, so that a weight is loaded once for all of them.
+// Pixels per call, so that each weight is loaded once for several pixels.
 inline constexpr std::size_t mac_pixels = 4;
-// Lengths are rounded up to a multiple of this, with zeros.
+// Lengths are padded with zeros to a multiple of this.
 inline constexpr std::size_t mac_step = 16;
 
 // sums[pixel * channels + c] = sum over i of inputs[pixel * length + i] * weights[c * length + i], for mac_pixels

@@ -1,4 +1,4 @@
-// The state of one job beside its registers, and the functions that a family brings.
+// The state of one job except its registers, and the interface of an NPU family.
 #pragma once
 
 #include "npu/operation.h"
@@ -6,14 +6,14 @@
 
 namespace etb::npu {
 
-// One of Ethos-U85's buffers between chained operations: dense NHWC.
+// One of Ethos-U85's buffers between chained operations; dense NHWC.
 struct Chain {
     std::uint8_t* memory = nullptr;
     Shape shape;
-    std::uint8_t element = 0;  // 0: nothing in it yet
+    std::uint8_t element = 0;  // bytes; 0: the buffer is empty
 };
 
-// Sums that outlive an operation (Ethos-U85), [height][width][depth].
+// Accumulators that are kept from one operation to the next (Ethos-U85), [height][width][depth].
 struct Accumulators {
     Span<std::int64_t> values;
     Shape shape;
@@ -22,28 +22,29 @@ struct Accumulators {
 struct Machine {
     Config config;
     Regions regions;
-    bool has_regions = false;  // false: only sizes are wanted, addresses are not checked
-    bool planning = false;     // the arena counts; nothing is read or written
+    bool has_regions = false;  // false: only the scratch size is computed; addresses are not checked
+    bool planning = false;     // first pass: the arena only counts, nothing is read or written
     const Observer* observer = nullptr;
     Arena* arena = nullptr;
     MutableBytes tables;
     Chain chains[8];
-    std::uint8_t* spare_chain = nullptr;
+    std::uint8_t* spare_chain = nullptr;  // buffer for the next chained output
     Accumulators accumulators;
-    // Found while planning:
+    // Computed while planning:
     std::uint64_t work = 0;
     std::uint64_t chain_bytes = 0;
-    std::uint8_t chains_used = 0;  // one bit a buffer
+    std::uint8_t chains_used = 0;  // one bit per buffer
     std::uint64_t accumulator_count = 0;
 };
 
-// describe: registers -> a checked operation. execute: does it, or only allocates when machine.planning.
+// An NPU family. describe: decodes the registers into a validated operation. execute: runs it; if machine.planning, it
+// only allocates.
 struct Family {
     Verdict (*describe)(const Machine& machine, const Registers& registers, Operation& operation);
     Verdict (*execute)(Machine& machine, Operation& operation);
 };
 
-// Scratch of the operation. The bytes are aligned to 8.
+// Allocates scratch of the current operation, 8-byte aligned. It is released after the operation.
 Verdict take_bytes(Machine& machine, std::uint64_t count, MutableBytes& out);
 template <class T>
 Verdict take(Machine& machine, std::uint64_t count, Span<T>& out) {
@@ -53,22 +54,22 @@ Verdict take(Machine& machine, std::uint64_t count, Span<T>& out) {
     return {};
 }
 
-// Bytes of a region, checked; empty while no regions are known.
+// A checked part of a region; empty if machine.has_regions is false. write_region also checks that it is writable.
 Verdict read_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size, Bytes& out);
 Verdict write_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size,
                      MutableBytes& out);
-// Points `map` at its region or chain buffer after checking everything that its shape touches.
+// Checks every address that the map's shape covers, and sets map.memory to its region or chain buffer.
 Verdict bind_input(const Machine& machine, FeatureMap& map);
 Verdict bind_output(const Machine& machine, FeatureMap& map);
 
-// Copy (inner, outer) of a transfer: where it begins on both sides, and where its index lies.
+// Copy (inner, outer) of a transfer: the addresses of its source, target and index.
 struct TransferPlace {
     std::int64_t source = 0, target = 0, index = 0;
 };
 Verdict transfer_place(const Machine& machine, const Transfer& how, std::int32_t inner, std::int32_t outer,
                        TransferPlace& out);
 
-// The operations. Each is in the file of its name.
+// The operations, each in the file of its name.
 Verdict convolution(Machine& machine, Operation& operation);
 Verdict depthwise(Machine& machine, Operation& operation);
 Verdict matrix_product(Machine& machine, Operation& operation);

@@ -1,6 +1,6 @@
 // CONV with weights from IFM2 (Ethos-U85): out[y][x][c] = sum over k of (ifm[y][x][k] - zp) * (ifm2[y][c][k] - zp2),
-// scaled as a whole. out: [height, width, ofm depth].
-// source: TOSA 1.0 MATMUL; pinned by the grid (bmm, matmul, einsum, attention).
+// then OFM_SCALE, zero point, clamp, table. out: [height, width, ofm depth].
+// source: TOSA 1.0 MATMUL. Tested by tests/npu/grid.py (bmm, matmul, einsum, attention).
 #include "npu/output.h"
 
 namespace etb::npu {

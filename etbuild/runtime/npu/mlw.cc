@@ -1,4 +1,4 @@
-// The mlw decoder. Every turn of every loop takes bits, so work is bounded by the stream's length.
+// The mlw decoder. Its work is bounded by the length of the stream and the number of weights that are requested.
 #include "npu/mlw.h"
 
 #include "base/little_endian.h"

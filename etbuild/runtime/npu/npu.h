@@ -1,5 +1,6 @@
-// The one interface to an NPU: the emulator (npu/emulator.h) and the register driver (npu/ethosu) both stand behind it.
-// It knows nothing of .pte files: a job is a driver payload, as Vela wrote it, and the memory it may touch.
+// The interface to an NPU, implemented by the emulator (npu/emulator.h) and by the register driver (npu/ethosu.h). It
+// is independent of .pte files: a job is a driver payload, as Vela writes it, and the memory regions that it may
+// access.
 #pragma once
 
 #include "base/arena.h"
@@ -7,7 +8,7 @@
 
 namespace etb::npu {
 
-// Memory that the stream addresses from zero. The base of a region is 16-byte aligned.
+// A memory region. Addresses in the command stream are byte offsets into a region. data is 16-byte aligned.
 struct Region {
     const std::uint8_t* data = nullptr;
     std::size_t size = 0;
@@ -17,7 +18,7 @@ struct Region {
     static Region read_write(MutableBytes bytes) { return {bytes.data, bytes.size, true}; }
 };
 
-// By region number of the stream. ExecuTorch's order: 0 weights, 1 scratch (inputs, activations, outputs), 2 fast
+// Indexed by the stream's region number. In ExecuTorch: 0 weights, 1 scratch (inputs, activations, outputs), 2 fast
 // scratch.
 struct Regions {
     Region at[8];
@@ -25,27 +26,28 @@ struct Regions {
 
 struct Operation;  // npu/operation.h
 
-// Called before and after each operation of the stream; either may be null. npu/observe.h says what an operation
-// reads, writes and costs; npu/hazards.h is an observer. The register driver calls neither.
+// Callbacks before and after each operation of the stream that accesses memory; either may be null. npu/observe.h gives
+// what an operation reads, writes and costs; npu/hazards.h is an observer. The register driver ignores it.
 struct Observer {
     void* context = nullptr;
     void (*before)(void* context, const Operation& operation) = nullptr;
     void (*after)(void* context, const Operation& operation) = nullptr;
 };
 
-// payload: starts with COP1, 4-byte aligned, untrusted.
+// payload: the driver payload ("COP1", see npu/config.h), 4-byte aligned, untrusted.
 struct Job {
     Bytes payload;
     Regions regions;
     const Observer* observer = nullptr;
 };
 
-// An NPU as its user sees it. context belongs to the implementation.
+// An NPU. context belongs to the implementation.
 struct Npu {
     const void* context = nullptr;
-    // Bytes of scratch (16-byte aligned) that `run` takes from its arena for this payload.
+    // The bytes of scratch, 16-byte aligned, that `run` allocates from its arena for this payload.
     Status (*scratch_size)(const void* context, Bytes payload, std::uint64_t& bytes) = nullptr;
-    // Runs the whole job. scratch is as it was on return, but for its peak. Status.number: the operation's index.
+    // Runs the whole job. On return the scratch arena is released; only its peak has changed. If an operation fails,
+    // Status.number is its index in the stream.
     Status (*run)(const void* context, const Job& job, Arena& scratch) = nullptr;
 };
 

@@ -1,4 +1,4 @@
-// Accesses follow from the operation's description alone, so the emulator's loops know nothing of observers.
+// Accesses are derived from the decoded operation, so the emulator's loops contain no code for observers.
 #include "npu/observe.h"
 
 #include "npu/machine.h"
@@ -25,13 +25,13 @@ void visit_pixel(const FeatureMap& map, Operand operand, std::int32_t y, std::in
     }
 }
 
-// One direction of a window.
+// One dimension of a window.
 struct Axis {
     std::int32_t taps, stride, dilation, pad, extent, outputs;
     Upscale upscale;
 };
 
-// Does some output with some tap read this source row (column)?
+// Whether any tap of any output reads this IFM row (column).
 bool is_read(const Axis& axis, std::int32_t source) {
     const std::int32_t first = axis.upscale == Upscale::none ? source : 2 * source;
     const std::int32_t last = axis.upscale == Upscale::nearest ? first + 1 : first;

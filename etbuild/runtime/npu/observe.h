@@ -1,5 +1,4 @@
-// What one operation reads, writes and costs, for traces and for the hazard check. Nothing here is linked into firmware
-// that does not ask.
+// What one operation reads, writes and costs, for traces and for the hazard check. It is linked only if it is used.
 #pragma once
 
 #include "npu/operation.h"
@@ -8,7 +7,7 @@ namespace etb::npu {
 
 enum class Operand : std::uint8_t { ifm, ifm2, weights, scales, indices, source, ofm, target };
 
-// Bytes of a region that lie side by side.
+// An access to contiguous bytes of a region.
 struct Access {
     Operand operand = Operand::ifm;
     std::uint8_t region = 0;
@@ -17,17 +16,17 @@ struct Access {
     std::uint64_t size = 0;
 };
 
-// Every byte that the operation touches, reads first; a byte may come more than once. Chain buffers and internal memory
-// are not regions.
+// Calls `visit` for all bytes that the operation accesses: first reads, then writes; for a DMA, copy by copy. A byte
+// may be visited more than once. Chain buffers and internal memory are not included.
 void for_each_access(const Operation& operation, void* context, void (*visit)(void* context, const Access& access));
 
 struct Effects {
     std::uint64_t bytes_read[8] = {}, bytes_written[8] = {};  // by region
     std::uint64_t elements = 0;                               // of the result
-    std::int64_t min = 0, max = 0;                            // of the result as stored; 0 and 0 where there is none
+    std::int64_t min = 0, max = 0;                            // of the result as stored; 0 if there is none
 };
 
-// Call it in Observer::after, while the result is still there.
+// Call it in Observer::after: it reads the result from memory.
 Effects measure(const Operation& operation);
 
 // "CONV", "POOL AVERAGE", ...; never null.

@@ -1,4 +1,4 @@
-// One operation as its registers describe it, checked: what the operations' functions and the observers work from.
+// An operation decoded from the registers and validated. The functions of the operations and the observers read it.
 #pragma once
 
 #include "npu/config.h"
@@ -11,7 +11,7 @@ namespace etb::npu {
 
 enum class Upscale : std::uint8_t { none, nearest, zeros };
 
-// How output positions look into the input. extent: rows and columns of the (upscaled) input that are not padding.
+// The sliding window of CONV, DEPTHWISE and POOL. extent: size of the (upscaled) input without padding.
 struct Window {
     std::int32_t kernel_height = 1, kernel_width = 1;  // taps
     std::int32_t stride_y = 1, stride_x = 1;
@@ -21,7 +21,8 @@ struct Window {
     Upscale upscale = Upscale::none;
     bool padded = false;  // some pad register is not zero
 
-    // The source row (column) of tap k for output row (column) o; false: padding, or a zero between upscaled elements.
+    // The IFM row (column) that tap k reads for output row (column) o. false: it is padding, or a zero inserted by
+    // upscaling.
     bool source_row(std::int32_t o, std::int32_t k, std::int32_t& source) const {
         return find(o * stride_y + k * dilation_y - pad_top, extent_height, source);
     }
@@ -38,31 +39,31 @@ private:
     }
 };
 
-// A lookup table: from 8 bits (256 entries) or from 16 bits (512 pairs of base and slope).
+// Lookup tables. to_*: 256 entries, indexed by 8 bits. interpolated_*: 512 pairs of base and slope, indexed by 16 bits.
 enum class Table : std::uint8_t { none, to_8, to_16, to_32, interpolated_16, interpolated_32 };
 
-// After scaling: zero point, clamp, table.
+// Applied after scaling and zero point: clamp, then lookup table.
 struct Activation {
     bool clamp = true;
     std::int32_t min = 0, max = 0;
     Table table = Table::none;
-    std::int32_t bias = 0;           // added to a value to give the index
-    std::uint32_t table_offset = 0;  // bytes into the table memory
+    std::int32_t bias = 0;           // added to a value to get the table index
+    std::uint32_t table_offset = 0;  // in bytes, into the table memory
 };
 
-// Encoded weights: one stream a core.
+// Encoded weights: one stream per core.
 struct Weights {
     Bytes streams[4];
     std::int64_t addresses[4] = {};
     int cores = 1;
-    std::int32_t block_depth = 1;  // of the OFM, after which the order begins anew
+    std::int32_t block_depth = 1;  // OFM channels per block; the weight order restarts at each block
     bool part_kernel_first = false;
     bool fast = false, sparse = false;   // Ethos-U85
     std::int32_t microblock_pixels = 1;  // Ethos-U85
     std::uint8_t region = 0;
 };
 
-// Bias and scale of each channel, 10 bytes: bias, then scale, then shift (6 bits).
+// Bias and scale of each OFM channel, 10 bytes: bias, scale, shift (6 bits).
 struct ChannelScales {
     Bytes streams[2];
     std::int64_t addresses[2] = {};
@@ -74,20 +75,21 @@ struct ChannelScales {
 
 enum class AccumulatorInput : std::uint8_t { reset, keep, ifm2 };
 
+// DMA_START: count1 * count0 copies of `length` bytes.
 struct Transfer {
     bool source_internal = false, target_internal = false;
     bool source_indexed = false, target_indexed = false;
     std::uint8_t source_region = 0, target_region = 0, index_region = 0;
     std::int64_t source = 0, target = 0, index = 0;
     std::uint64_t length = 0;
-    std::int32_t count0 = 1, count1 = 1;              // inner and outer repeats
-    std::int64_t source_step0 = 0, source_step1 = 0;  // bytes from one start to the next
+    std::int32_t count0 = 1, count1 = 1;              // inner and outer number of copies
+    std::int64_t source_step0 = 0, source_step1 = 0;  // in bytes, between the starts of copies
     std::int64_t target_step0 = 0, target_step1 = 0;
     std::int64_t index_skip = 0;
     std::uint32_t index_max = 0;
 };
 
-// Position in the source = (o * step + offset) / n.
+// RESIZE: source position = (o * step + offset) / n.
 struct Resize {
     std::int32_t step_y = 0, step_x = 0;
     std::int32_t offset_y = 0, offset_x = 0;
@@ -97,7 +99,7 @@ struct Resize {
 enum class Transpose : std::uint8_t { hwc = 0, whc = 1, hcw = 2, wch = 3, chw = 6, cwh = 7 };
 enum class Reverse : std::uint8_t { none, height, width, depth };
 
-// What an operation did, when somebody observes.
+// Statistics of an operation, counted only if the job has an observer.
 struct Counters {
     std::uint64_t weights = 0;
     std::uint64_t zero_weights = 0;
@@ -107,24 +109,24 @@ struct WeightOrder;  // npu/weights.h
 struct Machine;      // npu/machine.h
 
 struct Operation {
-    std::uint32_t index = 0;  // among the stream's operations
-    std::uint32_t word = 0;   // its place in the stream
+    std::uint32_t index = 0;  // number of the operation in the stream
+    std::uint32_t word = 0;   // number of its word in the stream
     Op code = Op::stop;
-    std::uint16_t mode = 0;  // its parameter
+    std::uint16_t mode = 0;  // the command's parameter
     const Config* config = nullptr;
     const Registers* registers = nullptr;
     const Machine* machine = nullptr;
 
     FeatureMap ifm, ifm2, ofm;
     bool uses_ifm = false, uses_ifm2 = false, uses_weights = false, uses_scales = false, uses_ofm = false;
-    Shape out;  // of the result, before any transpose
+    Shape out;  // shape of the result, before any transpose
     Transpose transpose = Transpose::hwc;
     Reverse reverse = Reverse::none;
     Window window;
     Activation activation;
-    Scale scale, scale_a, scale_b;  // of the result; of the operands
+    Scale scale, scale_a, scale_b;  // of the result, of operand A, of operand B
     bool swap_operands = false;     // IFM2 is operand A
-    bool hardware_average = false;  // an average is divided by its valid taps rather than scaled
+    bool hardware_average = false;  // AVERAGE divides by the number of taps inside the input
     Weights weights;
     const WeightOrder* weight_order = nullptr;
     ChannelScales channel_scales;

@@ -1,4 +1,4 @@
-// The output stage. values are 64-bit so that one form serves every operation.
+// The output stage. Values are 64-bit for all operations.
 #include "npu/output.h"
 
 #include "base/little_endian.h"
@@ -6,7 +6,7 @@
 namespace etb::npu {
 namespace {
 
-// Adds what the accumulator starts with, and keeps the sum for a later operation.
+// Adds the accumulator input (IFM2 or the kept accumulators) to the sums, and stores them for a later operation.
 void accumulate(Machine& machine, const Operation& operation, const OutputRun& run, std::int64_t* values) {
     if (operation.accumulator_input == AccumulatorInput::ifm2) {
         for (std::int32_t i = 0; i < run.count; ++i) {
@@ -62,7 +62,7 @@ struct Place {
     std::int32_t y, x, c;
 };
 
-// Where an element of the result lies once reversed and transposed.
+// The position of an element in the OFM after reverse and transpose.
 Place placed(const Operation& operation, Place at) {
     if (operation.reverse == Reverse::height) at.y = operation.out.height - 1 - at.y;
     if (operation.reverse == Reverse::width) at.x = operation.out.width - 1 - at.x;
@@ -101,7 +101,7 @@ void finish_scaled(const Machine& machine, const Operation& operation, const Out
     const Activation& activation = operation.activation;
     const std::int64_t zero_point = operation.ofm.zero_point, min = activation.min, max = activation.max;
     if (activation.clamp) {
-        // The first clamp keeps the sum with the zero point from overflowing.
+        // Clamped before the zero point is added, so that the addition cannot overflow.
         for (std::int32_t i = 0; i < run.count; ++i) {
             const std::int64_t value = values[i];
             values[i] = value < min - zero_point ? min : value > max - zero_point ? max : value + zero_point;

@@ -1,4 +1,4 @@
-// The end of every operation: accumulators, bias, scale, zero point, clamp, table, store.
+// The output stage of every operation: accumulators, bias, scale, zero point, clamp, table, store.
 #pragma once
 
 #include "npu/machine.h"
@@ -12,14 +12,14 @@ struct OutputRun {
     std::int32_t first = 0, count = 0;
 };
 
-// Sums become results. scales: of these channels, or null for operation.scale. values is overwritten.
+// Accumulates, scales and stores sums. scales: of these channels, or null for operation.scale. values is overwritten.
 void finish_sums(Machine& machine, const Operation& operation, const OutputRun& run, std::int64_t* values,
                  const ChannelScale* scales);
 
-// Scaled values become results. values is overwritten.
+// Applies zero point, clamp and table to scaled values, and stores them. values is overwritten.
 void finish_scaled(const Machine& machine, const Operation& operation, const OutputRun& run, std::int64_t* values);
 
-// Checks and counts what the operation needs of the accumulators; called while planning.
+// Checks the operation's use of kept accumulators and records the size that they need. Only acts while planning.
 Verdict plan_accumulators(Machine& machine, const Operation& operation);
 
 }  // namespace etb::npu

@@ -1,8 +1,11 @@
-// POOL: over the window, of (ifm - zero point): maximum, minimum, sum, average; REDUCE_SUM over the depth as well.
-// Ethos-U55 and U65 put the reciprocal of an average into OFM_SCALE; where an edge is padded, and always on Ethos-U85,
-// the hardware divides by the number of taps inside, half away from zero. out: [height, width, depth]; of REDUCE_SUM
-// depth is 1; of NONE (Ethos-U85) the accumulator is all there is. source: TOSA 1.0 MAX_POOL2D, AVG_POOL2D, REDUCE_SUM;
-// pinned by tests/npu/streams/padding.toml and the grid.
+// POOL: maximum, minimum, sum or average of (ifm - zero point) over the window; REDUCE_SUM sums over the depth as well.
+// out: [height, width, depth]; depth 1 for REDUCE_SUM.
+//   AVERAGE   On Ethos-U55 and U65 without padding the sum is scaled by OFM_SCALE, which holds the reciprocal. With
+//             padding, and always on Ethos-U85, it is divided by the number of taps inside the input if that is above
+//             1, rounded half away from zero (TRUNCATE: toward zero).
+//   NONE      (Ethos-U85) The accumulator input alone.
+//   ARGMAX_X, ARGMAX_Y  (Ethos-U85) The column or row of the maximum in the window, times 65536.
+// source: TOSA 1.0 MAX_POOL2D, AVG_POOL2D, REDUCE_SUM. Tested by tests/npu/streams/padding.toml and tests/npu/grid.py.
 #include "npu/output.h"
 
 namespace etb::npu {
@@ -10,18 +13,19 @@ namespace {
 
 struct Buffers {
     Span<std::int64_t> inputs, values;
-    Span<std::int16_t> arguments;  // [depth], of the arg modes
+    Span<std::int16_t> arguments;  // [depth], of the ARGMAX modes
     Span<ChannelScale> scales;
 };
 
 bool is_argument(PoolMode mode) { return mode == PoolMode::argmax_x_ || mode == PoolMode::argmax_y_; }
 
+// The initial value of the reduction.
 std::int64_t neutral(PoolMode mode) {
     if (mode == PoolMode::max_ || is_argument(mode)) return INT64_MIN;
     return mode == PoolMode::min_ ? INT64_MAX : 0;
 }
 
-// One tap joins the values of all channels. tap: its row or column, as the arg mode counts.
+// Adds one tap to the reduction of all channels. tap: its row or column, for the ARGMAX modes.
 void join(PoolMode mode, const Buffers& buffers, std::int16_t tap) {
     const Span<std::int64_t>& in = buffers.inputs;
     const Span<std::int64_t>& out = buffers.values;
@@ -50,7 +54,7 @@ void join(PoolMode mode, const Buffers& buffers, std::int16_t tap) {
     }
 }
 
-// Pools one pixel into buffers.values; returns the number of taps inside.
+// Pools one pixel into buffers.values; returns the number of taps inside the input.
 std::int32_t pool_pixel(const Operation& operation, PoolMode mode, const Buffers& buffers, std::int32_t y,
                         std::int32_t x) {
     const Window& window = operation.window;
@@ -76,7 +80,7 @@ std::int32_t pool_pixel(const Operation& operation, PoolMode mode, const Buffers
     return taps;
 }
 
-// An average that the hardware divides itself; it is not scaled after that.
+// AVERAGE divided by the number of taps; the result is not scaled.
 void finish_average(Machine& machine, const Operation& operation, const OutputRun& run, const Buffers& buffers,
                     std::int32_t taps) {
     const bool down = operation.scale.rounding == Rounding::truncate;

@@ -1,4 +1,4 @@
-// Registers: taking a field out of its register.
+// Registers: extraction of a field.
 #include "npu/registers.h"
 
 namespace etb::npu {

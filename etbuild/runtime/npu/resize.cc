@@ -1,15 +1,18 @@
-// RESIZE (Ethos-U85): out[y][x][c] from the source at (y * step + offset) / n in each direction, then scaled.
-// BILINEAR: the four neighbours weighted by n - f and f. NEAREST: the neighbour that 2 * f >= n picks. REPLICATE: the
-// upper left. The result is shifted left by 16 before the scale. Sources beyond an edge are the edge. 8- and 16-bit
-// maps. source: TOSA 1.0 RESIZE; BILINEAR and NEAREST pinned by the grid.
+// RESIZE (Ethos-U85): out[y][x][c] is interpolated from the source position (o * step + offset) / n = i + f / n in each
+// dimension, where i is an integer and 0 <= f < n. Positions outside the source are clamped to its edge.
+//   BILINEAR   the four neighbours weighted by n - f and f
+//   NEAREST    in each dimension neighbour i + 1 if 2 * f >= n, else i
+//   REPLICATE  neighbour i
+// The value is shifted left by 16, then scaled by OFM_SCALE. 8- and 16-bit maps.
+// source: TOSA 1.0 RESIZE. BILINEAR and NEAREST are tested by tests/npu/grid.py.
 #include "npu/output.h"
 
 namespace etb::npu {
 namespace {
 
 struct Axis {
-    std::int32_t first, second;  // neighbours
-    std::int64_t fraction;       // of n, toward second
+    std::int32_t first, second;  // the neighbours i and i + 1, clamped
+    std::int64_t fraction;       // f
 };
 
 std::int32_t clamped(std::int32_t at, std::int32_t size) { return at < 0 ? 0 : at >= size ? size - 1 : at; }

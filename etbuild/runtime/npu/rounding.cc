@@ -1,10 +1,10 @@
-// Scaling: 64-bit arithmetic where the product surely fits, else two words.
+// Scaling: in 64 bits if value and multiplier fit 32 bits, else in 128 bits.
 #include "npu/rounding.h"
 
 namespace etb::npu {
 namespace {
 
-// What is added before the arithmetic shift to the right.
+// The term that is added before the arithmetic right shift.
 std::int64_t rounding_term(bool negative, const Scale& scale) {
     const std::int64_t half = std::int64_t{1} << (scale.shift - 1);
     const bool twice = scale.shift > 31 - scale.pre_shift && scale.pre_shift <= 30;
@@ -26,7 +26,7 @@ std::int64_t rounding_term(bool negative, const Scale& scale) {
     return half;
 }
 
-// (value * multiplier + term) / 2^shift, down, in 128 bits; saturated.
+// (value * multiplier + term) / 2^shift in 128 bits, rounded toward minus infinity, saturated at 64 bits.
 std::int64_t rescale_wide(std::int64_t value, const Scale& scale, std::int64_t term) {
     const bool negative = (value < 0) != (scale.multiplier < 0);
     const std::uint64_t a = value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);

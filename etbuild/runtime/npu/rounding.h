@@ -1,4 +1,4 @@
-// Fixed-point scaling as the NPU does it: value * multiplier / 2^shift with one of six roundings.
+// The NPU's fixed-point scaling: value * multiplier / 2^shift with one of six rounding modes.
 #pragma once
 
 #include <cstdint>
@@ -6,16 +6,16 @@
 namespace etb::npu {
 
 enum class Rounding : std::uint8_t {
-    twice,      // half up, and 2^30 away from zero first where shift > 31 (TOSA's double rounding)
-    twice_up,   // the same, but 2^30 is always added
+    twice,      // TOSA's double rounding: half up; if shift > 31, first 2^30 is added away from zero
+    twice_up,   // the same, but 2^30 is added toward plus infinity
     truncate,   // toward zero
     natural,    // half up
     symmetric,  // half away from zero
     down,       // toward minus infinity
 };
 
-// multiplier: by its bits 0-31 or signed. shift: 0..63.
-// pre_shift: bits by which the value is already shifted left, 0..31; it moves the point of the double rounding.
+// multiplier: unsigned 32 bits; signed for ELEMENTWISE of Ethos-U55 and U65. shift: 0..63.
+// pre_shift: 0..31, bits by which the value is already shifted left; it lowers the 31 and 30 of the double rounding.
 struct Scale {
     std::int64_t multiplier = 1;
     int shift = 0;
@@ -23,10 +23,11 @@ struct Scale {
     int pre_shift = 0;
 };
 
-// Exact for every value; saturates at 64 bits. source: TOSA 1.0 apply_scale; ties pinned by tests/npu/streams.
+// value * multiplier / 2^shift, exact for every value, rounded, saturated at 64 bits. source: TOSA 1.0 apply_scale_32.
+// Ties are tested by tests/npu/streams/rounding.toml.
 std::int64_t rescale(std::int64_t value, const Scale& scale);
 
-// Products, sums and differences that wrap at 64 bits.
+// Multiplication, addition and subtraction that wrap at 64 bits.
 inline std::int64_t wrapping_product(std::int64_t a, std::int64_t b) {
     return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
 }
@@ -37,7 +38,7 @@ inline std::int64_t wrapping_difference(std::int64_t a, std::int64_t b) {
     return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
 }
 
-// a / n, half away from zero. n: 1..2^30.
+// a / n, rounded half away from zero. n: 1..2^30.
 inline std::int64_t rounded_quotient(std::int64_t a, std::int64_t n) {
     const std::int64_t rest = a % n;
     return a / n + (2 * rest >= n ? 1 : 2 * rest <= -n ? -1 : 0);

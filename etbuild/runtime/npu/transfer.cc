@@ -1,5 +1,6 @@
-// DMA_START: count1 times count0 copies of length bytes; Ethos-U85 takes either side's place from a table of indices.
-// A copy to internal memory fills the lookup tables. source: NPU register semantics; 1D and indexed pinned by the grid.
+// DMA_START: count1 * count0 copies of `length` bytes. On Ethos-U85 the source or the target position of a copy may be
+// read from a table of int32 indices (gather, scatter). A copy to internal memory loads lookup tables.
+// source: the NPU's register descriptions. 1D and indexed transfers are tested by tests/npu/grid.py.
 #include <cstring>
 #include <initializer_list>
 
@@ -62,7 +63,7 @@ Verdict transfer_one(const Machine& machine, const Transfer& how, std::int32_t i
     return copy(machine, how, place.source, place.target);
 }
 
-// Places are linear in both counts, so the corners speak for all.
+// Addresses are linear in both counts, so checking the corners covers all copies.
 Verdict plan(const Machine& machine, const Transfer& how) {
     for (const std::int32_t outer : {std::int32_t{0}, how.count1 - 1})
         for (const std::int32_t inner : {std::int32_t{0}, how.count0 - 1})

@@ -1,5 +1,6 @@
-// What the functions behind one operation return: null, or why it cannot be run. A pointer, since on a small CPU it
-// costs a register where a Status costs a copy; the loop over the stream makes it a Status with the operation's index.
+// The result of the functions that decode and run one operation: null, or why the operation cannot be run. It is a
+// pointer because that fits a register, whereas a Status is copied. The loop over the stream turns it into a Status
+// with the operation's index.
 #pragma once
 
 #include "base/status.h"
@@ -25,7 +26,7 @@ struct [[nodiscard]] Verdict {
         return ::etb::npu::Verdict{&etb_refusal};                                          \
     }())
 
-// Return the first refusal to the caller.
+// Evaluate a Verdict and return it to the caller if it is a refusal.
 #define ETB_ACCEPT(expression)                                                                           \
     do {                                                                                                 \
         if (const ::etb::npu::Verdict etb_verdict = (expression); !etb_verdict.ok()) return etb_verdict; \

@@ -1,4 +1,4 @@
-// The scale and bias stream: 10 bytes a channel, channels dealt to the streams in turn.
+// The bias and scale stream: 10 bytes per channel. With several streams (cores), channel c is in stream c % cores.
 #include "npu/weights.h"
 
 namespace etb::npu {

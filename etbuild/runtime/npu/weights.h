@@ -1,4 +1,4 @@
-// Encoded weights, taken in block of OFM channels by block, in the order in which the NPU stores them.
+// Decoding of weights, one block of OFM channels at a time, in the order in which Vela stores them for the NPU.
 #pragma once
 
 #include "npu/machine.h"
@@ -6,8 +6,8 @@
 
 namespace etb::npu {
 
-// Where a block's weights go: (channel of the block, tap, IFM channel) at channel * channel_stride + tap * tap_stride
-// + IFM channel. All is zero before.
+// The destination of a block's weights: weight (channel of the block, tap, IFM channel) is stored at
+// channel * channel_stride + tap * tap_stride + IFM channel. The buffer is zeroed before.
 struct WeightBlock {
     std::int16_t* data = nullptr;
     std::size_t channel_stride = 0, tap_stride = 0;
@@ -20,17 +20,17 @@ struct ChannelScale {
     Scale scale;
 };
 
-// One family's order of weights. state: state_bytes, aligned to 8, from open to close.
+// The weight order of one family. state: state_bytes of memory, 8-byte aligned, in use from open to close.
 struct WeightOrder {
     std::size_t state_bytes;
     Verdict (*open)(const Operation& operation, void* state);
     Verdict (*block)(const Operation& operation, void* state, const WeightBlock& block);
-    // Weights left over must be padding.
+    // Checks that any remaining weights are zero (padding).
     Verdict (*close)(const Operation& operation, void* state);
 };
 extern const WeightOrder weight_order_u55, weight_order_u85;
 
-// Channels [first, first + count).
+// Reads the records of OFM channels [first, first + count).
 void read_channel_scales(const Operation& operation, std::int32_t first, std::int32_t count, ChannelScale* out);
 
 }  // namespace etb::npu

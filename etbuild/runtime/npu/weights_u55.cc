@@ -1,8 +1,9 @@
-// Order of weights on Ethos-U55 and U65. One stream a core; core k holds OFM channels k, k + cores, ...
+// The weight order of Ethos-U55 and U65. One stream per core; stream k holds OFM channels k, k + cores, ...
 //
-// OFM block > IFM block > rows of sub-kernels > columns > [outer IFM microblock: part-kernel-first] > OFM microblock >
-// kernel element > [inner IFM microblock: depth-first] > OFM channel > IFM channel.
-// A sub-kernel is at most 8 x 8 before dilation. Positions outside the tensor are stored as zeros.
+// Nesting, outermost loop first: OFM block > IFM block > sub-kernel row > sub-kernel column > [outer IFM microblock:
+// part-kernel-first] > OFM microblock > kernel element > [inner IFM microblock: depth-first] > OFM channel > IFM
+// channel. A sub-kernel has at most 8 / dilation taps in each dimension. Positions outside the tensor are stored as
+// zeros. This is the order that Vela writes; tested by tests/npu/grid.py.
 #include <new>
 
 #include "npu/weights.h"
@@ -36,14 +37,15 @@ Order order_of(const Operation& operation) {
 
 std::int32_t min(std::int32_t a, std::int32_t b) { return a < b ? a : b; }
 
-// One core's share of a block.
+// The part of a block that is in one core's stream.
 struct Share {
     const Order& order;
     const WeightBlock& block;
     WeightStream& stream;
     std::int32_t core, depth;  // OFM channels of this core in the block
 
-    // `count` weights of IFM channels from ifm on, of one OFM channel (-1: outside) and one tap (-1: outside).
+    // Reads `count` weights, of IFM channels from `ifm` on, for one OFM channel of this core and one tap. Weights
+    // outside the tensor (channel >= depth, tap -1, IFM channels beyond the depth) must be zero.
     Verdict place(std::int32_t channel, std::int32_t tap, std::int32_t ifm, std::int32_t count) const {
         std::int16_t values[ifm_microblock];
         std::size_t read = 0;
@@ -71,7 +73,7 @@ struct SubKernel {
     std::int32_t y, x, height, width, kernel_width;
 };
 
-// The elements of a sub-kernel for one OFM microblock, over `inner` IFM channels from ifm on.
+// The taps of a sub-kernel for one OFM microblock, over `inner` IFM channels from `ifm` on.
 Verdict microblock(const Share& share, const SubKernel& sub, std::int32_t ofm, std::int32_t ifm, std::int32_t inner) {
     const Order& order = share.order;
     const std::int32_t elements =

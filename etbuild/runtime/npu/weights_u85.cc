@@ -1,12 +1,16 @@
-// Order of weights on Ethos-U85: compressed as on Ethos-U55, or in the fast format; OFM channels dealt to the streams
-// in groups of four.
+// The weight order of Ethos-U85. Weights are compressed as on Ethos-U55 (npu/mlw.h), or in the fast format. OFM
+// channels are distributed over the cores' streams in groups of four.
 //
-// OFM block > IFM block (its direction alternates by OFM block) > columns of sub-kernels > rows > outer IFM microblock
-// > OFM microblock > stride phase y > x > kernel row > column (there and back) > inner IFM step > OFM channels in
-// groups of four > channel > IFM channel. Elements are padded to a multiple of element_step.
+// Nesting, outermost loop first: OFM block > IFM block (in reverse order in every second OFM block) > sub-kernel column
+// > sub-kernel row > IFM microblock > OFM microblock > stride phase y > stride phase x > kernel row > kernel column
+// (reversed in every second row) > IFM step > group of four OFM channels > OFM channel > IFM channel. The taps of a
+// sub-kernel are padded to a multiple of element_step.
 //
-// Fast format: 32 bytes of head (bit 0: raw 8-bit values, bit 1: 2-bit indices; byte 13: zero point; from bit 112 a
-// table of 16 values of 9 bits, sign in bit 0), then indices of 8, 4 or 2 bits; several cores take turns by block.
+// Fast format: a header of 32 bytes (bit 0: raw 8-bit values; bit 1: 2-bit indices; byte 13: zero point of raw values;
+// from bit 112 a table of 16 values of 9 bits, sign in bit 0), then values of 8 bits or indices of 4 or 2 bits. All
+// cores share one stream and alternate by blocks of weights.
+//
+// This is the order that Vela writes; tested by tests/npu/grid.py.
 #include <new>
 
 #include "npu/weights.h"
@@ -57,7 +61,7 @@ Order order_of(const Operation& operation) {
     return order;
 }
 
-// Weights in the fast format, random access.
+// A stream in the fast format, with random access.
 struct FastWeights {
     BitReader bits;
     bool raw = false;
@@ -101,14 +105,14 @@ Verdict FastWeights::open(const Operation& operation, const Order& order) {
 struct State {
     WeightStream streams[4];
     FastWeights fast;
-    std::uint64_t taken[4] = {};  // fast format
+    std::uint64_t taken[4] = {};  // fast format: number of weights read, per core
 };
 
 struct SubKernel {
     std::int32_t y, x, height, width;
 };
 
-// One core's share of a block.
+// The part of a block that belongs to one core.
 struct Share {
     const Operation& operation;
     const Order& order;
@@ -140,7 +144,7 @@ Verdict Share::read(std::int16_t* out, std::int32_t count) const {
     return read == wanted ? Verdict{} : ETB_REFUSE(malformed, "weights: the stream is too short");
 }
 
-// One step of IFM channels of one OFM channel and one tap.
+// Reads one step of IFM channels for one OFM channel and one tap. Weights outside the tensor must be zero.
 Verdict Share::place(std::int32_t channel, std::int32_t tap, std::int32_t ifm) const {
     std::int16_t values[16];
     ETB_ACCEPT(read(values, order.ifm_step));
