@@ -1,4 +1,4 @@
-"""Where a fault of an input file is, and the list that collects all of them before anything is raised."""
+"""Diagnostics of input files: locations, phrases for messages, and the list that collects all problems of the files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ KeyPath = tuple[str | int, ...]
 
 
 class Location(NamedTuple):
-    """A position in a file; line and column count from 1, and line 0 is the file as a whole.
+    """A position in a file. Line and column count from 1; line 0 is the file as a whole.
 
-    file: relative to the project if inside it, else absolute.
+    file: relative to the project when inside it, else absolute.
     """
 
     file: Path
@@ -27,18 +27,18 @@ class Location(NamedTuple):
 
 
 class Diagnostics:
-    """Problems found so far; `check` raises them all, in the order of the files and of the lines in them."""
+    """The problems found so far. `check` raises all of them as one error."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[Location, str], Problem] = {}
 
     def add(self, location: Location, path: KeyPath, got: str, wanted: str, remedy: str = "") -> None:
-        """Keep one problem; the first one of a key at a location wins, for those that follow come from it."""
+        """Record a problem. Of several for one key at one location the first is recorded: the others follow from it."""
         problem = Problem(str(location), dotted(path), got, wanted, remedy)
         self._found.setdefault((location, problem.path), problem)
 
     def sorted(self, files: Sequence[Path]) -> tuple[Problem, ...]:
-        """All problems; `files` gives the order of the files, the rest follows."""
+        """All problems by file, line and column. files: the order of the files; other files come last."""
         rank = {file: number for number, file in enumerate(files)}
 
         def order(item: tuple[tuple[Location, str], Problem]) -> tuple[int, Location]:
@@ -48,6 +48,7 @@ class Diagnostics:
         return tuple(problem for _, problem in sorted(self._found.items(), key=order))
 
     def check(self, files: Sequence[Path]) -> None:
+        """raises: RecipeError when there is a problem; see `sorted`."""
         if self._found:
             raise RecipeError(self.sorted(files))
 
@@ -61,11 +62,12 @@ def dotted(path: KeyPath) -> str:
 
 
 def quoted(text: str) -> str:
+    """The user's text in double quotes, made printable."""
     return f'"{printable(text)}"'
 
 
 def printable(text: str, longest: int = 60) -> str:
-    """The user's text on one line of at most `longest` characters, with nothing in it that a terminal would obey."""
+    """The user's text, cut after `longest` characters; control characters are escaped."""
     if len(text) > longest:
         text = text[:longest] + "..."
     return "".join(
@@ -74,13 +76,13 @@ def printable(text: str, longest: int = 60) -> str:
 
 
 def one_of(names: Iterable[object]) -> str:
-    """ "one of a, b", or the name itself when there is but one."""
+    """ "one of a, b", or the name itself when there is only one."""
     texts = [str(name).lower() if isinstance(name, bool) else str(name) for name in names]
     return texts[0] if len(texts) == 1 else "one of " + ", ".join(texts)
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """A remedy that names the nearest of the names, or ""."""
+    """A remedy that names the most similar of the names, or ""."""
     import difflib
 
     by_lower = {name.lower(): name for name in names}

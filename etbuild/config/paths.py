@@ -1,4 +1,7 @@
-"""Paths as recipes write them: `~`, `$VAR`, relative to the file they stand in; recorded with what they depend on."""
+"""Resolves paths as recipes write them: `~`, `$NAME`, relative to the file that contains them.
+
+It records the environment variables that the paths use.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from etbuild.errors import EtbuildError
 
 
 class BadPathError(EtbuildError):
-    """A path that names nothing usable."""
+    """A path that cannot be used: no such file, a wrong suffix, a variable that is not set."""
 
     exit_code = 2
 
@@ -23,7 +26,7 @@ class BadPathError(EtbuildError):
 
 
 def kind_of(path: Path) -> str:
-    """file, folder, missing, or what else stands there: "file without read permission", "device or pipe"."""
+    """What is at a path: "file", "folder", "missing", "file without read permission" or "device or pipe"."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -39,7 +42,7 @@ class ProjectPaths:
     """The paths of one recipe.
 
     root:     the project's folder.
-    variable: the environment: the value of a name, None when it is not set.
+    variable: returns the value of an environment variable, None when it is not set.
     """
 
     def __init__(self, root: Path, variable: Callable[[str], str | None]) -> None:
@@ -49,32 +52,34 @@ class ProjectPaths:
 
     @property
     def env(self) -> tuple[tuple[str, str], ...]:
-        """The environment variables that were asked for, with their values, in the order of their names."""
+        """The environment variables that the paths use, with their values, sorted by name."""
         return tuple(sorted(self._used.items()))
 
-    def shown(self, path: Path) -> Path:
-        """Relative to the project when inside it, else absolute; `..` and `.` are gone."""
+    def relative(self, path: Path) -> Path:
+        """The path relative to the project when inside it, else absolute; without `..` and `.`."""
         whole = Path(os.path.normpath(self.root / path))
         return whole.relative_to(self.root) if whole.is_relative_to(self.root) else whole
 
     def absolute(self, path: Path) -> Path:
+        """The absolute path of one that `relative` returned."""
         return self.root / path
 
     def find(self, text: str, base: Path, suffixes: tuple[str, ...], folder: bool = False) -> Path:
-        """The existing file (or folder, where one may be) that a recipe names, as `shown` gives it.
+        """The existing file that a recipe names, as `relative` returns it.
 
-        base:     the file that the text stands in, as `shown` gives it.
-        suffixes: the kinds of file that will do.
-        raises:   BadPathError; also for a file that this user may not read.
+        base:     the file that contains the text, as `relative` returns it.
+        suffixes: the allowed suffixes of the file.
+        folder:   whether it may be a folder instead.
+        raises:   BadPathError; also for a file without read permission.
         """
-        path = self.shown(base.parent / self._expanded(text))
+        path = self.relative(base.parent / self._expanded(text))
         ends = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
         wanted = f"a file that ends in {ends}" + (", or a folder" if folder else "")
         kind = kind_of(self.absolute(path))
         if kind == "folder" and folder:
             return path
         if kind == "missing":
-            remedy = self._near(path) or f"looked for {printable(str(path), 200)}"
+            remedy = self._similar(path) or f"looked for {printable(str(path), 200)}"
             raise BadPathError(f"{quoted(text)}, which does not exist", wanted, remedy)
         if kind != "file":
             raise BadPathError(f"{quoted(text)}, which is a {kind}", wanted)
@@ -83,11 +88,11 @@ class ProjectPaths:
         return path
 
     def named(self, text: str, base: Path) -> Path:
-        """The path that a recipe names, whether anything is there or not; see `find`."""
-        return self.shown(base.parent / self._expanded(text))
+        """The path that a recipe names, which need not exist; see `find`."""
+        return self.relative(base.parent / self._expanded(text))
 
-    def _near(self, path: Path) -> str:
-        """A file of the same folder with nearly the same name, as a remedy."""
+    def _similar(self, path: Path) -> str:
+        """A remedy that names a file of the same folder with a similar name, or ""."""
         try:
             names = [entry.name for entry in self.absolute(path).parent.iterdir()]
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Where the JSON Schemas are, and how their text is formatted."""
+"""The files of the JSON Schemas, and the format of their text."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from etbuild import PACKAGE
 
 
 def schema_file(name: str) -> Path:
-    """The file of a schema ("recipe"): inside the package when installed, next to it in a checkout."""
+    """The file of a schema, e.g. "recipe": in the package when installed, next to the package in a checkout."""
     inside = PACKAGE / "schemas" / f"{name}.schema.json"
     return inside if inside.exists() else PACKAGE.parent / "schemas" / inside.name
 
 
 def schema_text(schema: dict[str, Any]) -> str:
+    """The text of a schema's file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

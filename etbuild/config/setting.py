@@ -1,7 +1,16 @@
-"""A setting of a YAML file, defined once: a dataclass field with type, default, description and limits.
+"""A setting of a YAML file, declared once: a dataclass field with type, default, description and limits.
 
-`setting` declares it and `section` names the class that holds it; `definitions` makes the JSON Schema of classes and
-`read` reads a section of a checked file into its class. Command lines and parsers of steps come from the same fields.
+`setting` declares a field and `section` describes the class that holds it. `read` reads a section of a validated file
+into its class. From the same fields, etbuild.config.setting_schema makes the JSON Schema and etbuild.steps.options the
+command lines of the steps.
+
+Types of a field, and what the YAML file holds:
+
+    bool, int, float, str, Path    true or false, an integer, a number, text, the path of a file or folder
+    Bytes                          an integer, or text such as 512 KiB or 2 MiB
+    tuple[X, ...]                  a list of X; by_name: a mapping of X, whose field `name` is the key
+    Mapping[str, X]                a mapping of X, by name
+    a dataclass                    a mapping with its settings
 """
 
 from __future__ import annotations
@@ -11,43 +20,54 @@ import functools
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NewType, TypeVar
 
 if TYPE_CHECKING:
     from etbuild.config.section import Section
 
 T = TypeVar("T")
-Json = dict[str, Any]
+Field = dataclasses.Field[Any]
+# A size; see the table above.
+Bytes = NewType("Bytes", int)
 
+# A pattern for text of one line that is not empty.
 TEXT = r"^[^\x00-\x1f\x7f]+$"
-_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is known of one setting beside its name, type and default.
+    """What a field declares next to its name, type and default.
 
-    examples: valid values.                       limits:   keywords of JSON Schema: minimum, pattern, enum...
-    unit:     of a number.                        wanted:   what an error message asks for.
-    ref:      a shared definition of the schema, in place of the type.    choices: the values of that definition.
-    matrix:   "" or, where a list of alternatives may stand, what such a list is called.
+    examples: valid values.
+    limits:   keywords of JSON Schema: minimum, pattern, enum...
+    unit:     of a number.
+    wanted:   what an error message asks for.
+    ref:      a shared definition of the schema, in place of the type.
+    choices:  the values of that definition.
+    matrix:   "" or, where a list of alternatives is allowed, what a message calls such a list.
+    items:    keywords of JSON Schema for each item of a list or mapping.
+    by_name:  the tuple is a mapping in the file.
+    required: a file must have the key although the class has a default.
     computed: the default depends on other settings, so the schema shows none.
-    suffixes: of a file that must exist; () for a path that need not.        folder: a folder will do too.
-    option:   of a step's command line, where it is not the name.            off:    the option that switches it off.
+    suffixes: of a file that must exist; () for a path that need not exist.
+    folder:   the path may be a folder too.
+    option:   of a step's command line, where it differs from the name.
+    off:      the option that switches a flag off.
     always:   the option is written even for the default value.
     """
 
     description: str
     examples: tuple[object, ...] = ()
-    limits: Mapping[str, object] = field(default_factory=dict)
+    limits: Mapping[str, object] = dataclasses.field(default_factory=dict)
     unit: str = ""
     wanted: str = ""
     ref: str = ""
     choices: tuple[object, ...] = ()
     matrix: str = ""
-    items: Mapping[str, object] = field(default_factory=dict)
+    items: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    by_name: bool = False
     required: bool = False
     computed: bool = False
     suffixes: tuple[str, ...] = ()
@@ -57,31 +77,55 @@ class Setting:
     always: bool = False
 
 
+@dataclass(frozen=True)
+class SectionInfo:
+    """The description of a section. keywords: further ones of JSON Schema."""
+
+    name: str
+    description: str
+    examples: tuple[object, ...]
+    keywords: Mapping[str, object]
+
+
 def setting(description: str, default: Any = MISSING, *, examples: Iterable[object] = (), **facts: Any) -> Any:
-    """A dataclass field. facts: fields of Setting; anything else is a keyword of JSON Schema."""
-    known = {one.name for one in fields(Setting)}
+    """A dataclass field that is a setting.
+
+    description: "" for a section: its class has one.
+    default:     a class is called for each instance; without a default, a file must have the key.
+    facts:       fields of Setting; anything else is a keyword of JSON Schema.
+    """
+    known = {field.name for field in fields(Setting)}
     limits = {name: facts.pop(name) for name in [name for name in facts if name not in known]}
-    made = Setting(description, tuple(examples), limits, **facts)
+    metadata = {"setting": Setting(description, tuple(examples), limits, **facts)}
     if isinstance(default, type):
-        return field(default_factory=default, metadata={"setting": made})
-    return field(default=default, metadata={"setting": made})
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def section(
     name: str, description: str, *, examples: Iterable[object] = (), **keywords: object
 ) -> Callable[[type[T]], type[T]]:
-    """Name a dataclass as a section: its place in the schema's $defs. keywords: further ones of JSON Schema."""
+    """Describe a dataclass as a section of a file.
 
-    def mark(cls: type[T]) -> type[T]:
-        cls.__section__ = (name, description, tuple(examples), keywords)  # type: ignore[attr-defined]
+    name:     of its definition in the schema's $defs; "" for a section that is written out where it is used.
+    keywords: further ones of JSON Schema; they win over generated ones.
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        cls.__section__ = SectionInfo(name, description, tuple(examples), keywords)  # type: ignore[attr-defined]
         return cls
 
-    return mark
+    return decorate
 
 
-def settings_of(cls: type) -> tuple[tuple[dataclasses.Field[Any], Setting], ...]:
-    """The settings of a section, in order; fields that are none are left out."""
-    return tuple((one, one.metadata["setting"]) for one in fields(cls) if "setting" in one.metadata)
+def section_info(cls: type) -> SectionInfo:
+    """The description of a class that has the decorator `section`."""
+    return cls.__section__  # type: ignore[attr-defined,no-any-return]
+
+
+def settings_of(cls: type) -> tuple[tuple[Field, Setting], ...]:
+    """The settings of a section, in order; other fields are left out."""
+    return tuple((field, field.metadata["setting"]) for field in fields(cls) if "setting" in field.metadata)
 
 
 @functools.cache
@@ -90,108 +134,77 @@ def types_of(cls: Any) -> dict[str, Any]:
     return {name: _without_none(hint) for name, hint in typing.get_type_hints(cls).items()}
 
 
-def definitions(*classes: type) -> Json:
-    """The JSON Schema of sections, by name, with the definitions that they share."""
-    found: Json = {}
-    for cls in classes:
-        found |= {made.ref: {"enum": list(made.choices)} for _, made in settings_of(cls) if made.choices}
-        name, description, examples, keywords = cls.__section__  # type: ignore[attr-defined]
-        required = [one.name for one, made in settings_of(cls) if made.required]
-        found[name] = {
-            "description": description,
-            "type": "object",
-            "additionalProperties": False,
-            **({"required": required} if required else {}),
-            "properties": {one.name: _property(cls, one, made) for one, made in settings_of(cls)},
-            **({"examples": list(examples)} if examples else {}),
-            **keywords,
-        }
-    return found
+def item_type(hint: Any) -> Any:
+    """X of tuple[X, ...] and of Mapping[str, X]."""
+    return [part for part in typing.get_args(hint) if part is not Ellipsis][-1]
+
+
+def has_default(field: Field) -> bool:
+    """Whether the class has a default for the field."""
+    return field.default is not MISSING or field.default_factory is not MISSING
+
+
+def default_of(field: Field) -> Any:
+    """The default of a field; None when it has none."""
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return None if field.default is MISSING else field.default
 
 
 def read(section: Section, cls: type[T], **given: object) -> T:
-    """The section as its class. given: values that are read otherwise; fields that are no settings must be among them
-    or have a default."""
+    """A section of a validated file as its class.
+
+    given: values of fields that are read otherwise, and of fields without a default that are no settings.
+    """
     values: dict[str, Any] = dict(given)
-    for one, made in settings_of(cls):
-        if one.name not in values:
-            values[one.name] = _value(section, one, made, types_of(cls)[one.name])  # type: ignore[arg-type]  # a class is hashable
+    for field, declared in settings_of(cls):
+        if field.name not in values:
+            values[field.name] = _value(section, field, declared, types_of(cls)[field.name])  # type: ignore[arg-type]  # a class is hashable
     return cls(**values)
-
-
-def default_of(one: dataclasses.Field[Any]) -> Any:
-    """The default of a field; None when it has none."""
-    if one.default_factory is not MISSING:
-        return one.default_factory()
-    return None if one.default is MISSING else one.default
 
 
 def _without_none(hint: Any) -> Any:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        rest = [one for one in typing.get_args(hint) if one is not type(None)]
+        rest = [part for part in typing.get_args(hint) if part is not type(None)]
         return rest[0] if len(rest) == 1 else hint
     return hint
 
 
-def _property(cls: type, one: dataclasses.Field[Any], made: Setting) -> Json:
-    hint = types_of(cls)[one.name]
-    if is_dataclass(hint) and not made.description:
-        return {"$ref": f"#/$defs/{_section_name(one, hint)}"}
-    default = default_of(one)
-    shown = default is not None and default != () and not made.computed and not made.required
-    return {
-        "description": made.description,
-        **_type_schema(hint, made),
-        **({"default": default} if shown else {}),
-        **({"x-unit": made.unit} if made.unit else {}),
-        **({"x-wanted": made.wanted} if made.wanted else {}),
-        **({"examples": list(made.examples)} if made.examples else {}),
-    }
-
-
-def _section_name(one: dataclasses.Field[Any], hint: Any) -> str:
-    """The default's class may say more than the field's type."""
-    cls = one.default_factory if isinstance(one.default_factory, type) else hint
-    return str(cls.__section__[0])
-
-
-def _type_schema(hint: Any, made: Setting) -> Json:
-    if made.matrix:
-        one = {"$ref": f"#/$defs/{made.ref}"}
-        many = {"type": "array", "minItems": 1, "uniqueItems": True, "items": one, "x-wanted": made.matrix}
-        return {"anyOf": [one, many]}
-    if made.ref:
-        return {"$ref": f"#/$defs/{made.ref}"}
-    if "enum" in made.limits or "type" in made.limits:
-        return dict(made.limits)
-    if typing.get_origin(hint) is tuple:
-        item = typing.get_args(hint)[0]
-        items = {"$ref": f"#/$defs/{item.__section__[0]}"} if is_dataclass(item) else {"type": _TYPES[item]}  # type: ignore[union-attr]
-        return {"type": "array", **made.limits, "items": {**items, **made.items}}
-    path = {"pattern": TEXT} if hint is Path and made.suffixes else {}
-    return {"type": _TYPES[hint], **path, **made.limits}
-
-
-def _value(section: Section, one: dataclasses.Field[Any], made: Setting, hint: Any) -> Any:
-    key, default = one.name, default_of(one)
+def _value(section: Section, field: Field, declared: Setting, hint: Any) -> Any:
+    key, default = field.name, default_of(field)
+    if declared.matrix:
+        return section.alternatives(key)
+    if field.default is None and not section.has(key):
+        return None
     if is_dataclass(hint):
         return read(section.section(key), hint)  # type: ignore[arg-type]
-    if made.matrix:
-        return section.alternatives(key)
-    if typing.get_origin(hint) is tuple:
-        item = typing.get_args(hint)[0]
-        if is_dataclass(item):
-            return tuple(read(inner, item) for inner in section.each(key))  # type: ignore[arg-type]
-        return section.numbers(key) if item in (int, float) else section.alternatives(key)
+    if typing.get_args(hint):
+        return _values(section, key, declared, hint)
+    if hint is Path and declared.suffixes:
+        return section.file(key, *declared.suffixes, folder=declared.folder)
     if hint is Path:
-        return section.file(key, *made.suffixes, folder=made.folder) if made.suffixes else section.named_path(key)
-    if hint is bool:
-        return section.flag(key, bool(default))
-    if not section.has(key):
-        return default if default is not None or not made.required else hint()
-    number = section.integer if hint is int else section.number
-    return (
-        (section.text(key, default or "") or default)
-        if hint is str
-        else number(key, default if default is not None else 0)
-    )
+        return section.named_path(key)
+    readers: dict[Any, Callable[[str, Any], object]] = {
+        bool: section.flag,
+        int: section.integer,
+        float: section.number,
+        Bytes: section.size,
+        str: section.text,
+    }
+    empty = 0 if hint is Bytes else hint()
+    return readers[hint](key, empty if default is None else default)
+
+
+def _values(section: Section, key: str, declared: Setting, hint: Any) -> Any:
+    """A tuple or Mapping."""
+    item = item_type(hint)
+    holds_sections: bool = is_dataclass(item)
+    if declared.by_name:
+        return tuple(read(inner, item, name=name) for name, inner in section.mappings(key))
+    if typing.get_origin(hint) is tuple and holds_sections:
+        return tuple(read(inner, item) for inner in section.each(key))
+    if typing.get_origin(hint) is tuple:
+        return section.numbers(key) if item in (int, float) else section.alternatives(key)
+    if holds_sections:
+        return {name: read(inner, item) for name, inner in section.mappings(key)}
+    return section.mapping(key)

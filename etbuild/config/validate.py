@@ -1,6 +1,6 @@
-"""A YAML tree against a JSON schema: each fault in the user's terms, at its place, with the nearest remedy.
+"""Validates a YAML tree against a JSON Schema; each diagnostic has a location, what is wanted, and a likely remedy.
 
-It changes nothing in the tree and returns which keys are not to be looked at any further.
+It does not change the tree. It returns the paths of the values that later checks must ignore.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _NO = ("no", "off", "n")
 
 
 def check(root: MapNode, schema_file: Path, diagnostics: Diagnostics) -> frozenset[KeyPath]:
-    """Add a fault for everything in `root` that the schema does not allow; return the paths of bad values.
+    """Add a diagnostic for everything in `root` that the schema does not allow; return the paths of invalid values.
 
-    What only stands in an `else` of the schema is for editors: the code judges it with a better message.
+    An `else` of the schema is for editors and ignored here: the code that resolves the recipe reports it better.
     """
-    bad = set(_unsound(root, ()))
+    bad = set(_reported(root, ()))
     validator = _validator(schema_file)
     errors = list(_flat(validator.iter_errors(plain(root))))
     for path, scalar in _scalars(root, ()):
@@ -48,6 +48,8 @@ def check(root: MapNode, schema_file: Path, diagnostics: Diagnostics) -> frozens
         node = _at(root, path)
         if error.validator == "additionalProperties":
             _add_unknown(node, path, validator, error.schema, diagnostics)
+        elif "propertyNames" in error.absolute_schema_path:
+            _add_bad_name(node, path, validator, error, diagnostics)
         elif error.validator == "required":
             _add_missing(root, path, validator, error, diagnostics)
         elif error.validator == "uniqueItems":
@@ -67,11 +69,11 @@ def _validator(schema_file: Path) -> Any:
     from jsonschema.validators import extend
 
     def unique_items(validator: Any, wanted: bool, values: Any, _schema: Schema) -> Iterator[ValidationError]:
-        """In linear time; jsonschema's own compares every pair."""
+        """Linear time; the one of jsonschema compares every pair."""
         if wanted and validator.is_type(values, "array") and len(set(map(_text, values))) < len(values):
             yield ValidationError("repeated")
 
-    # jsonschema's stubs leave `extend` without types.
+    # The type stubs of jsonschema do not annotate `extend`.
     validator = extend(Draft202012Validator, {"uniqueItems": unique_items})  # type: ignore[no-untyped-call]
     return validator(json.loads(schema_file.read_text(encoding="utf-8")))
 
@@ -81,7 +83,7 @@ def _text(value: object) -> str:
 
 
 def _flat(errors: Iterator[Any]) -> Iterator[Any]:
-    """The errors with each anyOf replaced by those of the branch that has the value's own type, if there is one."""
+    """The errors; that of an anyOf is replaced by those of its only branch for the type of the value, if any."""
     for error in errors:
         if error.validator != "anyOf":
             yield error
@@ -94,7 +96,7 @@ def _flat(errors: Iterator[Any]) -> Iterator[Any]:
 
 
 def _is_of_wrong_type(error: Any) -> bool:
-    """Whether a branch of an anyOf is for values of another type than this one."""
+    """Whether this error of an anyOf's branch says that the branch is for values of another type."""
     if error.relative_path:
         return False
     if error.validator == "enum":
@@ -102,10 +104,11 @@ def _is_of_wrong_type(error: Any) -> bool:
     return bool(error.validator == "type")
 
 
-def _unsound(node: Node, path: KeyPath) -> Iterator[KeyPath]:
-    for where, scalar in _scalars(node, path):
-        if not scalar.sound:
-            yield where
+def _reported(node: Node, path: KeyPath) -> Iterator[KeyPath]:
+    """The paths of the values that the YAML reader reported."""
+    for scalar_path, scalar in _scalars(node, path):
+        if not scalar.valid:
+            yield scalar_path
 
 
 def _scalars(node: Node, path: KeyPath) -> Iterator[tuple[KeyPath, Scalar]]:
@@ -148,6 +151,14 @@ def _add_unknown(node: Node, path: KeyPath, validator: Any, schema: Schema, diag
             diagnostics.add(entry.location, (*path, key), "a key that does not exist", one_of(known), remedy)
 
 
+def _add_bad_name(node: Node, path: KeyPath, validator: Any, error: Any, diagnostics: Diagnostics) -> None:
+    """A key of a mapping whose keys the user chooses."""
+    assert isinstance(node, MapNode)
+    name = str(error.instance)
+    remedy = did_you_mean(name, error.schema.get("enum", ()))
+    diagnostics.add(node.entries[name].location, (*path, name), quoted(name), _wanted(error.schema, validator), remedy)
+
+
 def _add_repeated(node: Node, path: KeyPath, diagnostics: Diagnostics) -> None:
     assert isinstance(node, ListNode)
     seen: set[str] = set()
@@ -167,7 +178,7 @@ def _add_missing(root: MapNode, path: KeyPath, validator: Any, error: Any, diagn
 
 
 def _wanted(schema: Schema, validator: Any) -> str:
-    """What the schema asks of a value, as a phrase."""
+    """What the schema requires of a value, as a phrase for a message."""
     if "x-wanted" in schema:
         return str(schema["x-wanted"])
     if "$ref" in schema:
@@ -176,6 +187,10 @@ def _wanted(schema: Schema, validator: Any) -> str:
         return one_of(schema["enum"])
     if "anyOf" in schema:
         return " or ".join(_wanted(branch, validator) for branch in schema["anyOf"])
+    if "type" not in schema:
+        return f"a name that matches {schema['pattern']}"
+    if isinstance(schema["type"], list):
+        return " or ".join(_TYPES[kind] for kind in schema["type"])
     if schema["type"] == "object":
         keys = schema.get("properties", ())
         return f"a mapping with {', '.join(keys)}" if keys else "a mapping"
@@ -192,14 +207,14 @@ def _bounds(schema: Schema) -> str:
 
 
 def _remedy(node: Node, schema: Schema) -> str:
-    """The likeliest slip behind a value of the wrong kind."""
+    """How to correct the most likely mistake behind an invalid value, or ""."""
     if not isinstance(node, Scalar):
         return ""
     kind = schema.get("type", "")
     if node.value is None:
         return "write a value, or delete the key"
     if not isinstance(node.value, str):
-        return f'text like this needs quotes: "{node.shown}"' if kind == "string" else ""
+        return f'text like this needs quotes: "{node.written}"' if kind == "string" else ""
     word = node.value.lower()
     if "enum" in schema:
         return did_you_mean(node.value, [name for name in schema["enum"] if isinstance(name, str)])

@@ -1,12 +1,11 @@
-"""YAML as recipes may use it: scalars of YAML 1.2, and every value knows where it stands.
+"""Reads YAML files into a tree whose values have locations; scalars are those of YAML 1.2.
 
-It refuses what is ambiguous or dangerous (duplicate keys, tags, leading zeros, several documents, documents that
-grow when their aliases are followed) and reports each such fault instead of stopping at the first.
+It rejects what is ambiguous or dangerous: duplicate keys, tags, leading zeros, several documents, documents that grow
+when their aliases are expanded. It reports every such problem instead of stopping at the first.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from etbuild.config.diagnostics import Diagnostics, KeyPath, Location, printable, quoted
+from etbuild.config.yaml_scalars import ScalarError, plain_value
 
 MAX_BYTES = 256 * 1024
 MAX_VALUES = 5000
@@ -22,34 +22,40 @@ MAX_DEPTH = 24
 
 @dataclass(frozen=True)
 class Scalar:
-    """value: as YAML 1.2 reads it. shown: as the user wrote it. sound: False when it was reported already."""
+    """value: as YAML 1.2 reads it. written: as in the file, printable. valid: False when it was reported already."""
 
     value: str | int | float | bool | None
-    shown: str
+    written: str
     location: Location
-    sound: bool = True
+    valid: bool = True
 
 
 @dataclass(frozen=True)
 class ListNode:
+    """location: of its first character."""
+
     items: tuple[Node, ...]
     location: Location
 
 
 @dataclass(frozen=True)
 class Entry:
+    """One key of a mapping. location: of the key."""
+
     location: Location
     node: Node
 
     @property
     def message_location(self) -> Location:
-        """Where a message points: the value, or its key when the value is nothing or begins on a later line."""
+        """The location for messages: the value, or its key when the value is empty or begins on a later line."""
         nothing = isinstance(self.node, Scalar) and self.node.value is None
         return self.location if nothing or self.location.line < self.node.location.line else self.node.location
 
 
 @dataclass(frozen=True)
 class MapNode:
+    """location: of its first character."""
+
     entries: Mapping[str, Entry]
     location: Location
 
@@ -58,9 +64,9 @@ Node: TypeAlias = Scalar | ListNode | MapNode
 
 
 def read(data: bytes, file: Path, diagnostics: Diagnostics) -> Node | None:
-    """The one document in `data`, or None when its diagnostics leave nothing to look at.
+    """The one document in `data`; None when it is empty or unreadable, which is then reported.
 
-    file: how messages name it.
+    file: its name in messages.
     """
     start = Location(file, 1, 1)
     if len(data) > MAX_BYTES:
@@ -77,7 +83,7 @@ def read(data: bytes, file: Path, diagnostics: Diagnostics) -> Node | None:
 
 
 def plain(node: Node) -> Any:
-    """The value without its places: dict, list, str, int, float, bool, None."""
+    """The value without locations: dict, list, str, int, float, bool, None."""
     if isinstance(node, MapNode):
         return {key: plain(entry.node) for key, entry in node.entries.items()}
     if isinstance(node, ListNode):
@@ -86,18 +92,18 @@ def plain(node: Node) -> Any:
 
 
 def described(node: Node) -> str:
-    """What stands there, for a message."""
+    """The value as a phrase for a message."""
     if isinstance(node, MapNode):
         return "a mapping" if node.entries else "an empty mapping"
     if isinstance(node, ListNode):
         return "a list" if node.items else "an empty list"
     if node.value is None:
         return "nothing"
-    return quoted(node.value) if isinstance(node.value, str) else node.shown
+    return quoted(node.value) if isinstance(node.value, str) else node.written
 
 
-class _Stop(Exception):  # noqa: N818 - not an error: the fault was added already
-    """Nothing more can be read from this file."""
+class _Stop(Exception):  # noqa: N818 - control flow, not an error: the problem was reported already
+    """Reading this file ends here."""
 
 
 def _decoded(data: bytes, file: Path, diagnostics: Diagnostics) -> str | None:
@@ -116,7 +122,7 @@ def _decoded(data: bytes, file: Path, diagnostics: Diagnostics) -> str | None:
 
 
 def _location_of(file: Path, before: str) -> Location:
-    """Where the character after `before` stands."""
+    """The location of the character that follows the text `before`."""
     line_start = before.rfind("\n") + 1
     return Location(file, before.count("\n") + 1, len(before) - line_start + 1)
 
@@ -141,7 +147,7 @@ def _character_at(text: str, location: Location) -> str:
 
 
 def _syntax_message(error: Any, text: str, location: Location) -> tuple[str, str, str]:
-    """got, wanted and remedy for what the parser refuses."""
+    """got, wanted and remedy for an error of the YAML parser."""
     reason = str(getattr(error, "problem", "") or getattr(error, "reason", "") or error)
     context, mark = str(getattr(error, "context", "") or ""), getattr(error, "context_mark", None)
     character = _character_at(text, location)
@@ -161,7 +167,7 @@ def _syntax_message(error: Any, text: str, location: Location) -> tuple[str, str
 
 
 class _Composer:
-    """Builds the tree from the parser's events; one per file."""
+    """Builds the tree of one file from the events of the YAML parser."""
 
     def __init__(self, file: Path, diagnostics: Diagnostics) -> None:
         self._file = file
@@ -187,7 +193,7 @@ class _Composer:
                 self._location(event), (), "a second document", "one document in a file", "delete the ---"
             )
             raise _Stop
-        if isinstance(root, Scalar) and root.sound and root.value is None:
+        if isinstance(root, Scalar) and root.valid and root.value is None:
             self._add_empty()
             return None
         return root
@@ -212,7 +218,7 @@ class _Composer:
         if event.tag is not None:
             remedy = "delete the tag; put text in quotes"
             self._diagnostics.add(location, path, f"the tag {printable(event.tag)}", "a plain value", remedy)
-            node = Scalar(None, printable(event.tag), location, sound=False)
+            node = Scalar(None, printable(event.tag), location, valid=False)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
@@ -251,12 +257,12 @@ class _Composer:
         return entries
 
     def _merge(self, entries: dict[str, Entry], merged: list[Node], path: KeyPath) -> None:
-        """Follow YAML's `<<`: what the mapping itself says wins, then the first of the merged ones."""
+        """Apply `<<` of YAML: keys of the mapping itself win, then those of the first merged mapping."""
         for node in merged:
             if isinstance(node, MapNode):
                 for key, entry in node.entries.items():
                     entries.setdefault(key, entry)
-            elif not isinstance(node, Scalar) or node.sound:
+            elif not isinstance(node, Scalar) or node.valid:
                 self._diagnostics.add(node.location, (*path, "<<"), described(node), "an alias of a mapping")
 
     def _aliased(self, anchor: str, location: Location, path: KeyPath, depth: int) -> Node:
@@ -265,7 +271,7 @@ class _Composer:
             self._diagnostics.add(
                 location, path, f"the alias *{printable(anchor)}", "an alias of an anchor that ends above it"
             )
-            return Scalar(None, printable(anchor), location, sound=False)
+            return Scalar(None, printable(anchor), location, valid=False)
         self._count(_size(node), depth + _height(node), location)
         return node
 
@@ -274,10 +280,10 @@ class _Composer:
         if event.style:
             return Scalar(text, quoted(text), location)
         try:
-            return Scalar(_plain_value(text), printable(text), location)
-        except _Ambiguous as ambiguous:
-            self._diagnostics.add(location, path, printable(text), ambiguous.wanted, ambiguous.remedy)
-            return Scalar(None, printable(text), location, sound=False)
+            return Scalar(plain_value(text), printable(text), location)
+        except ScalarError as error:
+            self._diagnostics.add(location, path, printable(text), error.wanted, error.remedy)
+            return Scalar(None, printable(text), location, valid=False)
 
     def _count(self, values: int, depth: int, location: Location) -> None:
         self._values += values
@@ -306,35 +312,3 @@ def _size(node: Node) -> int:
 
 def _height(node: Node) -> int:
     return 1 + max(map(_height, _children(node)), default=-1)
-
-
-class _Ambiguous(Exception):  # noqa: N818 - carries a message, is never shown as an exception
-    def __init__(self, wanted: str, remedy: str) -> None:
-        super().__init__(wanted)
-        self.wanted = wanted
-        self.remedy = remedy
-
-
-def _plain_value(text: str) -> str | int | float | bool | None:
-    """An unquoted scalar by YAML 1.2's core schema; what YAML 1.1 reads as another number is refused."""
-    if text in ("", "~", "null", "Null", "NULL"):
-        return None
-    if text.lower() in ("true", "false") and text in (text.lower(), text.upper(), text.capitalize()):
-        return text.lower() == "true"
-    if re.fullmatch(r"[-+]?0[0-9]+", text):
-        digits = text.lstrip("+-0") or "0"
-        raise _Ambiguous("a number without leading zeros", f"write {digits[:40]}, or put text in quotes")
-    for pattern, base in ((r"[-+]?[0-9]+", 10), (r"0o[0-7]+", 8), (r"0x[0-9a-fA-F]+", 16)):
-        if re.fullmatch(pattern, text):
-            value = int(text, base) if len(text) <= 66 else 2**64
-            if abs(value) >= 2**63:
-                raise _Ambiguous("a number of at most 64 bits", "")
-            return value
-    if re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", text):
-        number = float(text)
-        if not math.isfinite(number):
-            raise _Ambiguous("a finite number", "")
-        return number
-    if re.fullmatch(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", text):
-        raise _Ambiguous("a finite number", "")
-    return text

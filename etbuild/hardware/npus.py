@@ -1,4 +1,7 @@
-"""The NPUs of npus.yaml and the contents of Vela config files, as the same classes. It decides which pairs are legal."""
+"""The NPU catalog, read from npus.yaml, and Vela config files, read into the same classes.
+
+It decides which pairs of system config and memory mode are legal.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,18 @@ from etbuild import PACKAGE
 from etbuild.config.diagnostics import Diagnostics
 
 TABLE = PACKAGE / "hardware" / "npus.yaml"
+# The data file that this module reads.
+SOURCES = ("hardware/npus.yaml",)
 
 
 @dataclass(frozen=True)
 class Family:
-    """address_bits: width of the NPU's addresses; an arena is at most 2**address_bits bytes."""
+    """A family of NPUs.
+
+    profile:       what a model is lowered for; see Target.
+    address_bits:  width of addresses; an arena is at most 2**address_bits bytes.
+    system_config: the default; likewise memory_mode.
+    """
 
     name: str
     title: str
@@ -28,7 +38,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Npu:
-    """macs: 8-bit multiply-accumulates per core and cycle."""
+    """One NPU. macs: 8-bit multiply-accumulates per core and cycle."""
 
     name: str
     family: Family
@@ -38,7 +48,7 @@ class Npu:
 
 @dataclass(frozen=True)
 class SystemConfig:
-    """axi0, axi1: the memory behind each port. family: None in a config file of the user's, which does not say."""
+    """A system config of Vela. axi0, axi1: the memory behind each port. family: None in a config file of the user."""
 
     name: str
     axi0: str
@@ -47,12 +57,13 @@ class SystemConfig:
     family: Family | None = None
 
     def behind(self, port: str) -> str:
+        """The memory behind a port."""
         return self.axi0 if port == "axi0" else self.axi1
 
 
 @dataclass(frozen=True)
 class MemoryMode:
-    """const, arena, cache: the port ("axi0" or "axi1") behind which each area lies."""
+    """A memory mode of Vela. const, arena, cache: the port ("axi0" or "axi1") of each memory area."""
 
     name: str
     const: str
@@ -63,7 +74,7 @@ class MemoryMode:
 
 @dataclass(frozen=True)
 class Area:
-    """The memories that an area may lie in, and why not in others."""
+    """A memory area. memories: those that may hold it. reason: why others may not."""
 
     name: str
     memories: tuple[str, ...]
@@ -72,7 +83,7 @@ class Area:
 
 @dataclass(frozen=True)
 class VelaConfig:
-    """The ways to feed an NPU that one config file offers. source: that file's name, for messages."""
+    """The system configs and memory modes of one config file. source: the name of the file in messages."""
 
     source: str
     system_configs: Mapping[str, SystemConfig]
@@ -81,6 +92,8 @@ class VelaConfig:
 
 @dataclass(frozen=True)
 class NpuCatalog:
+    """The contents of npus.yaml. stock: the system configs and memory modes that come with Vela."""
+
     families: Mapping[str, Family]
     npus: Mapping[str, Npu]
     stock: VelaConfig
@@ -89,8 +102,8 @@ class NpuCatalog:
 
 @functools.cache
 def catalog() -> NpuCatalog:
-    """The table that comes with etbuild."""
-    data = _read_table()
+    """The NPU catalog of etbuild."""
+    data = _npus_yaml()
     families = {
         name: Family(name, row["title"], row["profile"], row["address_bits"], **row["default"])
         for name, row in data["families"].items()
@@ -106,7 +119,7 @@ def catalog() -> NpuCatalog:
 
 
 def incompatibility(config: SystemConfig, mode: MemoryMode) -> str:
-    """Why Vela refuses this pair, or "" when it is legal."""
+    """Why Vela rejects this pair, or "" when it is legal."""
     shared = mode.const == mode.arena == mode.cache
     for area in catalog().areas:
         port = getattr(mode, area.name)
@@ -122,15 +135,15 @@ def incompatibility(config: SystemConfig, mode: MemoryMode) -> str:
 
 
 def legal_modes(config: SystemConfig, config_file: VelaConfig) -> tuple[str, ...]:
-    """The memory modes that go with a system config, in the order of their file."""
+    """The memory modes that are legal with a system config, in the order of their file."""
     return tuple(name for name, mode in config_file.memory_modes.items() if not incompatibility(config, mode))
 
 
 def read_vela_ini(file: Path, name: str) -> VelaConfig:
-    """The system configs and memory modes of a Vela config file, read as Vela reads it.
+    """The system configs and memory modes of a Vela config file, read with the rules of Vela.
 
-    name:   the file as messages call it.
-    raises: ValueError with a message of one line for what Vela could not use.
+    name:   of the file in messages.
+    raises: ValueError with a message of one line, when Vela could not use the file.
     """
     import configparser
 
@@ -155,7 +168,7 @@ def read_vela_ini(file: Path, name: str) -> VelaConfig:
     return VelaConfig(name, configs, modes)
 
 
-def _read_table() -> Any:
+def _npus_yaml() -> Any:
     from etbuild.config import yaml_tree
 
     diagnostics = Diagnostics()
@@ -166,7 +179,7 @@ def _read_table() -> Any:
 
 
 def _options(ini: Any, section: str) -> dict[str, str]:
-    """A section's options over those that it inherits."""
+    """The options of a section; its own ones override those that it inherits."""
     seen: list[str] = []
     options: dict[str, str] = {}
     while section not in seen:
@@ -204,7 +217,7 @@ def _mode(name: str, options: Mapping[str, str]) -> MemoryMode:
 
 
 def _choice(name: str, key: str, options: Mapping[str, str], allowed: tuple[str, ...]) -> str:
-    """One option; Vela takes the first of the allowed values when it is not given."""
+    """The value of one option; without it Vela uses the first of the allowed values."""
     value = options.get(key, allowed[0])
     if value not in allowed:
         raise ValueError(f"{key} of {name} is {value}, not one of {', '.join(allowed)}")

@@ -1,4 +1,4 @@
-"""One target of a recipe: an NPU, how it is fed, and Vela's settings. etbuild.hardware.targets makes them.
+"""One target of a recipe as data: NPU, system config, memory mode and Vela settings; see etbuild.hardware.targets.
 
 Each key is one field, with its description and limits: see etbuild.config.setting.
 """
@@ -16,7 +16,7 @@ GOALS = ("Performance", "Size")
 @section("vela", "Settings of the Vela compiler.", examples=[{"optimise": "Size"}])
 @dataclass(frozen=True)
 class Vela:
-    """Vela's own settings. ini: a config file of the user's; flags: as Vela takes them."""
+    """Settings of Vela. ini: a config file of the user. arena_cache_size: bytes. flags: of Vela's command line."""
 
     ini: Path | None = setting(
         "A Vela config file of your own; system_config and memory_mode then name sections of it.",
@@ -63,12 +63,12 @@ class Vela:
 )
 @dataclass(frozen=True)
 class Target:
-    """One target, fully resolved.
+    """One target with every default filled in.
 
-    variant: its name within the recipe and its folder below build/<recipe>/: the NPU, with "+..." for
-             each setting that differs where a recipe lists one NPU several times; "cpu" without an NPU.
-    npu:     "ethos-u55-128", or "none": the whole model on the CPU.
-    profile: what lowering depends on: "tosa-u55" (U55 and U65), "tosa-u85" or "cpu".
+    variant: its name in the recipe and its folder in build/<recipe>/: the NPU, with "+..." for each setting in which
+             several targets with that NPU differ; "cpu" without an NPU.
+    npu:     e.g. "ethos-u55-128"; "none" for the whole model on the CPU.
+    profile: what the model is lowered for: "tosa-u55" (U55 and U65), "tosa-u85" or "cpu".
     """
 
     variant: str
@@ -79,7 +79,7 @@ class Target:
         ref="npu",
         matrix="a list of NPUs",
     )
-    profile: str  # type: ignore[misc]  # mypy does not know that `setting` without a default gives none
+    profile: str  # type: ignore[misc]  # mypy counts every assigned `setting` as a default
     system_config: str = setting(
         "Clock and memories of the system, a section of Vela's config file. By default the one that ExecuTorch's"
         " compile spec takes for this NPU.",

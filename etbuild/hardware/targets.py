@@ -1,4 +1,4 @@
-"""The targets of a recipe: an NPU and how it is fed, checked against the table and named. It compiles nothing."""
+"""Expands the targets of a recipe, checks them against the NPU catalog, and names them. It compiles nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from etbuild.errors import EtbuildError
 from etbuild.hardware.npus import Family, MemoryMode, SystemConfig, VelaConfig, catalog, incompatibility, legal_modes
 from etbuild.hardware.target import Target, Vela
 
-# What a target says itself; in vela.flags it would be said twice. Vela takes any unambiguous beginning of a flag.
+# Flags of Vela that etbuild sets, and the setting for each; vela.flags must not repeat them. Vela accepts any unique
+# prefix of a flag.
 SETTING_OF_FLAG = {
     "--accelerator-config": "npu",
     "--system-config": "system_config",
@@ -26,16 +27,16 @@ SETTING_OF_FLAG = {
     "--output-format": "",
 }
 
-# All NPUs with all system configs, memory modes and goals of the table are 1452.
+# All NPUs with all system configs, memory modes and goals of the catalog are 1452.
 MAX_COMBINATIONS = 2000
 
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """One entry of `targets` as written: the alternatives of each setting, () where it says nothing.
+    """One entry of `targets` as written: the alternatives of each setting, () when the setting is absent.
 
-    matrix: some setting is a list, so illegal pairs are left out instead of refused.
-    own_file: what the user's vela.ini offers; None without one.
+    matrix:   some setting is a list, so illegal combinations are left out instead of reported.
+    own_file: the contents of the user's vela.ini; None without one.
     """
 
     npu: tuple[str, ...]
@@ -50,7 +51,7 @@ class TargetSpec:
 
 
 class IllegalTargetError(EtbuildError):
-    """A target that cannot be. key: the setting at fault, relative to the target; "" for the target as a whole."""
+    """A target that cannot be built. key: the wrong setting, relative to the target; "" for the target as a whole."""
 
     exit_code = 2
 
@@ -61,21 +62,21 @@ class IllegalTargetError(EtbuildError):
 
 
 def expand(spec: TargetSpec) -> tuple[Target, ...]:
-    """The targets of one entry, each once; `named` tells them apart later, together with those of other entries.
+    """The targets of one entry, each once; `named` gives them unique variants, together with those of other entries.
 
-    raises: IllegalTargetError for a name that does not exist, an illegal pair, or a matrix without a legal one.
+    raises: IllegalTargetError for a name that does not exist, an illegal pair, or a matrix without a legal target.
     """
     config_file = spec.own_file or catalog().stock
     for name in spec.system_config:
-        _known("system_config", name, config_file.system_configs, config_file.source, _families(spec))
+        _check_name("system_config", name, config_file.system_configs, config_file.source, _families(spec))
     for name in spec.memory_mode:
-        _known("memory_mode", name, config_file.memory_modes, config_file.source, ())
+        _check_name("memory_mode", name, config_file.memory_modes, config_file.source, ())
     settings = (spec.npu, spec.system_config, spec.memory_mode, spec.optimise, spec.arena_cache_size)
     combinations = math.prod(len(values) or 1 for values in settings)
     if combinations > MAX_COMBINATIONS:
         raise IllegalTargetError("", f"a matrix of {combinations} combinations", f"at most {MAX_COMBINATIONS}")
     targets: dict[Target, None] = {}
-    first_refusal: IllegalTargetError | None = None
+    first_illegal: IllegalTargetError | None = None
     for npu in spec.npu:
         if npu == "none":
             targets[_on_cpu(spec)] = None
@@ -86,15 +87,15 @@ def expand(spec: TargetSpec) -> tuple[Target, ...]:
             except IllegalTargetError as illegal:
                 if not spec.matrix:
                     raise
-                first_refusal = first_refusal or illegal
-    if first_refusal and not targets:
-        remedy = f"{first_refusal.key}: got {first_refusal.got}, wanted {first_refusal.wanted}"
+                first_illegal = first_illegal or illegal
+    if first_illegal and not targets:
+        remedy = f"{first_illegal.key}: got {first_illegal.got}, wanted {first_illegal.wanted}"
         raise IllegalTargetError("", "a matrix without a legal target", "at least one", remedy)
     return tuple(targets)
 
 
 def named(targets: Sequence[Target]) -> tuple[Target, ...]:
-    """The same targets with the variant names that tell them apart within one recipe."""
+    """The same targets with variants that are unique in one recipe."""
     values: dict[str, list[set[str]]] = {}
     for target in targets:
         columns = values.setdefault(target.npu, [set() for _ in _settings(target)])
@@ -105,7 +106,7 @@ def named(targets: Sequence[Target]) -> tuple[Target, ...]:
 
 
 def flag_problem(flag: str) -> str:
-    """Why this must not stand in vela.flags, or ""."""
+    """Why this flag is not allowed in vela.flags, or ""."""
     name = flag.partition("=")[0]
     for managed, setting in SETTING_OF_FLAG.items():
         if managed.startswith(name):
@@ -118,14 +119,17 @@ def _families(spec: TargetSpec) -> tuple[Family, ...]:
     return tuple({npus[name].family: None for name in spec.npu if name in npus})
 
 
-def _known(
+def _check_name(
     key: str,
     name: str,
     names: Mapping[str, SystemConfig] | Mapping[str, MemoryMode],
     source: str,
     families: tuple[Family, ...],
 ) -> None:
-    """Refuse a name that the config file does not have, and name those that go with the families."""
+    """Check that the config file has a name; the message lists those for the families.
+
+    raises: IllegalTargetError.
+    """
     if name in names:
         return
     offered = [
@@ -133,8 +137,8 @@ def _known(
         for other, row in names.items()
         if not isinstance(row, SystemConfig) or row.family is None or row.family in families
     ] or list(names)
-    place = "" if source == catalog().stock.source else f" of {source}"
-    raise IllegalTargetError(key, quoted(name), one_of(offered) + place, did_you_mean(name, offered))
+    suffix = "" if source == catalog().stock.source else f" of {source}"
+    raise IllegalTargetError(key, quoted(name), one_of(offered) + suffix, did_you_mean(name, offered))
 
 
 def _choices(spec: TargetSpec) -> Iterator[tuple[str, str, Vela]]:
@@ -146,7 +150,7 @@ def _choices(spec: TargetSpec) -> Iterator[tuple[str, str, Vela]]:
 
 
 def _on_cpu(spec: TargetSpec) -> Target:
-    """The target without an NPU; in a matrix the settings are for the other ones."""
+    """The target without an NPU. In a matrix the other settings are for the other targets."""
     written = {
         "system_config": spec.system_config,
         "memory_mode": spec.memory_mode,
@@ -197,7 +201,7 @@ def _mode(name: str, config: SystemConfig, family: Family, config_file: VelaConf
 
 
 def _free_name(target: Target, columns: Sequence[set[str]], taken: set[str]) -> str:
-    """The NPU and the settings that not all targets of this NPU share, as a file name; numbered when it is taken."""
+    """The variant: the NPU, and the settings in which targets of this NPU differ; with a number when it is taken."""
     parts = [setting for setting, column in zip(_settings(target), columns, strict=True) if len(column) > 1 and setting]
     words = [re.sub(r"[^A-Za-z0-9_.-]+", "-", part).strip("-")[:48] for part in parts]
     name = "+".join(["cpu" if target.npu == "none" else target.npu, *words])

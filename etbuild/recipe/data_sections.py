@@ -1,4 +1,4 @@
-"""The sections of a recipe that name data and numbers: quantize with calibration and rules, vectors, golden.
+"""The sections of a recipe about quantisation and verification: quantize, calibration, rule, vectors, golden.
 
 Each key is one field: see model_sections.py.
 """
@@ -15,18 +15,30 @@ SCHEMES = ("int8", "int16x8", "none")
 DATA_SUFFIXES = (".npy", ".npz", ".pt", ".pth")
 
 
+_DATA = (
+    "A .npy, .npz or .pt file, or a folder of such files in the order of their names; an array's first axis counts"
+    " samples. An .npz holds input_0, input_1, ... (or one array of any name)"
+)
+_DATA_LIMITS: dict[str, Any] = {
+    "wanted": "the path of a file or folder",
+    "suffixes": DATA_SUFFIXES,
+    "folder": True,
+    "option": "",
+}
+
+
 @dataclass(frozen=True)
 class Data:
     """Samples on disk: .npy, .npz, .pt, or a folder of such files, in the order of their names.
 
     An array's first axis counts samples; each sample is reshaped to the model's input. .npz: `input_0`,
     `input_1`... (or any single name) and, optionally, `labels` ([samples], integer classes).
-    samples: how many to take, from the start; None takes all.
-    seed:    when set, take a random choice of that many instead.
-    data:    None means random samples like the example inputs.
+    data:    None for random samples with the shapes of the example inputs.
+    samples: how many to use, from the start; None for all.
+    seed:    when set, `samples` of them are chosen at random.
     """
 
-    data: Path | None = setting("", None)
+    data: Path | None = setting(f"{_DATA}.", None, **_DATA_LIMITS)
     samples: int | None = setting(
         "How many samples to take, from the start; all of them by default.",
         None,
@@ -43,18 +55,6 @@ class Data:
         minimum=0,
         maximum=2**32 - 1,
     )
-
-
-_DATA = (
-    "A .npy, .npz or .pt file, or a folder of such files in the order of their names; an array's first axis counts"
-    " samples. An .npz holds input_0, input_1, ... (or one array of any name)"
-)
-_DATA_LIMITS: dict[str, Any] = {
-    "wanted": "the path of a file or folder",
-    "suffixes": DATA_SUFFIXES,
-    "folder": True,
-    "option": "",
-}
 
 
 @section(
@@ -76,7 +76,7 @@ class Calibration(Data):
 )
 @dataclass(frozen=True)
 class Vectors(Data):
-    """Test inputs, with labels where there are any."""
+    """Test inputs, and their labels if there are any."""
 
     data: Path | None = setting(
         f"{_DATA} and, where there are any, labels: the right class of each sample, [samples] integers.",
@@ -93,7 +93,7 @@ class Vectors(Data):
 )
 @dataclass(frozen=True)
 class Rule:
-    """One exception of the quantisation: one of the first three is set, and the scheme."""
+    """One exception from the quantisation scheme. Exactly one of the first three fields is set."""
 
     module_name: str | None = setting(
         "A module of the model by its dotted name, with all modules below it.",
@@ -122,16 +122,16 @@ class Rule:
 
     @property
     def kind(self) -> str:
-        """Which of the three keys it has."""
+        """Which of the three fields is set."""
         return "module_name" if self.module_name else "module_type" if self.module_type else "operator"
 
     @property
     def match(self) -> str:
-        """The value of that key."""
+        """The value of that field."""
         return self.module_name or self.module_type or self.operator or ""
 
     def to_argument(self) -> str:
-        """As one argument of a step; `parse` reads it back."""
+        """The rule as one command-line argument of a step; `parse` reads it back."""
         return f"{self.kind}:{self.match}:{self.scheme}"
 
     @classmethod
@@ -151,7 +151,7 @@ class Rule:
 )
 @dataclass(frozen=True)
 class Quantize:
-    """How floats become integers."""
+    """How floats become integers. io: the type of the model's inputs and outputs."""
 
     scheme: str = setting(
         "int8: activations and weights of 8 bits; int16x8: activations of 16, weights of 8; none: float, for the CPU"
@@ -182,8 +182,8 @@ class Quantize:
         option="--rule",
     )
     io: str = setting(
-        "Type of the model's inputs and outputs. float32 keeps a quantize and a dequantize operator on the CPU at its"
-        " border.",
+        "Type of the model's inputs and outputs. With float32, the operators that"
+        " quantize inputs and dequantize outputs run on the CPU.",
         "float32",
         examples=["float32"],
         enum=["float32", "int8", "uint8"],
@@ -193,13 +193,13 @@ class Quantize:
 @section("golden", "What may differ before a build fails.", examples=[{"lsb": 0, "accuracy": 0.95}])
 @dataclass(frozen=True)
 class Golden:
-    """What may differ before a build fails; atol and rtol of None report without judging."""
+    """The differences at which a build fails. lsb: of integers. atol, rtol: of floats; None for no limit."""
 
     lsb: int = setting(
-        "Largest difference between an NPU's integers and PyTorch's. 0 by default, 1 where int16x8 takes part.",
+        "Largest difference between an NPU's integers and PyTorch's. 0 by default, 1 with int16x8.",
         0,
         examples=[0],
-        unit="steps of the output's grid",
+        unit="LSB of the output",
         computed=True,
         always=True,
         minimum=0,

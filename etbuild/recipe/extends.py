@@ -1,4 +1,4 @@
-"""A recipe and what it extends, read and merged into one tree. It judges no key but `extends`."""
+"""Reads a recipe and the recipes that it extends, and merges them into one tree. It checks no key but `extends`."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from etbuild.config.yaml_tree import Entry, MapNode, Node, Scalar, described
 
 @dataclass(frozen=True)
 class Chain:
-    """root: the merged recipe, None when a file could not be read. files: itself first, then what it extends.
-    whole: False when some `extends` led nowhere, so that keys may be missing for that reason alone."""
+    """A recipe with everything that it extends.
+
+    root:     the merged recipe; None when the recipe's own file could not be read.
+    files:    its own file first, then those that it extends.
+    """
 
     root: MapNode | None
     files: tuple[Path, ...]
-    whole: bool = True
 
 
 def read_chain(file: Path, paths: ProjectPaths, diagnostics: Diagnostics) -> Chain:
-    """Read `file` (as paths.shown gives it) and everything that it extends."""
+    """Read a recipe and everything that it extends. file: as `ProjectPaths.relative` returns it."""
     files = [file]
     layers: list[MapNode] = []
     while True:
         layer = _read(files[-1], paths, diagnostics)
         if layer is None:
-            return Chain(_merged(layers) if layers else None, tuple(files), whole=False)
+            return Chain(_merged(layers) if layers else None, tuple(files))
         layers.append(layer)
         entry = layer.entries.get("extends")
         if entry is None:
             return Chain(_without_extends(_merged(layers)), tuple(files))
         base = _base(entry.node, files, paths, diagnostics)
         if base is None:
-            return Chain(_merged(layers), tuple(files), whole=False)
+            return Chain(_merged(layers), tuple(files))
         files.append(base)
 
 
@@ -50,15 +52,15 @@ def _read(file: Path, paths: ProjectPaths, diagnostics: Diagnostics) -> MapNode 
     node = yaml_tree.read(data, file, diagnostics)
     if node is None or isinstance(node, MapNode):
         return node
-    if not isinstance(node, Scalar) or node.sound:
+    if not isinstance(node, Scalar) or node.valid:
         diagnostics.add(node.location, (), described(node), "a mapping with model and targets")
     return None
 
 
 def _base(node: Node, files: Sequence[Path], paths: ProjectPaths, diagnostics: Diagnostics) -> Path | None:
-    """The file that `extends` names; it is part of the recipe, so it must lie in the project."""
+    """The file that `extends` names; it must be in the project, because it is part of the recipe."""
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
-        if not isinstance(node, Scalar) or node.sound:
+        if not isinstance(node, Scalar) or node.valid:
             diagnostics.add(node.location, ("extends",), described(node), "the path of a recipe")
         return None
     try:
@@ -76,22 +78,22 @@ def _base(node: Node, files: Sequence[Path], paths: ProjectPaths, diagnostics: D
 
 
 def _merged(layers: Sequence[MapNode]) -> MapNode:
-    """The first layer over the second, and so on."""
+    """The layers as one mapping; the first layer has the highest priority."""
     merged = layers[-1]
     for layer in reversed(layers[:-1]):
-        merged = _over(layer, merged)
+        merged = _overlaid(layer, merged)
     return merged
 
 
-def _over(upper: MapNode, lower: MapNode) -> MapNode:
-    """Maps merge, everything else replaces; null takes away what the lower one says."""
+def _overlaid(upper: MapNode, lower: MapNode) -> MapNode:
+    """`upper` with priority over `lower`: mappings merge, other values replace, null deletes a key of `lower`."""
     entries = dict(lower.entries)
     for key, entry in upper.entries.items():
         below = entries.get(key)
-        if below and isinstance(entry.node, Scalar) and entry.node.sound and entry.node.value is None:
+        if below and isinstance(entry.node, Scalar) and entry.node.valid and entry.node.value is None:
             del entries[key]
         elif below and isinstance(entry.node, MapNode) and isinstance(below.node, MapNode):
-            entries[key] = Entry(entry.location, _over(entry.node, below.node))
+            entries[key] = Entry(entry.location, _overlaid(entry.node, below.node))
         else:
             entries[key] = entry
     return MapNode(entries, upper.location)

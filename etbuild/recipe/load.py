@@ -1,4 +1,4 @@
-"""Recipes from YAML: read, checked, resolved. It touches no model and imports no compiler."""
+"""Loads recipes from YAML: reads, validates and resolves them. It opens no model and imports no compiler."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def load(path: Path, root: Path, environ: Mapping[str, str]) -> Recipe:
     """The recipe in one file.
 
-    root:    the project's folder; paths in the recipe are relative to it where they lie in it, else absolute.
+    root:    the project's folder; paths of the result are relative to it when inside it, else absolute.
     environ: the environment, for `~`, `$NAME` and `${NAME}` in paths.
     raises:  RecipeError with every problem of the file and of what it extends.
     """
@@ -32,7 +32,7 @@ def load(path: Path, root: Path, environ: Mapping[str, str]) -> Recipe:
 
 
 def load_all(root: Path) -> tuple[Recipe, ...]:
-    """Every recipe of a project, by name: recipes/*.yaml but those whose name starts with `_`.
+    """Every recipe of a project, by name: recipes/*.yaml except files whose name starts with `_`.
 
     raises: RecipeError with every problem of every recipe.
     """
@@ -52,7 +52,7 @@ def load_all(root: Path) -> tuple[Recipe, ...]:
 def _load(path: Path, root: Path, lookup: Callable[[str], str | None]) -> Recipe:
     diagnostics = Diagnostics()
     paths = ProjectPaths(root, lookup)
-    file = paths.shown(Path.cwd() / path)
+    file = paths.relative(Path.cwd() / path)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.yaml", file.name):
         remedy = "its name is part of task and folder names: letters, digits, _, . and -"
         diagnostics.add(Location(file, 0, 0), (), f"the file name {quoted(file.name)}", "NAME.yaml", remedy)

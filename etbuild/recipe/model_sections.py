@@ -1,7 +1,7 @@
-"""The sections of a recipe that say what is exported: model and export, with their parts.
+"""The sections of a recipe about the model and its export: model, input, export, dynamic_axis.
 
-Each key is one field, with its description and limits: schemas/recipe.schema.json, the reader and the options of the
-steps' command lines are made from these fields.
+Each key is one field, with its description and limits. From these fields come schemas/recipe.schema.json, the reader,
+and the options of the steps' command lines.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ DTYPES = ("float32", "float16", "int8", "uint8", "int16", "int32", "int64", "boo
 )
 @dataclass(frozen=True)
 class InputSpec:
-    """One input of the model, made from a seed or read from a file.
+    """One input of the model: random values, or an array from a file.
 
-    shape: as the model takes it, batch included; empty with `file`.
+    shape: with the batch axis; () when the input comes from a file.
     dtype: a torch name: float32, int8, int32, int64, bool...
-    range: lowest and highest of the uniform random values, in the model's own unit; () for the default.
+    range: lowest and highest of the uniform random values, in the unit of the input; () for the default.
     """
 
     shape: tuple[int, ...] = setting(
@@ -59,7 +59,7 @@ class InputSpec:
     )
 
     def to_argument(self) -> str:
-        """As one argument of a step; `parse` reads it back."""
+        """The input as one command-line argument of a step; `parse` reads it back."""
         if self.file:
             return f"file={self.file}"
         shape = "x".join(str(size) for size in self.shape)
@@ -88,7 +88,7 @@ class InputSpec:
 )
 @dataclass(frozen=True)
 class Model:
-    """Where the model comes from: exactly one of source, entry alone, builtin, program."""
+    """Where the model comes from: exactly one of source, builtin and program, or entry alone."""
 
     source: Path | None = setting(
         "A .py that defines ModelUnderTest (a torch.nn.Module) and ModelInputs (a tuple), or the factory that `entry`"
@@ -144,7 +144,7 @@ class Model:
 )
 @dataclass(frozen=True)
 class DynamicDim:
-    """One dynamic axis of one input. range: smallest and largest size, both included."""
+    """One dynamic axis of one input. range: smallest and largest size, inclusive."""
 
     input: int = setting("Position of the input, from 0.", examples=[0], required=True, minimum=0, maximum=255)
     axis: int = setting("Position of the axis, from 0.", examples=[0], required=True, minimum=0, maximum=7)
@@ -167,7 +167,7 @@ class DynamicDim:
     )
 
     def to_argument(self) -> str:
-        """As one argument of a step; `parse` reads it back."""
+        """The axis as one command-line argument of a step; `parse` reads it back."""
         return f"{self.input}:{self.axis}:{self.name}:{self.range[0]}:{self.range[1]}"
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The sections of a recipe about what is built for a target and where it runs: header, pte, runtime, run.
+"""The sections of a recipe about what is built for a target, and where it runs: header, pte, runtime, run.
 
 Each key is one field: see model_sections.py.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etbuild.config.setting import section, setting
-from etbuild.hardware.boards import Board
+from etbuild.hardware.board import Board
 
 
 @section(
@@ -19,7 +19,7 @@ from etbuild.hardware.boards import Board
 )
 @dataclass(frozen=True)
 class Header:
-    """The C header with the program's bytes."""
+    """The C header with the bytes of model.pte. alignment: bytes."""
 
     symbol: str = setting(
         "Name of the array; the recipe's name with _pte by default.",
@@ -49,7 +49,7 @@ class Header:
         maxLength=200,
     )
     bytes_per_line: int = setting(
-        "How many bytes stand in one line of the header.",
+        "Bytes per line of the header.",
         12,
         examples=[12],
         unit="bytes",
@@ -59,10 +59,10 @@ class Header:
     )
 
 
-@section("pte", "What is written beside the program.", examples=[{"bundled_io": True}])
+@section("pte", "What is written next to the program.", examples=[{"bundled_io": True}])
 @dataclass(frozen=True)
 class Pte:
-    """What is written next to model.pte: model.bpte, model.etrecord, model.ptd."""
+    """Which files are written next to model.pte: model.bpte, model.etrecord, model.ptd."""
 
     bundled_io: bool = setting(
         "Also write model.bpte: the program with its test vectors and expected outputs.", False, examples=[True]
@@ -76,7 +76,7 @@ class Pte:
 @section("runtime", "The firmware that is built for a board.", examples=[{"board": "qemu-mps3-an547"}])
 @dataclass(frozen=True)
 class Runtime:
-    """The firmware that is built. npu: ethosu or emulator. prefix: of an installed ExecuTorch, with that engine."""
+    """The firmware that is built. stack_size: bytes. prefix: of an installed ExecuTorch, for engine executorch."""
 
     board: Board = setting(
         "A board that comes with etbuild (corstone-300, corstone-320, qemu-mps3-an547), or the path of a board's file.",
@@ -120,7 +120,7 @@ class Runtime:
 @section("run", "Where the built program is run.", examples=[{"on": "host", "timeout_s": 60}])
 @dataclass(frozen=True)
 class Run:
-    """Where the built program is run. on: host, qemu, fvp, auto or none."""
+    """Where and how the built program is run."""
 
     on: str = setting(
         "host: on this machine, the NPU emulated; qemu, fvp: the firmware in a simulator of its board; auto: the"

@@ -1,4 +1,4 @@
-"""A recipe as data, checked and resolved; etbuild.recipe.load makes it from YAML."""
+"""A recipe as data, validated and resolved; etbuild.recipe.load reads it from YAML."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from etbuild.recipe.output_sections import Header, Pte, Run, Runtime
 
 @dataclass(frozen=True)
 class Recipe:
-    """One recipe, resolved: every default is filled in.
+    """One recipe with every default filled in.
 
     name:    the file's name without .yaml.
-    files:   the files it was read from: itself, what it extends, the user's Vela config files and board.
-    env:     the environment variables that its paths name, with their values.
+    files:   the files that it was read from: its own, those it extends, the user's Vela config files and board.
+    env:     the environment variables that its paths use, with their values.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""From a checked tree to a Recipe: paths resolved, defaults filled in, and checked for what no schema can express."""
+"""Resolves a validated tree to a Recipe: paths, defaults, and the checks that a schema cannot express."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _RANGES = {
     "int32": (-(2**31), 2**31 - 1),
     "int64": (-(2**53), 2**53),
 }
-# Reserved words of C and C++: no array can have such a name.
+# Reserved words of C and C++, which cannot be the name of an array.
 _KEYWORDS = """
     alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl concept const
     consteval constexpr constinit const_cast continue co_await co_return co_yield decltype default delete do double
@@ -46,7 +46,7 @@ _KEYWORDS = """
 
 
 def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Reading) -> Recipe:
-    """The recipe in `root`; only valid when no diagnostic was added."""
+    """The recipe in `root`. The result is valid only when no diagnostic was added."""
     section = Section(root, (), reading)
     model = _model(section.section("model")) if section.has("model") and ("model",) not in reading.bad else Model()
     targets, inis = read_targets(section)
@@ -75,17 +75,17 @@ def _model(section: Section) -> Model:
     for key in given[1:]:
         other = section.location(given[0]).file
         remedy = f"{given[0]}: null drops what {other} says" if other != section.location(key).file else ""
-        section.report(key, f"{key} beside {given[0]}", f"exactly one of {', '.join(_SOURCES)}", remedy)
+        section.report(key, f"{key} with {given[0]}", f"exactly one of {', '.join(_SOURCES)}", remedy)
     entry = section.text("entry")
     if not given and not section.has("entry"):
         section.report("", "nothing to take the model from", f"exactly one of {', '.join(_SOURCES)}, or entry alone")
     elif not given and entry and ":" not in entry:
-        section.report("entry", quoted(entry), "module:function", "a function alone needs model.source beside it")
+        section.report("entry", quoted(entry), "module:function", "a function name alone needs model.source")
     elif entry and given[:1] == ["source"] and ":" in entry:
         remedy = f"write entry: {entry.rpartition(':')[2]}"
         section.report("entry", quoted(entry), "a function of model.source", remedy)
     elif given and given[0] != "source" and section.has("entry"):
-        section.report("entry", f"entry beside {given[0]}", "entry alone, or beside source")
+        section.report("entry", f"entry with {given[0]}", "entry alone, or with source")
     return read(section, Model, inputs=tuple(_input(item) for item in section.each("inputs")))
 
 
@@ -93,7 +93,7 @@ def _input(section: Section) -> InputSpec:
     others = [key for key in ("shape", "dtype", "range", "seed") if section.has(key)]
     if section.has("file"):
         for key in others:
-            section.report(key, f"{key} beside file", "file alone, or shape with dtype, range and seed")
+            section.report(key, f"{key} with file", "file alone, or shape with dtype, range and seed")
         return InputSpec(file=read(section, InputSpec).file)
     if not section.has("shape"):
         section.report("shape", "nothing", "the shape of random values, or file in place of it")
@@ -138,7 +138,7 @@ def _export(section: Section, model: Model, targets: Sequence[Target]) -> Export
 def _dynamic_dim(section: Section, model: Model) -> DynamicDim | None:
     values = section.numbers("range")
     if (
-        not section.reading.sound(section.path)
+        not section.reading.is_valid(section.path)
         or len(values) != 2
         or not section.has("input")
         or not section.has("axis")
@@ -162,7 +162,7 @@ def _dynamic_dim(section: Section, model: Model) -> DynamicDim | None:
 def _quantize(section: Section, targets: Sequence[Target]) -> Quantize:
     scheme = section.text("scheme", "int8")
     rules = _rules(section)
-    quantizes = any(rule.scheme != "none" for rule in rules) or not section.reading.sound((*section.path, "rules"))
+    quantizes = any(rule.scheme != "none" for rule in rules) or not section.reading.is_valid((*section.path, "rules"))
     on_npu = [target.npu for target in targets if target.npu != "none"]
     if scheme == "none" and on_npu and not quantizes:
         remedy = f"{on_npu[0]} computes with integers only; quantise something by quantize.rules, or choose npu: none"
@@ -187,7 +187,7 @@ def _rules(section: Section) -> tuple[Rule, ...]:
 def _rule(section: Section) -> Rule | None:
     kinds = [key for key in ("module_name", "module_type", "operator") if section.has(key)]
     if len(kinds) != 1:
-        got = " beside ".join(kinds) if kinds else "a rule for nothing"
+        got = " with ".join(kinds) if kinds else "a rule for nothing"
         section.report("", got, "exactly one of module_name, module_type, operator")
         return None
     rule = read(section, Rule)
@@ -196,7 +196,7 @@ def _rule(section: Section) -> Rule | None:
 
 def _data(section: Section, cls: type[D]) -> D:
     if section.has("seed") and section.has("data") and not section.has("samples"):
-        section.report("seed", "seed without samples", "samples beside it: how many to choose at random")
+        section.report("seed", "seed without samples", "samples too: how many to choose at random")
     return read(section, cls)
 
 
@@ -213,5 +213,5 @@ def _header(section: Section, name: str) -> Header:
     if symbol in _KEYWORDS.split():
         section.report("symbol", quoted(symbol), "a C identifier", f"{symbol} is a word of C or C++")
     derived = re.sub(r"[^A-Za-z0-9_]", "_", f"{name}_pte")
-    usual = f"model_{derived}" if derived[0].isdigit() else derived
-    return read(section, Header, symbol=symbol or usual)
+    default = f"model_{derived}" if derived[0].isdigit() else derived
+    return read(section, Header, symbol=symbol or default)

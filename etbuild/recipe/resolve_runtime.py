@@ -1,4 +1,4 @@
-"""The sections `runtime` and `run` of a checked recipe: the board found and held against the targets."""
+"""Resolves the sections `runtime` and `run` of a recipe: loads the board and compares it with the targets."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING
 from etbuild.config.diagnostics import Location, did_you_mean, one_of, quoted
 from etbuild.config.setting import read
 from etbuild.errors import RecipeError
-from etbuild.hardware.boards import Board, board_file, board_names, load_board
+from etbuild.hardware.boards import board_file, board_names, load_board
 from etbuild.hardware.npus import catalog
 from etbuild.recipe.output_sections import Run, Runtime
 
 if TYPE_CHECKING:
     from etbuild.config.section import Section
+    from etbuild.hardware.board import Board
     from etbuild.hardware.target import Target
+
+# Relative error of floats summed in another order, for models that the CPU computes as a whole.
+CPU_TOLERANCE = 1e-5
 
 
 def read_runtime(section: Section, targets: Sequence[Target]) -> Runtime | None:
-    """None when something of it was reported."""
+    """The section `runtime`; None when its board was reported."""
     board = _board(section)
     if board is None:
         return None
@@ -31,20 +35,16 @@ def read_runtime(section: Section, targets: Sequence[Target]) -> Runtime | None:
         remedy = "its delegate drives a real NPU; take a board with one"
         section.report("engine", "executorch with an emulated NPU", "engine: etbuild", remedy)
     if section.has("prefix") and engine != "executorch":
-        section.report("prefix", "prefix without engine: executorch", "engine: executorch beside it")
+        section.report("prefix", "prefix without engine: executorch", "engine: executorch with it")
     if driver == "ethosu":
         for target in targets:
             _check_npu(section, board, target)
-    stack = section.integer("stack_size", board.stack_bytes)
+    stack = section.integer("stack_size", board.stack_size)
     return read(section, Runtime, board=board, npu=driver, stack_size=stack)
 
 
-# What sums of floats in another order amount to, where a whole model is computed on the CPU.
-CPU_TOLERANCE = 1e-5
-
-
 def read_run(section: Section, runtime: Runtime | None, has_runtime: bool, targets: Sequence[Target]) -> Run:
-    """has_runtime: whether the recipe has that section, right or wrong."""
+    """The section `run`. has_runtime: whether the recipe has a section `runtime`, valid or not."""
     on = section.text("on") or ("auto" if runtime and not section.has("on") else "host")
     if on in ("qemu", "fvp") and not has_runtime:
         section.report("on", on, "a board to run on", f"add runtime: {{board: {board_names()[-1]}}}")
@@ -64,18 +64,18 @@ def _board(section: Section) -> Board | None:
     if not name:
         return None
     file = board_file(name)
-    shown: Path | None = file
+    label: Path | None = file
     if file is None and "/" not in name and not name.endswith(".yaml"):
         wanted = f"{one_of(board_names())}, or the path of a board's file"
         section.report("board", quoted(name), wanted, did_you_mean(name, board_names()))
         return None
     if file is None:
-        shown = section.file("board", ".yaml")
-        file = section.reading.paths.absolute(shown) if shown else None
-    if file is None or shown is None:
+        label = section.file("board", ".yaml")
+        file = section.reading.paths.absolute(label) if label else None
+    if file is None or label is None:
         return None
     try:
-        return load_board(file, shown)
+        return load_board(file, label)
     except RecipeError as error:
         for problem in error.problems:
             name, line, column = (*problem.location.rsplit(":", 2), "", "")[:3]

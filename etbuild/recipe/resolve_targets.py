@@ -1,4 +1,4 @@
-"""The section `targets` of a checked recipe: each entry expanded to its legal targets, and named."""
+"""Resolves the section `targets` of a recipe: expands each entry to its legal targets, and names them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_targets(section: Section) -> tuple[tuple[Target, ...], list[Path]]:
         try:
             found = expand(spec)
         except IllegalTargetError as illegal:
-            _add_illegal(item, illegal)
+            _report_illegal(item, illegal)
             continue
         for target in found:
             if target in entries:
@@ -40,7 +40,8 @@ def read_targets(section: Section) -> tuple[tuple[Target, ...], list[Path]]:
     return named(targets), inis
 
 
-def _add_illegal(item: Section, illegal: IllegalTargetError) -> None:
+def _report_illegal(item: Section, illegal: IllegalTargetError) -> None:
+    """At the setting that is wrong, or at the NPU when the recipe does not have that setting."""
     section, _, key = illegal.key.rpartition(".")
     holder = item.section(section) if section else item
     location = holder.location(key) if holder.has(key) else item.location("npu")
@@ -48,7 +49,7 @@ def _add_illegal(item: Section, illegal: IllegalTargetError) -> None:
 
 
 def _target_spec(item: Section) -> TargetSpec | None:
-    """None when a setting was reported already: the others cannot be judged without it."""
+    """One entry; None when a setting was reported already: the others cannot be checked without it."""
     vela = item.section("vela")
     ini = vela.file("ini", ".ini")
     own_file = None
@@ -66,7 +67,7 @@ def _target_spec(item: Section) -> TargetSpec | None:
     if (
         not item.has("npu")
         or (vela.has("ini") and not ini)
-        or any(not item.reading.sound((*item.path, k)) for k in keys)
+        or any(not item.reading.is_valid((*item.path, key)) for key in keys)
     ):
         return None
     matrix = any(item.is_list(key) for key in keys) or any(map(vela.is_list, ("optimise", "arena_cache_size")))

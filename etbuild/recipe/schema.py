@@ -1,4 +1,4 @@
-"""The JSON Schema of recipes, made from the settings in the section classes and from the table of NPUs.
+"""The JSON Schema of recipes, made from the settings of the section classes and from the NPU catalog.
 
 `python -m etbuild.recipe.schema` writes it to schemas/recipe.schema.json.
 """
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from etbuild.config.schemas import schema_file, schema_text
-from etbuild.config.setting import TEXT, definitions
+from etbuild.config.setting import TEXT, section_info
+from etbuild.config.setting_schema import Json, definitions
 from etbuild.errors import exit_code_of
 from etbuild.hardware.npus import catalog
 from etbuild.hardware.target import Target, Vela
@@ -18,9 +18,7 @@ from etbuild.recipe.data_sections import Calibration, Golden, Quantize, Rule, Ve
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.output_sections import Header, Pte, Run, Runtime
 
-Json = dict[str, Any]
-
-# The sections of a recipe by key, in the order of the schema; targets stands between quantize and vectors.
+# The sections of a recipe by key, in the order of the schema. `targets` is a list of its section.
 SECTIONS = {
     "model": Model,
     "export": Export,
@@ -36,7 +34,7 @@ SECTIONS = {
 _PARTS = (InputSpec, DynamicDim, Rule, Calibration, Vela)
 _EXTENDS = {
     "description": "Another recipe of the project that this one builds on. Mappings merge, lists and single values"
-    " replace, and null takes away what the other says. A file whose name starts with _ is no recipe by itself, only"
+    " replace, and null removes a key of the other. A file whose name starts with _ is not a recipe, only"
     " something to extend.",
     "type": "string",
     "pattern": TEXT,
@@ -45,7 +43,7 @@ _EXTENDS = {
 }
 _TARGETS = {
     "description": "What to compile for: one target, or a list of them. A setting that is a list makes the target a"
-    " matrix, which stands for every legal combination; illegal ones are left out of it.",
+    " matrix, one target for each legal combination; illegal ones are left out.",
     "anyOf": [
         {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/target"}, "x-wanted": "a list of targets"},
         {"$ref": "#/$defs/target"},
@@ -60,13 +58,13 @@ _TARGETS = {
 
 def recipe_schema() -> Json:
     """The whole schema."""
-    sections: Json = {key: {"$ref": f"#/$defs/{cls.__section__[0]}"} for key, cls in SECTIONS.items()}  # type: ignore[attr-defined]
+    sections: Json = {key: {"$ref": f"#/$defs/{section_info(cls).name}"} for key, cls in SECTIONS.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "recipe.schema.json",
         "title": "etbuild recipe",
         "description": "One model, what it is compiled for, and how the result is checked. Paths are relative to the"
-        " file they stand in; ~, $NAME and ${NAME} are replaced, $$ is a dollar sign.",
+        " file that has them; ~, $NAME and ${NAME} are replaced, $$ is a dollar sign.",
         "type": "object",
         "additionalProperties": False,
         "properties": {"extends": _EXTENDS, **sections, "targets": _TARGETS},
@@ -84,7 +82,7 @@ def _definitions() -> Json:
 
 
 def _catalog_definitions() -> Json:
-    """The names of the NPU catalog, and types that several keys share."""
+    """The names of the NPU catalog, and types that several settings share."""
     return {
         "name": {
             "type": "string",
@@ -99,7 +97,7 @@ def _catalog_definitions() -> Json:
 
 
 def _only_known_names() -> Json:
-    """Without a config file of the user's, only the catalog's names are valid. For editors: the code reports it better."""
+    """Only names of the catalog are valid without a Vela config file of the user. For editors: see `validate.check`."""
 
     def one_or_many(name: str, wanted: str) -> Json:
         one = {"$ref": f"#/$defs/{name}"}
@@ -115,6 +113,7 @@ def _only_known_names() -> Json:
 
 
 def main(argv: Sequence[str]) -> int:
+    """Write the schema's file."""
     file = schema_file("recipe")
     file.write_text(schema_text(recipe_schema()), encoding="utf-8")
     print(file)

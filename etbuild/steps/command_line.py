@@ -35,12 +35,17 @@ def arguments(options: Any) -> tuple[str, ...]:
 
 
 def files(options: Any, use: str) -> tuple[str, ...]:
-    """The paths of the options that are read ("reads") or written ("writes"), each once."""
-    found: list[Any] = []
-    for one, value in _values(options):
-        if one.use == use:
-            found += value if isinstance(value, tuple) else [value]
-    return tuple(dict.fromkeys(str(path) for path in found if path))
+    """The paths of the options that are read ("reads") or written ("writes"), each once; those of sections last."""
+    cls: Any = type(options)
+    own: list[Any] = []
+    of_sections: list[str] = []
+    for one in fields(cls):
+        value = getattr(options, one.name)
+        if is_dataclass(value):
+            of_sections += files(value, use) if one.metadata.get("reads", True) else ()
+        elif "setting" in one.metadata and _option(one, types_of(cls)[one.name], "").use == use:
+            own += value if isinstance(value, tuple) else [value]
+    return tuple(dict.fromkeys(str(path) for path in (*own, *of_sections) if path))
 
 
 def parse(cls: type[T], argv: Sequence[str], module: str, description: str | None) -> T:
@@ -118,7 +123,8 @@ def _add(parser: argparse.ArgumentParser, one: _Option) -> None:
     else:
         given |= {"default": one.default, "required": not one.has_default}
     given["type"] = getattr(hint, "parse", hint)
-    choices: Any = one.setting.choices or one.setting.limits.get("enum")
+    # The steps check an enumeration of numbers themselves, with their own message.
+    choices: Any = one.setting.choices or (one.setting.limits.get("enum") if hint is str else None)
     parser.add_argument(flags, choices=choices, **given)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Of the command line."""
+    """The command-line options."""
 
     model: Model = inline()
     export: Export = inline()

@@ -1,5 +1,5 @@
-"""Step firmware: a .pte and its test vectors as a firmware image for a board: firmware.elf, .bin, .hex, .map; sizes.json;
-and in firmware/ what was generated for it and compile_commands.json. It runs nothing.
+"""Step firmware: a .pte and its test vectors as a firmware image: firmware.elf, .bin, .hex, .map and sizes.json; in
+firmware/ its generated sources and compile_commands.json. It runs nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MADE = ("firmware.elf", "firmware.bin", "firmware.hex", "firmware.map", "sizes.j
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Of the command line."""
+    """The command-line options."""
 
     board: str = option("a board's name, or its file")
     npu: str = option("what the model was compiled for, e.g. ethos-u55-128", "")

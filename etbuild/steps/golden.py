@@ -1,7 +1,7 @@
-"""Step golden: expected outputs for the test vectors, and how far the versions of the model are apart.
+"""Step golden: expected outputs for the test vectors, and the differences between the stages of the model.
 
-build/<recipe>/<profile>/: golden.npz, golden.json. It fails where the reference and the quantised program differ by more
-than the recipe allows.
+build/<recipe>/<profile>/: golden.npz, golden.json. It fails if the reference and the quantised program differ by
+more than the recipe allows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Of the command line."""
+    """The command-line options."""
 
     exported: Path = reads("exported.pt2")
     quantized: Path = reads("quantized.pt2")
@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
     report["digests"] = digests((options.lowered, options.vectors.data))
     np.savez(options.output, **made.arrays(samples))
     options.report.write_text(json.dumps(report, indent=1) + "\n")
-    reference.judge(made.outputs, border["outputs"], options.limits, report)
+    reference.check_limits(made.outputs, border["outputs"], options.limits, report)
     return 0
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Of the command line."""
+    """The command-line options."""
 
     pte: Path = reads("model.pte")
     manifest: Path = reads("manifest.json of that model.pte")

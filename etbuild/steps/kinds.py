@@ -1,6 +1,6 @@
 """The table of all kinds of steps: a row for each, in the order of the chain. A new kind is a row and a module.
 
-A kind's module has `step(recipe, ...)`, which plans it (pure), and `main(argv)`, which does it.
+A kind's module has `step(recipe, ...)`, which plans it (pure), and `main(argv)`, which runs it.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Of the command line."""
+    """The command-line options."""
 
     program: Path = reads("quantized.pt2")
     profile: str = option("tosa-u55, tosa-u85 or cpu")

@@ -1,7 +1,7 @@
 """The options of a step's program, declared once as a dataclass in the step's module.
 
-A field is an option (`option`, `reads`, `writes`) or a section of the recipe (`inline`), whose settings are then options.
-The command line, its parser, and the files that the step reads and writes are made from the fields.
+A field is an option (`option`, `reads`, `writes`) or a section of the recipe (`inline`) with all its settings. The
+command line, its parser, and the files that the step reads and writes are made from the fields.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def from_section(cls: type, name: str, default: Any = MISSING) -> Any:
     )
 
 
-def inline(prefix: str = "") -> Any:
-    """A section of the recipe. prefix: of its options, e.g. "--vectors"."""
-    return field(metadata={"prefix": prefix})
+def inline(prefix: str = "", *, reads: bool = True) -> Any:
+    """A section of the recipe. prefix: of its options, e.g. "--vectors". reads: whether the step reads its files."""
+    return field(metadata={"prefix": prefix, "reads": reads})
 
 
 def plan(name: str, options: Any, tools: Iterable[str], **more: Any) -> Step:

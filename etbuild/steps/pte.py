@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Of the command line."""
+    """The command-line options."""
 
-    target: Target = inline()
+    target: Target = inline(reads=False)  # The .pte contains the name of its config file only.
     lowered: Path = reads("lowered.bin")
     partition: Path = reads("partition.json")
     quantization: Path = reads("quantization.json")

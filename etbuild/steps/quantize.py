@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Of the command line."""
+    """The command-line options."""
 
     program: Path = reads("exported.pt2")
     profile: str = option("tosa-u55, tosa-u85 or cpu")

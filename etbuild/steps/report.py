@@ -1,4 +1,4 @@
-"""Step report: everything that is known of a recipe's outputs, in one file: build/<recipe>/report.json."""
+"""Step report: the figures of all outputs of a recipe, in one file: build/<recipe>/report.json."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Of the command line."""
+    """The command-line options."""
 
     recipe: str = option("its name")
     folder: Path = option("build/<recipe>")

@@ -1,5 +1,5 @@
-"""Step run: the .pte on its test vectors: on the host, each delegate on an emulated NPU, or as a firmware in a simulator
-of its board; build/<recipe>/<variant>/run.json.
+"""Step run: the .pte on its test vectors, on the host with an emulated NPU, or as a firmware in a simulator;
+build/<recipe>/<variant>/run.json.
 
 Every output must equal golden's, bit for bit. A simulator that printed nothing, lost a frame, did not end in time or
 ended with an error has failed, whatever it had printed before.
@@ -18,9 +18,9 @@ from etbuild.errors import exit_code_of
 from etbuild.firmware import simulators
 from etbuild.hardware.boards import board_file, load_board
 from etbuild.recipe.output_sections import Run
-from etbuild.report.figures import agreement
+from etbuild.report.figures import bit_exact_text
 from etbuild.steps.options import from_section, option, parse, plan, reads, writes
-from etbuild.verify.host_run import run_on_host, wanted_outputs
+from etbuild.verify.host_run import expected_outputs, run_on_host
 from etbuild.verify.verdict import verdict
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Of the command line. board to timing_adapters: only with elf."""
+    """The command-line options. board to timing_adapters: only with elf."""
 
     pte: Path = reads("model.pte")
     ptd: Path | None = reads("model.ptd, its weights", None)
@@ -96,9 +96,9 @@ def main(argv: Sequence[str]) -> int:
         report = run_on_host(options.pte, options.ptd, golden, options.tolerance)
     else:
         result = simulators.run(simulators.command(request, on), request.limit_s)
-        report = verdict(request, on, result, wanted_outputs(options.pte, golden))
+        report = verdict(request, on, result, expected_outputs(options.pte, golden))
     options.output.write_text(json.dumps({"format": FORMAT, **report}, indent=1) + "\n")
-    print(f"run on {report['runner']}: {agreement(report)}")
+    print(f"run on {report['runner']}: {bit_exact_text(report)}")
     return 0
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Of the command line. doit adds --fit where the user gives it."""
+    """The command-line options. doit adds --fit if the user gives it."""
 
     recipe: str = option("its name")
     folder: Path = option("build/<recipe>; sweep.json and sweep.csv go there")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Of the command line."""
+    """The command-line options."""
 
     target: Target = inline()
     delegates: Path = reads("folder with 0.tosa, 1.tosa...")

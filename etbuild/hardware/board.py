@@ -1,0 +1,315 @@
+"""A board as data: CPU, memory map, placement, NPU, UART, simulators. etbuild.hardware.boards reads it from YAML.
+
+Each key of a board's file is one field, with its description and limits: see etbuild.config.setting.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from etbuild import PACKAGE
+from etbuild.config.diagnostics import one_of
+from etbuild.config.setting import Bytes, section, setting, settings_of
+
+# The folder of the boards that come with etbuild.
+BOARDS = PACKAGE / "hardware" / "boards"
+
+_CORE_FLAGS = {
+    "cortex-m33": ("-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"),
+    "cortex-m55": ("-mcpu=cortex-m55", "-mfloat-abi=hard", "-mfpu=auto"),
+    # GCC 12 of Debian does not know cortex-m85, which runs code for cortex-m55.
+    "cortex-m85": ("-mcpu=cortex-m55", "-mfloat-abi=hard", "-mfpu=auto"),
+}
+_ADDRESSES: dict[str, Any] = {"minimum": 0, "maximum": 2**32 - 1}
+_CLOCKS: dict[str, Any] = {"minimum": 1, "maximum": 10**11, "examples": [25000000]}
+# Names of the NPU catalog; etbuild.hardware.schema replaces the references.
+_FAMILY = {"$ref": "#/$defs/family"}
+_MACS = {"$ref": "#/$defs/macs"}
+
+
+@section(
+    "",
+    "The processor that runs the firmware.",
+    examples=[{"core": "cortex-m55", "clock_hz": 25000000, "cache_line": 32, "counter": "dwt"}],
+)
+@dataclass(frozen=True)
+class Cpu:
+    """The processor. cache_line: bytes."""
+
+    core: str = setting("Its kind, which gives the compiler's flags.", examples=["cortex-m55"], enum=[*_CORE_FLAGS])
+    clock_hz: int = setting("Clock of the core, and of its SysTick. Unit: Hz.", **_CLOCKS)
+    cache_line: int = setting(
+        "Line of its data cache; 0 when it has none. Unit: bytes.", examples=[32], enum=[0, 16, 32, 64]
+    )
+    counter: str = setting(
+        "What counts time: dwt, the core's cycle counter, or systick where it has none.",
+        examples=["dwt"],
+        enum=["dwt", "systick"],
+    )
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The compiler flags for this core."""
+        return ("-mthumb", *_CORE_FLAGS[self.core])
+
+
+@section("", "One region.")
+@dataclass(frozen=True)
+class Region:
+    """A region of memory. address, size: bytes. npu: whether the NPU can access it."""
+
+    name: str
+    address: int = setting(
+        "Where it starts, as the CPU and the NPU see it. Unit: bytes.", examples=[0x31000000], **_ADDRESSES
+    )
+    size: Bytes = setting("How large it is. Unit: bytes, or text with KiB or MiB.", examples=["2 MiB"])
+    npu: bool = setting("Whether the NPU can reach it.", True, examples=[False])
+
+    @property
+    def end(self) -> int:
+        """The address after its last byte."""
+        return self.address + self.size
+
+
+def _region(content: str, example: str) -> Any:
+    return setting(f"Region {content}. One of the names in `memory`.", examples=[example])
+
+
+@section(
+    "",
+    "Which region holds what.",
+    examples=[
+        {
+            "code": "itcm",
+            "data": "dtcm",
+            "stack": "dtcm",
+            "model": "ddr",
+            "vectors": "ddr",
+            "arena": "sram",
+            "scratch": "sram",
+            "fast_scratch": "sram",
+        }
+    ],
+)
+@dataclass(frozen=True)
+class Placement:
+    """The region of each part of the firmware. scratch, fast_scratch: regions 1 and 2 of the NPU's command stream."""
+
+    code: str = _region("of vectors, code and constants; the CPU takes its vector table from its start", "itcm")
+    data: str = _region("of variables", "dtcm")
+    stack: str = _region("of the stack", "dtcm")
+    model: str = _region("of the .pte, which the NPU reads its weights and commands from", "ddr")
+    vectors: str = _region("of the test vectors", "ddr")
+    arena: str = _region("of what a loaded model keeps and of its planned buffers", "sram")
+    scratch: str = _region("of what the NPU works in (region 1 of its command stream)", "sram")
+    fast_scratch: str = _region("of the NPU's fast scratch (region 2 of its command stream)", "sram")
+    memory_modes: Mapping[str, PlacementChange] = setting(
+        "What differs for a memory mode of the target; Dedicated_Sram applies to its sizes too (Dedicated_Sram_384KB).",
+        dict,
+        examples=[{"Dedicated_Sram": {"arena": "ddr", "scratch": "ddr"}}],
+    )
+
+
+def _optional(part: str) -> Any:
+    """The setting of Placement for this part, with None as default."""
+    declared = next(declared for field, declared in settings_of(Placement) if field.name == part)
+    return dataclasses.field(default=None, metadata={"setting": declared})
+
+
+@section("", "Differences of one mode.", required=[])
+@dataclass(frozen=True)
+class PlacementChange:
+    """The regions of one memory mode that differ from the board's placement; None for those that do not."""
+
+    arena: str | None = _optional("arena")
+    scratch: str | None = _optional("scratch")
+    fast_scratch: str | None = _optional("fast_scratch")
+    model: str | None = _optional("model")
+
+    @property
+    def regions(self) -> dict[str, Any]:
+        """The regions that differ, by part."""
+        return {part: region for part, region in vars(self).items() if region is not None}
+
+
+@section(
+    "",
+    "The NPU, or that the firmware emulates one.",
+    examples=[{"driver": "emulator", "families": ["u55"]}],
+)
+@dataclass(frozen=True, kw_only=True)
+class NpuPort:
+    """How the firmware reaches an NPU. macs: those of fixed hardware, () when any number fits."""
+
+    driver: str = setting(
+        "ethosu drives the NPU's registers; emulator is an NPU in software.",
+        examples=["ethosu"],
+        enum=["ethosu", "emulator"],
+    )
+    address: int = setting(
+        "Base address of its registers; only with driver ethosu. Unit: bytes.",
+        0,
+        examples=[0x58102000],
+        computed=True,
+        **_ADDRESSES,
+    )
+    interrupt: int = setting(
+        "Number of its interrupt; only with driver ethosu.", 0, examples=[56], computed=True, minimum=0, maximum=479
+    )
+    families: tuple[str, ...] = setting(
+        "Families of NPU that this board can have.",
+        examples=[["u55", "u65"]],
+        minItems=1,
+        uniqueItems=True,
+        items=_FAMILY,
+    )
+    macs: tuple[int, ...] = setting(
+        "Multiply-accumulates of the NPU, where the hardware is fixed. Unit: 8-bit operations a cycle.",
+        (),
+        examples=[[128]],
+        minItems=1,
+        uniqueItems=True,
+        items=_MACS,
+    )
+
+
+@section(
+    "",
+    "Where results are printed; without one they go through semihosting.",
+    examples=[{"kind": "cmsdk", "address": 0x59303000, "clock_hz": 25000000, "baud": 115200}],
+)
+@dataclass(frozen=True)
+class Uart:
+    """The UART that results are printed to. baud: bits per second."""
+
+    kind: str = setting("Its programming model.", examples=["cmsdk"], enum=["cmsdk"])
+    address: int = setting("Base address of its registers. Unit: bytes.", examples=[0x59303000], **_ADDRESSES)
+    clock_hz: int = setting("Clock of the UART. Unit: Hz.", **_CLOCKS)
+    baud: int = setting("Speed of the line. Unit: bits a second.", examples=[115200], minimum=300, maximum=12000000)
+
+
+@section("", "QEMU's system emulator for Arm.", examples=[{"machine": "mps3-an547"}])
+@dataclass(frozen=True)
+class Qemu:
+    """The board in QEMU."""
+
+    machine: str = setting("Name of QEMU's machine.", examples=["mps3-an547"])
+
+
+@section(
+    "",
+    "An Arm Fixed Virtual Platform.",
+    examples=[{"programs": {"u85": "FVP_Corstone_SSE-320"}, "npu": "ethosu", "cpu": "cpu0", "uart": "uart0"}],
+)
+@dataclass(frozen=True)
+class Fvp:
+    """The board as an FVP. programs: by family of NPU. npu, cpu, uart: the names of instances in the model."""
+
+    programs: Mapping[str, str] = setting(
+        "Program by family of NPU.", examples=[{"u85": "FVP_Corstone_SSE-320"}], propertyNames=_FAMILY, minProperties=1
+    )
+    npu: str = setting("Instance of the NPU in the model.", examples=["ethosu"])
+    cpu: str = setting("Instance of the CPU in the model.", examples=["cpu0"])
+    uart: str = setting("Instance of the UART in the model.", "", examples=["mps3_board.uart0"])
+    parameters: Mapping[str, int | str | bool] = setting(
+        "Further parameters of the model, given by -C.",
+        dict,
+        examples=[{"mps3_board.telnetterminal0.start_telnet": 0}],
+    )
+
+    @property
+    def parameter_texts(self) -> tuple[tuple[str, str], ...]:
+        """The parameters with their values as the option -C takes them: 1 for true."""
+        return tuple(
+            (name, str(int(value)) if isinstance(value, bool) else str(value))
+            for name, value in self.parameters.items()
+        )
+
+
+@section("", "What can run the firmware on a desk.", required=[], examples=[{"qemu": {"machine": "mps3-an547"}}])
+@dataclass(frozen=True)
+class Simulators:
+    """The simulators of a board; None for one that does not exist."""
+
+    qemu: Qemu | None = setting("", None)
+    fvp: Fvp | None = setting("", None)
+
+
+@section(
+    "board",
+    "Where firmware runs: CPU, memory map, what goes where, NPU, UART and simulators. The linker script, the C++ header"
+    " and the simulators' arguments are made from it.",
+    title="etbuild board",
+)
+@dataclass(frozen=True)
+class Board:
+    """One board.
+
+    name: the name of its file without .yaml.
+    file: its file as messages name it.
+    """
+
+    name: str
+    file: Path
+    title: str = setting("Name for people.", examples=["Arm Corstone-300"], minLength=1, maxLength=80)
+    cpu: Cpu = setting("")
+    memory: tuple[Region, ...] = setting(
+        "Regions of memory by name, none overlapping another.",
+        examples=[{"sram": {"address": 0x31000000, "size": "2 MiB"}}],
+        by_name=True,
+        minProperties=1,
+        propertyNames={"pattern": "^[a-z][a-z0-9_]*$"},
+    )
+    placement: Placement = setting("")
+    stack_size: Bytes = setting(
+        "Size of the stack; the CPU stops with a message when it is not enough. Unit: bytes, or text with KiB or MiB.",
+        examples=["16 KiB"],
+    )
+    npu: NpuPort = setting("")
+    uart: Uart | None = setting("", None)
+    semihosting: bool = setting(
+        "Whether a debugger or simulator is there that takes the exit code; without one the firmware stops in a loop at"
+        " its end.",
+        False,
+        examples=[True],
+    )
+    simulators: Simulators = setting("", Simulators)
+
+    @property
+    def is_of_user(self) -> bool:
+        """Whether its file is not one of those that come with etbuild."""
+        return self.file.parent != BOARDS
+
+    @property
+    def qemu(self) -> str:
+        """The machine of QEMU, "" when there is none."""
+        return self.simulators.qemu.machine if self.simulators.qemu else ""
+
+    @property
+    def fvp(self) -> Fvp | None:
+        """The FVP, if there is one."""
+        return self.simulators.fvp
+
+    def region(self, name: str) -> Region:
+        """raises: StopIteration when there is none of that name."""
+        return next(region for region in self.memory if region.name == name)
+
+    def placement_for(self, memory_mode: str) -> Placement:
+        """The placement for a memory mode of a target; an entry Dedicated_Sram applies to Dedicated_Sram_384KB too."""
+        general = re.sub(r"_\d+[KM]B$", "", memory_mode)
+        modes = self.placement.memory_modes
+        change = modes.get(memory_mode) or modes.get(general)
+        return replace(self.placement, **change.regions) if change else self.placement
+
+    def incompatibility(self, family: str, macs: int) -> str:
+        """Why the NPU of this board cannot run a target, or ""."""
+        if family not in self.npu.families:
+            return f"{self.title} has {one_of(f'Ethos-{name.upper()}' for name in self.npu.families)}"
+        if self.npu.macs and macs not in self.npu.macs:
+            return f"the NPU of {self.title} has {one_of(self.npu.macs)} multiply-accumulates"
+        return ""

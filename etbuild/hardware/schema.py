@@ -1,0 +1,53 @@
+"""The JSON Schema of boards, made from the settings of the board's classes and from the NPU catalog.
+
+`python -m etbuild.hardware.schema` writes it to schemas/board.schema.json.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from etbuild.config.schemas import schema_file, schema_text
+from etbuild.config.setting_schema import Json, section_schema
+from etbuild.errors import exit_code_of
+from etbuild.hardware.board import Board
+from etbuild.hardware.npus import catalog
+
+
+def board_schema() -> Json:
+    """The whole schema. It has no $defs: everything is written out where it is used."""
+    npus = catalog().npus.values()
+    shared = {
+        "family": {"enum": list(catalog().families)},
+        "macs": {"enum": sorted({npu.macs * npu.cores for npu in npus})},
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "board.schema.json",
+        **_inlined(section_schema(Board), shared),
+    }
+
+
+def _inlined(part: Any, shared: Json) -> Any:
+    """The schema with each reference replaced by its definition in `shared`."""
+    if isinstance(part, list):
+        return [_inlined(item, shared) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return shared[part["$ref"].rpartition("/")[2]]
+    return {key: _inlined(value, shared) for key, value in part.items()}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the schema's file."""
+    file = schema_file("board")
+    file.write_text(schema_text(board_schema()), encoding="utf-8")
+    print(file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main, sys.argv[1:]))
