@@ -1,1 +1,1 @@
-"""The command `etbuild`: read-only tools beside the build."""
+"""The command `etbuild`: tools for compiled models, the build cache, the compile server and the machine."""

@@ -1,4 +1,4 @@
-"""`etbuild cache`: what the local store contains, and ways to make it smaller. It never asks the remote."""
+"""`etbuild cache`: show, shrink, check or empty the local store of the build cache. It contacts no remote cache."""
 
 from __future__ import annotations
 
@@ -13,10 +13,19 @@ from etbuild.system.files import sha256
 from etbuild.system.sizes import parse_size, rounded_size
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("stats", help="print its folder, its size, and when it was last used")
+    gc = actions.add_parser("gc", help="remove the files used longest ago")
+    gc.add_argument("--max-size", metavar="SIZE", default="10G", help="size to leave, e.g. 500M; default: %(default)s")
+    actions.add_parser("verify", help="check every file, remove damaged ones; exit code 1 when there were any")
+    actions.add_parser("clear", help="remove everything")
+
+
 def run(arguments: argparse.Namespace) -> int:
     settings = environment.cache_settings()
     if settings.folder is None:
-        raise UsageError("ETBUILD_CACHE: got off, wanted a cache to look at\n    unset it, or set it to a folder")
+        raise UsageError("ETBUILD_CACHE: got off, wanted a build cache\n    unset it, or set it to a folder")
     store = Store(settings.folder)
     if arguments.action == "stats":
         return stats(store)
@@ -28,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def stats(store: Store) -> int:
+    """Print the number of records and blobs, their size in all, and the first and last use."""
     files = list(store.files())
     print(f"folder       {store.folder}")
     print(f"actions      {sum(file.name.startswith('actions/') for file in files)}")
@@ -40,9 +50,9 @@ def stats(store: Store) -> int:
 
 
 def collect(store: Store, most_bytes: int) -> int:
-    """Remove files, the one used longest ago first, until the rest has at most that size.
+    """Remove the files used longest ago until the rest has at most `most_bytes` bytes.
 
-    A record may outlive one of its blobs: it is deleted when it is next looked up.
+    A record may remain when one of its blobs is removed; the next lookup deletes it.
     """
     files = sorted(store.files(), key=lambda file: file.used_ns)
     size = sum(file.size for file in files)
@@ -52,24 +62,27 @@ def collect(store: Store, most_bytes: int) -> int:
         size -= files[removed].size
         removed += 1
     store.remove_abandoned(time.time_ns())
-    print(f"{store.folder}: removed {removed} files, {rounded_size(size)} stay")
+    print(f"{store.folder}: removed {removed} files, {rounded_size(size)} left")
     return 0
 
 
 def verify(store: Store, secret: bytes) -> int:
-    """secret: records that are not signed with it count as damaged; empty when any will do."""
+    """Remove damaged files; the exit code is 1 when there were any.
+
+    secret: records without its signature count as damaged; b"" to accept unsigned records.
+    """
     damaged = 0
     for file in store.files():
         if not _is_intact(file, secret):
             store.delete(file.name)
-            print(f"{file.path}: damaged, dropped")
+            print(f"{file.path}: damaged, removed")
             damaged += 1
     print(f"{store.folder}: {damaged} damaged")
     return 1 if damaged else 0
 
 
 def clear(store: Store) -> int:
-    """Remove what the cache itself has written, and no other files in its folder."""
+    """Remove the files that the cache wrote; other files in its folder stay."""
     removed = 0
     for file in store.files():
         store.delete(file.name)
@@ -80,7 +93,10 @@ def clear(store: Store) -> int:
 
 
 def parse_limit(text: str) -> int:
-    """raises: UsageError for what is no size."""
+    """Bytes of a size such as "10G".
+
+    raises: UsageError for any other text.
+    """
     size = parse_size(text)
     if size is None:
         raise UsageError(f'--max-size: got "{text}", wanted a size such as 10G or 500M')

@@ -1,4 +1,4 @@
-"""`etbuild disasm`: the command streams in a .pte as text, with the layers that Vela's debug database names."""
+"""`etbuild disasm`: the NPU command streams in a .pte as text, with layer names from Vela's debug database."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from etbuild.errors import StepError, UsageError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE.pte")
+    parser.add_argument("--delegate", type=int, metavar="N", help="print this delegate only, counted from 0")
+    parser.add_argument("--data", metavar="FILE.ptd", help="file with the command streams that are not in the .pte")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -19,33 +25,35 @@ def run(arguments: argparse.Namespace) -> int:
         for line in _lines(pte, index, payloads[index]):
             print(line)
     if not payloads:
-        print(f"{pte}: nothing in it runs on an NPU")
+        print(f"{pte}: no delegate of an NPU")
     return 0
 
 
 def _payloads(pte: Path, ptd: Path | None) -> list[tuple[str, bytes]]:
-    """For each delegate of the NPU, in order, the method's name and its driver payload."""
+    """For each NPU delegate, in order: the name of its method and its driver payload."""
     from etbuild.pte.named_data import read_data
     from etbuild.pte.reader import read
     from etbuild.pte.vela import BACKEND, read_stream
 
     program = read(pte)
-    beside = read_data(ptd) if ptd else None
+    external = read_data(ptd) if ptd else None
     found = []
-    for plan in program.methods:
-        for delegate in plan.delegates:
+    for method in program.methods:
+        for delegate in method.delegates:
             if delegate.id != BACKEND:
                 continue
             block = read_stream(program, delegate).block("cmd_data")
-            data = block.data if block.data is not None else beside.named(block.key) if beside else None
+            data = block.data if block.data is not None else external.named(block.key) if external else None
             if data is None:
-                raise StepError(f"{pte}: got no command stream, which lies in a .ptd\n    give that with --data")
-            found.append((plan.name, bytes(data)))
+                raise StepError(
+                    f"{pte}: got no command stream, wanted it in the file or in a .ptd\n    name the .ptd with --data"
+                )
+            found.append((method.name, bytes(data)))
     return found
 
 
 def _lines(pte: Path, index: int, payload: tuple[str, bytes]) -> Iterator[str]:
-    """A line a command; a layer's name stands before its first operation."""
+    """One line per command, and the name of each layer before its first command."""
     from etbuild.npu.command_stream import decode, parse_payload
     from etbuild.npu.debug_database import layers_of_delegate
     from etbuild.npu.disassembler import text

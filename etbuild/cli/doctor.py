@@ -1,17 +1,18 @@
-"""etbuild doctor: which tools this machine has, in which version, which are wanted, and how to get them.
+"""`etbuild doctor`: the tools on this machine, their versions, the versions wanted, and how to install what is missing.
 
-It imports no tool and installs nothing. Exit code 3 when something that is not optional is missing.
+It imports none of these tools and installs nothing. Exit code 3 when a tool that is not optional is missing or too old.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +25,12 @@ BOOTSTRAP = "start through ./bootstrap, which installs what pyproject.toml pins"
 
 @dataclass(frozen=True)
 class Finding:
-    """found: "" when it is not there. wanted: "" when any will do. remedy: "" when all is well."""
+    """The state of one tool.
+
+    found:  its version; "" when it is not installed.
+    wanted: version clauses, such as ">=2,<3"; "" when any version will do.
+    remedy: what to do, one line; "" when `good`.
+    """
 
     name: str
     found: str
@@ -34,8 +40,14 @@ class Finding:
     remedy: str = ""
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, for other programs")
+
+
 def run(arguments: argparse.Namespace) -> int:
-    findings = (*_python(), *_packages(), *_programs(), *_traps())
+    if importlib.util.find_spec("packaging") is None:
+        raise MissingTool(f"the package packaging: got none, wanted it to compare versions\n    {BOOTSTRAP}")
+    findings = (*_python(), *_packages(), *_programs(), *_pitfalls())
     if arguments.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -43,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     return MissingTool.exit_code if any(not one.good and not one.optional for one in findings) else 0
 
 
-def _lines(findings: tuple[Finding, ...]) -> Iterator[str]:
+def _lines(findings: Sequence[Finding]) -> Iterator[str]:
     for one in findings:
         verdict = "ok" if one.good else "optional" if one.optional else "MISSING" if not one.found else "WRONG"
         wanted = f" (wanted {one.wanted})" if one.wanted else ""
@@ -51,66 +63,69 @@ def _lines(findings: tuple[Finding, ...]) -> Iterator[str]:
         if one.remedy:
             yield f"             {one.remedy}"
     bad = sum(not one.good and not one.optional for one in findings)
-    yield "all is there" if not bad else f"{bad} to mend"
+    yield "all required tools are present" if not bad else f"{bad} to fix"
 
 
 def satisfies(version: str, wanted: str) -> bool:
-    """Whether a version meets clauses such as ">=2,<3" or "==1.5.1"; a local part (+cpu) does not count."""
+    """Whether an installed version meets clauses such as ">=2,<3" or "==1.5.*"; no clauses are always met.
 
-    def release(text: str) -> tuple[int, ...]:
-        numbers = re.match(r"\d+(\.\d+)*", text)
-        found = tuple(map(int, numbers[0].split("."))) if numbers else ()
-        return found + (0,) * (6 - len(found))
+    As pip decides: a pre-release counts like any other version, and a local part (+cpu) matters only to a clause that
+    has one. A text that is no version, or clauses that cannot be read, give False.
+    source: the version specifiers of PyPA, https://packaging.python.org/specifications/version-specifiers/
+    """
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import InvalidVersion, Version
 
-    have = release(version)
-    tests = {
-        "==": lambda limit: have == limit,
-        "!=": lambda limit: have != limit,
-        ">=": lambda limit: have >= limit,
-        "<=": lambda limit: have <= limit,
-        ">": lambda limit: have > limit,
-        "<": lambda limit: have < limit,
-    }
-    clauses = re.findall(r"(==|!=|>=|<=|>|<)\s*([\w.]+)", wanted)
-    return all(tests[sign](release(limit)) for sign, limit in clauses)
+    if not wanted:
+        return True
+    try:
+        return SpecifierSet(wanted).contains(Version(version), prereleases=True)
+    except (InvalidSpecifier, InvalidVersion):
+        return False
 
 
 def requirements(package: str, extra: str = "") -> dict[str, str]:
-    """Name to version clauses of what an installed package requires, one extra included.
+    """Canonical name to version clauses of what an installed package requires, with those of one extra.
 
-    Conditions on the platform are taken as met, those on another extra as not.
+    Requirements whose marker does not hold for this interpreter and system are left out. Empty when the package is not
+    installed.
     """
-    found = {}
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import canonicalize_name
+
+    found: dict[str, SpecifierSet] = {}
     try:
         lines = metadata.requires(package) or []
     except metadata.PackageNotFoundError:
         return {}
     for line in lines:
-        requirement, _, marker = line.partition(";")
-        wants_extra = re.search(r"extra == ['\"]([\w-]+)['\"]", marker)
-        if wants_extra and wants_extra[1] != extra:
-            continue
-        name = re.match(r"[\w.-]+", requirement.strip())
-        if name:
-            found[name[0]] = re.sub(r"^[\w.-]+(\[[^\]]*\])?", "", requirement.strip()).strip(" ()")
-    return found
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            continue  # Metadata of another package's making; the other lines still count.
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            name = canonicalize_name(requirement.name)
+            found[name] = found.get(name, SpecifierSet()) & requirement.specifier
+    return {name: str(clauses) for name, clauses in found.items()}
 
 
 def _python() -> Iterator[Finding]:
+    """The interpreter. Its release alone is compared, as pip does: "3.13.0rc1" and "3.11.2+" count as their release."""
     try:
         wanted = metadata.metadata("etbuild")["Requires-Python"] or ""
     except metadata.PackageNotFoundError:
         wanted = ""
     found = sys.version.split()[0]
-    good = satisfies(found, wanted)
+    good = satisfies(".".join(map(str, sys.version_info[:3])), wanted)
     yield Finding("python", f"{found}, {sys.prefix}", wanted, good, remedy="" if good else BOOTSTRAP)
 
 
 def _packages() -> Iterator[Finding]:
-    """What etbuild requires, and of ExecuTorch's requirements what the steps use themselves."""
+    """The packages that etbuild requires, and those of ExecuTorch's requirements that the steps import themselves."""
     of_executorch = requirements("executorch", "ethos-u")
-    direct = {"torchao", "ethos-u-vela", "tosa-tools", "numpy"}
-    wanted = {**requirements("etbuild"), **{name: of_executorch.get(name, "") for name in sorted(direct)}}
+    imported = ("ethos-u-vela", "numpy", "torchao", "tosa-tools")
+    wanted = {**requirements("etbuild"), **{name: of_executorch.get(name, "") for name in imported}}
     for name, clauses in wanted.items():
         found = tools.package_version(name) or ""
         good = bool(found) and satisfies(found, clauses)
@@ -136,13 +151,13 @@ def _programs() -> Iterator[Finding]:
 
 
 def _number(line: str) -> str:
-    """The version in a program's first line: the last number with a dot outside of parentheses."""
+    """The version in the first line that a program prints: the first dotted number outside of parentheses."""
     numbers = re.findall(r"(?<![\w.+-])\d+(?:\.\d+)+", re.sub(r"\([^)]*\)", "", line))
     return numbers[0] if numbers else ""
 
 
-def _traps() -> Iterator[Finding]:
-    """What has cost others hours."""
+def _pitfalls() -> Iterator[Finding]:
+    """Settings of a machine that make steps fail with messages that do not name the cause."""
     yield from _torch_build()
     yield from _executorch_source()
     yield from _bare_metal_libraries()
@@ -160,24 +175,24 @@ def _torch_build() -> Iterator[Finding]:
             "none",
             False,
             True,
-            "built for another torch it fails to import; recipes need none",
+            "built for another torch it fails to import; no recipe needs it",
         )
 
 
 def _executorch_source() -> Iterator[Finding]:
-    """The commit that the wheel was built from: a C++ runtime must come from the same one."""
+    """The commit that the wheel was built from: a C++ runtime must be built from the same one."""
     if tools.package_version("executorch") is None:
         return
     for folder in sys.path:
         file = Path(folder) / "executorch" / "version.py"
         if file.is_file():
             commit = re.search(r"git_version[^=]*=\s*['\"]([0-9a-f]{40})", file.read_text(encoding="utf-8"))
-            yield Finding("executorch's commit", commit[1] if commit else "not told", "", True)
+            yield Finding("executorch's commit", commit[1] if commit else "unknown", "", True)
             return
 
 
 def _bare_metal_libraries() -> Iterator[Finding]:
-    """Debian ships the cross compiler without its C and C++ libraries."""
+    """The cross compiler's C and C++ libraries, which Debian ships in packages of their own."""
     try:
         compiler = tools.program("arm-none-eabi-gcc")
     except MissingTool:
@@ -187,8 +202,9 @@ def _bare_metal_libraries() -> Iterator[Finding]:
         ("libstdc++.a", "libstdc++-arm-none-eabi-newlib"),
     ):
         command = [str(compiler), f"-print-file-name={library}"]
-        told = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-        found = told if told != library else ""
+        # GCC prints the name alone when it finds no such file.
+        path = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        found = path if path != library else ""
         name = f"{library} for arm-none-eabi"
         yield Finding(name, found, "", bool(found), remedy="" if found else f"sudo apt-get install {package}")
 

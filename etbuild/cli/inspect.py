@@ -1,4 +1,4 @@
-"""etbuild inspect: a .pte, .bpte or .ptd, for people or as JSON."""
+"""`etbuild inspect`: the contents of a .pte, .bpte or .ptd, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ Json = dict[str, Any]
 _HEAD_BYTES = 64
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("--json", action="store_true", help="print JSON, for other programs")
+
+
 def run(arguments: argparse.Namespace) -> int:
     from etbuild.cli.inspect_text import render
 
@@ -29,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def describe(path: Path) -> Json:
-    """Everything that is shown, as JSON. Sizes and offsets in bytes, offsets from the start of the file.
+    """The contents of a file as JSON. Sizes and offsets in bytes, offsets from the start of the file.
 
     raises: BadPte, UsageError.
     """
@@ -70,7 +75,7 @@ def _program(program: Program, data: memoryview) -> Json:
             "segment_base_offset": header.segment_base_offset,
             "segment_bytes": header.segment_data_size,
         },
-        "methods": [_plan(program, plan) for plan in program.methods],
+        "methods": [_method(program, method) for method in program.methods],
         "segments": [
             {"offset": segment.offset, "bytes": len(segment.data), "use": _use(program, index)}
             for index, segment in enumerate(program.segments)
@@ -82,41 +87,44 @@ def _program(program: Program, data: memoryview) -> Json:
 
 
 def _use(program: Program, index: int) -> str:
+    """What a segment holds; "" when nothing refers to it."""
     if program.constants and program.constants.segment == index:
         return f"{max(len(program.constants.offsets) - 1, 0)} constants"
     if any(mutable.segment == index for mutable in program.mutable_data):
         return "initial values"
-    for plan in program.methods:
-        for number, delegate in enumerate(plan.delegates):
+    for method in program.methods:
+        for number, delegate in enumerate(method.delegates):
             if (delegate.location, delegate.index) == ("segment", index):
-                return f"delegate {number} of {plan.name}"
+                return f"delegate {number} of {method.name}"
     return ", ".join(entry.key for entry in program.named_data if entry.segment == index)
 
 
-def _plan(program: Program, plan: Method) -> Json:
-    kernels = Counter(plan.kernel_calls())
+def _method(program: Program, method: Method) -> Json:
+    kernels = Counter(method.kernel_calls())
     calls: Counter[tuple[str, bool]] = Counter()
     for call, times in kernels.items():
-        calls[(str(plan.operators[call.operator]), is_io_quantization(plan, call))] += times
-    instructions = [item for chain in plan.chains for item in chain.instructions]
-    delegate_calls = Counter(call.delegate for call in plan.delegate_calls())
+        calls[(str(method.operators[call.operator]), is_io_quantization(method, call))] += times
+    instructions = [item for chain in method.chains for item in chain.instructions]
+    delegate_calls = Counter(call.delegate for call in method.delegate_calls())
     return {
-        "name": plan.name,
-        "inputs": [_port(port) for port in inputs(plan)],
-        "outputs": [_port(port) for port in outputs(plan)],
+        "name": method.name,
+        "inputs": [_port(port) for port in inputs(method)],
+        "outputs": [_port(port) for port in outputs(method)],
         "instructions": {
             "total": len(instructions),
             "kernel": sum(isinstance(item, KernelCall) for item in instructions),
             "delegate": sum(isinstance(item, DelegateCall) for item in instructions),
         },
         "cpu_operators": [
-            {"operator": name, "calls": times, "border": border} for (name, border), times in calls.items()
+            {"operator": name, "calls": times, "border": is_io} for (name, is_io), times in calls.items()
         ],
         "delegates": [
             {**_delegate(program, delegate), "calls": delegate_calls[index]}
-            for index, delegate in enumerate(plan.delegates)
+            for index, delegate in enumerate(method.delegates)
         ],
-        "planned_buffers": [{"id": index, "bytes": size} for index, size in enumerate(plan.buffer_sizes) if index > 0],
+        "planned_buffers": [
+            {"id": index, "bytes": size} for index, size in enumerate(method.buffer_sizes) if index > 0
+        ],
     }
 
 

@@ -1,4 +1,4 @@
-"""The text of `etbuild inspect`, from the JSON of it. It reads no file."""
+"""The text that `etbuild inspect` prints, from its JSON. It reads no file."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 Json = dict[str, Any]
 
 SCRATCH = 1
-"""The region that the runtime makes the scratch area."""
+"""Number of the command stream's region that the runtime maps to the scratch area."""
 
 
 def render(found: Json) -> str:
-    """One line a fact, without a line end."""
+    """The text, without a line end after the last line. found: from `etbuild.cli.inspect.describe`."""
     lines = {"pte": _pte, "bpte": _bpte, "ptd": _ptd}[found["kind"]]
     return "\n".join(_printable(line) for line in (found["file"], *lines(found)))
 
 
 def _printable(line: str) -> str:
-    """A file's strings may hold what a terminal would obey."""
-    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in line)
+    """Control characters escaped: a string in the file must not act as a terminal command."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in line)
 
 
 def _pte(found: Json) -> Iterator[str]:
@@ -81,8 +81,8 @@ def _method(method: Json) -> Iterator[str]:
     for buffer in method["planned_buffers"]:
         yield f"  planned memory {buffer['id']}: {buffer['bytes']:,} bytes"
     for operator in method["cpu_operators"]:
-        border = ", at the model's border" if operator["border"] else ""
-        yield f"  on the CPU: {operator['operator']}, {_count(operator['calls'], 'call')}{border}"
+        io = ", at a model input or output" if operator["border"] else ""
+        yield f"  on the CPU: {operator['operator']}, {_count(operator['calls'], 'call')}{io}"
     for index, delegate in enumerate(method["delegates"]):
         yield from _delegate(index, delegate)
 
@@ -116,7 +116,7 @@ def _stream(stream: Json) -> Iterator[str]:
         yield f"    weights: {stream['weights_bytes']:,} bytes"
     for block in stream["blocks"]:
         if block["key"]:
-            yield f"    {block['name']} is kept outside, under {block['key']}"
+            yield f"    {block['name']} is stored outside, under {block['key']}"
     yield f"    scratch: {stream['scratch_bytes']:,} bytes"
     for side in ("input", "output"):
         for index, tensor in enumerate(stream[f"{side}s"]):

@@ -1,4 +1,4 @@
-"""etbuild new: a commented recipe and, where there is none yet, a model to start from. It overwrites nothing."""
+"""`etbuild new`: writes a commented recipe and, if there is no model yet, an example model. It overwrites nothing."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ project = Project(__file__)
 DOIT_CONFIG = project.doit_config"""
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="name of the recipe; the file is recipes/NAME.yaml")
+    parser.add_argument("--model", metavar="FILE.py", help="source of the model; written when it does not exist")
+    parser.add_argument("--npu", default="ethos-u55-128", help="default: %(default)s")
+
+
 def run(arguments: argparse.Namespace) -> int:
     name, npu = arguments.name, arguments.npu
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise UsageError(f"NAME: got {quoted(name)}, wanted letters, digits, _, . and -, the first no sign")
+        raise UsageError(
+            f"NAME: got {quoted(name)}, wanted letters, digits, _, . and -, beginning with a letter or digit"
+        )
     if npu not in catalog().npus:
         hint = did_you_mean(npu, catalog().npus)
         raise UsageError(
@@ -43,31 +51,34 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def recipe_text(name: str, npu: str, recipe: Path, model: Path) -> str:
-    """The recipe of a model for one NPU, fed as ExecuTorch feeds its family by default."""
+    """The text of a recipe for one NPU, with the system configuration and memory mode that ExecuTorch defaults to.
+
+    recipe, model: paths relative to the project; the recipe names the model relative to itself.
+    """
     family = catalog().npus[npu].family
     source = os.path.relpath(model, recipe.parent)
     return f"""\
 # yaml-language-server: $schema={_schema(recipe)}
-# {name}: `doit build:{name}` makes it, into build/{name}/. The schema above describes every key.
+# `doit build:{name}` builds this recipe into build/{name}/. The schema above describes every key.
 model:
-  # Defines ModelUnderTest, a torch.nn.Module, and ModelInputs, a tuple of example tensors.
+  # It defines ModelUnderTest, a torch.nn.Module, and ModelInputs, a tuple of example tensors.
   source: {_scalar(source)}
-  # A state_dict with the model's names, .safetensors or .pt:
+  # A state_dict of the model, .safetensors or .pt:
   # weights: models/{name}.safetensors
 
 quantize:
   scheme: int8  # or int16x8, or none
-  # Real samples give real ranges; without them the example inputs have to do. One array, the first axis counts:
+  # Samples whose value ranges set the quantisation, instead of the example inputs. The first axis counts them:
   # calibration: {{data: data/{name}_calibration.npz, samples: 64}}
 
 targets:
 {_target(npu, family)}
 
-# Outputs are checked against a reference on these; `labels` in the .npz, where there are any, give the accuracy:
+# Test vectors: outputs are compared with a reference; an array `labels` in the .npz adds the accuracy:
 # vectors: {{data: data/{name}_test.npz, samples: 16}}
 
 header:
-  symbol: {re.sub("[^A-Za-z0-9_]", "_", f"model_{name}")}  # the array's name in C
+  symbol: {re.sub("[^A-Za-z0-9_]", "_", f"model_{name}")}  # name of the C array
 """
 
 
@@ -75,19 +86,19 @@ def _target(npu: str, family: Family) -> str:
     configs = [name for name, config in catalog().stock.system_configs.items() if config.family == family]
     return f"""\
   - npu: {npu}
-    # How Vela thinks the NPU is fed, which sets its estimates and its choices: {", ".join(configs)}.
+    # Memory bandwidths and latencies for Vela's decisions and estimates: {", ".join(configs)}.
     system_config: {family.system_config}
     memory_mode: {family.memory_mode}"""
 
 
 def _schema(recipe: Path) -> str:
-    """For editors: beside the recipes in a checkout of etbuild, else where etbuild is installed."""
-    beside = Path("schemas/recipe.schema.json")
-    return os.path.relpath(beside, recipe.parent) if beside.exists() else str(schema_file("recipe"))
+    """The JSON Schema for editors: of this project when it is a checkout of etbuild, else of the installed etbuild."""
+    own = Path("schemas/recipe.schema.json")
+    return os.path.relpath(own, recipe.parent) if own.exists() else str(schema_file("recipe"))
 
 
 def _scalar(text: str) -> str:
-    """The text as YAML would read it back."""
+    """The text as a YAML scalar, quoted where needed."""
     return text if re.fullmatch(r"[A-Za-z./][A-Za-z0-9_./-]*", text) else quoted(text)
 
 

@@ -1,4 +1,4 @@
-"""`etbuild run`: a .pte on .npy inputs, its delegates on an emulated NPU. It compares nothing: a build's step does."""
+"""`etbuild run`: runs a .pte on .npy inputs, its delegates on an emulated NPU. It checks no output; step run does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,22 @@ if TYPE_CHECKING:
     from etbuild.host.program import HostProgram
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE.pte")
+    parser.add_argument("--input", action="append", default=[], metavar="X.npy", help="one for each input, in order")
+    parser.add_argument("--output", metavar="FOLDER", help="folder for output_0.npy...")
+    parser.add_argument("--data", metavar="FILE.ptd", help="file with the weights that are not in the .pte")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="number of runs; the fastest is printed")
+    parser.add_argument("--trace", metavar="FILE.json", help="write one event per NPU operation, for Perfetto")
+    parser.add_argument(
+        "--check-hazards",
+        action="store_true",
+        help="report reads of bytes that were never written, or that another result has overwritten",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
+    """Exit code 1 when --check-hazards finds a read of bytes that were never written."""
     from etbuild.host.program import HostProgram
 
     if arguments.repeat < 1:
@@ -76,7 +91,7 @@ def _write_trace(path: Path, pte: Path, program: HostProgram, events: tuple[Even
 
 
 def _summary(array: Any) -> str:
-    """A few numbers to recognise it by."""
+    """A few values that identify the array."""
     if array.size == 0:
         return "empty"
     flat = array.reshape(-1)

@@ -1,6 +1,7 @@
-"""`etbuild server`: whether the warm compile server of this environment runs, and its end. It starts none.
+"""`etbuild server`: show or stop the warm compile server of this environment. It starts none.
 
-A server is one of an interpreter, its packages and its native settings: others are neither seen nor stopped.
+A server belongs to one interpreter, its packages and its native settings; servers of others are neither shown nor
+stopped.
 """
 
 from __future__ import annotations
@@ -20,31 +21,44 @@ STOP_S = 10.0
 NONE_RUNS = "no compile server runs in this environment"
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("status", help="print its process, the steps it has run, and when it ends by itself")
+    actions.add_parser("stop", help="stop it; a step that it is running starts again in a process of its own")
+
+
 def run(arguments: argparse.Namespace) -> int:
     return status() if arguments.action == "status" else stop()
 
 
 def status() -> int:
-    told = _ask("status")
-    if told is None:
+    """Print what the server reports; a message when none runs.
+
+    raises: StepError when a server does not answer.
+    """
+    reply = _ask("status")
+    if reply is None:
         allowed = environment.server_allowed()
         print(f"{NONE_RUNS}{'; the first step that needs one starts it' if allowed else ' (ETBUILD_SERVER=off)'}")
         return 0
-    print(f"process   {told['pid']}, for {told['seconds']:.0f} s")
-    print(f"steps     {told['served']} so far, {told['running']} now")
-    print(f"warm      {'yes' if told['warmed_up'] else 'not yet'}")
-    print(f"ends      after {told['idle_s']:g} s without a step")
+    print(f"process   {reply['pid']}, for {reply['seconds']:.0f} s")
+    print(f"steps     {reply['served']} so far, {reply['running']} now")
+    print(f"warm      {'yes' if reply['warmed_up'] else 'not yet'}")
+    print(f"ends      after {reply['idle_s']:g} s without a step")
     print(f"log       {protocol.socket_path(SERVER, environment.step_environment()).with_suffix('.log')}")
     return 0
 
 
 def stop() -> int:
-    """raises: StepError when it is still there after a while."""
-    told = _ask("stop")
-    if told is None:
+    """Stop the server and wait for its end.
+
+    raises: StepError when it still runs after STOP_S seconds, or does not answer.
+    """
+    reply = _ask("stop")
+    if reply is None:
         print(NONE_RUNS)
         return 0
-    pid = int(told["pid"])
+    pid = int(reply["pid"])
     with suppress(ProcessLookupError):
         process = os.pidfd_open(pid)
         try:
@@ -52,12 +66,15 @@ def stop() -> int:
                 raise StepError(f"process {pid}: got a compile server that runs on, wanted its end\n    kill -9 {pid}")
         finally:
             os.close(process)
-    print(f"compile server stopped: process {pid}, {told['served']} steps served")
+    print(f"compile server stopped: process {pid}, {reply['served']} steps served")
     return 0
 
 
 def _ask(question: str) -> dict[str, Any] | None:
-    """raises: StepError when there may be one and it cannot be asked."""
+    """The server's reply; None when no server runs.
+
+    raises: StepError when one may run, but does not answer.
+    """
     try:
         return client.ask(SERVER, question)
     except (OSError, ValueError) as error:

@@ -1,1 +1,1 @@
-"""PyTorch, ExecuTorch and Vela: from a model to exported, quantised, lowered and compiled programs."""
+"""Compilation with PyTorch, ExecuTorch and Vela: from a model to exported, quantised, lowered and compiled programs."""

@@ -1,6 +1,6 @@
-"""How PyTorch and ExecuTorch come into a process: fast, quiet, repeatable. It compiles nothing.
+"""Imports PyTorch and ExecuTorch: fast, without log noise, with fixed seeds. It compiles nothing.
 
-Everything here imports on call, never when this module is imported.
+The imports happen when a function is called, never when this module is imported.
 """
 
 from __future__ import annotations
@@ -16,46 +16,49 @@ from etbuild.compile import patches
 
 
 def load_torch() -> None:
-    """PyTorch, seeded, with one thread: how sums are split between threads shows in their last bits."""
+    """Import PyTorch with fixed seeds, one thread and the patches of `etbuild.compile.patches`.
+
+    One thread, because the last bits of a sum depend on how it is split between threads.
+    """
     import logging
     import random
 
-    with _collector_off():
+    with _garbage_collector_off():
         import numpy as np
         import torch
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    patches.tune()
+    patches.install()
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 
 
 def load_quantized_operators() -> None:
-    """The operators that a quantised exported program calls, so that it can be read and run."""
+    """Import PyTorch and register the operators of quantised programs, which loading and running one needs."""
     load_torch()
-    import torch.ao.quantization.fx._decomposed  # noqa: F401 - registers them
+    import torch.ao.quantization.fx._decomposed  # noqa: F401 - registers the operators
 
 
 def load_executorch() -> None:
-    """ExecuTorch's compiler with the Arm backend, its Cortex-M operators and quantised kernels."""
+    """Import ExecuTorch's compiler with the Arm backend, its Cortex-M operators and the quantised kernels."""
     import logging
 
     load_torch()
     logging.getLogger("torchao").setLevel(logging.ERROR)
-    with _collector_off(), _yaml_by_libyaml():
+    with _garbage_collector_off(), _libyaml_for_ruamel():
         import executorch.exir
-    with _collector_off():
+    with _garbage_collector_off():
         import executorch.backends.arm.ethosu
         import executorch.backends.cortex_m.passes.replace_quant_nodes_pass
-        import executorch.kernels.quantized  # noqa: F401 - registers the out variants that emission asks for
+        import executorch.kernels.quantized  # noqa: F401 - registers the out variants for emission
 
 
 def load_all() -> None:
-    """All that any step imports, for a process that forks steps."""
+    """Import what any step imports, for the compile server, which forks a process per step."""
     load_executorch()
     load_quantized_operators()
-    import ethosu.vela.vela  # noqa: F401 - imported to be there, as are the others
+    import ethosu.vela.vela  # noqa: F401 - imported for the forked steps, like the others
     import safetensors.torch  # noqa: F401
     import torchao.quantization.pt2e.quantize_pt2e  # noqa: F401
     import tosa_reference_model  # noqa: F401
@@ -63,35 +66,38 @@ def load_all() -> None:
 
 @contextmanager
 def serializer() -> Iterator[ModuleType]:
-    """ExecuTorch's module that turns a Program into the bytes of a .pte, without the compiler around it.
+    """Import executorch.exir._serialize._program, which serialises a Program to a .pte, without the compiler.
 
-    The package executorch.exir imports the whole compiler (seconds) when any of its modules is imported first;
-    the serializer needs a dozen small ones. While this lasts they are found below a bare package of that name.
-    A process that needs both calls load_executorch first; then there is nothing to be spared.
+    The __init__ of the package executorch.exir imports the whole compiler, which takes seconds; the serializer needs a
+    dozen small modules of it. Inside this context an empty package with the same path takes its place in sys.modules.
+    A process that needs the compiler as well calls load_executorch first; the serializer then comes from that import.
     """
     import importlib
     import importlib.util
 
-    bare = []
+    placeholders = []
     if "executorch.exir" not in sys.modules:
         for name in ("executorch.exir", "executorch.exir._serialize"):
             spec = importlib.util.find_spec(name)
             assert spec, "the package is installed with its subpackages"
-            # Made and not executed: its __init__ is what takes the time.
+            # Not executed: its __init__ is what takes seconds.
             sys.modules[name] = importlib.util.module_from_spec(spec)
-            bare.append(name)
+            placeholders.append(name)
     try:
-        with _collector_off():
+        with _garbage_collector_off():
             module = importlib.import_module("executorch.exir._serialize._program")
         yield module
     finally:
-        for name in bare:
+        for name in placeholders:
             del sys.modules[name]
 
 
 @contextmanager
-def _collector_off() -> Iterator[None]:
-    """Imports make many objects and no garbage: the cycle collector only costs, a third of the time."""
+def _garbage_collector_off() -> Iterator[None]:
+    """Disable the cycle collector during imports, which create many objects and no garbage: saves a third of the time.
+
+    The objects are then frozen: later collections skip them.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -103,7 +109,7 @@ def _collector_off() -> Iterator[None]:
 
 
 class _LibYaml:
-    """Stands for ruamel's YAML(typ="safe"), which parses ExecuTorch's table of operators in pure Python."""
+    """Replacement for ruamel's YAML(typ="safe"), which parses in pure Python, with PyYAML's loader in C."""
 
     def __init__(self, *, typ: str):
         assert typ == "safe", "only the safe loader gives the same objects"
@@ -115,14 +121,20 @@ class _LibYaml:
 
 
 @contextmanager
-def _yaml_by_libyaml() -> Iterator[None]:
-    """While it lasts, `ruamel.yaml.YAML` is libyaml: the same objects from edge.yaml in a tenth of the time."""
+def _libyaml_for_ruamel() -> Iterator[None]:
+    """Inside this context ExecuTorch's operator table edge.yaml is parsed by libyaml.
+
+    Replaces: ruamel.yaml.YAML, for ExecuTorch's import.
+    Saves:    nine tenths of the time of parsing edge.yaml.
+    Result:   the same objects; tests/compile/test_compiler_imports.py compares them.
+    Delete:   when ExecuTorch parses edge.yaml with a C loader, or no longer at import.
+    """
     import importlib
 
     ruamel: Any = importlib.import_module("ruamel.yaml")
-    own = ruamel.YAML
+    original = ruamel.YAML
     ruamel.YAML = _LibYaml
     try:
         yield
     finally:
-        ruamel.YAML = own
+        ruamel.YAML = original

@@ -1,7 +1,7 @@
-"""Which files of the project a piece of Python reads while it runs, as a compiler's depfile tells it.
+"""Records which files of the project are read while a model is loaded: the depfile of step export.
 
-It sees what goes through Python (imports, open, numpy, torch.load) and safetensors; a file that other native code
-opens by itself escapes it and must be named in the recipe.
+It sees files opened by Python (imports, open, numpy, torch.load) and by safetensors. A file that other native code
+opens is not seen and must be named in the recipe.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ _PACKAGE = PACKAGE.resolve()
 
 
 class Reads:
-    """The files that were opened for reading, and the modules that were imported, while tracing was on."""
+    """The files that are opened for reading, and the modules that are imported, inside `traced`."""
 
     def __init__(self) -> None:
         self._opened: set[str] = set()
@@ -31,26 +31,30 @@ class Reads:
 
     @contextmanager
     def traced(self) -> Iterator[None]:
-        """An audit hook cannot be taken away again, so this one falls silent instead."""
+        """Record what this process reads inside this context.
+
+        Python cannot remove an audit hook; after the context it does nothing.
+        """
         before = set(sys.modules)
         self._active = True
         sys.addaudithook(self._hook)
         try:
-            with _safetensors_told(self.note):
+            with _safetensors_recorded(self.record):
                 yield
         finally:
             self._active = False
             for name in set(sys.modules) - before:
                 file = getattr(sys.modules[name], "__file__", None)
                 if file:
-                    self.note(file)
+                    self.record(file)
 
-    def note(self, path: Any) -> None:
+    def record(self, path: Any) -> None:
+        """Add a file that was read. path: as `open` accepts it."""
         self._opened.add(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100 - Path costs imports within a hook
 
     def files(self) -> tuple[Path, ...]:
-        """The files of the project among them, relative to its root, sorted; neither outputs nor packages."""
-        found = {portable_path(file) for file in self._opened if os.path.isfile(file) and _belongs(Path(file))}  # noqa: PTH113
+        """Those files that are inputs in the project, relative to its root, sorted; no outputs, no packages."""
+        found = {portable_path(file) for file in self._opened if os.path.isfile(file) and _is_users(Path(file))}  # noqa: PTH113
         return tuple(Path(path) for path in sorted(found) if _is_input(path))
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -58,48 +62,54 @@ class Reads:
             path, mode, flags = arguments
             writes = any(letter in mode for letter in "wax+") if mode else flags & (os.O_WRONLY | os.O_RDWR)
             if isinstance(path, (str, bytes, os.PathLike)) and not writes:
-                self.note(path)
+                self.record(path)
 
 
 def write_depfile(path: Path, found: tuple[Path, ...], declared: Iterable[Path | None]) -> None:
-    """inputs: what was read and not declared; digests: of all that was read, for the manifest."""
+    """Write deps.json. Its "inputs": files that were read and not declared; "digests": of all inputs, for the manifest.
+
+    found:    from `Reads.files`.
+    declared: inputs that the recipe names; None is ignored.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     known = set(declared)
     inputs = [file for file in found if file not in known]
-    told = {"inputs": [file.as_posix() for file in inputs], "digests": digests((*inputs, *known))}
-    path.write_text(json.dumps(told, indent=1) + "\n")
+    content = {"inputs": [file.as_posix() for file in inputs], "digests": digests((*inputs, *known))}
+    path.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def _belongs(file: Path) -> bool:
-    """Whether a file is the user's: not of this package, of the environment or of the interpreter."""
+def _is_users(file: Path) -> bool:
+    """Whether a file is outside of this package, the environment and the interpreter."""
     real = file.resolve()
-    foreign = (_PACKAGE, Path(sys.prefix), Path(sys.prefix).resolve(), Path(sysconfig.get_path("stdlib")))
-    return not any(real.is_relative_to(folder) or file.is_relative_to(folder) for folder in foreign)
+    others = (_PACKAGE, Path(sys.prefix), Path(sys.prefix).resolve(), Path(sysconfig.get_path("stdlib")))
+    return not any(real.is_relative_to(folder) or file.is_relative_to(folder) for folder in others)
 
 
 def _is_input(path: str) -> bool:
+    """Whether a file of the project is an input. path: relative to the project."""
     first = path.split("/", 1)[0]
-    made = first == "build" or first.startswith(".") or first.endswith((".egg-info", ".dist-info"))
-    return not made and not path.endswith(".pyc") and (Path.cwd() / path).is_file()
+    generated = first == "build" or first.startswith(".") or first.endswith((".egg-info", ".dist-info"))
+    return not generated and not path.endswith(".pyc") and (Path.cwd() / path).is_file()
 
 
 @contextmanager
-def _safetensors_told(note: Any) -> Iterator[None]:
-    """safetensors opens files in native code, which no audit hook sees; while this lasts, it says so to `note`."""
+def _safetensors_recorded(record: Callable[[Any], None]) -> Iterator[None]:
+    """Inside this context safetensors.safe_open calls `record` first; it opens files in native code, without an audit
+    event."""
     import safetensors
     import safetensors.torch
 
-    own = safetensors.safe_open
+    original = safetensors.safe_open
 
-    def told(filename: Any, *arguments: Any, **options: Any) -> Any:
-        note(filename)
-        return own(filename, *arguments, **options)
+    def recorded(filename: Any, *arguments: Any, **options: Any) -> Any:
+        record(filename)
+        return original(filename, *arguments, **options)
 
     holders: tuple[Any, ...] = (safetensors, safetensors.torch)
     for holder in holders:
-        holder.safe_open = told
+        holder.safe_open = recorded
     try:
         yield
     finally:
         for holder in holders:
-            holder.safe_open = own
+            holder.safe_open = original

@@ -1,7 +1,7 @@
-"""Exported programs on disk, as bytes that depend on the program alone; and whence in the model a node comes.
+"""Reads and writes exported programs (.pt2) as reproducible bytes, and finds the model's source line of a node.
 
-torch.export.save keeps addresses of the process and absolute paths in the metadata of nodes. They are replaced
-before saving: paths become relative to the project, or to the folder of packages that they lie in.
+torch.export.save writes addresses of the process and absolute paths from the metadata of nodes. They are replaced
+before saving: paths become relative to the project, or to the folder of packages that contains them.
 """
 
 from __future__ import annotations
@@ -17,42 +17,45 @@ from etbuild.compile import patches
 from etbuild.errors import StepError
 
 _FRAME = re.compile(r'^  File "([^"]+)", line (\d+)')
-# The machinery between the user's lines; a model may well live in executorch.examples, hence not "executorch".
-_MACHINERY = ("torch/", "torchao/", "executorch/exir/", "executorch/backends/", "etbuild/", "python3.", "<")
+# Code of the compiler between the model's frames. Not all of "executorch/": its examples contain models.
+_COMPILER = ("torch/", "torchao/", "executorch/exir/", "executorch/backends/", "etbuild/", "python3.", "<")
 
 
 def save_program(program: Any, path: Path) -> None:
-    """Write an ExportedProgram as .pt2; equal programs give equal bytes, in any folder and process."""
+    """Write an ExportedProgram as .pt2; equal programs give equal bytes, in any folder and process.
+
+    program: its metadata becomes portable, in place.
+    """
     import torch
 
     make_portable(program)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with patches.saved_unchecked():
+    with patches.save_without_canonicalizing():
         torch.export.save(program, path)
 
 
 def load_program(path: Path) -> Any:
-    """Read an ExportedProgram; the operators that it calls must be loaded.
+    """Read an ExportedProgram from a .pt2; the operators that it calls must be registered.
 
-    raises: StepError when the file is none.
+    raises: StepError when there is no such file, or it is not one of this PyTorch version.
     """
     import torch
 
     if not path.is_file():
         raise StepError(f"{path}: got no such file, wanted a program saved by torch.export.save")
-    patches.read_type_hints_once()
+    patches.cache_type_hints()
     try:
         return torch.export.load(path)
     except Exception as error:
-        said = (str(error).strip().splitlines() or [""])[0]
+        first_line = (str(error).strip().splitlines() or [""])[0]
         raise StepError(
-            f"{path}: got {type(error).__name__}: {said}, wanted a program saved by torch.export.save\n"
+            f"{path}: got {type(error).__name__}: {first_line}, wanted a program saved by torch.export.save\n"
             f"    export it again with PyTorch {torch.__version__}"
         ) from error
 
 
 def portable_path(file: str) -> str:
-    """A source file's path as seen from the project's root, or from the folder of packages that holds it."""
+    """A source file's path relative to the project's root, or to the folder of packages that contains it."""
     path = Path(file)
     for base in _bases(Path.cwd()):
         if path.is_relative_to(base):
@@ -61,28 +64,28 @@ def portable_path(file: str) -> str:
 
 
 def source_line(stack_trace: str | None) -> str | None:
-    """ "file:line" of the innermost frame of the model; None where the trace has none."""
-    frames = [match for line in (stack_trace or "").splitlines() if (match := _FRAME.match(line))]
+    """ "file:line" of the innermost frame of the model, its path portable; None where the trace has none."""
+    frames = [match for line in portable_trace(stack_trace or "").splitlines() if (match := _FRAME.match(line))]
     return f"{frames[-1].group(1)}:{frames[-1].group(2)}" if frames else None
 
 
 def portable_trace(stack_trace: str) -> str:
     """A stack trace without the compiler's own frames and with portable paths."""
-    kept: list[str] = []
-    wanted = True
+    lines: list[str] = []
+    is_models = True
     for line in stack_trace.splitlines():
         frame = _FRAME.match(line)
         if frame:
             path = portable_path(frame.group(1))
-            wanted = not path.startswith(_MACHINERY)
+            is_models = not path.startswith(_COMPILER)
             line = line.replace(frame.group(1), path, 1)
-        if wanted:
-            kept.append(line)
-    return "\n".join(kept)
+        if is_models:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def make_portable(program: Any) -> None:
-    """Take addresses and absolute paths out of the nodes' metadata, in place."""
+    """Remove addresses and absolute paths from the nodes' metadata, in place."""
     import torch
 
     module_keys: dict[str, str] = {}
@@ -91,7 +94,7 @@ def make_portable(program: Any) -> None:
             continue
         for node in module.graph.nodes:
             meta = node.meta
-            # A chain of sources that grows with every export and names graphs by address; nobody reads it from a file.
+            # A chain of sources that grows with every export and has addresses of graphs; nothing reads it from a file.
             meta.pop("from_node", None)
             if meta.get("stack_trace"):
                 meta["stack_trace"] = portable_trace(meta["stack_trace"])
@@ -102,9 +105,9 @@ def make_portable(program: Any) -> None:
 
 
 def _portable_key(key: str, known: dict[str, str]) -> str:
-    """A module's key is its address in the exporting process; its number in order of first use says as much.
+    """The key of a module: its address in the exporting process is replaced by its number in order of first use.
 
-    The second call of a module in one graph is "<address>@1", and so on.
+    The second call of a module in one graph has the key "<address>@1", and so on.
     """
     address, at, call = key.partition("@")
     return known.setdefault(address, f"module_{len(known)}") + at + call if address.isdecimal() else key
@@ -112,9 +115,9 @@ def _portable_key(key: str, known: dict[str, str]) -> str:
 
 @functools.cache
 def _bases(here: Path) -> tuple[Path, ...]:
-    """Folders at which paths are cut, innermost first: packages, the standard library, the project.
+    """Folders that portable paths are relative to, innermost first: packages, the standard library, the project.
 
-    A sandbox shows the project's entries as links, so the project has two roots: as shown and as it is.
+    In a sandbox the project's entries are links, so the project has two roots: the sandbox and the real one.
     """
     links = [entry for entry in here.iterdir() if entry.is_symlink()]
     real = {entry.resolve().parent for entry in links if entry.resolve().name == entry.name}

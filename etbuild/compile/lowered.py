@@ -1,6 +1,7 @@
-"""What lowering leaves for later steps: the emitted program, with a mark wherever a delegate's stream will go.
+"""Reads and writes lowered.bin: the emitted program, with a placeholder instead of each delegate's command stream.
 
-The file is a pickle of plain ExecuTorch schema objects. It is read within stack.serializer.
+The file is a pickle of ExecuTorch's schema objects. It must be read inside `compiler_imports.serializer`, or after the
+compiler was imported.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from typing import Any
 
 from etbuild.errors import StepError
 
-_MARK = b"etbuild delegate "
+_PLACEHOLDER = b"etbuild delegate "
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """program: an executorch.exir.schema.Program whose delegate data are marks; mutable_data: its initial state.
+    """A lowered program without command streams.
 
-    The n-th delegate of its execution plan belongs to delegates/<n>.tosa.
+    program:      an executorch.exir.schema.Program whose delegate data are placeholders; the n-th delegate of its
+                  execution plan is compiled from delegates/<n>.tosa.
+    mutable_data: buffers with the initial values of its mutable tensors; None when it has none.
     """
 
     program: Any
@@ -33,13 +36,13 @@ class Lowered:
         return list(self.program.execution_plan[0].delegates)
 
 
-def mark_of(tosa: bytes) -> bytes:
-    """Stands for the stream of a TOSA graph; equal graphs have equal marks, as their streams are equal."""
-    return _MARK + hashlib.sha256(tosa).hexdigest().encode()
+def placeholder_of(tosa: bytes) -> bytes:
+    """The placeholder for the command stream of a TOSA graph; equal graphs have equal placeholders."""
+    return _PLACEHOLDER + hashlib.sha256(tosa).hexdigest().encode()
 
 
 def write_lowered(lowered: Lowered, path: Path) -> None:
-    """Without pickle's memo: the bytes depend on values alone, not on which of them are the same object."""
+    """Write lowered.bin, without pickle's memo: the bytes depend on values, not on which of them are one object."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer, protocol=5)
@@ -49,6 +52,10 @@ def write_lowered(lowered: Lowered, path: Path) -> None:
 
 
 def read_lowered(path: Path) -> Lowered:
+    """Read lowered.bin.
+
+    raises: StepError when the file cannot be read.
+    """
     try:
         return Lowered(*pickle.loads(path.read_bytes()))
     except Exception as error:

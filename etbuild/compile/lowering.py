@@ -1,4 +1,7 @@
-"""A quantised program partitioned and lowered to TOSA: one graph a delegate, and the program around them. No Vela runs."""
+"""Partitions a quantised program and lowers it to one TOSA graph per delegate and the program that calls them.
+
+It does not run Vela.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from etbuild.compile.exported_program import make_portable
-from etbuild.compile.lowered import Lowered, mark_of
+from etbuild.compile.lowered import Lowered, placeholder_of
 from etbuild.compile.partition import NO_NPU, PartitionRecord
 from etbuild.compile.profiles import reference_spec
 from etbuild.errors import EtbuildError, StepError
 
 
 class Lowering(NamedTuple):
-    """What comes out. graphs: the TOSA graph of each delegate, in order. partition: where each operator runs.
+    """The result of lowering.
 
-    io_params:  quantisation parameters of the model's inputs and outputs.
+    graphs:     the TOSA graph of each delegate, in order.
+    partition:  where each operator runs, as partition.json has it.
+    io_params:  quantisation parameters of the model's "inputs" and "outputs", null for floating point.
     edge, executorch: ExecuTorch's program managers, for an ETRecord.
     """
 
@@ -31,18 +36,23 @@ class Lowering(NamedTuple):
 
 
 def lower_program(program: Any, profile: str, io: str, name: Path) -> Lowering:
-    """Lower for one profile.
+    """Lower a program for one profile.
 
-    io:     type of the model's inputs and outputs.
-    name:   of the program's file, for messages.
-    raises: StepError for whatever ExecuTorch raises.
+    program: an ExportedProgram.
+    io:      type of the model's inputs and outputs: float32, int8 or uint8.
+    name:    of the program's file, for messages.
+    raises:  StepError for any error that ExecuTorch raises.
     """
     from etbuild.compile import patches
 
-    record, graph_of_mark = PartitionRecord(), dict[bytes, bytes]()
+    record, graph_of_placeholder = PartitionRecord(), dict[bytes, bytes]()
     try:
-        with patches.code_on_demand(), patches.decompositions_that_change(), _without_vela(graph_of_mark):
-            edge, border = lower(program, profile, io, record)
+        with (
+            patches.lazy_code_generation(),
+            patches.skip_empty_decompositions(),
+            _without_vela(graph_of_placeholder),
+        ):
+            edge, io_params = lower(program, profile, io, record)
             executorch = emit(edge)
     except EtbuildError:
         raise
@@ -50,16 +60,19 @@ def lower_program(program: Any, profile: str, io: str, name: Path) -> Lowering:
         first_line = (str(error).strip().splitlines() or [""])[0]
         raise StepError(f"{name}: lowering for {profile}: got {type(error).__name__}: {first_line}") from error
     lowered = Lowered(executorch.executorch_program, executorch._emitter_output.mutable_data)
-    marks = [bytes(lowered.program.backend_delegate_data[one.processed.index].data) for one in lowered.delegates]
-    record.number(_delegate_of_tag(edge, marks))
-    graphs = tuple(graph_of_mark[mark] for mark in marks)
-    return Lowering(lowered, graphs, record.to_json(), border, edge, executorch)
+    delegate_data = lowered.program.backend_delegate_data
+    placeholders = [bytes(delegate_data[one.processed.index].data) for one in lowered.delegates]
+    record.assign_delegates(_delegate_of_tag(edge, placeholders))
+    graphs = tuple(graph_of_placeholder[one] for one in placeholders)
+    return Lowering(lowered, graphs, record.to_json(), io_params, edge, executorch)
 
 
 def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> tuple[Any, dict[str, Any]]:
-    """The EdgeProgramManager, as ExecuTorch's aot_arm_compiler makes it: partitioned, quantize nodes for Cortex-M.
+    """The partitioned EdgeProgramManager, its quantize nodes replaced by Cortex-M's, and the quantisation parameters of
+    the model's inputs and outputs (see Lowering.io_params).
 
-    Beside it the integer grids at the model's border, null where an input or output has none.
+    raises: StepError when inputs and outputs cannot have the type `io`.
+    source: executorch/examples/arm/aot_arm_compiler.py; tests/e2e/test_byte_identity.py compares the bytes.
     """
     from executorch.backends.cortex_m.passes.replace_quant_nodes_pass import ReplaceQuantNodesPass
     from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
@@ -72,15 +85,15 @@ def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> tuple
         compile_config=EdgeCompileConfig(_check_ir_validity=False),
     )
     if profile == "cpu":
-        record.take(edge.exported_program().graph_module, {}, NO_NPU)
-    border = _border(edge.exported_program())
+        record.add(edge.exported_program().graph_module, {}, NO_NPU)
+    io_params = _io_params(edge.exported_program())
     if io != "float32":
-        edge = _integer_border(edge, io, border)
-    return edge.transform([ReplaceQuantNodesPass()]), border
+        edge = _integer_io(edge, io, io_params)
+    return edge.transform([ReplaceQuantNodesPass()]), io_params
 
 
 def emit(edge: Any) -> Any:
-    """The ExecutorchProgramManager, configured as aot_arm_compiler does."""
+    """The ExecutorchProgramManager, with the configuration of aot_arm_compiler."""
     from executorch.exir import ExecutorchBackendConfig
 
     return edge.to_executorch(config=ExecutorchBackendConfig(extract_delegate_segments=False))
@@ -88,36 +101,40 @@ def emit(edge: Any) -> Any:
 
 @contextmanager
 def _without_vela(graphs: dict[bytes, bytes]) -> Iterator[None]:
-    """While it lasts, a TOSA graph that is meant for Vela goes to `graphs`, and its mark takes its stream's place."""
+    """Inside this context a TOSA graph is stored in `graphs`, by its placeholder, instead of being compiled by Vela.
+
+    Replaces executorch.backends.arm.ethosu.backend.vela_compile.
+    """
     from executorch.backends.arm.arm_vela import VelaCompileResult
     from executorch.backends.arm.ethosu import backend
 
-    def keep(tosa_flatbuffer: bytes, *_: Any, **__: Any) -> Any:
-        mark = mark_of(tosa_flatbuffer)
-        graphs[mark] = tosa_flatbuffer
-        return VelaCompileResult(mark)
+    def store(tosa_flatbuffer: bytes, *_: Any, **__: Any) -> Any:
+        placeholder = placeholder_of(tosa_flatbuffer)
+        graphs[placeholder] = tosa_flatbuffer
+        return VelaCompileResult(placeholder)
 
-    own = backend.vela_compile
-    backend.vela_compile = keep
+    original = backend.vela_compile
+    backend.vela_compile = store
     try:
         yield
     finally:
-        backend.vela_compile = own
+        backend.vela_compile = original
 
 
-def _border(program: Any) -> dict[str, Any]:
-    """The grids that inputs are brought to and outputs come from."""
+def _io_params(program: Any) -> dict[str, Any]:
+    """Quantisation parameters of the quantize nodes after the inputs and the dequantize nodes before the outputs."""
     nodes = {node.name: node for node in program.graph_module.graph.nodes}
     inputs = [nodes[name] for name in program.graph_signature.user_inputs]
     outputs = list(program.graph_module.graph.output_node().args[0])[-len(program.graph_signature.user_outputs) :]
     readers = [[user for user in node.users if "quantize_per_tensor" in str(user.target)] for node in inputs]
     return {
-        "inputs": [_grid(found[0], ".quantize_per_tensor") if found else None for found in readers],
-        "outputs": [_grid(node, ".dequantize_per_tensor") for node in outputs],
+        "inputs": [_quant_params(found[0], ".quantize_per_tensor") if found else None for found in readers],
+        "outputs": [_quant_params(node, ".dequantize_per_tensor") for node in outputs],
     }
 
 
-def _grid(node: Any, operator: str) -> dict[str, Any] | None:
+def _quant_params(node: Any, operator: str) -> dict[str, Any] | None:
+    """Of a quantize or dequantize node; None for a node of any other operator."""
     if operator not in str(getattr(node, "target", "")):
         return None
     _, scale, zero_point, low, high, dtype = node.args[:6]
@@ -125,42 +142,45 @@ def _grid(node: Any, operator: str) -> dict[str, Any] | None:
     return {"dtype": name, "scale": float(scale), "zero_point": int(zero_point), "range": [low, high]}
 
 
-def _integer_border(edge: Any, io: str, border: dict[str, Any]) -> Any:
-    """The same without quantize nodes behind the inputs and dequantize nodes before the outputs."""
+def _integer_io(edge: Any, io: str, io_params: dict[str, Any]) -> Any:
+    """The program without quantize nodes after its inputs and dequantize nodes before its outputs."""
     from executorch.exir.passes.quantize_io_pass import QuantizeInputs, QuantizeOutputs
 
-    for side, grids in border.items():
-        for index, grid in enumerate(grids):
-            if grid is None or grid["dtype"] != io:
-                found = f"quantised as {grid['dtype']}" if grid else "in floating point"
+    for side, column in io_params.items():
+        for index, params in enumerate(column):
+            if params is None or params["dtype"] != io:
+                found = f"quantised as {params['dtype']}" if params else "in floating point"
                 raise StepError(
                     f"quantize.io: got {io}, but {side.removesuffix('s')} {index} of the model is {found}\n"
                     "    use io: float32, or a scheme and rules that quantise it so"
                 )
-    numbers = [list(range(len(grids))) for grids in border.values()]
-    constants = edge._config_methods
-    edge = edge.transform([QuantizeInputs(edge, numbers[0]), QuantizeOutputs(edge, numbers[1])])
-    # The passes add methods that return scales and zero points; the manifest has them, and a method costs code.
-    edge._config_methods = constants
+    inputs, outputs = (list(range(len(io_params[side]))) for side in ("inputs", "outputs"))
+    config_methods = edge._config_methods
+    edge = edge.transform([QuantizeInputs(edge, inputs), QuantizeOutputs(edge, outputs)])
+    # The passes add methods that return scales and zero points; the manifest has these, and each method needs memory.
+    edge._config_methods = config_methods
     return edge
 
 
-def _delegate_of_tag(edge: Any, marks: Sequence[bytes]) -> dict[str, int]:
-    """The number of each partition's delegate; of equal graphs the first in the program is the first delegate."""
+def _delegate_of_tag(edge: Any, placeholders: Sequence[bytes]) -> dict[str, int]:
+    """The delegate's number for each partition tag; equal graphs are numbered in the order of the program."""
     from executorch.exir.lowered_backend_module import get_lowered_backend_modules
 
-    waiting = list(enumerate(marks))
+    unassigned = list(enumerate(placeholders))
     numbers: dict[str, int] = {}
     for module in get_lowered_backend_modules(edge.exported_program().graph_module):
         tags = {node.meta.get("delegation_tag") for node in module.original_module.graph.nodes} - {None}
-        place = next(one for one in waiting if one[1] == module.processed_bytes)
-        waiting.remove(place)
-        numbers |= dict.fromkeys(tags, place[0])
+        delegate = next(one for one in unassigned if one[1] == module.processed_bytes)
+        unassigned.remove(delegate)
+        numbers |= dict.fromkeys(tags, delegate[0])
     return numbers
 
 
 def write_etrecord(path: Path, edge: Any, executorch: Any) -> None:
-    """ExecuTorch's record for its developer tools, with the dates of the archive's members taken out."""
+    """Write ExecuTorch's record for its developer tools, without the dates of the archive's members.
+
+    edge, executorch: of Lowering; the metadata of their programs becomes portable, in place.
+    """
     import zipfile
 
     from executorch.devtools import generate_etrecord

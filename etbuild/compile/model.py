@@ -1,6 +1,6 @@
-"""A recipe's model and example inputs as PyTorch objects. It exports nothing.
+"""Loads a recipe's model and example inputs as PyTorch objects. It exports nothing.
 
-What the user's code raises is told by the user's own lines, never as a traceback of ours.
+Errors in the user's code are reported with the user's source lines, without a traceback of etbuild.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from etbuild.errors import MissingTool, StepError
 if TYPE_CHECKING:
     from etbuild.recipe.model_sections import InputSpec, Model
 
-# How torch.export names the user's lines within its message.
-_TOLD_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+), in (\S+)')
+# A frame of the user's code in the message of an error of torch.export.
+_MESSAGE_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+), in (\S+)')
 
 
 @contextmanager
 def import_path() -> Iterator[None]:
-    """While it lasts, sys.path may grow by what a model asks for."""
+    """Restores sys.path afterwards: importing a model adds folders to it."""
     before = list(sys.path)
     try:
         yield
@@ -36,7 +36,10 @@ def import_path() -> Iterator[None]:
 
 
 def load_model(model: Model) -> tuple[Any, tuple[Any, ...]]:
-    """The module (or, for `program`, the ExportedProgram) and the tensors to export it with."""
+    """The torch.nn.Module (for model.program an ExportedProgram) and its example inputs, tensors.
+
+    raises: StepError; MissingTool when a built-in model needs a package that is not installed.
+    """
     if model.program:
         module = load_program(model.program)
         inputs = _inputs_of_program(module, model.program)
@@ -53,7 +56,10 @@ def load_model(model: Model) -> tuple[Any, tuple[Any, ...]]:
 
 @contextmanager
 def users_code(doing: str) -> Iterator[None]:
-    """What the user's code raises in here becomes a StepError: what was being done, their lines, their words."""
+    """Turns any error raised inside into a StepError with the error's message and the user's source lines.
+
+    doing: what is being executed, the beginning of the message.
+    """
     try:
         yield
     except (StepError, MissingTool):
@@ -63,7 +69,11 @@ def users_code(doing: str) -> Iterator[None]:
 
 
 def make_input(spec: InputSpec, index: int) -> Any:
-    """One tensor from its recipe: read from a file, or uniform from its seed."""
+    """One example input: read from a file, or uniformly random by its seed.
+
+    index:  of the input, for messages.
+    raises: StepError.
+    """
     import torch
 
     if spec.file:
@@ -116,36 +126,36 @@ def _builtin(name: str) -> tuple[Any, tuple[Any, ...]]:
         module, inputs, _, _ = EagerModelFactory.create_model(*MODEL_NAME_TO_MODEL[name])
     except ModuleNotFoundError as error:
         raise MissingTool(
-            f"model.builtin {name}: got no Python package {error.name}, wanted it, as the model is made from it\n"
+            f"model.builtin {name}: got no Python package {error.name}, wanted it to create the model\n"
             f"    pip install {(error.name or '').partition('.')[0]}"
         ) from error
     except Exception as error:
         raise StepError(
-            f"model.builtin {name}: got {_describe(error)} while it was made\n"
-            "    the model needs a package that does not fit the installed PyTorch, or the network"
+            f"model.builtin {name}: got {_describe(error)}, wanted the model\n"
+            "    it needs the network, or a package that is not compatible with the installed PyTorch"
         ) from error
     return module, tuple(inputs)
 
 
 def _from_source(model: Model) -> tuple[Any, tuple[Any, ...]]:
-    place = str(model.source or model.entry)
-    with users_code(f"{place}: import"):
+    source = str(model.source or model.entry)
+    with users_code(f"{source}: import"):
         namespace = _import_source(model)
     if model.entry:
-        module, inputs = _call_factory(namespace, model.entry.rpartition(":")[2], place)
+        module, inputs = _call_factory(namespace, model.entry.rpartition(":")[2], source)
     else:
         missing = [name for name in ("ModelUnderTest", "ModelInputs") if not hasattr(namespace, name)]
         if missing:
             raise StepError(
-                f"{place}: got no {' and no '.join(missing)}, wanted ModelUnderTest (a torch.nn.Module) "
+                f"{source}: got no {' and no '.join(missing)}, wanted ModelUnderTest (a torch.nn.Module) "
                 "and ModelInputs (a tuple of tensors)\n    define them, or name a factory in model.entry"
             )
         module, inputs = namespace.ModelUnderTest, namespace.ModelInputs
-    return _checked(module, inputs, place)
+    return _validated(module, inputs, source)
 
 
 def _import_source(model: Model) -> Any:
-    """The model's module, with its folder and the project's root on sys.path as for a script started there."""
+    """Import the model's module, with its folder and the project's root on sys.path, as for a script run there."""
     root = Path.cwd()
     if not model.source:
         sys.path.insert(0, str(root))
@@ -164,38 +174,41 @@ def _import_source(model: Model) -> Any:
 
 
 def _module_name(path: Path) -> str:
-    """The file's name, unless a package is called so; the project itself may stand on sys.path and does not count."""
+    """The file's name, with a prefix when an installed package has that name.
+
+    Folders of the project on sys.path are not searched.
+    """
     name = re.sub(r"\W", "_", path.stem)
     root = Path.cwd()
-    inside = [
+    projects = [
         entry for entry in sys.path if Path(entry).is_relative_to(root) and not Path(entry).is_relative_to(sys.prefix)
     ]
-    packages = [entry for entry in sys.path if entry and entry not in inside]
-    taken = name in sys.builtin_module_names or importlib.machinery.PathFinder.find_spec(name, packages)
-    return name if name.isidentifier() and not taken else f"model_{name}"
+    packages = [entry for entry in sys.path if entry and entry not in projects]
+    is_used = name in sys.builtin_module_names or importlib.machinery.PathFinder.find_spec(name, packages)
+    return name if name.isidentifier() and not is_used else f"model_{name}"
 
 
-def _call_factory(namespace: Any, function: str, place: str) -> tuple[Any, Any]:
+def _call_factory(namespace: Any, function: str, source: str) -> tuple[Any, Any]:
     factory: Callable[[], Any] | None = getattr(namespace, function, None)
     if not callable(factory):
-        raise StepError(f"{place}: model.entry: got no function {function}, wanted one that returns (module, inputs)")
-    with users_code(f"{place}: {function}()"):
-        made = factory()
-    if not isinstance(made, tuple) or len(made) != 2:
-        raise StepError(f"{place}: {function}(): got {type(made).__name__}, wanted a pair (module, inputs)")
-    return made
+        raise StepError(f"{source}: model.entry: got no function {function}, wanted one that returns (module, inputs)")
+    with users_code(f"{source}: {function}()"):
+        pair = factory()
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise StepError(f"{source}: {function}(): got {type(pair).__name__}, wanted a pair (module, inputs)")
+    return pair
 
 
-def _checked(module: Any, inputs: Any, place: str) -> tuple[Any, tuple[Any, ...]]:
+def _validated(module: Any, inputs: Any, source: str) -> tuple[Any, tuple[Any, ...]]:
     import torch
 
     if not isinstance(module, torch.nn.Module):
         hint = "\n    call it: ModelUnderTest = MyModel()" if isinstance(module, type) else ""
-        raise StepError(f"{place}: the model: got {_kind(module)}, wanted a torch.nn.Module{hint}")
+        raise StepError(f"{source}: the model: got {_kind(module)}, wanted a torch.nn.Module{hint}")
     if isinstance(inputs, torch.Tensor):
         inputs = (inputs,)
     if not isinstance(inputs, (tuple, list)) or not all(isinstance(value, torch.Tensor) for value in inputs):
-        raise StepError(f"{place}: its inputs: got {_kind(inputs)}, wanted a tuple of tensors")
+        raise StepError(f"{source}: its inputs: got {_kind(inputs)}, wanted a tuple of tensors")
     return module, tuple(inputs)
 
 
@@ -214,17 +227,17 @@ def _load_weights(module: Any, path: Path) -> None:
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise StepError(f"{path}: got {_kind(state)}, wanted a state_dict: names and tensors")
     own = module.state_dict if isinstance(module, torch.export.ExportedProgram) else module.state_dict()
-    faults = [f"missing: {name} {_shape(own[name])}" for name in own if name not in state]
-    faults += [f"unexpected: {name} {_shape(state[name])}" for name in state if name not in own]
-    faults += [
+    mismatches = [f"missing: {name} {_shape(own[name])}" for name in own if name not in state]
+    mismatches += [f"unexpected: {name} {_shape(state[name])}" for name in state if name not in own]
+    mismatches += [
         f"shape of {name}: got {_shape(state[name])}, wanted {_shape(own[name])}"
         for name in own
         if name in state and state[name].shape != own[name].shape
     ]
-    if faults:
-        shown = faults[:10] + ([f"... and {len(faults) - 10} more"] if len(faults) > 10 else [])
-        told = "\n    ".join(shown)
-        raise StepError(f"{path}: got weights of another model, wanted the tensors of this one\n    {told}")
+    if mismatches:
+        shown = mismatches[:10] + ([f"... and {len(mismatches) - 10} more"] if len(mismatches) > 10 else [])
+        details = "\n    ".join(shown)
+        raise StepError(f"{path}: got weights of another model, wanted the tensors of this one\n    {details}")
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(state[name])
@@ -244,14 +257,14 @@ def _describe(error: BaseException) -> str:
 
 
 def _users_frames(error: BaseException) -> str:
-    """The lines of the user's own files that led to the error, outermost first, and the compiler's advice."""
-    walked = traceback.extract_tb(error.__traceback__)
-    frames = [(frame.filename, frame.lineno, frame.name, frame.line or "") for frame in walked]
+    """The source lines of the user's files that led to the error, outermost first, then PyTorch's hints."""
+    stack = traceback.extract_tb(error.__traceback__)
+    frames = [(frame.filename, frame.lineno, frame.name, frame.line or "") for frame in stack]
     if isinstance(error, SyntaxError) and error.filename:
         frames.append((error.filename, error.lineno, "<module>", (error.text or "").strip()))
-    told = str(error).splitlines()
-    for line, code in zip(told, [*told[1:], ""], strict=True):
-        if match := _TOLD_FRAME.match(line):
+    message = str(error).splitlines()
+    for line, code in zip(message, [*message[1:], ""], strict=True):
+        if match := _MESSAGE_FRAME.match(line):
             frames.append((match.group(1), int(match.group(2)), match.group(3), code.strip()))
     here = Path.cwd()
     lines = []
@@ -260,6 +273,6 @@ def _users_frames(error: BaseException) -> str:
         if (here / path).is_file() and not path.startswith("etbuild/"):
             lines.append(f"    {path}:{number} in {function}: {code}")
     lines += [
-        f"    {line.strip()}" for line in told if line.lstrip().startswith(("Explanation:", "Hint:", "- You marked"))
+        f"    {line.strip()}" for line in message if line.lstrip().startswith(("Explanation:", "Hint:", "- You marked"))
     ]
     return "\n".join(dict.fromkeys(lines))

@@ -1,4 +1,4 @@
-"""What the partitioner decided about each operator, and why. It decides nothing itself."""
+"""Records where ExecuTorch's partitioner runs each operator, NPU or CPU, and why. It decides nothing itself."""
 
 from __future__ import annotations
 
@@ -8,42 +8,44 @@ from typing import Any
 from etbuild.compile.exported_program import source_line
 
 NO_NPU = "the target has no NPU"
-UNTOLD = "ExecuTorch's partitioner gave no reason"
-BORDER = "on the border between floating point and the NPU's integers"
+NO_REASON = "ExecuTorch's partitioner gave no reason"
+QUANTIZES_IO = "on the border between floating point and the NPU's integers"
 
 
 class PartitionRecord:
-    """Listens to an EthosUPartitioner while it tags a graph."""
+    """The operators of a graph that an EthosUPartitioner has tagged, as partition.json has them."""
 
     def __init__(self) -> None:
         self.operators: list[dict[str, Any]] = []
 
     def partitioner(self, spec: Any) -> Any:
-        """A partitioner that decides as ExecuTorch's own, and leaves its decisions here."""
+        """ExecuTorch's partitioner, which adds its decisions to this record. spec: an EthosUCompileSpec."""
         from executorch.backends.arm.ethosu import EthosUPartitioner
 
         record = self
 
         class Recorded(EthosUPartitioner):  # type: ignore[misc]  # ExecuTorch's classes are untyped
             def _create_operator_support(self, program: Any, reporter: Any) -> Any:
-                self.why = reporter
+                self.reporter = reporter
                 return super()._create_operator_support(program, reporter)
 
             def partition(self, exported_program: Any) -> Any:
                 result = super().partition(exported_program)
-                record.take(result.tagged_exported_program.graph_module, self.why._rejected_nodes, UNTOLD)
+                record.add(result.tagged_exported_program.graph_module, self.reporter._rejected_nodes, NO_REASON)
                 return result
 
         return Recorded(spec)
 
-    def take(self, graph_module: Any, reasons: Mapping[Any, str], otherwise: str) -> None:
-        """Note every operator of a tagged graph; `delegate` holds the tag until `number` is called.
+    def add(self, graph_module: Any, reasons: Mapping[Any, str], default: str) -> None:
+        """Record every operator of a tagged graph; its "delegate" is the tag until `assign_delegates`.
 
-        otherwise: why an operator without a reason of its own is on the CPU.
+        reasons: by node, why it runs on the CPU.
+        default: the reason for nodes that are not in `reasons`.
         """
-        self.operators = [_describe(node, reasons.get(node, otherwise)) for node in _operators(graph_module)]
+        self.operators = [_describe(node, reasons.get(node, default)) for node in _operators(graph_module)]
 
-    def number(self, delegate_of_tag: Mapping[str, int]) -> None:
+    def assign_delegates(self, delegate_of_tag: Mapping[str, int]) -> None:
+        """Replace the tags by the numbers of delegates; operators without a delegate run on the CPU."""
         for operator in self.operators:
             operator["delegate"] = delegate_of_tag.get(operator["delegate"])
             on_npu = operator["delegate"] is not None
@@ -52,6 +54,7 @@ class PartitionRecord:
                 operator["reason"] = None
 
     def to_json(self) -> dict[str, Any]:
+        """The operators, how many compute, how many of these on the NPU, and their share (0 to 1)."""
         compute = [one for one in self.operators if one["class"] == "compute"]
         on_npu = sum(one["place"] == "NPU" for one in compute)
         return {
@@ -63,7 +66,7 @@ class PartitionRecord:
 
 
 def _operators(graph_module: Any) -> list[Any]:
-    """Nodes that compute, of the graph and of the branches and loop bodies in it; taking a part of a tuple does not."""
+    """Nodes that call an operator, in the graph and in its branches and loop bodies; getitem of a tuple is none."""
     import operator
 
     import torch
@@ -85,6 +88,6 @@ def _describe(node: Any, reason: str) -> dict[str, Any]:
         "class": "quantize" if quantizes else "compute",
         "place": "CPU",
         "delegate": node.meta.get("delegation_tag"),
-        "reason": BORDER if quantizes and reason == UNTOLD else reason,
+        "reason": QUANTIZES_IO if quantizes and reason == NO_REASON else reason,
         "line": source_line(node.meta.get("stack_trace")),
     }

@@ -1,7 +1,15 @@
 """Monkey patches for the pinned PyTorch that remove repeated work in export and lowering; output bytes are unchanged.
 
-Each takes the place of a function of PyTorch: for the life of the process, or while a context lasts.
-What they save was measured on mnist, with and without in turns.
+`install` applies the first three for the life of the process; the others are applied when they are called, or inside a
+context. Each docstring names:
+
+Replaces: the function of PyTorch.
+Saves:    a share of the time of one step, measured on mnist in runs with and without the patch in turns.
+Same:     why the output bytes are unchanged, and on what condition.
+Delete:   what makes the patch needless.
+
+When the pinned version of PyTorch changes, tests/compile/test_patches.py and tests/e2e/test_byte_identity.py must pass;
+a patch whose function is gone, or that a test rejects, is deleted.
 """
 
 from __future__ import annotations
@@ -15,81 +23,97 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 
-def tune() -> None:
-    """To be called after torch was imported; again is no harm, as in a process that the compile server forked."""
-    _share_sources()
-    _look_up_operators_once()
-    _register_without_annotations()
+def install() -> None:
+    """Apply the patches that stay for the life of the process. Call it after `import torch`; a second call is harmless.
+
+    The compile server calls it before it forks a process per step, and each of these calls it again.
+    """
+    _share_node_sources()
+    _cache_composite_operators()
+    _register_kernels_without_annotations()
 
 
-def _share_sources() -> None:
-    """Let copies of a graph share what its nodes know of their origin.
+def _share_node_sources() -> None:
+    """Copies of a graph share the NodeSource objects of their nodes instead of copying them deeply.
 
-    Each pass over a graph wraps a node's history in a new one and copies it deeply, though nothing ever alters it:
-    a sixth of the time of lowering, for chains as long as there are passes.
+    Replaces: torch.fx.traceback.NodeSource.__deepcopy__ (absent in PyTorch: copy.deepcopy copies by __reduce_ex__).
+    Saves:    a sixth of lowering: each pass over a graph wraps and copies the history of each node, which has one
+              NodeSource per earlier pass.
+    Same:     nothing changes a NodeSource after its construction, and `exported_program.make_portable` deletes them.
+    Delete:   when PyTorch's NodeSource no longer copies `from_node` deeply.
     """
     from torch.fx.traceback import NodeSource
 
     NodeSource.__deepcopy__ = lambda self, memo: self
 
 
-def _look_up_operators_once() -> None:
-    """Let PyTorch look its composite operators up once, and again only after one may have been registered.
+def _cache_composite_operators() -> None:
+    """The set of composite (CompositeImplicitAutograd) operators is collected once, and again after a registration.
 
-    Each decomposition of a graph does so, for each namespace of operators: a quarter of the time of lowering.
+    Replaces: torch._export.utils._collect_all_valid_cia_ops, also where torch.export imported it by name.
+    Saves:    a quarter of lowering: each decomposition of a graph collects them for each namespace of operators.
+    Same:     a new operator changes the dispatcher's registrations, and a kernel that is added in Python comes with the
+              import of a module; either makes the cached set invalid. Callers receive a copy.
+    Delete:   when PyTorch caches the set for all namespaces, not for aten alone.
     """
     import torch
     from torch._export import utils
 
-    look_up = utils._collect_all_valid_cia_ops
-    if look_up.__module__ == __name__:
-        return  # Done in the server, before it forked this process.
-    asked: list[object] = []
-    found: set[Any] = set()
+    collect = utils._collect_all_valid_cia_ops
+    if collect.__module__ == __name__:
+        return  # Installed in the compile server, before it forked this process.
+    cached_for: list[object] = []
+    operators: set[Any] = set()
 
-    def look_up_new() -> set[Any]:
-        # By C++ and by Python's torch.library; a module may also add a kernel to an operator when it is imported.
+    def collect_once() -> set[Any]:
         registered = torch._C._dispatch_get_registrations_for_dispatch_key("CompositeImplicitAutograd")
-        if asked != [registered, len(sys.modules)]:
-            asked[:] = registered, len(sys.modules)
-            found.clear()
-            found.update(look_up())
-        return set(found)
+        if cached_for != [registered, len(sys.modules)]:
+            cached_for[:] = registered, len(sys.modules)
+            operators.clear()
+            operators.update(collect())
+        return set(operators)
 
     for module in (utils, *map(sys.modules.get, ("torch.export.exported_program", "torch.export.decomp_utils"))):
         if module is not None:
-            module._collect_all_valid_cia_ops = look_up_new
+            module._collect_all_valid_cia_ops = collect_once
 
 
-def _register_without_annotations() -> None:
-    """Let PyTorch register a kernel of an operator without making the types of the function that does so.
+def _register_kernels_without_annotations() -> None:
+    """A Python kernel is registered by a function without annotations, which Python would evaluate at each call.
 
-    Decompositions of a small model register 36,600 kernels for a while; that function's annotations are evaluated each
-    time. A fourteenth of the time of lowering.
+    Replaces: torch._ops.OperatorBase.py_impl, for dispatch keys other than Python.
+    Saves:    a fourteenth of lowering: decompositions of a small model register 36,600 kernels temporarily.
+    Same:     the same entries are added to `py_kernels`; all other keys, and kernels that exist, go to PyTorch's own.
+    Delete:   when the inner function of PyTorch's py_impl has no annotations that are evaluated at each call.
     """
     from torch._ops import DispatchKey, OperatorBase
 
-    own = OperatorBase.py_impl
-    if own.__module__ == __name__:
+    original = OperatorBase.py_impl
+    if original.__module__ == __name__:
         return
 
     def py_impl(self: Any, key: Any) -> Any:
-        def register(kernel):  # type: ignore[no-untyped-def]  # that is the point
+        def register(kernel):  # type: ignore[no-untyped-def]  # annotations are what this avoids
             if key in self.py_kernels:
-                return own(self, key)(kernel)  # PyTorch's own words for it.
+                return original(self, key)(kernel)  # Raises PyTorch's error.
             self.py_kernels[key] = kernel
             self._dispatch_cache.clear()
             return kernel
 
-        return register if type(key) is DispatchKey and key != DispatchKey.Python else own(self, key)
+        return register if type(key) is DispatchKey and key != DispatchKey.Python else original(self, key)
 
     OperatorBase.py_impl = py_impl
 
 
-def read_type_hints_once() -> None:
-    """Let PyTorch work out the fields' types of each class of a .pt2 once, not for each object of that class.
+def cache_type_hints() -> None:
+    """The types of the fields of each schema class of a .pt2 are evaluated once, not for each object of that class.
 
-    By itself, since it imports what reads a .pt2.
+    It stays for the life of the process. It is not part of `install`, since it imports PyTorch's reader of .pt2 files.
+
+    Replaces: typing.get_type_hints in torch._export.serde.serialize.
+    Saves:    a twenty-fifth of lowering.
+    Same:     the hints depend on the class alone: PyTorch always passes the namespace of the same schema module.
+    Delete:   when torch._export.serde.serialize no longer calls get_type_hints for each object.
     """
     import typing
     from types import SimpleNamespace
@@ -98,98 +122,114 @@ def read_type_hints_once() -> None:
 
     if not isinstance(serialize.typing, ModuleType):
         return
-    known: dict[type, dict[str, Any]] = {}
+    hints_of: dict[type, dict[str, Any]] = {}
 
     def get_type_hints(cls: type, **scope: Any) -> dict[str, Any]:
-        if cls not in known:
-            known[cls] = typing.get_type_hints(cls, **scope)
-        return known[cls]
+        if cls not in hints_of:
+            hints_of[cls] = typing.get_type_hints(cls, **scope)
+        return hints_of[cls]
 
     serialize.typing = SimpleNamespace(**{**vars(typing), "get_type_hints": get_type_hints})
 
 
 @contextmanager
-def saved_unchecked() -> Iterator[None]:
-    """While it lasts, a program is saved without its canonical form, which PyTorch makes to see whether it can.
+def save_without_canonicalizing() -> Iterator[None]:
+    """Inside this context torch.export.save does not compute the canonical form of the program.
 
-    Half of the time of saving.
+    Replaces: torch._export.serde.serialize.canonicalize.
+    Saves:    half of the time of saving.
+    Same:     PyTorch discards the canonical form: it only checks that one can be computed.
+    Delete:   when torch.export.save no longer calls canonicalize, or when it saves what that returns.
     """
     from torch._export.serde import serialize
 
-    with _in_place_of(serialize, "canonicalize", lambda *_: None):
+    with _replaced(serialize, "canonicalize", lambda *_: None):
         yield
 
 
 @contextmanager
-def exported_unguarded() -> Iterator[None]:
-    """While it lasts, a module is exported without guards, in which PyTorch looks for violated ranges of shapes.
+def export_without_guards() -> Iterator[None]:
+    """Inside this context torch.export.export does not build guards in strict mode.
 
-    Only for what was exported before and has static shapes: guards of a user's module find more. A seventh of the time
-    of quantising.
+    Replaces: torch._dynamo.functional_export._suggest_or_raise_constraint_violation.
+    Saves:    a seventh of quantising.
+    Same:     the guards only serve to find violated constraints of dynamic shapes. Use it only for a module that was
+              exported before and has static shapes; for a user's module the guards find real errors.
+    Delete:   when PyTorch skips the guards for static shapes, or uses them for the exported program.
     """
     from torch._dynamo import functional_export
 
-    with _in_place_of(functional_export, "_suggest_or_raise_constraint_violation", lambda *_: None):
+    with _replaced(functional_export, "_suggest_or_raise_constraint_violation", lambda *_: None):
         yield
 
 
 @contextmanager
-def decompositions_that_change() -> Iterator[None]:
-    """While it lasts, a program is decomposed only by what changes it.
+def skip_empty_decompositions() -> Iterator[None]:
+    """Inside this context a program is decomposed only if it contains an operator that would be decomposed.
 
-    ExecuTorch traces each three times: to have no operators in place, then none that no backend wants to keep, then
-    none that were kept in vain. Mostly there are none. A third of the time of lowering, more for a small model.
+    ExecuTorch traces each program three times: to remove in-place operators, then operators that no backend wants to
+    preserve, then operators that were preserved in vain. Mostly there are none.
+
+    Replaces: torch.export.ExportedProgram.run_decompositions.
+    Saves:    a third of lowering, more for a small model.
+    Same:     a trace that finds nothing to decompose reproduces the program; `_is_unchanged` has the conditions, and
+              programs of symbolic shapes are always traced.
+    Delete:   when ExecuTorch's to_edge_transform_and_lower no longer calls run_decompositions for such programs.
     """
     from torch.export import ExportedProgram
 
-    decompose = ExportedProgram.run_decompositions
+    original = ExportedProgram.run_decompositions
 
-    def decompose_what_is_there(self: Any, decomp_table: Any = None, **options: Any) -> Any:
-        # Each trace of symbolic shapes may add what asserts their ranges.
+    def run_decompositions(self: Any, decomp_table: Any = None, **options: Any) -> Any:
+        # With symbolic shapes each trace may add operators that assert their ranges.
         if decomp_table is None or options or self.range_constraints:
-            return decompose(self, decomp_table, **options)
+            return original(self, decomp_table, **options)
         table = dict(decomp_table)
-        return self if _stays(self, table) else decompose(self, table)
+        return self if _is_unchanged(self, table) else original(self, table)
 
-    with _in_place_of(ExportedProgram, "run_decompositions", decompose_what_is_there):
+    with _replaced(ExportedProgram, "run_decompositions", run_decompositions):
         yield
 
 
-def _stays(program: Any, table: Mapping[Any, Any]) -> bool:
-    """Whether a trace with this table would find the same operators: none is in place, in it, or always composite.
+def _is_unchanged(program: Any, table: Mapping[Any, Any]) -> bool:
+    """Whether a trace with this decomposition table would give the same operators.
 
-    An empty table: what is always composite may wait for the next trace.
+    So it is if no operator works in place, is in the table, or is a composite that PyTorch always decomposes. With an
+    empty table such composites may wait for the next trace.
     """
     import torch
     from torch._export import utils
 
     if program.graph_signature.user_inputs_to_mutate:  # Each trace adds a copy into the input.
         return False
-    kept = utils._collect_all_valid_cia_ops()
+    preservable = utils._collect_all_valid_cia_ops()
     for node in program.graph.nodes:
         op = node.target
         if node.op in ("placeholder", "output") or op is operator.getitem:
             continue
         if not isinstance(op, torch._ops.OpOverload) or op._schema.is_mutable or op in table:
             return False
-        if table and utils._is_cia_op(op) and op not in kept:
+        if table and utils._is_cia_op(op) and op not in preservable:
             return False
     return True
 
 
 @contextmanager
-def code_on_demand() -> Iterator[None]:
-    """While it lasts, a graph module's Python is generated when it is first called or read, not at each change.
+def lazy_code_generation() -> Iterator[None]:
+    """Inside this context a graph module's Python code is generated when it is first called or read.
 
-    Passes over a graph interpret it; of some hundred modules that lowering makes, a handful is ever called. An eighth
-    of the time of lowering a small model. Not for what TorchDynamo traces: it takes a module's code as it stands.
+    Replaces: torch.fx.GraphModule.recompile.
+    Saves:    an eighth of lowering a small model: passes interpret graphs, and few of some hundred modules are called.
+    Same:     the code is a function of the graph. Not for modules that TorchDynamo traces: it reads the code directly;
+              call `recompile` after the context before exporting such a module.
+    Delete:   when PyTorch generates the code of a GraphModule lazily.
     """
     from torch.fx import GraphModule
 
     generate = GraphModule.recompile
 
     def reduce(self: Any) -> Any:
-        generate(self)  # First: it is pickled by its code, not by its graph.
+        generate(self)  # First, because a module is pickled with its code, not with its graph.
         return GraphModule.__reduce__(self)
 
     def recompile(self: Any) -> Any:
@@ -199,19 +239,19 @@ def code_on_demand() -> Iterator[None]:
         # Each graph module has a class of its own.
         own: Any = type(self)
         own.__reduce__ = reduce
-        for name in _OnDemand.NAMES:
+        for name in _GeneratedAttribute.NAMES:
             self.__dict__.pop(name, None)
-            setattr(own, name, _OnDemand(name, generate))
+            setattr(own, name, _GeneratedAttribute(name, generate))
         self._recompile_submodules()
         return _PythonCode(self, generate)
 
-    with _in_place_of(GraphModule, "recompile", recompile):
+    with _replaced(GraphModule, "recompile", recompile):
         yield
 
 
 @dataclass(frozen=True)
-class _OnDemand:
-    """What generating a graph module's code sets on it or its class: found on the class until then."""
+class _GeneratedAttribute:
+    """Descriptor for an attribute of a graph module that code generation sets; reading it generates the code."""
 
     NAMES: ClassVar = ("forward", "_code", "_lineno_map", "_prologue_start")
 
@@ -227,7 +267,7 @@ class _OnDemand:
 
 @dataclass(frozen=True)
 class _PythonCode:
-    """What `recompile` returns, generated when one of its fields is read."""
+    """The return value of `recompile`: reading one of its fields generates the code."""
 
     module: Any
     generate: Callable[[Any], Any]
@@ -237,10 +277,11 @@ class _PythonCode:
 
 
 @contextmanager
-def _in_place_of(owner: object, name: str, other: object) -> Iterator[None]:
-    own = getattr(owner, name)
-    setattr(owner, name, other)
+def _replaced(owner: object, name: str, replacement: object) -> Iterator[None]:
+    """Inside this context `owner.name` is `replacement`."""
+    original = getattr(owner, name)
+    setattr(owner, name, replacement)
     try:
         yield
     finally:
-        setattr(owner, name, own)
+        setattr(owner, name, original)

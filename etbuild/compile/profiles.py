@@ -1,4 +1,4 @@
-"""What stands for a lowering profile in ExecuTorch's calls. U55 and U65 are one TOSA profile, U85 another."""
+"""The lowering profiles: one for U55 and U65, one for U85, one without an NPU; each has a reference NPU."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import Any
 
 from etbuild.errors import StepError
 
-# Lowering needs some NPU's name; within a profile the TOSA that comes out is the same for all of them.
+# Lowering needs the name of an NPU; within a profile the TOSA graphs are the same for all of its NPUs.
 REFERENCE_NPU = {"tosa-u55": "ethos-u55-128", "tosa-u85": "ethos-u85-256", "cpu": "ethos-u55-128"}
 
 
 def reference_spec(profile: str, quantised: bool = False) -> Any:
-    """The EthosUCompileSpec to quantise and lower with; what depends on the NPU is filled in by step pte.
+    """The EthosUCompileSpec for quantising and lowering; step pte fills in the values that depend on the NPU.
 
-    quantised: as it is after a quantiser has used it. aot_arm_compiler has one spec for quantiser and partitioner;
-               the first to ask settles its pass pipeline, which then stands in the .pte.
+    quantised: as after quantisation. aot_arm_compiler shares one spec between quantiser and partitioner; its first use
+               fixes the pass pipeline, which is stored in the .pte.
+    raises:    StepError for an unknown profile.
     """
     from executorch.backends.arm.ethosu import EthosUCompileSpec
 

@@ -1,4 +1,4 @@
-"""The files next to a .pte: weights outside it (.ptd), and the program bundled with test vectors (.bpte)."""
+"""Makes the optional files next to a .pte: .ptd (its weights) and .bpte (the program bundled with test vectors)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from etbuild.pte.vela import ALIGNMENT, NamedPayload
 
 
 def data_file(weights: Sequence[NamedPayload]) -> bytes:
-    """A .ptd with the delegates' weights under their keys."""
-    from executorch.exir._serialize._named_data_store import NamedPayloadStore
+    """The bytes of a .ptd with the delegates' weights under their keys. The compiler must be imported."""
+    from executorch.exir._serialize._named_data_store import NamedDataStore
     from executorch.exir._serialize.data_serializer import DataPayload
     from executorch.extension.flat_tensor.serialize.serialize import FlatTensorConfig, FlatTensorSerializer
 
-    store = NamedPayloadStore()
+    store = NamedDataStore()
     for one in weights:
         store.add_named_data(one.key, one.data, alignment=ALIGNMENT, external_tag=PLACEMENT)
     named = store.get_named_data_store_output()
@@ -25,7 +25,10 @@ def data_file(weights: Sequence[NamedPayload]) -> bytes:
 
 
 def bundle(pte: Path, golden: Path) -> bytes:
-    """A .bpte: the program with each golden vector as a test case of "forward"."""
+    """The bytes of a .bpte: the program with each vector of golden.npz as a test case of its method forward.
+
+    pte, golden: model.pte and golden.npz of the same lowering. The compiler must be imported.
+    """
     import numpy as np
     import torch
     from executorch.devtools import BundledProgram

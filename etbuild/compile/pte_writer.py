@@ -15,21 +15,24 @@ if TYPE_CHECKING:
     from etbuild.compile.lowered import Lowered
     from etbuild.hardware.target import Target
 
+# The tag under which weights outside of the .pte are stored: the stem of model.ptd.
 PLACEMENT = "model"
 
 
 def assemble(
     serializer: Any, lowered: Lowered, streams: Sequence[bytes], target: Target, weights_outside: bool
 ) -> bytes:
-    """The .pte: the streams in place of the marks, the target in the delegates' compile specs; alters `lowered`.
+    """The bytes of a .pte: command streams instead of placeholders, the target in the delegates' compile specs.
 
-    serializer: what `stack.serializer` gives.
-    streams:    one a delegate, in order; with `weights_outside` their weights are references already.
+    serializer:      the module of `compiler_imports.serializer`.
+    lowered:         changed in place.
+    streams:         one per delegate, in order.
+    weights_outside: the streams refer to weights in a .ptd.
     """
     program = lowered.program
     numbers: dict[bytes, int] = {}
     for delegate, stream in zip(lowered.delegates, streams, strict=True):
-        # As ExecuTorch's emitter does: delegates whose streams are equal share one.
+        # Like ExecuTorch's emitter: delegates with equal streams share one.
         delegate.processed.index = numbers.setdefault(stream, len(numbers))
         delegate.compile_specs = _specs(delegate.compile_specs, target, weights_outside)
     program.backend_delegate_data = [serializer.BackendDelegateInlineData(data=stream) for stream in numbers]
@@ -38,11 +41,11 @@ def assemble(
 
 
 def _specs(specs: Sequence[Any], target: Target, weights_outside: bool) -> list[Any]:
-    """The compile specs of the lowering's reference NPU, with the target's own values."""
+    """The compile specs of the reference NPU (see profiles) with the values of the target."""
     kind = type(specs[0])
     values = {"compile_flags": " ".join(compile_flags(target)).encode(), "target": target.npu.encode()}
-    own = [kind(spec.key, values.get(spec.key, spec.value)) for spec in specs]
+    found = [kind(spec.key, values.get(spec.key, spec.value)) for spec in specs]
     if weights_outside:
         placements = json.dumps({"weight_data": PLACEMENT}, sort_keys=True, separators=(",", ":"))
-        own.append(kind("external_block_placements", placements.encode()))
-    return own
+        found.append(kind("external_block_placements", placements.encode()))
+    return found

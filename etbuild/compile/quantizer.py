@@ -1,4 +1,4 @@
-"""The quantiser of a recipe, and the account of what it did. It calibrates nothing itself."""
+"""Sets up ExecuTorch's quantiser from a recipe, and reports what it quantised. It does not calibrate."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ _DEQUANTIZE = "quantized_decomposed.dequantize_per_"
 
 
 def make_quantizer(settings: Quantize, profile: str, graph_module: Any) -> Any:
-    """ExecuTorch's Ethos-U quantiser, set up as the recipe says.
+    """ExecuTorch's Ethos-U quantiser with the recipe's settings.
 
-    graph_module: the exported model; a rule that matches none of its nodes is an error.
+    graph_module: of the exported model.
+    raises:       StepError for a rule that matches none of its nodes.
     """
     from executorch.backends.arm.quantizer import EthosUQuantizer, get_uint8_io_quantization_config
 
     quantizer = EthosUQuantizer(reference_spec(profile))
     quantizer.set_global(_config(settings.scheme, settings.per_channel))
-    # The last one set takes precedence, so that of several rules that match a node the first one counts.
+    # The last finder set has precedence; of several rules that match a node the first must count.
     for rule in reversed(settings.rules):
         _require_match(rule, graph_module)
         quantizer.quantizer.set_node_finder(_config(rule.scheme, settings.per_channel), _finder(rule))
@@ -34,7 +35,11 @@ def make_quantizer(settings: Quantize, profile: str, graph_module: Any) -> Any:
 
 
 def describe(quantizer: Any, graph_module: Any) -> dict[str, Any]:
-    """quantization.json: what the quantiser took and refused, and every quantised tensor of the converted graph."""
+    """quantization.json: the patterns that the quantiser accepted and rejected, and each quantised tensor.
+
+    quantizer:    from `make_quantizer`, after it was used.
+    graph_module: the converted model.
+    """
     accepted: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
     for part in quantizer.quantizer.quantizers:
@@ -72,10 +77,12 @@ def _config(scheme: str, per_channel: bool) -> Any:
 
 
 def _matches(rule: Rule, node: Any) -> bool:
-    """Whether a node of an exported graph belongs to what a rule names.
+    """Whether a rule applies to a node of an exported graph.
 
-    module_name: the module at that path or inside it; module_type: the class, with or without its package;
-    operator: "aten.conv2d.default", or any end part of it before the overload: "conv2d".
+    By the rule's kind it matches:
+    module_name: nodes of the module at that path, or inside it.
+    module_type: nodes of modules of that class, with or without its package.
+    operator:    "aten.conv2d.default", "aten.conv2d" or "conv2d".
     """
     if rule.kind == "operator":
         target = str(node.target)
@@ -104,6 +111,7 @@ def _finder(rule: Rule) -> Any:
 
 
 def _require_match(rule: Rule, graph_module: Any) -> None:
+    """raises: StepError with the names in the model when no node matches."""
     nodes = list(graph_module.graph.nodes)
     if any(_matches(rule, node) for node in nodes):
         return
@@ -123,7 +131,7 @@ def _names(kind: str, nodes: Sequence[Any]) -> list[str]:
 
 
 def _tensors(graph_module: Any) -> Iterator[dict[str, Any]]:
-    """Each quantised tensor once, in graph order: who makes it, its grid, the model's line."""
+    """Each quantised tensor once, in graph order: its name and kind, the model's line, its quantisation parameters."""
     seen = set()
     for node in graph_module.graph.nodes:
         if not str(node.target).startswith(_DEQUANTIZE) or node.args[0] in seen:
@@ -136,11 +144,11 @@ def _tensors(graph_module: Any) -> Iterator[dict[str, Any]]:
         if not quantized:
             kind = "bias" if "int32" in str(node.args[-1]) else "weight"
             name = f"{name}.{kind}"
-        yield {"name": name, "kind": kind, "line": source_line(maker.meta.get("stack_trace")), **_grid(node)}
+        yield {"name": name, "kind": kind, "line": source_line(maker.meta.get("stack_trace")), **_quant_params(node)}
 
 
-def _grid(node: Any) -> dict[str, Any]:
-    """The arguments of a dequantize node: per tensor, or per channel with all scales."""
+def _quant_params(node: Any) -> dict[str, Any]:
+    """Quantisation parameters of a dequantize node: per tensor, or per channel with all scales."""
     if "per_channel" in str(node.target):
         _, scales, zero_points, axis, low, high, dtype = node.args[:7]
         module = node.graph.owning_module

@@ -1,4 +1,4 @@
-"""An exported program quantised: observers inserted, calibrated with samples, converted, exported again."""
+"""Quantises an exported program: inserts observers, calibrates with samples, converts, and exports the result."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ RANDOM_SAMPLES = 8
 
 
 def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) -> tuple[Any, dict[str, Any]]:
-    """The program with quantize and dequantize nodes around its operators, exported again, and its report."""
+    """The program with quantize and dequantize nodes around its operators, exported again; and quantization.json.
+
+    program:   the ExportedProgram of the float model.
+    exporting: the settings that it was exported with.
+    raises:    StepError for samples that do not fit and rules that match nothing.
+    """
     import torch
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     from etbuild.compile import patches
-    from etbuild.compile.exporting import dynamic_shapes
+    from etbuild.compile.dynamic_shapes import dynamic_shapes
     from etbuild.compile.quantizer import describe, make_quantizer
     from etbuild.compile.samples import read_samples
 
@@ -29,7 +34,7 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
     samples = read_samples(settings.calibration, example, RANDOM_SAMPLES)
     module = program.module(check_guards=False)
     quantizer = make_quantizer(settings, profile, module)
-    with patches.code_on_demand():
+    with patches.lazy_code_generation():
         prepared = prepare_pt2e(module, quantizer)
     for number, sample in enumerate(samples.inputs):
         try:
@@ -37,10 +42,10 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
         except Exception as error:
             first_line = (str(error).strip().splitlines() or [""])[0]
             raise StepError(f"calibration sample {number}: got {type(error).__name__}: {first_line}") from error
-    with patches.code_on_demand():
+    with patches.lazy_code_generation():
         converted = convert_pt2e(prepared)
-    converted.recompile()
+    converted.recompile()  # TorchDynamo reads the code, see lazy_code_generation.
     report = describe(quantizer, converted)
     shapes = dynamic_shapes(example, exporting.dynamic_shapes)
-    with patches.exported_unguarded() if shapes is None else nullcontext():
+    with patches.export_without_guards() if shapes is None else nullcontext():
         return torch.export.export(converted, example, dynamic_shapes=shapes, strict=exporting.strict), report

@@ -1,6 +1,6 @@
-"""Samples of a model's inputs, read from disk or made up like its example inputs; with labels where there are any.
+"""Samples of a model's inputs, read from files or random, and their labels if there are any.
 
-An array's first axis counts samples, unless the array has the very shape of the model's input: then it is one.
+The first axis of an array counts samples, unless the array has exactly the shape of the model's input: then it is one.
 """
 
 from __future__ import annotations
@@ -20,21 +20,25 @@ SUFFIXES = (".npy", ".npz", ".pt", ".pth")
 
 @dataclass(frozen=True)
 class Samples:
-    """inputs: one tuple of tensors a sample, each of the shape and dtype of the model's input.
-    labels: one class number a sample; None where the data has none."""
+    """Samples for calibration or for test vectors.
+
+    inputs: one tuple of tensors per sample, each of the shape and dtype of the model's input.
+    labels: one class number per sample; None when the data has none.
+    """
 
     inputs: tuple[tuple[Any, ...], ...]
     labels: tuple[int, ...] | None = None
 
 
-def read_samples(data: Data, example: Sequence[Any], made_up: int) -> Samples:
-    """The samples of a recipe's Data.
+def read_samples(data: Data, example: Sequence[Any], random_count: int) -> Samples:
+    """The samples that a section of a recipe describes.
 
-    example: the model's example inputs; without data they are the first sample, and `made_up` random ones follow.
-    raises:  StepError that names the file and what in it does not fit.
+    example:      the model's example inputs; without data they are the first sample.
+    random_count: number of random samples that follow it.
+    raises:       StepError with the file's name when an array does not fit the model.
     """
     if data.data is None:
-        return Samples((tuple(example), *_random_samples(example, made_up, data.seed or 0)))
+        return Samples((tuple(example), *_random_samples(example, random_count, data.seed or 0)))
     inputs: list[tuple[Any, ...]] = []
     labels: list[int] = []
     files = _files(data.data)
@@ -42,11 +46,13 @@ def read_samples(data: Data, example: Sequence[Any], made_up: int) -> Samples:
         arrays, file_labels = _arrays(file, len(example))
         found = _split(file, arrays, example)
         if file_labels is not None and len(file_labels) != len(found):
-            raise StepError(f"{file}: labels: got {len(file_labels)}, wanted {len(found)}, one a sample")
+            raise StepError(f"{file}: labels: got {len(file_labels)}, wanted {len(found)}, one per sample")
         inputs += found
         labels += file_labels or []
     if labels and len(labels) != len(inputs):
-        raise StepError(f"{data.data}: got {len(labels)} labels for {len(inputs)} samples, wanted one a sample or none")
+        raise StepError(
+            f"{data.data}: got {len(labels)} labels for {len(inputs)} samples, wanted one per sample or none"
+        )
     chosen = _choose(data, len(inputs))
     return Samples(tuple(inputs[i] for i in chosen), tuple(labels[i] for i in chosen) if labels else None)
 
@@ -59,7 +65,7 @@ def _random_samples(example: Sequence[Any], count: int, seed: int) -> list[tuple
 
 
 def _like(value: Any, generator: Any) -> Any:
-    """Random values over the range of the example's; one wider on both sides where that is a single value."""
+    """Random values in the range of the example's values; widened by 1 on both sides when they are all equal."""
     import torch
 
     if value.dtype == torch.bool:
@@ -83,7 +89,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _arrays(file: Path, count: int) -> tuple[list[Any], list[int] | None]:
-    """The file's arrays as tensors, one an input of the model, and its labels."""
+    """The file's arrays as tensors, one per input of the model, and its labels."""
     import numpy as np
     import torch
 
@@ -111,19 +117,21 @@ def _arrays(file: Path, count: int) -> tuple[list[Any], list[int] | None]:
         raise StepError(f"{file}: got {type(error).__name__}: {error}, wanted samples") from error
     values = list(value) if isinstance(value, (tuple, list)) else [value]
     if len(values) != count or not all(isinstance(one, torch.Tensor) for one in values):
-        raise StepError(f"{file}: got {len(values)} arrays, wanted {count}, one an input of the model")
+        raise StepError(f"{file}: got {len(values)} arrays, wanted {count}, one per input of the model")
     return values, labels
 
 
 def _split(file: Path, arrays: Sequence[Any], example: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The samples of one file."""
     columns = [_column(file, index, array, example[index]) for index, array in enumerate(arrays)]
     counts = [len(column) for column in columns]
     if len(set(counts)) > 1:
-        raise StepError(f"{file}: got {counts} samples for the inputs, wanted equally many")
+        raise StepError(f"{file}: got {counts} samples for the inputs, wanted the same number for each")
     return list(zip(*columns, strict=True))
 
 
 def _column(file: Path, index: int, array: Any, example: Any) -> list[Any]:
+    """The samples of one input, each in the shape and dtype of its example."""
     import torch
 
     if array.shape == example.shape:
@@ -143,6 +151,7 @@ def _column(file: Path, index: int, array: Any, example: Any) -> list[Any]:
 
 
 def _choose(data: Data, count: int) -> list[int]:
+    """The numbers of the samples to use, in order: the first ones, or with a seed a random choice."""
     if count == 0:
         raise StepError(f"{data.data}: got no samples, wanted at least one")
     wanted = count if data.samples is None else data.samples

@@ -1,6 +1,6 @@
-"""Vela run on one delegate's TOSA graph: command stream, estimates and debug database. It needs no PyTorch.
+"""Runs Vela on a delegate's TOSA graph: command stream, estimates, debug database. It does not import PyTorch.
 
-Every time and cycle count here is Vela's estimate.
+All times and cycle counts are Vela's estimates.
 """
 
 from __future__ import annotations
@@ -22,19 +22,25 @@ from etbuild.pte.vela import blocks_of, pack_npz
 if TYPE_CHECKING:
     from etbuild.hardware.target import Target
 
-# What Vela is asked for beyond what shows in the .pte: accounts only, the streams are the same.
-_ACCOUNTS = ("--verbose-performance", "--enable-debug-db")
+# Not in the .pte's compile flags: they add reports, and leave the command stream unchanged.
+_REPORT_FLAGS = ("--verbose-performance", "--enable-debug-db")
 _CYCLES = ("npu", "sram_access", "dram_access", "on_chip_flash_access", "off_chip_flash_access", "total")
 _AREAS = {"SRAM": "sram", "DRAM": "dram", "On-chip Flash": "on_chip_flash", "Off-chip Flash": "off_chip_flash"}
 
 
 def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any]:
-    """Run Vela on one graph; its files go to `output`, its figures come back."""
+    """Compile one graph.
+
+    graph:  <n>.tosa, n being the delegate's number.
+    output: folder for <n>.bin (the delegate's data), <n>_summary.csv, <n>_per-layer.csv and <n>_debug.xml.
+    return: the delegate's row of vela.json: cycles, times in seconds, sizes in bytes.
+    raises: StepError with Vela's message.
+    """
     import numpy as np
 
     scratch = output / "scratch"
     scratch.mkdir()
-    _run_vela(graph, (*vela_flags(target), *_ACCOUNTS, f"--output-dir={scratch}", str(graph)))
+    _run_vela(graph, (*vela_flags(target), *_REPORT_FLAGS, f"--output-dir={scratch}", str(graph)))
     with np.load(scratch / f"{graph.stem}_vela.npz", allow_pickle=False) as arrays:
         stream = pack_npz(arrays)
         scratch_bytes, fast_bytes = int(arrays["scratch_size"]), int(arrays["scratch_fast_size"])
@@ -61,7 +67,11 @@ def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any
 
 
 def total(delegates: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The delegates together. They run one after the other: constants add up, working memory is used again."""
+    """The sum over a model's delegates, as vela.json has it.
+
+    They run one after the other, so constants add up, and of the working memory the largest counts.
+    delegates: from `compile_delegate`.
+    """
     areas = _AREAS.values()
     constants = {area: sum(one["constant_bytes"][area] for one in delegates) for area in areas}
     working = {
@@ -83,36 +93,39 @@ def total(delegates: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _run_vela(graph: Path, flags: Sequence[str]) -> None:
     from ethosu.vela import vela
 
-    told = io.StringIO()
+    stderr = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told):
+        with contextlib.redirect_stderr(stderr):
             code = vela.main(list(flags))
-        said = f"exit code {code}" if code else ""
+        problem = f"exit code {code}" if code else ""
     except SystemExit as error:
-        said = (told.getvalue().strip().splitlines() or [f"exit code {error.code}"])[-1].removeprefix("vela: error: ")
+        lines = stderr.getvalue().strip().splitlines() or [f"exit code {error.code}"]
+        problem = lines[-1].removeprefix("vela: error: ")
     except Exception as error:
-        said = " ".join(str(getattr(error, "data", error)).split()).removeprefix("Error: ") or type(error).__name__
-    sys.stderr.write(told.getvalue())
-    if said:
-        raise StepError(f"{graph}: Vela: {said}\n    vela {' '.join(flags)}")
+        problem = " ".join(str(getattr(error, "data", error)).split()).removeprefix("Error: ") or type(error).__name__
+    sys.stderr.write(stderr.getvalue())
+    if problem:
+        raise StepError(f"{graph}: Vela: {problem}\n    vela {' '.join(flags)}")
 
 
 def _summary(path: Path, weight_bytes: int) -> dict[str, Any]:
+    """Figures of Vela's summary, which has memory in KiB. weight_bytes: in the area that weights are stored in."""
     with path.open(newline="") as file:
         row = next(iter(csv.DictReader(file)))
     memory = {area: round(float(row[f"{area}_memory_used"]) * 1024) for area in _AREAS.values()}
-    home = _AREAS[row["weights_storage_area"]]
+    weights_area = _AREAS[row["weights_storage_area"]]
     return {
         "macs": int(row["nn_macs"]),
         "cycles": {kind: int(float(row[f"cycles_{kind}"])) for kind in _CYCLES},
         "inference_time_s": float(row["inference_time"]),
         "clock_hz": int(float(row["core_clock"])),
         "memory_bytes": memory,
-        "constant_bytes": {area: min(weight_bytes, memory[area]) if area == home else 0 for area in memory},
+        "constant_bytes": {area: min(weight_bytes, memory[area]) if area == weights_area else 0 for area in memory},
     }
 
 
 def _layers(path: Path) -> list[dict[str, Any]]:
+    """Vela's estimates per layer; none when it wrote no such file."""
     if not path.exists():
         return []
     columns = {"npu": "NPU", "sram_access": "SRAM AC", "dram_access": "DRAM AC"}

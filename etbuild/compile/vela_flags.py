@@ -1,18 +1,21 @@
-"""A target as flags of Vela's command line, and as JSON. It runs no Vela."""
+"""A target as options of Vela's command line, and as JSON. It does not run Vela."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from etbuild.hardware.target import Target
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from etbuild.hardware.target import Target
 
 STOCK_INI = "Arm/vela.ini"
-# aot_arm_compiler puts these two before all others, and a .pte holds the flags that it was compiled with.
+# aot_arm_compiler puts these two first, and a .pte contains the flags that it was compiled with.
 AOT_FLAGS = ("--verbose-operators", "--verbose-cycle-estimate")
 
 
 def compile_flags(target: Target) -> tuple[str, ...]:
-    """The flags as they stand in the .pte: those of aot_arm_compiler, then the recipe's, then ExecuTorch's own."""
+    """The flags in the .pte's compile specs: those of aot_arm_compiler, the recipe's, then ExecuTorch's own."""
     vela = target.vela
     return (
         *AOT_FLAGS,
@@ -28,7 +31,7 @@ def compile_flags(target: Target) -> tuple[str, ...]:
 
 
 def vela_flags(target: Target) -> tuple[str, ...]:
-    """The flags to call Vela with: the same, with the ini's real place."""
+    """The flags for calling Vela: those of `compile_flags`, with the real path of the recipe's .ini file."""
     ini = target.vela.ini
     return tuple(
         f"--config={ini}" if flag.startswith("--config=") and ini and ini.is_absolute() else flag
@@ -37,7 +40,7 @@ def vela_flags(target: Target) -> tuple[str, ...]:
 
 
 def target_json(target: Target) -> dict[str, object]:
-    """The target in full, as manifest.json and vela.json show it."""
+    """The target as manifest.json and vela.json have it."""
     return {
         "npu": target.npu,
         "system_config": target.system_config,
@@ -50,7 +53,10 @@ def target_json(target: Target) -> dict[str, object]:
 
 
 def _portable_ini(ini: Path | None) -> str:
-    """Vela looks a path of two parts up in its own package unless it begins with a dot; a machine's path stays out."""
+    """The .ini file without paths of this machine, so that a .pte does not depend on them.
+
+    It begins with "./", because Vela looks up a path of two parts, such as Arm/vela.ini, in its own package.
+    """
     if ini is None:
         return STOCK_INI
     return f"./{ini.name if ini.is_absolute() else ini.as_posix()}"

@@ -1,1 +1,1 @@
-"""The Python that builds firmware images, runs them in simulators and reads what they print."""
+"""Firmware: builds images, runs them in simulators, and reads the results that they print."""

@@ -1,4 +1,4 @@
-"""What is made from a board for one firmware: the linker script, the C++ header, the simulators' command lines."""
+"""Generates from a board what a firmware needs: linker script, C++ header, the simulators' command lines."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from etbuild.hardware.boards import Board, Placement
+    from etbuild.hardware.board import Board, Placement
 
-# ExecuTorch's convention: an end of transmission on the UART ends an FVP.
+# The character "end of transmission" on the UART stops an FVP; ExecuTorch's runners use the same.
 _FVP_STOP = "shutdown_on_eot"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One firmware's sizes on a board. fast_scratch_bytes: as Vela planned it."""
+    """A board with the sizes of one firmware. fast_scratch_bytes: as Vela allocated it."""
 
     board: Board
     placement: Placement
@@ -25,17 +25,15 @@ class Layout:
 
 
 def linker_script(layout: Layout) -> str:
-    """For GNU ld. What is left of the regions of arena and scratch is theirs; one rest when they share a region."""
+    """A linker script for GNU ld.
+
+    Arena and scratch are the rest of their regions after all other sections; in one region they share that rest.
+    """
     board, at = layout.board, layout.placement
     regions = "".join(
         f"    {region.name} (rwx) : ORIGIN = {region.address:#010x}, LENGTH = {region.size:#x}\n"
         for region in board.memory
     )
-    rests = [f"    .{name}_start (NOLOAD) : ALIGN(32) {{ etb_{name} = .; }} > {getattr(at, name)}\n"
-             f"    etb_{name}_end = ORIGIN({getattr(at, name)}) + LENGTH({getattr(at, name)});\n"
-             for name in ("arena", "scratch") if name == "arena" or at.scratch != at.arena]  # fmt: skip
-    if at.scratch == at.arena:
-        rests.append("    etb_scratch = etb_arena;\n    etb_scratch_end = etb_arena_end;\n")
     return f"""\
 /* Made from boards/{board.name}.yaml. */
 ENTRY(etb_reset)
@@ -65,14 +63,27 @@ SECTIONS
     {{
         etb_fast_scratch = .; . += {layout.fast_scratch_bytes}; etb_fast_scratch_end = .; . = ALIGN(32);
     }} > {at.fast_scratch}
-{"".join(rests)}    .texts 0 (INFO) : {{ KEEP(*(.texts)) }}
+{_rest_sections(at)}    .texts 0 (INFO) : {{ KEEP(*(.texts)) }}
     /DISCARD/ : {{ *(.ARM.exidx* .ARM.extab* .comment .note*) }}
 }}
 """
 
 
+def _rest_sections(at: Placement) -> str:
+    """The last section of the regions of arena and scratch, with symbols for the start and the end of the free rest."""
+    regions = {"arena": at.arena} if at.scratch == at.arena else {"arena": at.arena, "scratch": at.scratch}
+    sections = "".join(
+        f"    .{name}_start (NOLOAD) : ALIGN(32) {{ etb_{name} = .; }} > {region}\n"
+        f"    etb_{name}_end = ORIGIN({region}) + LENGTH({region});\n"
+        for name, region in regions.items()
+    )
+    if "scratch" not in regions:
+        sections += "    etb_scratch = etb_arena;\n    etb_scratch_end = etb_arena_end;\n"
+    return sections
+
+
 def header(board: Board) -> str:
-    """board.h: what the port's sources ask of a board."""
+    """board.h: constants of a board for the C++ sources of port/."""
     uart = board.uart
     divisor = max(16, round(uart.clock_hz / uart.baud)) if uart else 0
     return f"""\
@@ -99,7 +110,7 @@ constexpr std::uint32_t npu_interrupt = {board.npu.interrupt};
 
 
 def qemu_arguments(board: Board, elf: Path) -> list[str]:
-    """All but the program. -icount makes time the number of instructions, so that a count means something."""
+    """QEMU's arguments. With -icount its clock counts instructions, so a cycle count is reproducible."""
     console = "-serial" if board.uart else "-chardev"
     target = ["stdio"] if board.uart else ["stdio,id=host"]
     semihosting = "enable=on,target=native" + ("" if board.uart else ",chardev=host")
@@ -113,21 +124,22 @@ def qemu_arguments(board: Board, elf: Path) -> list[str]:
 
 
 def fvp_arguments(board: Board, macs: int, elf: Path, timing: bool, limit_s: float) -> list[str]:
-    """All but the program.
+    """An FVP's arguments.
 
-    macs:   of the NPU.
-    timing: keep the timing adapters, which slow memory down to what the system is meant to have.
+    macs:    MACs per cycle of the NPU.
+    timing:  use the timing adapters, which give memory the bandwidth and latency of the real system.
+    limit_s: the FVP ends after this time, in seconds.
     """
     fvp = board.fvp
     assert fvp is not None
-    parameters = [(f"{fvp.npu}.num_macs", str(macs)), *fvp.parameters]
+    parameters = [(f"{fvp.npu}.num_macs", str(macs)), *fvp.parameter_texts]
     if not timing:
         parameters.append((f"{fvp.npu}.extra_args", "--fast"))
     if board.semihosting:
         parameters.append((f"{fvp.cpu}.semihosting-enable", "1"))
     if fvp.uart:
         parameters += [(f"{fvp.uart}.out_file", "-"), (f"{fvp.uart}.{_FVP_STOP}", "1")]
-    settings: Sequence[str] = [word for name, value in parameters for word in ("-C", f"{name}={value}")]
+    settings: Sequence[str] = [text for name, value in parameters for text in ("-C", f"{name}={value}")]
     return [*settings, "-a", str(elf), "--timelimit", f"{limit_s:g}"]
 
 

@@ -1,6 +1,6 @@
-"""A .pte for C and C++: model.h, which declares it, describes it and may define it, and model.S, which includes it.
+"""Generates model.h, which declares and describes a .pte as a C array, and model.S, which defines it.
 
-It compiles neither.
+model.h can define the array itself. Neither is compiled here.
 """
 
 from __future__ import annotations
@@ -33,12 +33,18 @@ _C_TYPES = {
     "float32": "float",
     "float64": "double",
 }
-"""What an element is in C; half floats are their bits."""
+"""The C type of an element by dtype; half floats are stored as their bits."""
 
 
 @dataclass(frozen=True)
 class CPort:
-    """One input or output. name: input_0 and so on. type: of an element in C, "" for what is no tensor."""
+    """One input or output of a model.
+
+    name:  input_0, output_0 and so on.
+    type:  the C type of an element; "" when it is not a tensor.
+    bytes: its size.
+    scale, zero_point: quantisation parameters; None for floating point.
+    """
 
     name: str
     type: str
@@ -51,22 +57,32 @@ class CPort:
 
 @dataclass(frozen=True)
 class Model:
+    """A .pte with its inputs and outputs, as its manifest describes them."""
+
     data: bytes
     inputs: tuple[CPort, ...]
     outputs: tuple[CPort, ...]
 
     @property
     def digest(self) -> str:
+        """SHA-256 of the .pte, hexadecimal."""
         return hashlib.sha256(self.data).hexdigest()
 
 
 def header_text(model: Model, settings: Header) -> str:
-    """The whole of model.h. It holds no date and no path, so that equal models give equal bytes."""
-    return "".join(f"{line}\n" for line in _header_lines(model, settings))
+    """The text of model.h, without dates and paths, so that equal models give equal bytes."""
+    lines = (
+        *_declaration_begin(model, settings),
+        *_port_macros(f"{settings.symbol.upper()}_INPUT", model.inputs),
+        *_port_macros(f"{settings.symbol.upper()}_OUTPUT", model.outputs),
+        *_declaration_end(settings),
+        *_definition(model, settings),
+    )
+    return "".join(f"{line}\n" for line in lines)
 
 
 def assembly_text(model: Model, settings: Header) -> str:
-    """The whole of model.S, for the GNU assembler of any target."""
+    """The text of model.S, for the GNU assembler of any target."""
     symbol = settings.symbol
     return f"""\
 /* Defines {symbol} and {symbol}_end from model.pte, {len(model.data)} bytes,
@@ -87,7 +103,8 @@ def assembly_text(model: Model, settings: Header) -> str:
 """
 
 
-def _header_lines(model: Model, settings: Header) -> Iterator[str]:
+def _declaration_begin(model: Model, settings: Header) -> Iterator[str]:
+    """The comment at the top, the include guard, and the macros of the array."""
     symbol, prefix = settings.symbol, settings.symbol.upper()
     yield from f"""\
 /* model.pte, {len(model.data)} bytes, as the array {symbol}.
@@ -105,8 +122,11 @@ def _header_lines(model: Model, settings: Header) -> Iterator[str]:
 #define {prefix}_ALIGNMENT {settings.alignment}u
 #define {prefix}_SHA256 "{model.digest}"
 """.splitlines()
-    yield from _describe(f"{prefix}_INPUT", model.inputs)
-    yield from _describe(f"{prefix}_OUTPUT", model.outputs)
+
+
+def _declaration_end(settings: Header) -> Iterator[str]:
+    """The declaration of the array and the end of the include guard."""
+    symbol, prefix = settings.symbol, settings.symbol.upper()
     yield from f"""
 #ifdef __cplusplus
 extern "C" {{
@@ -119,7 +139,13 @@ extern const unsigned char {symbol}[{prefix}_SIZE];
 #endif
 
 #endif
+""".splitlines()
 
+
+def _definition(model: Model, settings: Header) -> Iterator[str]:
+    """The definition of the array, for the source file that defines <SYMBOL>_DEFINE."""
+    symbol, prefix = settings.symbol, settings.symbol.upper()
+    yield from f"""
 #if defined({prefix}_DEFINE) && !defined({prefix}_DEFINED)
 #define {prefix}_DEFINED
 
@@ -142,8 +168,8 @@ extern const unsigned char {symbol}[{prefix}_SIZE];
     yield "#endif"
 
 
-def _describe(prefix: str, ports: Sequence[CPort]) -> Iterator[str]:
-    """Macros, since unused constants of C make warnings and macros also serve in #if."""
+def _port_macros(prefix: str, ports: Sequence[CPort]) -> Iterator[str]:
+    """Macros rather than C constants: unused constants cause warnings, and macros can be used in #if."""
     yield ""
     yield f"#define {prefix}_COUNT {len(ports)}"
     for port in ports:
@@ -162,7 +188,7 @@ def _describe(prefix: str, ports: Sequence[CPort]) -> Iterator[str]:
 
 
 def _float(value: float) -> str:
-    """A float constant of C that reads back as the same 32-bit float."""
+    """A C constant with the same value as a 32-bit float."""
     text = f"{value:.9g}"
     return f"{text}f" if set(text) & set(".e") else f"{text}.0f"
 
@@ -172,11 +198,16 @@ def _integer(value: int) -> str:
 
 
 def read_model(pte: Path, manifest: Path) -> Model:
-    """The manifest tells the grid of an integer border too, which the program itself no longer holds."""
-    told = json.loads(manifest.read_text(encoding="utf-8"))
-    model = Model(pte.read_bytes(), _ports("input", told["inputs"]), _ports("output", told["outputs"]))
-    if told["pte"]["sha256"] != model.digest:
-        raise StepError(f"{manifest}: pte.sha256: got {told['pte']['sha256']}, wanted that of {pte}, {model.digest}")
+    """Read a .pte and its manifest.json.
+
+    The inputs and outputs come from the manifest: the program has no quantisation parameters for integers.
+    raises: StepError when the manifest is that of another .pte.
+    """
+    content = json.loads(manifest.read_text(encoding="utf-8"))
+    model = Model(pte.read_bytes(), _ports("input", content["inputs"]), _ports("output", content["outputs"]))
+    digest = content["pte"]["sha256"]
+    if digest != model.digest:
+        raise StepError(f"{manifest}: pte.sha256: got {digest}, wanted that of {pte}, {model.digest}")
     return model
 
 
@@ -196,8 +227,9 @@ def _ports(noun: str, rows: Sequence[dict[str, Any]]) -> tuple[CPort, ...]:
 
 
 def check_settings(settings: Header) -> None:
+    """raises: UsageError for a setting that C or the linker does not accept."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", settings.symbol):
-        raise UsageError(f"--symbol: got {settings.symbol!r}, wanted a name of C")
+        raise UsageError(f"--symbol: got {settings.symbol!r}, wanted a C identifier")
     if settings.alignment < 1 or settings.alignment & (settings.alignment - 1):
         raise UsageError(f"--alignment: got {settings.alignment}, wanted a power of two")
     if settings.bytes_per_line < 1:

@@ -1,4 +1,7 @@
-"""The texts in a firmware's ELF file, by the number that stands for each. It reads 32-bit little-endian files only."""
+"""Strings in a firmware's ELF file, by the numbers that a firmware prints instead. Only 32-bit little-endian files.
+
+Messages of the runtime (base/log.h) are in the section .texts, which is not loaded: a firmware prints their offset.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SECTION = struct.Struct("<10I")
-_HAS_BYTES = 1  # SHT_PROGBITS
-_LONGEST = 200
+_PROGBITS = 1  # SHT_PROGBITS: the section has bytes in the file.
+_MAX_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class _Section:
 
 
 class Texts:
-    """What base/log.h keeps beside the image, and constant texts in it. A damaged file has none."""
+    """The strings of one ELF file; of a damaged or missing file none are found."""
 
     def __init__(self, file: Path) -> None:
         try:
@@ -29,18 +32,21 @@ class Texts:
             self._sections = []
 
     def at(self, number: int) -> str:
-        """The text at an offset in .texts, or at an address of the image."""
+        """The string at an offset in .texts or at an address of the image; "text <number>" when there is none."""
         for section in self._sections:
-            beside = section.name == ".texts"
-            offset = number if beside else number - section.address
-            if (beside or section.address) and 0 <= offset < len(section.data):
-                text = section.data[offset : offset + _LONGEST].split(b"\0", 1)[0]
+            by_offset = section.name == ".texts"
+            offset = number if by_offset else number - section.address
+            if (by_offset or section.address) and 0 <= offset < len(section.data):
+                text = section.data[offset : offset + _MAX_BYTES].split(b"\0", 1)[0]
                 return text.decode("utf-8", "replace")
         return f"text {number:#x}"
 
 
 def _sections(elf: bytes) -> list[_Section]:
-    """.texts first: its offsets are no addresses of the image."""
+    """The sections with bytes, .texts first, because its offsets are smaller than any address of the image.
+
+    raises: ValueError for any other file, struct.error for a damaged one.
+    """
     if elf[:6] != b"\x7fELF\x01\x01":
         raise ValueError("not a 32-bit little-endian ELF file")
     start = struct.unpack_from("<I", elf, 0x20)[0]
@@ -50,6 +56,6 @@ def _sections(elf: bytes) -> list[_Section]:
     found = [
         _Section(names[row[0] :].split(b"\0", 1)[0].decode(), row[1], row[3], elf[row[4] : row[4] + row[5]])
         for row in rows
-        if row[1] == _HAS_BYTES
+        if row[1] == _PROGBITS
     ]
     return sorted(found, key=lambda section: section.name != ".texts")

@@ -1,7 +1,7 @@
-"""A firmware with ExecuTorch's own runtime, from a prefix that the user has installed, through CMake.
+"""Links a firmware with ExecuTorch's own runtime, which the user has installed into a prefix, by CMake.
 
-It checks before linking that the prefix registers every operator that the .pte calls: what is missing would else show
-when the firmware runs.
+Before linking it checks that the prefix has a kernel for every operator of the .pte. Without that check a missing
+kernel would be an error at run time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ _CONFIGS = ("lib/cmake/ExecuTorch/executorch-config.cmake", "lib/cmake/executorc
 
 @dataclass(frozen=True)
 class Build:
-    """work: with generated/, blobs.S and what it takes in. flags: of the CPU."""
+    """One link.
+
+    work:      folder with generated/, blobs.S, model.pte and vectors.bin.
+    flags:     the compiler's flags for the CPU.
+    operators: "aten::add.out"... of the .pte.
+    """
 
     prefix: Path
     work: Path
@@ -31,15 +36,16 @@ class Build:
 
 
 def find_prefix(named: Path | None) -> Path:
-    """The prefix of the recipe, else EXECUTORCH_PREFIX.
+    """The installation prefix of ExecuTorch: that of the recipe, else of the variable EXECUTORCH_PREFIX.
 
-    raises: MissingTool when there is none, or nothing is installed in it.
+    named:  runtime.prefix of the recipe.
+    raises: MissingTool when neither is set, or ExecuTorch is not installed there.
     """
     text = named or environment.variable("EXECUTORCH_PREFIX")
     if not text:
         raise MissingTool(
             "ExecuTorch's runtime: got no prefix, wanted one\n"
-            "    set runtime.prefix or EXECUTORCH_PREFIX to where its install step has put it"
+            "    set runtime.prefix or EXECUTORCH_PREFIX to the prefix that it was installed into"
         )
     prefix = Path(text).absolute()
     if not any((prefix / config).is_file() for config in _CONFIGS):
@@ -48,9 +54,9 @@ def find_prefix(named: Path | None) -> Path:
 
 
 def check_operators(prefix: Path, operators: Sequence[str]) -> None:
-    """Every operator's name is in some library of the prefix, as its registration has it.
+    """Check that some library of the prefix contains the name of each operator, as its registration does.
 
-    raises: StepError that names those that are not.
+    raises: StepError with the names that are missing.
     """
     wanted = {name: name.encode() + b"\0" for name in operators}
     for library in sorted((prefix / "lib").rglob("*.a")):
@@ -65,9 +71,9 @@ def check_operators(prefix: Path, operators: Sequence[str]) -> None:
 
 
 def link(build: Build) -> None:
-    """firmware.elf and firmware.map in build.work.
+    """Link firmware.elf and firmware.map into build.work.
 
-    raises: MissingTool, StepError.
+    raises: MissingTool without CMake, Ninja or the compiler; StepError when an operator is missing or the link fails.
     """
     check_operators(build.prefix, build.operators)
     work, folder = build.work, build.work / "executorch"
@@ -88,8 +94,8 @@ def link(build: Build) -> None:
         "ETB_DELEGATES": "ON" if build.has_delegates else "OFF",
         **({"ETHOSU_CORE_DRIVER": driver} if driver else {}),
     }
-    words = [f"-D{name}={value}" for name, value in settings.items()]
-    run_tool(["cmake", "-S", str(RUNTIME / "executorch"), "-B", str(folder), "-G", "Ninja", *words])
+    definitions = [f"-D{name}={value}" for name, value in settings.items()]
+    run_tool(["cmake", "-S", str(RUNTIME / "executorch"), "-B", str(folder), "-G", "Ninja", *definitions])
     run_tool(["ninja", "-C", str(folder)])
     for name in ("firmware.elf", "firmware.map"):
         shutil.move(folder / name, work / name)

@@ -1,4 +1,4 @@
-"""A firmware in QEMU, stopped before its first instruction, with a gdb server; and the gdb command that connects."""
+"""Starts a firmware in QEMU, stopped at its first instruction, and prints the gdb command that connects to it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ PORT = 1234
 
 
 def main(argv: Sequence[str]) -> int:
+    """Run QEMU until it ends; its exit code.
+
+    raises: UsageError for a board that QEMU does not emulate; MissingTool without QEMU.
+    """
     options = _parser().parse_args(argv)
     board = load_board(board_file(options.board) or Path(options.board), Path(options.board))
     if not board.qemu:
-        raise UsageError(f"debug: got {board.name}, wanted a board that QEMU has")
+        raise UsageError(f"debug: got {board.name}, wanted a board that QEMU emulates")
     qemu = [str(tools.program("qemu-system-arm")), *qemu_arguments(board, options.elf)]
     print(f"QEMU waits for gdb on port {options.port}; Ctrl-C ends it. In another terminal:", flush=True)
     print(f"    {shlex.join(gdb_command(options.elf, options.port))}", flush=True)
@@ -30,9 +34,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def gdb_command(elf: Path, port: int) -> list[str]:
-    """The image's debug information names sources relative to the folder of the package."""
+    """The command for gdb. In debug information the sources are relative to the folder of the package etbuild."""
     commands = [f"directory {RUNTIME.parent}", f"target remote 127.0.0.1:{port}", "break etb::app::run", "continue"]
-    return ["gdb-multiarch", str(elf), *(word for command in commands for word in ("-ex", command))]
+    return ["gdb-multiarch", str(elf), *(text for command in commands for text in ("-ex", command))]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,6 +1,6 @@
-"""A firmware image: generated sources, compiled objects, the link, and what is written from it. It runs nothing.
+"""Builds a firmware image: generates sources, compiles, links, and writes the image's files. It does not run it.
 
-The runtime's objects are cached by content, so that another model costs a link.
+Objects are cached by content, see `toolchain`: the firmware of another model mostly needs a link only.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from etbuild.firmware.vectors import vector_block
 from etbuild.pte.reader import read
 
 if TYPE_CHECKING:
-    from etbuild.hardware.boards import Board
+    from etbuild.hardware.board import Board
 
-# What the firmware is made from beside Python: folders of the package.
+# The files of the package, besides Python, that a firmware depends on.
 SOURCES = (
     "runtime/app",
     "runtime/base",
@@ -36,24 +36,23 @@ SOURCES = (
     "runtime/port/cortex_m",
     "runtime/port/port.h",
     "runtime/pte",
-    "hardware/boards",
 )
 
 _FLAGS = (
     *("-std=c++17", "-Os", "-g", "-ffunction-sections", "-fdata-sections", "-fno-exceptions", "-fno-rtti"),
     *("-fno-threadsafe-statics", "-fno-use-cxa-atexit", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
-    # No contraction of products and sums: a float result must not depend on whether the machine can fuse them.
+    # No fused multiply-add: a float result must not depend on whether the CPU has one.
     *("-ffp-contract=off", "-DETB_TEXTS_BESIDE", "--specs=nano.specs"),
     *("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"),
 )
-# Where an emulated NPU spends its time. QEMU runs vector code slower than the same in scalars.
+# The hot loops of the NPU emulator. QEMU runs vector code slower than scalar code.
 _HOT = dict.fromkeys(("npu/mac.cc", "npu/mlw.cc"), ("-O2", "-fno-tree-vectorize"))
 _LINK = (
     *("-nostartfiles", "-nostdlib", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-Map=firmware.map"),
     "-Wl,--no-warn-rwx-segments",
 )
 _LIBRARIES = ("-Wl,--start-group", "-lm", "-lc_nano", "-lgcc", "-Wl,--end-group")
-# The model and the vectors go in as they are.
+# Assembler source that includes the model and the test vectors.
 _BLOBS = """\
     .section .model, "a", %progbits
     .incbin "model.pte"
@@ -64,7 +63,14 @@ _BLOBS = """\
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What an image is made of. driver: ethosu or emulator. npu: ethos-u55-128..., "" for none. engine: see Runtime."""
+    """What an image is built from.
+
+    vectors: golden.npz.
+    driver:  ethosu or emulator.
+    npu:     ethos-u55-128..., "" for none.
+    engine:  etbuild or executorch.
+    prefix:  ExecuTorch's installation prefix of the recipe, for engine executorch.
+    """
 
     board: Board
     pte: Path
@@ -80,7 +86,7 @@ class ImageSpec:
 
 @dataclass(frozen=True)
 class Firmware:
-    """One firmware on its way. work: where it is made."""
+    """A firmware while it is built. work: folder for its generated and intermediate files."""
 
     board: Board
     layout: board_files.Layout
@@ -90,10 +96,12 @@ class Firmware:
 
     @property
     def toolchain(self) -> Toolchain:
+        """The compiler with the include path of this firmware."""
         return Toolchain((("generated", self.work / "generated"), ("runtime", RUNTIME)))
 
     @property
     def units(self) -> list[Compilation]:
+        """The sources to compile; none for engine executorch."""
         if not self.selection.sources:
             return []
         flags = (*self.board.cpu.flags, *_FLAGS)
@@ -105,9 +113,11 @@ class Firmware:
 
 
 def build_image(spec: ImageSpec, output: Path) -> str:
-    """Build the image into a folder; its sizes in one line.
+    """Build an image in ./work and move it to a folder.
 
-    raises: StepError when it does not fit the board, or does not compile; MissingTool.
+    output: folder for firmware.elf, .bin, .hex, .map, sizes.json, and firmware/ with the generated sources.
+    return: its sizes in one line.
+    raises: StepError when it does not fit the board or does not compile; MissingTool without compiler or prefix.
     """
     board = spec.board
     manifest = json.loads(spec.manifest.read_text(encoding="utf-8"))
@@ -131,22 +141,23 @@ def build_image(spec: ImageSpec, output: Path) -> str:
         _link(firmware, objects) if own else _link_executorch(firmware, spec.prefix)
     _convert(work)
     sections = sizes.read_map((work / "firmware.map").read_text())
-    usage = "".join(made.stack_usage.read_text() for made in objects)
+    usage = "".join(one.stack_usage.read_text() for one in objects)
     _write_outputs(firmware, sections, usage, output)
     return sizes.linked_text(sections)
 
 
 def needs_of(pte: Path, driver: str, npu: str, memory_mode: str) -> Needs:
-    """What this program asks of its firmware. npu: ethos-u55-128..., "" for none."""
+    """What a .pte needs from its firmware. driver, npu, memory_mode: as in ImageSpec and Target."""
     method = read(pte).methods[0]
-    used = {call.operator for call in method.kernel_calls()}
-    operators = tuple(sorted(str(method.operators[index]) for index in used))
+    called = {call.operator for call in method.kernel_calls()}
+    operators = tuple(sorted(str(method.operators[index]) for index in called))
     if not method.delegates:
         return Needs(operators, "", "")
     return Needs(operators, driver, npu.split("-")[1], memory_mode)
 
 
 def _generate(firmware: Firmware, own: bool) -> None:
+    """Write the generated sources. own: for engine etbuild."""
     generated = firmware.work / "generated"
     (generated / "board.h").write_text(board_files.header(firmware.board))
     if own:
@@ -157,7 +168,7 @@ def _generate(firmware: Firmware, own: bool) -> None:
 
 @contextmanager
 def _overflow_explained(firmware: Firmware, parts: Sequence[sizes.Part], pte: Path) -> Iterator[None]:
-    """The linker's words about a full region, as a table."""
+    """Turn the linker's error about a region that overflows into a table of what is in it."""
     try:
         yield
     except StepError as error:
@@ -168,12 +179,12 @@ def _overflow_explained(firmware: Firmware, parts: Sequence[sizes.Part], pte: Pa
 
 
 def _link(firmware: Firmware, objects: Sequence[Object]) -> None:
-    """firmware.elf and firmware.map in the working folder, all names in them relative to it."""
+    """Link firmware.elf and firmware.map in the working folder; all paths in them are relative to it."""
     names = []
-    for made in objects:
-        name = Path("objects") / f"{made.name}.o"
+    for one in objects:
+        name = Path("objects") / f"{one.name}.o"
         (firmware.work / name).parent.mkdir(parents=True, exist_ok=True)
-        (firmware.work / name).symlink_to(made.object)
+        (firmware.work / name).symlink_to(one.object)
         names.append(str(name))
     flags = (*firmware.board.cpu.flags, *_LINK, "-T", "generated/firmware.ld")
     here = Path.cwd()
@@ -199,10 +210,10 @@ def _link_executorch(firmware: Firmware, prefix: Path | None) -> None:
 
 
 def _convert(work: Path) -> None:
-    """firmware.hex with everything that is loaded, firmware.bin with what lies in the region of the code."""
+    """Write firmware.hex with all loaded sections, and firmware.bin with those in the code's region."""
     elf = str(work / "firmware.elf")
     run_tool(["arm-none-eabi-objcopy", "-O", "ihex", elf, str(work / "firmware.hex")])
-    code = [word for name in (".vectors", ".text", ".init_array", ".data") for word in ("-j", name)]
+    code = [text for name in (".vectors", ".text", ".init_array", ".data") for text in ("-j", name)]
     run_tool(["arm-none-eabi-objcopy", "-O", "binary", *code, elf, str(work / "firmware.bin")])
 
 
@@ -219,12 +230,12 @@ def _write_outputs(firmware: Firmware, sections: Sequence[sizes.Section], usage:
 
 
 def _commands(firmware: Firmware) -> list[dict[str, Any]]:
-    """compile_commands.json: RUNTIME stands for the folder of the runtime's sources, wherever the checkout is."""
-    plain = Toolchain((("generated", Path()), ("runtime", Path("RUNTIME"))))
+    """compile_commands.json without paths of this machine: RUNTIME replaces the folder of the runtime."""
+    portable = Toolchain((("generated", Path()), ("runtime", Path("RUNTIME"))))
     rows = []
     for unit in firmware.units:
         inside = unit.source.is_relative_to(RUNTIME)
         source = Path("RUNTIME") / unit.source.relative_to(RUNTIME) if inside else Path(unit.source.name)
         named = Compilation(unit.name, source, unit.flags)
-        rows.append({"directory": ".", "file": str(source), "arguments": plain.command(named, f"{unit.name}.o")})
+        rows.append({"directory": ".", "file": str(source), "arguments": portable.command(named, f"{unit.name}.o")})
     return rows

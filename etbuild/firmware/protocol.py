@@ -142,7 +142,7 @@ def _frame(match: re.Match[bytes]) -> Frame | None:
 def read_transcript(console: bytes, text_at: Callable[[int], str] = lambda number: f"text {number:#x}") -> Transcript:
     """Everything that a firmware said.
 
-    text_at: the text that a number of its ELF file stands for, `elf.Texts.at`.
+    text_at: the text for a number, from its ELF file: `elf_texts.Texts.at`.
     """
     frames, problem, between = read_frames(console)
     reader = _Reader(text_at)

@@ -1,4 +1,4 @@
-"""Which of our C++ sources a firmware needs: read from the .pte and from the sources themselves, nothing by hand."""
+"""Selects the C++ sources of the runtime that a firmware needs, by its .pte and the includes of the sources."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from etbuild.hardware.npus import catalog
 
 _KERNEL = re.compile(r'^ETB_KERNEL\(\s*(\w+)\s*,\s*"([^"]+)"', re.M)
 _PORT = "port/cortex_m"
-# Of the emulator, by the families that they are for; what has neither name is for both.
+# By family: the end of the names of emulator sources for other families. Names with neither end are for all families.
 _OTHER = {"u55": "_u85", "u65": "_u85", "u85": "_u55"}
-# The source behind a header where it is not the one of its name.
-_BEHIND = {"kernels/kernel.h": "kernels/args.cc"}
-# Not of the emulator, or only of use where somebody looks on.
-_OBSERVERS = ("observe", "hazards", "ethosu")
+# The source that implements a header, where it has another name.
+_SOURCE_OF = {"kernels/kernel.h": "kernels/args.cc"}
+# Sources in npu/ that are not part of the emulator, or only of its observers on the host.
+_NOT_EMULATOR = ("observe", "hazards", "ethosu")
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a .pte asks of its firmware. npu: "" when nothing is delegated, else emulator or ethosu.
+    """What a .pte needs from its firmware.
 
-    operators: "aten::add.out"... each once, sorted. family: of the NPU, "" for none. mode: its memory mode.
+    operators: "aten::add.out"..., each once, sorted.
+    npu:       emulator or ethosu; "" when the .pte has no delegate.
+    family:    u55, u65 or u85; "" without a delegate.
+    mode:      Vela's memory mode.
     """
 
     operators: tuple[str, ...]
@@ -37,7 +40,7 @@ class Needs:
 
 @dataclass(frozen=True)
 class Selection:
-    """sources: relative to RUNTIME. kernels: the symbol of each operator, in the order of Needs.operators."""
+    """The sources of a firmware, relative to RUNTIME. kernels: symbols, in the order of Needs.operators."""
 
     sources: tuple[str, ...]
     kernels: tuple[str, ...]
@@ -46,14 +49,14 @@ class Selection:
 def select(needs: Needs) -> Selection:
     """The sources of a firmware.
 
-    raises: StepError that names every operator without a kernel.
+    raises: StepError with all operators that have no kernel.
     """
     kernels = kernel_places()
     missing = [name for name in needs.operators if name not in kernels]
     if missing:
         raise StepError(
             f"firmware: got operators that no CPU kernel is written for: {', '.join(missing)}\n"
-            "    quantise them so that the NPU takes them, or use runtime.engine: executorch"
+            "    quantise them so that the NPU runs them, or use runtime.engine: executorch"
         )
     chosen = [kernels[name] for name in needs.operators]
     starts = [
@@ -61,14 +64,14 @@ def select(needs: Needs) -> Selection:
         *_all("pte"),
         *_all("exec"),
         *(name for name in _all(_PORT) if not name.startswith(f"{_PORT}/npu_")),
-        *(place for _, place in chosen),
+        *(file for _, file in chosen),
         *_npu_sources(needs),
     ]
     return Selection(_closure(starts), tuple(symbol for symbol, _ in chosen))
 
 
 def kernel_places() -> dict[str, tuple[str, str]]:
-    """By operator: the kernel's symbol and its file."""
+    """For each operator with a kernel: the kernel's symbol and its file, relative to RUNTIME."""
     return {
         name: (f"kernel_{symbol}", f"kernels/{file.name}")
         for file in sorted((RUNTIME / "kernels").glob("*.cc"))
@@ -77,7 +80,7 @@ def kernel_places() -> dict[str, tuple[str, str]]:
 
 
 def selection_source(needs: Needs, selection: Selection) -> str:
-    """The one generated C++ file: the table of kernels, and the emulator's families where it is linked."""
+    """The generated selection.cc: the table of kernels, and the configuration of the NPU emulator or driver."""
     declarations = "".join(f"extern const Kernel {symbol};\n" for symbol in selection.kernels)
     entries = "".join(f"    &{symbol},\n" for symbol in selection.kernels)
     table = (
@@ -97,7 +100,7 @@ def selection_source(needs: Needs, selection: Selection) -> str:
 
 
 def _ports(needs: Needs) -> str:
-    """Commands and weights, activations, fast scratch: each behind the AXI port that the memory mode has for it."""
+    """The AXI ports for commands, weights, activations and fast scratch, by memory mode, as a C++ initialiser."""
     modes = catalog().stock.memory_modes
     mode = modes.get(needs.mode) or modes["Shared_Sram"]
     first = {"axi0": 1, "axi1": 3}[mode.const]
@@ -113,7 +116,7 @@ def _npu_sources(needs: Needs) -> Iterable[str]:
     if needs.npu == "emulator":
         for name in _all("npu"):
             stem = Path(name).stem
-            if not stem.endswith(_OTHER[needs.family]) and not stem.startswith(_OBSERVERS):
+            if not stem.endswith(_OTHER[needs.family]) and not stem.startswith(_NOT_EMULATOR):
                 yield name
 
 
@@ -122,25 +125,25 @@ def _all(folder: str) -> list[str]:
 
 
 def _closure(starts: Sequence[str]) -> tuple[str, ...]:
-    """With each x.h that is included, x.cc where there is one."""
+    """The sources, and for each header x.h that they include, at any depth, x.cc when it exists."""
     found: dict[str, None] = {}
     seen: set[str] = set()
-    waiting = list(starts)
-    while waiting:
-        name = waiting.pop()
+    pending = list(starts)
+    while pending:
+        name = pending.pop()
         if name in seen or not (RUNTIME / name).is_file():
             continue
         seen.add(name)
         if name.endswith(".cc"):
             found[name] = None
-        elif _is_for_others(name):
+        elif _is_selected_otherwise(name):
             continue
         else:
-            waiting.append(_BEHIND.get(name, f"{name.removesuffix('.h')}.cc"))
-        waiting += included(RUNTIME / name)
+            pending.append(_SOURCE_OF.get(name, f"{name.removesuffix('.h')}.cc"))
+        pending += included(RUNTIME / name)
     return tuple(sorted(found))
 
 
-def _is_for_others(header: str) -> bool:
-    """The NPU's sources are chosen by what it is, not by what is included."""
+def _is_selected_otherwise(header: str) -> bool:
+    """Whether a header's source is selected by `_npu_sources` and not by includes."""
     return header.startswith("npu/") or header.startswith(f"{_PORT}/npu_")

@@ -1,4 +1,4 @@
-"""A firmware in a simulator: which one, its command, and one run of it within a time limit."""
+"""Runs a firmware in a simulator, QEMU or an FVP, with a time limit. It does not check the results."""
 
 from __future__ import annotations
 
@@ -18,16 +18,24 @@ from etbuild.firmware.board_files import fvp_arguments, qemu_arguments
 from etbuild.system import tools
 
 if TYPE_CHECKING:
-    from etbuild.hardware.boards import Board
+    from etbuild.hardware.board import Board
 
-_MOST_OUTPUT = 1 << 28
+_MAX_OUTPUT_BYTES = 1 << 28
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to run where. on: host, qemu, fvp or auto. npu: ethos-u55-128..., "" for none. driver: the firmware's.
-    fvp: the program, None to look for it. timing: keep an FVP's timing adapters. tolerance: as Run's."""
+    """What to run, and where.
+
+    on:        host, qemu, fvp or auto.
+    driver:    of the firmware: ethosu or emulator.
+    npu:       ethos-u55-128..., "" for none.
+    limit_s:   for all vectors together, in seconds.
+    fvp:       the FVP's program; None to search for it.
+    timing:    use an FVP's timing adapters.
+    tolerance: see `verify.compare.difference`.
+    """
 
     on: str
     board: Board
@@ -41,7 +49,7 @@ class Request:
 
     @property
     def fvp_name(self) -> str:
-        """The FVP for this NPU; "" where the board has none."""
+        """The name of the FVP for this NPU; "" when the board has none."""
         programs = self.board.fvp.programs if self.board.fvp else {}
         family = self.npu.split("-")[1] if self.npu else ""
         return programs.get(family) or (next(iter(programs.values()), "") if not self.npu else "")
@@ -49,7 +57,11 @@ class Request:
 
 @dataclass(frozen=True)
 class SimulatorResult:
-    """code: of the process, None when the time was over. output: all that it printed."""
+    """How a simulator's process ended.
+
+    code:   its exit code; None when it was killed after the time limit.
+    output: all that it printed, at most _MAX_OUTPUT_BYTES.
+    """
 
     code: int | None
     output: bytes
@@ -57,7 +69,10 @@ class SimulatorResult:
 
 
 def resolve(request: Request) -> str:
-    """host, qemu or fvp: for auto an FVP where there is one, else QEMU where this firmware can run, else the host."""
+    """Where a request runs: host, qemu or fvp.
+
+    auto is an FVP if one is installed, else QEMU if it can run this firmware, else the host.
+    """
     if request.on != "auto":
         return request.on
     if request.fvp_name and (request.fvp or tools.find(request.fvp_name)):
@@ -67,9 +82,9 @@ def resolve(request: Request) -> str:
 
 
 def command(request: Request, on: str) -> list[str]:
-    """The simulator's command.
+    """The simulator's command line. on: qemu or fvp.
 
-    raises: MissingTool when it is not on this machine.
+    raises: MissingTool when the simulator is not installed.
     """
     if on == "qemu":
         return [str(tools.program("qemu-system-arm")), *qemu_arguments(request.board, request.elf)]
@@ -81,7 +96,7 @@ def command(request: Request, on: str) -> list[str]:
 
 
 def run(arguments: list[str], limit_s: float) -> SimulatorResult:
-    """Run to the end, or kill it with all its children when the time is over. It does not outlive this process."""
+    """Run a command until it ends, or kill it with its children after the limit. It does not outlive this process."""
     begin = time.perf_counter()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
@@ -90,7 +105,7 @@ def run(arguments: list[str], limit_s: float) -> SimulatorResult:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_bounded,
+            preexec_fn=_limit_process,
         )
         try:
             code: int | None = process.wait(limit_s)
@@ -102,13 +117,13 @@ def run(arguments: list[str], limit_s: float) -> SimulatorResult:
             process.wait()
         seconds = time.perf_counter() - begin
         output.seek(0)
-        return SimulatorResult(code, output.read(_MOST_OUTPUT), seconds)
+        return SimulatorResult(code, output.read(_MAX_OUTPUT_BYTES), seconds)
 
 
-def _bounded() -> None:
-    """In the child: it ends with its parent, and cannot fill the disk."""
+def _limit_process() -> None:
+    """In the child process: limit its output files, and end it when its parent ends."""
     import ctypes
 
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_OUTPUT, _MOST_OUTPUT))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_OUTPUT_BYTES, _MAX_OUTPUT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Where a firmware's bytes are: from the linker's map to sizes.json, and the tables of what does not fit."""
+"""The memory that a firmware uses: sizes.json from the linker's map, and tables of what does not fit its board."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etbuild.hardware.boards import Board, Placement, Region
+    from etbuild.hardware.board import Board, Placement, Region
 
 FORMAT = 1
 
@@ -20,13 +20,13 @@ _OVERFLOW = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
 
 _CODE = (".vectors", ".text", ".init_array", ".data")
 _RAM = (".data", ".bss")
-# By the first part of an object's name; all else of ours is the runtime.
+# The user of an object's bytes, by the first part of its name; all other objects belong to the runtime.
 _USERS = {"kernels": "kernels", "npu": "npu", "blobs": "model and vectors"}
-_TRY = {
+_REMEDIES = {
     "model": "place it in a larger region (placement.model of the board), or make it smaller",
-    "vectors": "take fewer of them (vectors.samples)",
+    "vectors": "use fewer of them (vectors.samples)",
     "planned": "another region for placement.arena",
-    "scratch": "a memory mode with the scratch elsewhere, targets.vela.optimise: Size, or a smaller arena_cache_size",
+    "scratch": "a memory mode with another scratch region, targets.vela.optimise: Size, or a smaller arena_cache_size",
     "fast scratch": "a smaller Dedicated_Sram memory mode, or targets.vela.arena_cache_size",
     "stack": "a smaller runtime.stack_size",
 }
@@ -34,7 +34,7 @@ _TRY = {
 
 @dataclass(frozen=True)
 class Part:
-    """Something that must fit. name: a key of the remedies."""
+    """Bytes that must fit into a region of the board. name: a key of _REMEDIES."""
 
     name: str
     region: str
@@ -43,7 +43,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Section:
-    """An output section. load: where its bytes are stored, None when it has none. users: bytes by who uses them."""
+    """An output section of the linker.
+
+    load:  the address that its initial bytes are stored at; None when it has none.
+    users: bytes by user: runtime, kernels, npu...
+    """
 
     name: str
     address: int
@@ -53,7 +57,7 @@ class Section:
 
 
 def known_parts(placement: Placement, stack_bytes: int, vector_bytes: int, manifest: Mapping[str, Any]) -> list[Part]:
-    """What a firmware takes as far as it is known before the link."""
+    """The parts of a firmware whose sizes are known before the link. manifest: of the .pte."""
     memory = manifest["memory"]
     return [
         Part("model", placement.model, manifest["pte"]["bytes"]),
@@ -66,56 +70,57 @@ def known_parts(placement: Placement, stack_bytes: int, vector_bytes: int, manif
 
 
 def misfit(board: Board, parts: Sequence[Part]) -> str:
-    """A table of the regions that these parts overflow, and what to try; "" when all fits."""
-    told = []
+    """A table of each region that these parts overflow, with remedies; "" when all fit."""
+    tables = []
     for region in board.memory:
         here = [part for part in parts if part.region == region.name and part.bytes]
         total = sum(part.bytes for part in here)
         if total > region.size:
             rows = [(part.name, part.bytes) for part in here]
-            told.append(_table(region, [*rows, ("total", total)], total - region.size, [part.name for part in here]))
-    return "\n".join(told)
+            tables.append(_table(region, [*rows, ("total", total)], total - region.size, [part.name for part in here]))
+    return "\n".join(tables)
 
 
-def overflow(board: Board, parts: Sequence[Part], linker_words: str) -> str:
-    """The same for what the linker found; "" when that was not the fault."""
-    told = []
-    for name, missing in _OVERFLOW.findall(linker_words):
+def overflow(board: Board, parts: Sequence[Part], linker_message: str) -> str:
+    """The same tables for regions that overflowed in the link; "" when the linker's message has another cause."""
+    tables = []
+    for name, missing in _OVERFLOW.findall(linker_message):
         region = board.region(name)
         here = [part for part in parts if part.region == name and part.bytes]
         known = sum(part.bytes for part in here)
         rows = [(part.name, part.bytes) for part in here]
         rows.append(("code and data", region.size + int(missing) - known))
-        told.append(_table(region, rows, int(missing), [part.name for part in here]))
-    return "\n".join(told)
+        tables.append(_table(region, rows, int(missing), [part.name for part in here]))
+    return "\n".join(tables)
 
 
 def _table(region: Region, rows: Iterable[tuple[str, int]], missing: int, parts: Sequence[str]) -> str:
     lines = [f"{region.name} of the board has {region.size:,} bytes, {missing:,} too few:"]
     lines += [f"    {name:<14}{count:>14,}" for name, count in rows]
-    lines += [f"    for {name}: {_TRY[name]}" for name in parts]
+    lines += [f"    for {name}: {_REMEDIES[name]}" for name in parts]
     return "\n".join(lines)
 
 
 def read_map(text: str) -> tuple[Section, ...]:
-    """The output sections of a GNU ld map, with who uses them."""
+    """The output sections with bytes or addresses of the target. text: a map file of GNU ld."""
     body = text[text.index("Linker script and memory map") :]
-    # A long name has its numbers on the next line.
+    # After a long name the numbers are on the next line.
     body = re.sub(r"^( ?\.[\w.$-]+)\n\s+(0x)", r"\1 \2", body, flags=re.M)
-    marks = [mark for mark in _OUTPUT.finditer(body) if int(mark[3], 16)]
+    matches = [match for match in _OUTPUT.finditer(body) if int(match[3], 16)]
     sections = []
-    for number, mark in enumerate(marks):
-        end = marks[number + 1].start() if number + 1 < len(marks) else len(body)
-        name, address, size = mark[1], int(mark[2], 16), int(mark[3], 16)
+    for number, match in enumerate(matches):
+        end = matches[number + 1].start() if number + 1 < len(matches) else len(body)
+        name, address, size = match[1], int(match[2], 16), int(match[3], 16)
         if name.startswith((".debug", ".ARM", ".comment")):
             continue
         stored = name not in (".bss", ".stack", ".fast_scratch", ".texts")
-        load = int(mark[4], 16) if mark[4] else address
-        sections.append(Section(name, address, size, load if stored else None, _users(body[mark.end() : end])))
+        load = int(match[4], 16) if match[4] else address
+        sections.append(Section(name, address, size, load if stored else None, _users(body[match.end() : end])))
     return tuple(sections)
 
 
 def _users(contributions: str) -> dict[str, int]:
+    """Bytes by user. contributions: the lines of one output section in the map."""
     users: dict[str, int] = {}
     for match in _INPUT.finditer(contributions):
         if int(match[1], 16) and int(match[2], 16):
@@ -133,7 +138,7 @@ def _user(origin: str) -> str:
 
 
 def sizes(board: Board, sections: Sequence[Section], stack_usage: str) -> dict[str, Any]:
-    """sizes.json: exact figures of one image. stack_usage: the texts of GCC's .su files."""
+    """The content of sizes.json. stack_usage: the content of all GCC's .su files."""
     users: dict[str, dict[str, int]] = {}
     for section in sections:
         for user, count in section.users.items():
@@ -163,6 +168,7 @@ def sizes(board: Board, sections: Sequence[Section], stack_usage: str) -> dict[s
 
 
 def _region_row(region: Region, sections: Sequence[Section]) -> dict[str, Any]:
+    """The use of a region: sections by address, and initial values by load address."""
     here: dict[str, int] = {}
     for section in sections:
         if region.address <= section.address < region.end:
@@ -174,19 +180,19 @@ def _region_row(region: Region, sections: Sequence[Section]) -> dict[str, Any]:
 
 
 def largest_frames(stack_usage: str, count: int = 10) -> list[dict[str, Any]]:
-    """The functions with the largest stack frames, in bytes; what is unbounded comes first."""
+    """The functions with the largest stack frames, in bytes; functions with unbounded frames come first."""
     rows = []
     for line in stack_usage.splitlines():
-        place, _, rest = line.rpartition("\t")
-        where, _, size = place.rpartition("\t")
-        if where and size.isdigit():
-            rows.append({"function": where.split(":", 3)[-1], "bytes": int(size), "bounded": rest != "dynamic"})
+        front, _, kind = line.rpartition("\t")
+        function, _, size = front.rpartition("\t")
+        if function and size.isdigit():
+            rows.append({"function": function.split(":", 3)[-1], "bytes": int(size), "bounded": kind != "dynamic"})
     rows.sort(key=lambda row: (row["bounded"], -int(str(row["bytes"])), row["function"]))
     return rows[:count]
 
 
 def linked_text(sections: Sequence[Section]) -> str:
-    """Two lines for a log."""
+    """The sizes of an image in one line, for a log."""
     by_name = {section.name: section.bytes for section in sections}
     code = sum(by_name.get(name, 0) for name in _CODE)
     ram = sum(by_name.get(name, 0) for name in _RAM)

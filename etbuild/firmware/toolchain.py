@@ -1,8 +1,8 @@
-"""The cross compiler, with a cache of objects by content. It knows no recipe.
+"""Runs the cross compiler, with a cache of objects by content. It knows no recipe.
 
 An object's name is a digest of everything that its bytes depend on: compiler, flags, its source and every header that
-the source includes. So any firmware, in any checkout, gets an object that exists without compiling. Builds that run at
-the same time share the work; an object gets its name by a rename when it is complete.
+the source includes. So a firmware of any project or checkout reuses it. Builds that run at the same time share the
+work: there is a file lock per object, and an atomic rename when it is complete.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.M)
 
 @dataclass(frozen=True)
 class Compilation:
-    """One source to compile. name: of the object, e.g. "exec/method". flags: without paths."""
+    """A source to compile. name: of its object, e.g. "exec/method". flags: without paths."""
 
     name: str
     source: Path
@@ -33,95 +33,103 @@ class Compilation:
 
 @dataclass(frozen=True)
 class Object:
-    """object: the file in the cache, which is shared: never change it. stack_usage: GCC's .su file next to it."""
+    """A compiled object. object: a file in the shared cache, not to be changed."""
 
     name: str
     object: Path
 
     @property
     def stack_usage(self) -> Path:
+        """GCC's .su file: the stack frames of its functions."""
         return self.object.with_suffix(".su")
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """folders: the include path, in order, each with the name that replaces it in the objects' debug information."""
+    """The cross compiler. folders: the include path, in order, each with its name in the objects' debug information."""
 
     folders: tuple[tuple[str, Path], ...]
 
     def compile(self, units: Sequence[Compilation]) -> tuple[Object, ...]:
-        """The objects, compiled where the cache has none, on all cores.
+        """Compile the sources whose objects are not in the cache, in parallel on all cores.
 
-        raises: MissingTool without the compiler; StepError with its output.
+        return: the objects, in the order of `units`.
+        raises: MissingTool without the compiler; StepError with the compiler's output.
         """
         cache = environment.cache_folder() / "objects"
         cache.mkdir(parents=True, exist_ok=True)
-        wanted = [Object(unit.name, cache / f"{self._key(unit)}.o") for unit in units]
-        missing = [(unit, made) for unit, made in zip(units, wanted, strict=True) if not made.object.exists()]
+        objects = [Object(unit.name, cache / f"{self._key(unit)}.o") for unit in units]
+        missing = [job for job in zip(units, objects, strict=True) if not job[1].object.exists()]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            made = pool.map(lambda job: self._made(*job, wait=False), missing)
-            others = [job for job, done in zip(missing, made, strict=True) if not done]
-            list(pool.map(lambda job: self._made(*job, wait=True), others))
-        return tuple(wanted)
+            # Those that another process is compiling come last, so that no thread waits while there is work.
+            done = pool.map(lambda job: self._ensure(*job, wait=False), missing)
+            locked = [job for job, is_done in zip(missing, done, strict=True) if not is_done]
+            list(pool.map(lambda job: self._ensure(*job, wait=True), locked))
+        return tuple(objects)
 
     def command(self, unit: Compilation, output: str) -> list[str]:
-        """The compiler's command, for compile_commands.json and for a shell."""
+        """The compiler's command line without the options that only affect debug information. output: the object."""
         return [
             "arm-none-eabi-g++",
             *unit.flags,
-            *(word for _, folder in self.folders for word in ("-I", str(folder))),
+            *(text for _, folder in self.folders for text in ("-I", str(folder))),
             *("-c", str(unit.source), "-o", output),
         ]
 
     def _key(self, unit: Compilation) -> str:
+        """The object's name in the cache."""
         digest = hashlib.sha256("\0".join((tools.version("arm-none-eabi-g++"), unit.name, *unit.flags)).encode())
-        for name, content in sorted(self._reached(unit.source).items()):
+        for name, content in sorted(self._digests(unit.source).items()):
             digest.update(f"\0{name}\0".encode() + content)
         return digest.hexdigest()[:40]
 
-    def _reached(self, source: Path) -> dict[str, bytes]:
-        """Digest by name of a source and of every file in the folders that it includes, at any depth."""
+    def _digests(self, source: Path) -> dict[str, bytes]:
+        """Digests, by name, of a source ("") and of all files in `folders` that it includes, at any depth."""
         found = {"": content_digest(source)}
-        waiting = list(included(source))
-        while waiting:
-            name = waiting.pop()
+        pending = list(included(source))
+        while pending:
+            name = pending.pop()
             file = self.find(name)
             if name in found or file is None:
                 continue
             found[name] = content_digest(file)
-            waiting += included(file)
+            pending += included(file)
         return found
 
     def find(self, name: str) -> Path | None:
-        """The file that an include of this name refers to; None when it is none of ours."""
+        """The file in `folders` that an #include with this name refers to; None for other headers."""
         for _, folder in self.folders:
             if (folder / name).is_file():
                 return folder / name
         return None
 
-    def _made(self, unit: Compilation, made: Object, *, wait: bool) -> bool:
-        """Whether the object exists now. wait: for another process that compiles it."""
-        lock_file = made.object.with_suffix(".lock")
+    def _ensure(self, unit: Compilation, compiled: Object, *, wait: bool) -> bool:
+        """Compile the object if it does not exist; whether it exists now.
+
+        wait: wait while another process compiles it; otherwise return False.
+        """
+        lock_file = compiled.object.with_suffix(".lock")
         with lock_file.open("w") as file:
             if wait:
                 lock(file, unit.name)
             elif not try_lock(file):
                 return False
-            if not made.object.exists():
-                self._compile(unit, made)
+            if not compiled.object.exists():
+                self._compile(unit, compiled)
             lock_file.unlink(missing_ok=True)
         return True
 
-    def _compile(self, unit: Compilation, made: Object) -> None:
-        part = made.object.with_name(f"{made.object.stem}.{os.getpid()}.part")
+    def _compile(self, unit: Compilation, compiled: Object) -> None:
+        part = compiled.object.with_name(f"{compiled.object.stem}.{os.getpid()}.part")
         maps = [f"-ffile-prefix-map={folder}={name}" for name, folder in self.folders]
         command = self.command(unit, str(part.with_suffix(".o")))
         run_tool([*command, *maps, "-fstack-usage", f"-fdebug-prefix-map={Path.cwd()}=."])
-        part.with_suffix(".su").replace(made.stack_usage)
-        part.with_suffix(".o").replace(made.object)
+        part.with_suffix(".su").replace(compiled.stack_usage)
+        part.with_suffix(".o").replace(compiled.object)
 
 
 def included(file: Path) -> tuple[str, ...]:
+    """The names in a source's #include "..." lines; cached by modification time."""
     return _included(file, file.stat().st_mtime_ns)
 
 
@@ -131,6 +139,7 @@ def _included(file: Path, _: int) -> tuple[str, ...]:
 
 
 def content_digest(file: Path) -> bytes:
+    """SHA-256 of a file's content; cached by modification time."""
     return _content_digest(file, file.stat().st_mtime_ns)
 
 
@@ -140,9 +149,8 @@ def _content_digest(file: Path, _: int) -> bytes:
 
 
 def run_tool(command: Sequence[str]) -> str:
-    """Run a program of the toolchain by its name; what it printed.
+    """Run a program by its name and return its output.
 
-    raises: MissingTool; StepError with its command, exit code and last lines.
+    raises: MissingTool when it is not installed; StepError with its command, exit code and last lines.
     """
-    name, *arguments = command
-    return programs.run([str(tools.program(name)), *arguments])
+    return programs.run(command, program=tools.program(command[0]))

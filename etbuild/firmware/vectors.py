@@ -1,4 +1,4 @@
-"""Test vectors as the block that a firmware takes in; app/vectors.h draws the format. It needs no NumPy."""
+"""Converts test vectors to the binary block in a firmware, in the format of runtime/app/vectors.h, without numpy."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from etbuild.errors import StepError
 from etbuild.pte.program import Tensor
 from etbuild.pte.reader import read
 
+# Bytes before the rows, and sizes per row.
 _HEAD, _ROW_SIZES = 56, 8
 
 
 @dataclass(frozen=True)
 class Column:
-    """One array of an .npz. shape: vectors first. data: its elements in C order, little-endian."""
+    """An array of an .npz. shape: [vectors, ...]. data: the elements in C order, little-endian."""
 
     name: str
     dtype: str
@@ -30,14 +31,19 @@ class Column:
 
     @property
     def vector_bytes(self) -> int:
+        """Size of one vector."""
         return len(self.data) // self.shape[0] if self.shape[0] else 0
 
     def vector(self, number: int) -> bytes:
+        """The elements of one vector."""
         return self.data[number * self.vector_bytes : (number + 1) * self.vector_bytes]
 
 
 def read_columns(file: Path, prefix: str) -> tuple[Column, ...]:
-    """The arrays PREFIX_0, PREFIX_1... of an uncompressed or compressed .npz."""
+    """The arrays <prefix>_0, <prefix>_1... of an .npz.
+
+    raises: StepError for an array that is big-endian or in Fortran order.
+    """
     columns: list[Column] = []
     with zipfile.ZipFile(file) as archive:
         names = set(archive.namelist())
@@ -48,12 +54,13 @@ def read_columns(file: Path, prefix: str) -> tuple[Column, ...]:
 
 
 def vector_block(model: Path, vectors: Path) -> bytes:
-    """The whole block for the inputs of golden.npz.
+    """The block with the inputs of golden.npz.
 
-    raises: StepError when the vectors are not the model's.
+    model, vectors: a .pte and the golden.npz of its profile.
+    raises:         StepError when the vectors do not fit the model's inputs.
     """
-    plan = read(model).methods[0]
-    inputs = [plan.values[index] for index in plan.inputs]
+    method = read(model).methods[0]
+    inputs = [method.values[index] for index in method.inputs]
     columns = read_columns(vectors, "input")
     if len(columns) != len(inputs):
         raise StepError(f"{vectors}: got {len(columns)} inputs, wanted the {len(inputs)} of {model}")
@@ -74,28 +81,30 @@ def vector_block(model: Path, vectors: Path) -> bytes:
 
 
 def _column(name: str, file: bytes) -> Column:
+    """source: the .npy format, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html"""
     major = file[6]
     start = 10 if major == 1 else 12
     length = struct.unpack_from("<H" if major == 1 else "<I", file, 8)[0]
     header = ast.literal_eval(file[start : start + length].decode("latin-1"))
     if header["fortran_order"] or header["descr"][0] == ">":
-        raise StepError(f"{name}: got a {header['descr']} array in another order, wanted little-endian in C order")
+        raise StepError(f"{name}: got a {header['descr']} array, wanted one that is little-endian and in C order")
     return Column(name, header["descr"][1:], tuple(header["shape"]), file[start + length :])
 
 
-def _row(column: Column, tensor: object, place: str) -> bytes:
+def _row(column: Column, tensor: object, label: str) -> bytes:
+    """The row of one input. label: of the array, for messages."""
     shape = column.shape[1:]
     if not isinstance(tensor, Tensor):
-        raise StepError(f"{place}: got an array, wanted what the model takes there: a number ({tensor})")
+        raise StepError(f"{label}: got an array, wanted a number: the model's input is no tensor but {tensor}")
     fits = len(shape) == len(tensor.sizes) and (tensor.dynamism != "static" or shape == tensor.sizes)
     if not fits or len(shape) > _ROW_SIZES:
-        raise StepError(f"{place}: got shape {list(shape)}, wanted {list(tensor.sizes)}")
+        raise StepError(f"{label}: got shape {list(shape)}, wanted {list(tensor.sizes)}")
     sizes = [*shape, *[0] * (_ROW_SIZES - len(shape))]
     return struct.pack("<I8iIII", len(shape), *sizes, column.vector_bytes, 0, 0)
 
 
 def _stored(column: Column, tensor: object, number: int) -> bytes:
-    """One vector as it lies in the model's memory."""
+    """One vector in the order of the model's memory."""
     assert isinstance(tensor, Tensor)
     data = column.vector(number)
     if tensor.dim_order == tuple(range(len(tensor.sizes))):
@@ -106,12 +115,17 @@ def _stored(column: Column, tensor: object, number: int) -> bytes:
 
 
 def permuted(data: bytes, shape: Sequence[int], order: Sequence[int], element: int) -> bytes:
-    """Elements of a dense C-order array, laid out with axis order[0] outermost."""
-    steps = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    places = [0]
+    """A dense array in C order with its axes in another order.
+
+    data:    elements in C order. shape: of the array.
+    order:   axes, outermost first.
+    element: bytes of one element.
+    """
+    strides = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    indices = [0]
     for axis in order:
-        places = [place + index * steps[axis] for place in places for index in range(shape[axis])]
-    return b"".join(data[place * element : (place + 1) * element] for place in places)
+        indices = [start + index * strides[axis] for start in indices for index in range(shape[axis])]
+    return b"".join(data[index * element : (index + 1) * element] for index in indices)
 
 
 def _padded(data: bytes) -> bytes:

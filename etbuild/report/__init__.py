@@ -1,1 +1,1 @@
-"""What people read: manifest, report, tables, sweeps."""
+"""Reports for people: manifest.json, report.json, sweep.json, and the tables printed after a build."""

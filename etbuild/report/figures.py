@@ -1,6 +1,6 @@
-"""The figures of one variant, from its manifest.json and vela.json, and how a person reads them. It computes none.
+"""The figures of a variant, from its manifest.json and vela.json, and their text for people. It computes no new figure.
 
-Every figure says its kind: exact (counted or allocated), estimate (Vela's), measured.
+Each figure has a kind: exact (counted or allocated), estimate (Vela's) or measured.
 """
 
 from __future__ import annotations
@@ -16,29 +16,32 @@ Json = dict[str, Any]
 
 
 def variant_figures(manifest: Json, vela: Json | None) -> Json:
-    """vela: None without an NPU."""
+    """The figures of a variant by name. vela: None for a variant without an NPU."""
     return {**_exact_figures(manifest), **(_vela_figures(vela["total"]) if vela else _cpu_figures(manifest))}
 
 
-def read_accounts(folder: Path) -> tuple[Json, Json | None]:
-    """manifest.json and vela.json of a variant's folder; None for the second without an NPU.
+def read_manifest_and_vela(folder: Path) -> tuple[Json, Json | None]:
+    """manifest.json and vela.json of a variant's folder; None instead of the second for a variant without an NPU.
 
-    raises: StepError for a file that is missing or no JSON.
+    raises: StepError for a file that is missing or not JSON.
     """
     manifest = read_json(folder / "manifest.json")
     return manifest, read_json(folder / "vela.json") if manifest["target"]["npu"] != "none" else None
 
 
-def agreement(run: Json) -> str:
-    """How far the outputs of a run.json are golden's, in words."""
-    told = f"{run['bit_exact']}/{run['vectors']} vectors bit-exact"
+def bit_exact_text(run: Json) -> str:
+    """How many vectors of a run.json are bit-exact, and the tolerance of the others."""
+    text = f"{run['bit_exact']}/{run['vectors']} vectors bit-exact"
     if run["bit_exact"] == run["vectors"]:
-        return told
-    return f"{told}, the others within {run['tolerance']:g} of the largest output"
+        return text
+    return f"{text}, the others within {run['tolerance']:g} of the largest output"
 
 
 def read_json(path: Path) -> Any:
-    """raises: StepError that names the file."""
+    """The content of a JSON file of an earlier step.
+
+    raises: StepError when it is missing or not JSON.
+    """
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -46,34 +49,39 @@ def read_json(path: Path) -> Any:
 
 
 def exact(value: float, unit: str, source: str) -> Json:
+    """A figure that was counted or allocated."""
     return figure(value, unit, "exact", source)
 
 
 def figure(value: float, unit: str, kind: str, source: str) -> Json:
+    """A figure as report.json has it. kind: exact, estimate or measured. source: the file that it comes from."""
     return {"value": value, "unit": unit, "kind": kind, "source": source}
 
 
 def kib(size: int) -> str:
+    """A size in KiB; "" for 0. size: in bytes."""
     return f"{size / 1024:,.1f} KiB" if size else ""
 
 
 def percent(share: float) -> str:
-    """Never rounded up to all."""
+    """A share of 0 to 1 in percent; only 1 gives 100 %."""
     return "100 %" if share == 1 else f"{min(share * 100, 99.9):.1f} %"
 
 
 def milliseconds(seconds: float) -> str:
+    """A time in ms, with three decimals."""
     return f"{seconds * 1e3:.3f} ms"
 
 
 def aligned(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table; a column that is empty in every row is left out, but for the first."""
-    shown = [at for at in range(len(titles)) if not at or any(row[at] for row in rows)]
-    widths = {at: max(len(line[at]) for line in (titles, *rows)) for at in shown}
-    return [
-        "  ".join(line[at].rjust(widths[at]) if at else line[at].ljust(widths[at]) for at in shown).rstrip()
-        for line in (titles, *rows)
-    ]
+    """Lines of a table with a header line. Columns without any value are omitted, except the first."""
+    shown = [column for column in range(len(titles)) if not column or any(row[column] for row in rows)]
+    widths = {column: max(len(line[column]) for line in (titles, *rows)) for column in shown}
+
+    def cell(line: Sequence[str], column: int) -> str:
+        return line[column].rjust(widths[column]) if column else line[column].ljust(widths[column])
+
+    return ["  ".join(cell(line, column) for column in shown).rstrip() for line in (titles, *rows)]
 
 
 def _exact_figures(manifest: Json) -> Json:
@@ -92,7 +100,7 @@ def _exact_figures(manifest: Json) -> Json:
 
 
 def _vela_figures(total: Json) -> Json:
-    """Memory is what Vela has allocated in each area for weights and activations; times are its estimates."""
+    """Memory that Vela allocated in each area for weights and activations, and its estimates of cycles and time."""
     memory = total["memory_bytes"]
     return {
         "sram_bytes": exact(memory["sram"], "bytes", "vela.json"),
@@ -104,7 +112,7 @@ def _vela_figures(total: Json) -> Json:
 
 
 def _cpu_figures(manifest: Json) -> Json:
-    """Without an NPU the planned buffers are the working memory, and the program is all that flash holds."""
+    """Memory without an NPU: the planned buffers in SRAM, the program in flash."""
     return {
         "sram_bytes": exact(sum(manifest["memory"]["planned_bytes"]), "bytes", "manifest.json"),
         "dram_bytes": exact(0, "bytes", "manifest.json"),

@@ -1,4 +1,4 @@
-"""manifest.json: what a .pte is, bound to it by SHA-256; schemas/manifest.schema.json describes every key."""
+"""manifest.json: the description of a .pte, with its SHA-256; schemas/manifest.schema.json documents every key."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from etbuild.system import tools
 from etbuild.system.files import sha256
 
 if TYPE_CHECKING:
+    from etbuild.pte.ports import Port
     from etbuild.pte.program import Method, Program
 
 FORMAT = 1
@@ -23,38 +24,48 @@ TOOLS = ("python", "torch", "torchao", "executorch", "ethos-u-vela")
 
 @dataclass(frozen=True)
 class StepReports:
-    """What the earlier steps reported: partition.json, vela.json (None without an NPU), all digests by path."""
+    """The reports of earlier steps.
+
+    vela:    None for a variant without an NPU.
+    digests: SHA-256 of all inputs of the build, by path.
+    """
 
     partition: dict[str, Any]
     vela: dict[str, Any] | None
     digests: dict[str, str]
 
 
-def manifest(pte: Path, target: dict[str, object], reports: StepReports, beside: Sequence[Path]) -> dict[str, Any]:
-    """beside: the other files that were made with the .pte."""
+def manifest(pte: Path, target: dict[str, object], reports: StepReports, sidecars: Sequence[Path]) -> dict[str, Any]:
+    """The content of manifest.json.
+
+    target:   from `vela_flags.target_json`.
+    sidecars: the files that were written together with the .pte.
+    raises:   BadPte for a .pte that cannot be read.
+    """
     program = read(pte)
-    plan = program.methods[0]
+    method = program.methods[0]
+    io_params = reports.partition["border"]
     total = reports.vela["total"] if reports.vela else {}
     delegates = reports.vela["delegates"] if reports.vela else []
     figures = ("macs", "scratch_bytes", "fast_scratch_bytes", "weight_bytes", "command_bytes")
     return {
         "format": FORMAT,
         "pte": _file(pte),
-        "beside": [_file(path) for path in beside],
+        "beside": [_file(path) for path in sidecars],
         "target": target,
         "tools": {"etbuild": etbuild.__version__, **{name: tools.version(name) for name in TOOLS}},
         "digests": dict(sorted(reports.digests.items())),
-        "inputs": _ports(plan, "inputs", reports.partition["border"]),
-        "outputs": _ports(plan, "outputs", reports.partition["border"]),
+        "inputs": _ports(inputs(method), io_params["inputs"]),
+        "outputs": _ports(outputs(method), io_params["outputs"]),
         "operators": {
-            "cpu": _cpu_operators(plan),
+            "cpu": _cpu_operators(method),
             "compute": reports.partition["compute"],
             "compute_on_npu": reports.partition["compute_on_npu"],
             "npu_share": reports.partition["npu_share"],
         },
         "delegates": [{"delegate": one["delegate"], **{key: one[key] for key in figures}} for one in delegates],
         "memory": {
-            "planned_bytes": list(plan.buffer_sizes[1:]),
+            "planned_bytes": list(method.buffer_sizes[1:]),
             "constant_bytes": _constant_bytes(program),
             **{key: total.get(key, 0) for key in figures[1:]},
         },
@@ -66,21 +77,24 @@ def _file(path: Path) -> dict[str, Any]:
     return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
-def _ports(plan: Method, side: str, border: dict[str, Any]) -> list[dict[str, Any]]:
-    """The program's own account; the grid of an integer border is no longer in the program, but in the report."""
-    ports = []
-    for port, grid in zip((inputs if side == "inputs" else outputs)(plan), border[side], strict=True):
-        told = {**asdict(port), "shape": list(port.shape)}
-        if grid and port.dtype == grid["dtype"]:
-            told |= {"scale": grid["scale"], "zero_point": grid["zero_point"], "quantized": grid["dtype"]}
-        ports.append(told)
-    return ports
+def _ports(ports: Sequence[Port], column: Sequence[dict[str, Any] | None]) -> list[dict[str, Any]]:
+    """Inputs or outputs as the program has them.
+
+    column: quantisation parameters from partition.json; the program has none for inputs and outputs that are integers.
+    """
+    rows = []
+    for port, params in zip(ports, column, strict=True):
+        row = {**asdict(port), "shape": list(port.shape)}
+        if params and port.dtype == params["dtype"]:
+            row |= {"scale": params["scale"], "zero_point": params["zero_point"], "quantized": params["dtype"]}
+        rows.append(row)
+    return rows
 
 
-def _cpu_operators(plan: Method) -> list[dict[str, Any]]:
-    calls = plan.kernel_calls()
-    counts = Counter((str(plan.operators[call.operator]), is_io_quantization(plan, call)) for call in calls)
-    return [{"operator": name, "border": border, "count": count} for (name, border), count in sorted(counts.items())]
+def _cpu_operators(method: Method) -> list[dict[str, Any]]:
+    calls = method.kernel_calls()
+    counts = Counter((str(method.operators[call.operator]), is_io_quantization(method, call)) for call in calls)
+    return [{"operator": name, "border": is_io, "count": count} for (name, is_io), count in sorted(counts.items())]
 
 
 def _constant_bytes(program: Program) -> int:

@@ -1,6 +1,6 @@
-"""report.json: everything that is known of a recipe's outputs, in one file. It computes no new figure.
+"""report.json: the figures of all profiles and variants of a recipe in one file. It computes no new figure.
 
-Every figure says its kind: exact (counted or allocated), estimate (Vela's), measured.
+Each figure has a kind: exact (counted or allocated), estimate (Vela's) or measured.
 """
 
 from __future__ import annotations
@@ -10,14 +10,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from etbuild.report.figures import Json, exact, figure, read_accounts, read_json, variant_figures
+from etbuild.report.figures import Json, exact, figure, read_json, read_manifest_and_vela, variant_figures
 
 FORMAT = 1
 OF_PROFILE = ("quantization.json", "partition.json", "golden.json")
 
 
 def report(recipe: str, folder: Path, profiles: Sequence[str], profile_of_variant: Mapping[str, str]) -> Json:
-    """report.json. folder: build/<recipe>."""
+    """The content of report.json.
+
+    folder:             build/<recipe>.
+    profile_of_variant: names of variants, each with the profile that it was lowered for.
+    raises:             StepError when a report of an earlier step is missing.
+    """
     return {
         "format": FORMAT,
         "recipe": recipe,
@@ -47,7 +52,7 @@ def _profile(folder: Path, name: str) -> Json:
 
 
 def _golden(golden: Json) -> Json:
-    """How far the TOSA reference model, the quantised program and the float model are apart on the test vectors."""
+    """Differences between TOSA reference model, quantised program and float model on the test vectors."""
     right = golden["accuracy"]
     return {
         "vectors": exact(golden["vectors"], "vectors", "golden.json"),
@@ -58,7 +63,8 @@ def _golden(golden: Json) -> Json:
 
 
 def _on_cpu(operators: Sequence[Json]) -> list[Json]:
-    """Operators that no NPU runs, equal ones together, most frequent first; border operators are not among them."""
+    """Operators that run on the CPU, with their number, most frequent first; without those that quantise inputs and
+    outputs."""
     found = Counter(
         (one["operator"], one["reason"], one["line"])
         for one in operators
@@ -71,7 +77,7 @@ def _on_cpu(operators: Sequence[Json]) -> list[Json]:
 
 
 def _variant(folder: Path, variant: str, profile: str) -> Json:
-    manifest, vela = read_accounts(folder)
+    manifest, vela = read_manifest_and_vela(folder)
     return {
         "variant": variant,
         "profile": profile,
@@ -80,18 +86,18 @@ def _variant(folder: Path, variant: str, profile: str) -> Json:
         "pte_sha256": manifest["pte"]["sha256"],
         "figures": variant_figures(manifest, vela),
         "vela": {"kind": "estimate", "source": "vela.json", "delegates": vela["delegates"]} if vela else None,
-        "firmware": _read_if_made(folder / "sizes.json"),
+        "firmware": _read_if_exists(folder / "sizes.json"),
         "run": _run(folder / "run.json"),
     }
 
 
 def _run(path: Path) -> Json | None:
-    """What a run found, without the seconds that it took on this machine: equal builds have equal reports."""
-    run: Json | None = _read_if_made(path)
+    """run.json without the run's duration, so that equal builds have equal reports; None when there was no run."""
+    run: Json | None = _read_if_exists(path)
     if run is None:
         return None
     return {**run, "figures": {name: value for name, value in run["figures"].items() if name != "duration"}}
 
 
-def _read_if_made(path: Path) -> Any:
+def _read_if_exists(path: Path) -> Any:
     return read_json(path) if path.exists() else None

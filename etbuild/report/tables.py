@@ -1,21 +1,21 @@
-"""The tables that doit prints after a run, from the JSON of the steps report and sweep."""
+"""The tables printed after a build, from report.json and sweep.json."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from etbuild.report.figures import Json, agreement, aligned, kib, milliseconds, percent
+from etbuild.report.figures import Json, aligned, bit_exact_text, kib, milliseconds, percent
 from etbuild.report.sweep import limits_text
 
 
 def closing_tables(read: Callable[[str], Sequence[Json]]) -> Iterator[str]:
-    """The tables of the kinds that have one. read: the JSON files of a kind that this run has touched."""
+    """The tables of a build. read: returns the JSON files of a kind of step, for the steps of this build."""
     yield report_table(read("report"))
     yield from map(sweep_table, read("sweep"))
 
 
 def report_table(reports: Sequence[Json]) -> str:
-    """One line a variant of every report, and what the columns mean; no line end."""
+    """One line per variant, and an explanation of the columns, without a final line end; "" without variants."""
     rows = [_row(report, variant) for report in reports for variant in report["variants"]]
     if not rows:
         return ""
@@ -23,16 +23,16 @@ def report_table(reports: Sequence[Json]) -> str:
     lines = aligned(titles, rows)
     notes = [
         "inference: estimated by Vela, not measured; SRAM, DRAM, flash: as Vela places weights and activations",
-        "golden: TOSA reference model against quantised PyTorch on the test vectors; exact means bit for bit",
+        "golden: error of the TOSA reference model against quantised PyTorch on the test vectors; exact: 0 LSB",
     ]
     if any(row[-1] for row in rows):
-        notes.append("right: vectors answered right by the float model, by quantised PyTorch, by the delegates")
+        notes.append("right: share of vectors classified right by the float model, quantised PyTorch, the delegates")
     runs = [line for report in reports for variant in report["variants"] for line in _run_lines(report, variant)]
     return "\n".join((*lines, *notes, *(["", *runs] if runs else [])))
 
 
 def _run_lines(report: Json, variant: Json) -> list[str]:
-    """What ran where, and how large the firmware is."""
+    """The size of a variant's firmware and the result of its run, as far as there are any."""
     name, run, firmware = f"{report['recipe']}@{variant['variant']}", variant["run"], variant["firmware"]
     lines = []
     if firmware:
@@ -41,7 +41,7 @@ def _run_lines(report: Json, variant: Json) -> list[str]:
             f"{firmware['static_ram_bytes']:,}, stack {firmware['stack_bytes']:,}, model {firmware['model_bytes']:,}"
         )
     if run:
-        lines.append(f"{name}  run on {run['runner']}: {agreement(run)}")
+        lines.append(f"{name}  run on {run['runner']}: {bit_exact_text(run)}")
     return lines
 
 
@@ -56,7 +56,7 @@ def _row(report: Json, variant: Json) -> tuple[str, ...]:
         percent(figures["npu_share"]),
         _macs(figures["macs"]),
         milliseconds(figures["inference_s"]) if "inference_s" in figures else "",
-        f"{golden['vectors']['value']} vectors {_apart(golden['lsb']['value'])}",
+        f"{golden['vectors']['value']} vectors {_error(golden['lsb']['value'])}",
         ", ".join(percent(right[who]["value"]) for who in ("float", "quantized", "reference")) if right else "",
     )
 
@@ -65,12 +65,12 @@ def _macs(count: int) -> str:
     return f"{count / 1e6:,.1f} M" if count >= 1e6 else f"{count:,}" if count else ""
 
 
-def _apart(steps: float) -> str:
-    return "exact" if steps == 0 else f"within {steps:g} step{'' if steps == 1 else 's'}"
+def _error(lsb: float) -> str:
+    return "exact" if lsb == 0 else f"within {lsb:g} LSB"
 
 
 def sweep_table(sweep: Json) -> str:
-    """The variants that fit, one a line, and what the columns mean; no line end."""
+    """One line per variant that fits, and an explanation of the columns, without a final line end."""
     fitting = [variant for variant in sweep["variants"] if variant["fits"]]
     lines = []
     if fitting:

@@ -1,1 +1,1 @@
-"""Expected outputs, and the comparison of what was computed with them."""
+"""Verification: expected outputs (golden), and the comparison of runs with them."""

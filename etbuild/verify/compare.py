@@ -1,4 +1,4 @@
-"""How far the outputs of a model's versions are apart. It judges nothing."""
+"""Measures the differences between the outputs of two versions of a model. It applies no limits."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+# Quantisation parameters of a model input or output, as partition.json has them: dtype (numpy's name), scale (a float,
+# in the unit of the model), zero_point (an integer), range (the lowest and the highest integer).
+QuantParams = dict[str, Any]
+
 
 @dataclass(frozen=True)
 class Worst:
-    """The element that differs most. vector: number of the sample; element: position in the output."""
+    """The element that differs most.
+
+    vector:     number of the test vector.
+    element:    index in that vector's output.
+    difference: as it was passed to `worst`.
+    """
 
     vector: int
     element: tuple[int, ...]
@@ -18,55 +27,64 @@ class Worst:
     difference: float
 
 
-def steps_apart(got: Any, wanted: Any, grid: dict[str, Any] | None) -> Any:
-    """Element by element, by how many steps of the output's grid two outputs differ.
+def lsb_error(got: Any, wanted: Any, params: QuantParams | None) -> Any:
+    """The error of each element in LSB: one LSB is the scale of the output's quantisation.
 
-    got:    [vectors, ...], the reference's output, as the .pte gives it.
-    wanted: the quantised PyTorch program's, in floating point.
-    grid:   of the output; without one integers differ by themselves, and floating point by a step for
-            each part in a hundred thousand of the largest value, which is rounding.
+    got:    [vectors, ...], output of the reference, with the dtype that the .pte gives.
+    wanted: [vectors, ...], output of the quantised PyTorch program, in floating point.
+    params: of the output. None: integers differ by their difference; for floating point one LSB is 1e-5 of the largest
+            wanted magnitude, and smaller differences count as rounding, 0.
+    return: [vectors, ...], float64, not negative.
     """
     import numpy as np
 
     got64, wanted64 = got.astype(np.float64), wanted.astype(np.float64)
-    if grid is not None and got.dtype.kind == "f":
-        return np.abs(np.rint(got64 / grid["scale"]) - np.rint(wanted64 / grid["scale"]))
-    if grid is not None:
-        return np.abs(got64 - to_grid(wanted64, grid).astype(np.float64))
+    if params is not None and got.dtype.kind == "f":
+        return np.abs(np.rint(got64 / params["scale"]) - np.rint(wanted64 / params["scale"]))
+    if params is not None:
+        return np.abs(got64 - quantize(wanted64, params).astype(np.float64))
     if got.dtype.kind == "f":
-        step = max(float(np.abs(wanted64).max(initial=0.0)) * 1e-5, np.finfo(np.float32).tiny)
-        return np.floor(np.abs(got64 - wanted64) / step)
+        lsb = max(float(np.abs(wanted64).max(initial=0.0)) * 1e-5, np.finfo(np.float32).tiny)
+        return np.floor(np.abs(got64 - wanted64) / lsb)
     return np.abs(got64 - wanted64)
 
 
-def to_grid(values: Any, grid: dict[str, Any]) -> Any:
-    """Floating-point values as the integers of a grid."""
+def quantize(values: Any, params: QuantParams) -> Any:
+    """Floating-point values as integers of dtype params["dtype"]: rounded to nearest, ties to even, and clamped."""
     import numpy as np
 
-    low, high = grid["range"]
-    steps = np.rint(values.astype(np.float32) * np.float32(1.0 / grid["scale"])) + grid["zero_point"]
-    return np.clip(steps, low, high).astype(grid["dtype"])
+    low, high = params["range"]
+    integers = np.rint(values.astype(np.float32) * np.float32(1.0 / params["scale"])) + params["zero_point"]
+    return np.clip(integers, low, high).astype(params["dtype"])
 
 
-def from_grid(values: Any, grid: dict[str, Any]) -> Any:
+def dequantize(values: Any, params: QuantParams) -> Any:
+    """The values that quantised integers represent, in float32."""
     import numpy as np
 
-    return ((values.astype(np.float64) - grid["zero_point"]) * grid["scale"]).astype(np.float32)
+    return ((values.astype(np.float64) - params["zero_point"]) * params["scale"]).astype(np.float32)
 
 
 def worst(differences: Any, got: Any, wanted: Any) -> Worst | None:
-    """The first of the largest differences; None when all are zero."""
+    """The element with the largest difference, of equal ones the first; None when all differences are zero.
+
+    differences, got, wanted: [vectors, ...], all of one shape.
+    """
     import numpy as np
 
     if not differences.size or not differences.max():
         return None
-    vector, *element = (int(at) for at in np.unravel_index(int(differences.argmax()), differences.shape))
-    at = (vector, *element)
-    return Worst(vector, tuple(element), float(got[at]), float(wanted[at]), float(differences[at]))
+    vector, *element = (int(axis) for axis in np.unravel_index(int(differences.argmax()), differences.shape))
+    index = (vector, *element)
+    return Worst(vector, tuple(element), float(got[index]), float(wanted[index]), float(differences[index]))
 
 
 def against_float(got: Any, wanted: Any) -> dict[str, float | None]:
-    """Errors of a quantised output against the float model's, in the model's unit; SQNR in decibel."""
+    """Errors of an output against the float model's.
+
+    return: max_abs and mean_abs in the unit of the model; sqnr_db, the signal to quantisation noise ratio in dB, None
+            without signal or noise.
+    """
     import math
 
     import numpy as np
@@ -81,15 +99,15 @@ def against_float(got: Any, wanted: Any) -> dict[str, float | None]:
 
 
 def accuracy(outputs: Any, labels: Sequence[int]) -> float:
-    """The share of vectors whose largest value stands at the label. outputs: [vectors, ...]."""
+    """The share of vectors, 0 to 1, whose largest output has the index of their label. outputs: [vectors, ...]."""
     right = sum(int(row.reshape(-1).argmax()) == label for row, label in zip(outputs, labels, strict=True))
     return right / len(labels)
 
 
 def difference(got: Any, wanted: Any, tolerance: float = 0.0) -> str:
-    """The first element that differs, and how many do; "" for the same bits, nan being equal to nan.
+    """A message with the first element that differs and how many do; "" when none does. NaN equals NaN.
 
-    tolerance: for floats, how far apart they may be, as a part of the largest magnitude that is wanted.
+    tolerance: largest accepted difference of floats, relative to the largest finite magnitude in `wanted`.
     """
     import numpy as np
 
@@ -102,8 +120,8 @@ def difference(got: Any, wanted: Any, tolerance: float = 0.0) -> str:
         wrong &= ~(np.abs(got - wanted) <= tolerance * largest)
     if not wrong.any():
         return ""
-    place = tuple(int(axis) for axis in np.argwhere(wrong)[0])
+    index = tuple(int(axis) for axis in np.argwhere(wrong)[0])
     return (
-        f"element {list(place)}: got {got[place].item()!r}, wanted {wanted[place].item()!r}; "
+        f"element {list(index)}: got {got[index].item()!r}, wanted {wanted[index].item()!r}; "
         f"{int(wrong.sum())} of {wrong.size} elements differ"
     )

@@ -1,7 +1,7 @@
-"""Expected outputs for the test vectors, and how far the versions of a model are apart.
+"""Expected outputs (golden) for the test vectors, and the differences between the versions of a model.
 
-The reference is the lowered program with each delegate computed by the TOSA reference model and CPU operators by PyTorch;
-it is compared with the quantised PyTorch program and the float model.
+The reference is the lowered program, its delegates computed by the TOSA reference model and its CPU operators by
+PyTorch. It is compared with the quantised PyTorch program and the float model.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import StepError
-from etbuild.verify.compare import accuracy, against_float, from_grid, steps_apart, to_grid, worst
+from etbuild.verify.compare import QuantParams, accuracy, against_float, dequantize, lsb_error, quantize, worst
 
 if TYPE_CHECKING:
     from etbuild.compile.lowered import Lowered
@@ -19,16 +19,15 @@ if TYPE_CHECKING:
     from etbuild.recipe.data_sections import Golden
     from etbuild.verify.tosa_reference import TosaGraph
 
-# Random vectors in addition to the example inputs, where a recipe names none.
+# Random vectors in addition to the example inputs, when a recipe names no vectors.
 RANDOM_VECTORS = 3
-
-# Quantisation parameters of a model input or output, as partition.json has them: scale, zero_point, range, dtype.
-QuantParams = dict[str, Any] | None
+# Scalar types of program.fbs in floating point: half, float, double, bfloat16.
+_FLOATING = (5, 6, 7, 15)
 
 
 @dataclass
 class Outputs:
-    """Columns of arrays, [vectors, ...] each, one an output of the model."""
+    """The outputs of the three versions of a model: one array per output, [vectors, ...] each."""
 
     reference: list[Any]
     quantized: list[Any]
@@ -36,8 +35,8 @@ class Outputs:
 
 
 @dataclass
-class Recorded:
-    """A delegate that keeps what goes in and comes out. calls: one list a vector."""
+class RecordingDelegate:
+    """A delegate that records its inputs and outputs. calls: one list per vector, with a pair of each call."""
 
     graph: TosaGraph
     calls: list[list[tuple[list[Any], list[Any]]]] = field(default_factory=list)
@@ -48,18 +47,18 @@ class Recorded:
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         outputs = self.graph.run(inputs)
-        given = [array.reshape(port.shape) for array, port in zip(inputs, self.graph.ports[0], strict=True)]
-        self.calls[-1].append((given, outputs))
+        shaped = [array.reshape(spec.shape) for array, spec in zip(inputs, self.graph.specs[0], strict=True)]
+        self.calls[-1].append((shaped, outputs))
         return outputs
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a model should compute. inputs: one tuple a vector, as the program takes them."""
+    """What a model computes. inputs: one tuple of tensors per vector, with the dtypes of the program's inputs."""
 
     inputs: list[tuple[Any, ...]]
     outputs: Outputs
-    delegates: list[Recorded]
+    delegates: list[RecordingDelegate]
 
     def arrays(self, samples: Samples) -> dict[str, Any]:
         """The arrays of golden.npz, [vectors, ...] each."""
@@ -71,14 +70,17 @@ def compute(
     graphs: Sequence[TosaGraph],
     programs: tuple[Any, Any],
     samples: Samples,
-    params: Sequence[QuantParams],
+    params: Sequence[QuantParams | None],
 ) -> Expected:
-    """Run the reference, and the quantised and the float program, on all vectors.
+    """Run the reference, the quantised and the float program on all vectors.
 
-    programs: quantised and float, as ExportedPrograms. params: of the model's inputs.
+    graphs:   one per delegate, in order.
+    programs: the quantised and the float ExportedProgram.
+    params:   one per input of the model.
+    raises:   StepError when a graph or an operator cannot be computed.
     """
     quantized, exported = programs
-    delegates = [Recorded(graph) for graph in graphs]
+    delegates = [RecordingDelegate(graph) for graph in graphs]
     inputs = _program_inputs(samples, params, lowered)
     reference = _run_reference(lowered, delegates, inputs)
     return Expected(
@@ -86,20 +88,21 @@ def compute(
     )
 
 
-def describe(made: Expected, samples: Samples, params: Sequence[QuantParams]) -> dict[str, Any]:
-    """golden.json: per output the steps between reference and quantised program, and both against the float model."""
-    outputs, rows = made.outputs, []
-    for reference, quantized, floating, grid in zip(
-        outputs.reference, outputs.quantized, outputs.floating, params, strict=True
+def describe(expected: Expected, samples: Samples, output_params: Sequence[QuantParams | None]) -> dict[str, Any]:
+    """golden.json: for each output the error in LSB between reference and quantised program, and the errors of both
+    against the float model; accuracy when there are labels; the calls of each delegate."""
+    outputs, rows = expected.outputs, []
+    for reference, quantized, floating, params in zip(
+        outputs.reference, outputs.quantized, outputs.floating, output_params, strict=True
     ):
-        apart = steps_apart(reference, quantized, grid)
+        error = lsb_error(reference, quantized, params)
         rows.append(
             {
                 "shape": list(reference.shape[1:]),
                 "dtype": str(reference.dtype),
-                "step": grid["scale"] if grid else None,
-                "lsb": {"max": float(apart.max(initial=0)), "mean": float(apart.mean()) if apart.size else 0.0},
-                "reference_to_float": against_float(_floating(reference, grid), floating),
+                "step": params["scale"] if params else None,
+                "lsb": {"max": float(error.max(initial=0)), "mean": float(error.mean()) if error.size else 0.0},
+                "reference_to_float": against_float(_floating(reference, params), floating),
                 "quantized_to_float": against_float(quantized, floating),
             }
         )
@@ -107,39 +110,58 @@ def describe(made: Expected, samples: Samples, params: Sequence[QuantParams]) ->
     if samples.labels is not None:
         columns = {"float": outputs.floating, "quantized": outputs.quantized, "reference": outputs.reference}
         report["accuracy"] = {name: accuracy(column[0], samples.labels) for name, column in columns.items()}
-    report["delegates"] = [{"delegate": n, "calls": sum(map(len, one.calls))} for n, one in enumerate(made.delegates)]
+    calls = [sum(map(len, delegate.calls)) for delegate in expected.delegates]
+    report["delegates"] = [{"delegate": number, "calls": count} for number, count in enumerate(calls)]
     return report
 
 
-def judge(outputs: Outputs, grids: Sequence[QuantParams], limits: Golden, report: dict[str, Any]) -> None:
-    """Raises StepError at the first limit of the recipe that is not held."""
+def check_limits(
+    outputs: Outputs, output_params: Sequence[QuantParams | None], limits: Golden, report: dict[str, Any]
+) -> None:
+    """Compare with the limits of a recipe. report: golden.json.
+
+    raises: StepError at the first limit that is exceeded.
+    """
+    for index, params in enumerate(output_params):
+        reference, quantized, floating = outputs.reference[index], outputs.quantized[index], outputs.floating[index]
+        _check_lsb(index, (reference, quantized), params, limits.lsb)
+        _check_float(index, (_floating(reference, params), floating), limits)
+    if limits.accuracy is not None:
+        _check_accuracy(limits.accuracy, report["accuracy"])
+
+
+def _check_lsb(index: int, arrays: tuple[Any, Any], params: QuantParams | None, most: int) -> None:
+    """arrays: an output of the reference and of the quantised program."""
+    reference, quantized = arrays
+    is_float = reference.dtype.kind == "f"
+    shown = quantized if is_float or params is None else quantize(quantized, params)
+    found = worst(lsb_error(reference, quantized, params), reference, shown)
+    if found and found.difference > most:
+        lsb = params["scale"] if params else "1e-5 of the largest output" if is_float else 1
+        raise StepError(
+            f"output {index}: vector {found.vector}, element {list(found.element)}: the TOSA reference model gives "
+            f"{found.got:.9g}, the quantised PyTorch program {found.wanted:.9g}: got an error of "
+            f"{found.difference:.0f} LSB (1 LSB is {lsb}), wanted at most {most} (golden.lsb)"
+        )
+
+
+def _check_float(index: int, arrays: tuple[Any, Any], limits: Golden) -> None:
+    """arrays: an output of the reference and of the float model."""
     import numpy as np
 
-    for index, grid in enumerate(grids):
-        reference, quantized, floating = outputs.reference[index], outputs.quantized[index], outputs.floating[index]
-        shown = quantized if reference.dtype.kind == "f" or grid is None else to_grid(quantized, grid)
-        found = worst(steps_apart(reference, quantized, grid), reference, shown)
-        if found and found.difference > limits.lsb:
-            raise StepError(
-                f"output {index}: vector {found.vector}, element {list(found.element)}: the TOSA reference model gives "
-                f"{found.got:.9g}, the quantised PyTorch program {found.wanted:.9g}: {found.difference:.0f} steps of "
-                f"{grid['scale'] if grid else 'its rounding'} apart, wanted at most {limits.lsb} (golden.lsb)"
-            )
-        if limits.atol is None and limits.rtol is None:
-            continue
-        values = _floating(reference, grid)
-        allowed = (limits.atol or 0.0) + (limits.rtol or 0.0) * np.abs(floating)
-        found = worst(np.maximum(np.abs(values - floating) - allowed, 0), values, floating)
-        if found:
-            raise StepError(
-                f"output {index}: vector {found.vector}, element {list(found.element)}: got {found.got:.9g}, the float "
-                f"model {found.wanted:.9g}, wanted within atol {limits.atol or 0} and rtol {limits.rtol or 0} (golden)"
-            )
-    if limits.accuracy is not None:
-        _judge_accuracy(limits.accuracy, report["accuracy"])
+    if limits.atol is None and limits.rtol is None:
+        return
+    values, floating = arrays
+    allowed = (limits.atol or 0.0) + (limits.rtol or 0.0) * np.abs(floating)
+    found = worst(np.maximum(np.abs(values - floating) - allowed, 0), values, floating)
+    if found:
+        raise StepError(
+            f"output {index}: vector {found.vector}, element {list(found.element)}: got {found.got:.9g}, the float "
+            f"model {found.wanted:.9g}, wanted within atol {limits.atol or 0} and rtol {limits.rtol or 0} (golden)"
+        )
 
 
-def _judge_accuracy(wanted: float, found: dict[str, float] | None) -> None:
+def _check_accuracy(wanted: float, found: dict[str, float] | None) -> None:
     if found is None:
         raise StepError("golden.accuracy: got vectors without labels, wanted an array `labels` in the data")
     if found["reference"] < wanted:
@@ -149,22 +171,26 @@ def _judge_accuracy(wanted: float, found: dict[str, float] | None) -> None:
         )
 
 
-def _program_inputs(samples: Samples, grids: Sequence[QuantParams], lowered: Lowered) -> list[tuple[Any, ...]]:
-    """The vectors as the program takes them: in integers where its border is."""
+def _program_inputs(
+    samples: Samples, input_params: Sequence[QuantParams | None], lowered: Lowered
+) -> list[tuple[Any, ...]]:
+    """The vectors with the dtypes of the program's inputs: quantised where these are integers."""
     import torch
 
     plan = lowered.program.execution_plan[0]
-    is_float = [int(plan.values[index].val.scalar_type) in (5, 6, 7, 15) for index in plan.inputs]
+    is_float = [int(plan.values[index].val.scalar_type) in _FLOATING for index in plan.inputs]
     return [
         tuple(
-            value if wants_float or grid is None else torch.from_numpy(to_grid(value.numpy(), grid))
-            for value, grid, wants_float in zip(sample, grids, is_float, strict=True)
+            value if wants_float or params is None else torch.from_numpy(quantize(value.numpy(), params))
+            for value, params, wants_float in zip(sample, input_params, is_float, strict=True)
         )
         for sample in samples.inputs
     ]
 
 
-def _run_reference(lowered: Lowered, delegates: Sequence[Recorded], inputs: Sequence[tuple[Any, ...]]) -> list[Any]:
+def _run_reference(
+    lowered: Lowered, delegates: Sequence[RecordingDelegate], inputs: Sequence[tuple[Any, ...]]
+) -> list[Any]:
     from etbuild.verify.interpreter import Interpreter
 
     interpreter = Interpreter(lowered, delegates)
@@ -180,6 +206,7 @@ def _run_reference(lowered: Lowered, delegates: Sequence[Recorded], inputs: Sequ
 
 
 def _run(program: Any, inputs: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """The outputs of an ExportedProgram, [vectors, ...] each."""
     import torch
     from torch.utils import _pytree as pytree
 
@@ -189,17 +216,18 @@ def _run(program: Any, inputs: Sequence[tuple[Any, ...]]) -> list[Any]:
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[Any]:
+    """One array per input or output, [vectors, ...]. rows: one sequence of tensors per vector."""
     import torch
 
     return [torch.stack([row[index] for row in rows]).contiguous().numpy() for index in range(len(rows[0]))]
 
 
-def _floating(values: Any, grid: QuantParams) -> Any:
-    return from_grid(values, grid) if grid and values.dtype.kind != "f" else values
+def _floating(values: Any, params: QuantParams | None) -> Any:
+    return dequantize(values, params) if params and values.dtype.kind != "f" else values
 
 
 def _arrays(
-    inputs: Sequence[tuple[Any, ...]], outputs: Outputs, delegates: Sequence[Recorded], samples: Samples
+    inputs: Sequence[tuple[Any, ...]], outputs: Outputs, delegates: Sequence[RecordingDelegate], samples: Samples
 ) -> dict[str, Any]:
     import numpy as np
 
@@ -211,13 +239,13 @@ def _arrays(
     ):
         arrays |= {f"{name}_{i}": array for i, array in enumerate(column)}
     for number, delegate in enumerate(delegates):
-        # A delegate in a loop or branch has no one answer a vector, and is held by the model's outputs alone.
+        # A delegate in a loop or branch is not called once per vector; it is checked by the model's outputs alone.
         if any(len(calls) != 1 for calls in delegate.calls):
             continue
-        for at, side in enumerate(("input", "output")):
-            for i in range(len(delegate.calls[0][0][at])):
-                column = np.stack([calls[0][at][i] for calls in delegate.calls])
-                arrays[f"delegate_{number}_{side}_{i}"] = column
+        for side, side_name in enumerate(("input", "output")):
+            for i in range(len(delegate.calls[0][0][side])):
+                column = np.stack([calls[0][side][i] for calls in delegate.calls])
+                arrays[f"delegate_{number}_{side_name}_{i}"] = column
     if samples.labels is not None:
         arrays["labels"] = np.array(samples.labels, np.int64)
     return arrays

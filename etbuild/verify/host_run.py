@@ -1,7 +1,7 @@
-"""A .pte run on the host with an emulated NPU, each vector compared with golden's outputs.
+"""Runs a .pte on the host with an emulated NPU and compares each vector's outputs with golden's.
 
-Where a vector differs, each delegate runs alone on golden's own inputs for it, so that the message can say where the
-first difference arose.
+When a vector differs, each delegate runs alone on its inputs in golden.npz, so that the message names the first one
+that is wrong.
 """
 
 from __future__ import annotations
@@ -15,10 +15,7 @@ from etbuild.errors import StepError
 from etbuild.pte.program import Tensor
 from etbuild.pte.reader import read
 from etbuild.verify.compare import difference
-from etbuild.verify.verdict import Wanted
-
-if TYPE_CHECKING:
-    pass
+from etbuild.verify.verdict import ExpectedOutput
 
 if TYPE_CHECKING:
     from etbuild.host.program import HostProgram
@@ -27,9 +24,12 @@ RUNNER = "host (emulated NPU)"
 
 
 def run_on_host(pte: Path, ptd: Path | None, golden: dict[str, Any], tolerance: float) -> dict[str, Any]:
-    """run.json of a run whose every output is golden's, bit for bit or within the tolerance.
+    """Run all vectors; the content of run.json.
 
-    raises: StepError for the first vector that is not.
+    ptd:       file with the weights that are not in the .pte.
+    golden:    the arrays of golden.npz.
+    tolerance: 0 for bit-exact outputs, else see `compare.difference`.
+    raises:    StepError for the first vector whose outputs differ by more.
     """
     from etbuild.host.program import HostProgram
 
@@ -54,15 +54,16 @@ def run_on_host(pte: Path, ptd: Path | None, golden: dict[str, Any], tolerance: 
     }
 
 
-def wanted_outputs(pte: Path, golden: dict[str, Any]) -> list[Wanted]:
+def expected_outputs(pte: Path, golden: dict[str, Any]) -> list[ExpectedOutput]:
+    """The expected outputs of a .pte. golden: the arrays of golden.npz."""
     method = read(pte).methods[0]
     outputs = [method.values[index] for index in method.outputs]
     orders = [value.dim_order if isinstance(value, Tensor) else () for value in outputs]
-    return [Wanted(column, order) for column, order in zip(columns_of(golden, "output"), orders, strict=False)]
+    return [ExpectedOutput(column, order) for column, order in zip(columns_of(golden, "output"), orders, strict=False)]
 
 
 def columns_of(golden: dict[str, Any], name: str) -> list[Any]:
-    """name_0, name_1... as far as there are any; [vectors, ...] each."""
+    """The arrays name_0, name_1... of golden.npz, [vectors, ...] each."""
     found: list[Any] = []
     while f"{name}_{len(found)}" in golden:
         found.append(golden[f"{name}_{len(found)}"])
@@ -77,46 +78,46 @@ def _compare(
     wanted: Sequence[Any],
     tolerance: float,
 ) -> bool:
-    """Whether one vector's outputs are golden's bit for bit.
+    """Whether one vector's outputs equal golden's bit for bit.
 
-    raises: StepError when they are not within the tolerance either.
+    raises: StepError when they differ by more than the tolerance.
     """
     if len(got) != len(wanted):
         raise StepError(f"vector {number}: got {len(got)} outputs, wanted {len(wanted)} as golden has")
     for index, (ours, right) in enumerate(zip(got, wanted, strict=True)):
-        apart = difference(ours, right, tolerance)
-        if apart:
-            cause = _first_delegate(program, golden, number)
-            raise StepError(f"vector {number}, output {index}: {apart}\n    {cause}")
+        problem = difference(ours, right, tolerance)
+        if problem:
+            cause = _first_wrong_delegate(program, golden, number)
+            raise StepError(f"vector {number}, output {index}: {problem}\n    {cause}")
     return not any(difference(ours, right) for ours, right in zip(got, wanted, strict=True))
 
 
-def _first_delegate(program: HostProgram, golden: dict[str, Any], number: int) -> str:
-    """Which delegate answers wrongly when it is given golden's inputs, and where; or that none does."""
-    unknown = []
+def _first_wrong_delegate(program: HostProgram, golden: dict[str, Any], number: int) -> str:
+    """A message with the first delegate that computes wrong outputs from golden's inputs, or that none does."""
+    unchecked = []
     for index in range(program.delegates):
         inputs = [column[number] for column in columns_of(golden, f"delegate_{index}_input")]
         wanted = [column[number] for column in columns_of(golden, f"delegate_{index}_output")]
         if not wanted:
-            unknown.append(index)
+            unchecked.append(index)
             continue
         got = program.run_delegate(index, inputs, [str(array.dtype) for array in wanted])
         for output, (ours, right) in enumerate(zip(got, wanted, strict=True)):
-            told = difference(ours, right.reshape(-1))
-            if told:
+            problem = difference(ours, right.reshape(-1))
+            if problem:
                 writer = _writer(program, (index, output), ours, right)
-                return f"first in delegate {index}, output {output}: {told}\n    {writer}"
-    if unknown:
-        return f"delegates {unknown} run in a loop or branch and have no golden of their own"
+                return f"first in delegate {index}, output {output}: {problem}\n    {writer}"
+    if unchecked:
+        return f"delegates {unchecked} run in a loop or branch; golden.npz has no inputs and outputs of theirs"
     return (
         "every delegate is right on golden's inputs: the difference arises in an operator on the CPU\n"
-        "    floats in another order differ in their last bits; run.tolerance says how far they may"
+        "    floats that are added in another order differ in their last bits; run.tolerance is the limit"
     )
 
 
-def _writer(program: HostProgram, place: tuple[int, int], got: Any, wanted: Any) -> str:
-    """The NPU's operation that wrote the first element that differs; place: delegate and output."""
-    delegate, output = place
+def _writer(program: HostProgram, port: tuple[int, int], got: Any, wanted: Any) -> str:
+    """A message with the NPU operation that wrote the first wrong element. port: number of delegate and output."""
+    delegate, output = port
     byte = int((got != wanted.reshape(-1)).argmax()) * got.itemsize
     event = program.writer(delegate, output, byte)
     if event is None:

@@ -1,7 +1,7 @@
-"""Runs an emitted ExecuTorch program in Python: CPU operators by PyTorch, delegates by whoever is given.
+"""Interprets an emitted ExecuTorch program in Python: PyTorch computes CPU operators, the caller provides delegates.
 
-It is an oracle: values are right, time plays no part, and of the memory plan only that views share a place. Mutable
-state lives as long as the interpreter, as it does in the runtime.
+It is a reference for values. It does not reproduce the memory plan, except that views share the memory of their base.
+Mutable state persists between runs, as in ExecuTorch's runtime.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SCALAR_OPERATORS: dict[str, Callable[..., Any]] = {
 
 
 class Delegate(Protocol):
-    """What runs one delegate: arrays in, arrays out, by their bytes; outputs: how many come out."""
+    """Computes one delegate. outputs: number of its outputs. run: numpy arrays in and out, reinterpreted by bytes."""
 
     @property
     def outputs(self) -> int: ...
@@ -47,17 +47,22 @@ class Delegate(Protocol):
 
 
 class Interpreter:
-    """delegates: one for each delegate of the program."""
+    """The state of one program. delegates: one for each delegate of the program, in order."""
 
     def __init__(self, lowered: Lowered, delegates: Sequence[Delegate]):
         self._plan = lowered.program.execution_plan[0]
         self._delegates = delegates
         self._values = [_initial(value.val, lowered) for value in self._plan.values]
-        # The value that was last written to each place of the memory plan.
-        self._places: dict[tuple[int, int], int] = {}
+        # By address in the memory plan: the index of the value written there last.
+        self._writers: dict[tuple[int, int], int] = {}
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
-        """One inference: the program's inputs as tensors, its outputs."""
+        """Run one inference.
+
+        inputs: tensors with the shapes and dtypes of the program's inputs.
+        return: its outputs.
+        raises: StepError for an operator that PyTorch lacks or cannot compute.
+        """
         for index, value in zip(self._plan.inputs, inputs, strict=True):
             self._write(index, value)
         for chain in self._plan.chains:
@@ -67,7 +72,7 @@ class Interpreter:
         return [self._read(index) for index in self._plan.outputs]
 
     def _step(self, instruction: Any, at: int) -> int:
-        """Do one instruction; the number of the next."""
+        """Execute one instruction; the index of the next one."""
         kind = type(instruction).__name__
         if kind == "KernelCall":
             self._call_kernel(self._plan.operators[instruction.op_index], instruction.args)
@@ -81,9 +86,9 @@ class Interpreter:
 
     def _call_delegate(self, call: Any) -> None:
         delegate = self._delegates[call.delegate_index]
-        border = len(call.args) - delegate.outputs
-        given = [_to_array(self._read(index), self._tensor(index)) for index in call.args[:border]]
-        for index, array in zip(call.args[border:], delegate.run(given), strict=True):
+        input_count = len(call.args) - delegate.outputs
+        inputs = [_to_array(self._read(index), self._tensor(index)) for index in call.args[:input_count]]
+        for index, array in zip(call.args[input_count:], delegate.run(inputs), strict=True):
             self._write(index, _from_array(array, self._tensor(index)))
 
     def _call_kernel(self, target: Any, indices: Sequence[int]) -> None:
@@ -92,18 +97,21 @@ class Interpreter:
             self._call_primitive(target, name, indices)
             return
         if namespace == "dim_order_ops":
-            # The order of the bytes is that of the output's tensor, and plays a part at a delegate's border only.
+            # A copy into another dim order: values are unchanged, and bytes matter only at delegates, see _to_array.
             out = indices[-1]
             self._write(out, self._value(indices[0]).to(_dtype(self._tensor(out).scalar_type), copy=True))
             return
         if namespace in ("cortex_m", "quantized_decomposed"):
-            # PyTorch has these as functions, whose arguments come first; ExecuTorch's out variants take no empty out.
+            # ExecuTorch has out variants of these; PyTorch has functions, with the same arguments before the output.
             self._call_operator(_operator(target, "quantized_decomposed", name, "default"), target, indices)
             return
         self._call_operator(_operator(target, namespace, name, target.overload or "default"), target, indices)
 
     def _call_operator(self, function: Any, target: Any, indices: Sequence[int]) -> None:
-        """The arguments stand in the schema's order, outputs among them; the results follow."""
+        """Call an operator and write its results.
+
+        indices: of the arguments in the order of its schema, outputs included; those of a function's results follow.
+        """
         import torch
 
         positional, named, written = [], {}, []
@@ -125,9 +133,9 @@ class Interpreter:
         try:
             result = function(*positional, **named)
         except Exception as error:
-            said = (str(error).strip().splitlines() or [""])[0]
+            message = (str(error).strip().splitlines() or [""])[0]
             raise StepError(
-                f"{target.name}.{target.overload} on the CPU: got {type(error).__name__}: {said}"
+                f"{target.name}.{target.overload} on the CPU: got {type(error).__name__}: {message}"
             ) from error
         results = list(result) if isinstance(result, (tuple, list)) else [result]
         for index, value in zip(written or indices[-len(results) :], results, strict=True):
@@ -144,7 +152,7 @@ class Interpreter:
         elif name in _SCALAR_OPERATORS:
             result = _SCALAR_OPERATORS[name](*values)
         else:
-            raise StepError(f"{target.name}.{target.overload}: got a primitive that the golden step does not know")
+            raise StepError(f"{target.name}.{target.overload}: got a primitive that step golden does not support")
         self._write(indices[-1], result)
 
     def _tensor(self, index: int) -> Any:
@@ -152,30 +160,30 @@ class Interpreter:
 
     def _write(self, index: int, value: Any) -> None:
         self._values[index] = value
-        place = _place(self._tensor(index))
-        if place is not None:
-            self._places[place] = index
+        address = _address(self._tensor(index))
+        if address is not None:
+            self._writers[address] = index
 
     def _read(self, index: int) -> Any:
-        """A value; a tensor that nothing writes is a view, and shares its place with the tensor behind it."""
+        """A value; a tensor that no instruction writes is a view of the tensor at the same address."""
         if self._values[index] is not None:
             return self._values[index]
-        place = _place(self._tensor(index))
-        if place is None or place not in self._places:
+        address = _address(self._tensor(index))
+        if address is None or address not in self._writers:
             return None
-        base = self._places[place]
+        base = self._writers[address]
         return _from_array(_to_array(self._values[base], self._tensor(base)), self._tensor(index))
 
     def _value(self, index: int) -> Any:
-        """A value as PyTorch takes it; the items of lists of integers and tensors are values themselves."""
+        """A value as a PyTorch argument; lists of integers and tensors hold indices of values, -1 for None."""
         schema = self._tensor(index)
         if type(schema).__name__ in ("IntList", "TensorList", "OptionalTensorList"):
             return [None if item < 0 else self._read(item) for item in schema.items]
         return self._read(index)
 
 
-def _place(schema: Any) -> tuple[int, int] | None:
-    """Where the memory plan puts a tensor; None for what is no planned tensor."""
+def _address(schema: Any) -> tuple[int, int] | None:
+    """Buffer and offset of a tensor in the memory plan; None for values that are not planned."""
     allocation = getattr(schema, "allocation_info", None)
     return None if allocation is None else (allocation.memory_id, allocation.memory_offset)
 
@@ -186,7 +194,9 @@ def _operator(target: Any, namespace: str, name: str, overload: str) -> Any:
     try:
         return getattr(getattr(getattr(torch.ops, namespace), name), overload)
     except AttributeError as error:
-        raise StepError(f"{target.name}.{target.overload}: got an operator that PyTorch does not know here") from error
+        raise StepError(
+            f"{target.name}.{target.overload}: got an operator that is not registered in PyTorch"
+        ) from error
 
 
 def _initial(schema: Any, lowered: Lowered) -> Any:
@@ -201,7 +211,7 @@ def _initial(schema: Any, lowered: Lowered) -> Any:
 
 
 def _initial_tensor(schema: Any, lowered: Lowered) -> Any:
-    """A constant, or a mutable tensor's first state."""
+    """A constant, or the initial value of a mutable tensor; None for all other tensors."""
     import numpy as np
 
     if schema.data_buffer_idx == 0:
@@ -214,12 +224,12 @@ def _initial_tensor(schema: Any, lowered: Lowered) -> Any:
 
 
 def _to_array(tensor: Any, schema: Any) -> Any:
-    """A tensor's elements in the order of its bytes."""
+    """A tensor's elements in the order of its bytes in memory, the schema's dim order."""
     return tensor.detach().permute(tuple(schema.dim_order)).contiguous().numpy()
 
 
 def _from_array(array: Any, schema: Any) -> Any:
-    """The tensor whose bytes these are."""
+    """The tensor with these bytes in memory; the inverse of `_to_array`."""
     import numpy as np
     import torch
 
@@ -235,5 +245,5 @@ def _dtype(number: int) -> Any:
 
     scalar = SCALAR_TYPES.get(int(number))
     if scalar is None or scalar.is_quantized:
-        raise StepError(f"scalar type {int(number)}: got a dtype that the golden step does not know")
+        raise StepError(f"scalar type {int(number)}: got a dtype that step golden does not support")
     return getattr(torch, scalar.name)

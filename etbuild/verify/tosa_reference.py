@@ -1,4 +1,4 @@
-"""One delegate's .tosa graph: its border, and what the TOSA reference model computes with it."""
+"""Computes a delegate's TOSA graph with the TOSA reference model."""
 
 from __future__ import annotations
 
@@ -14,89 +14,97 @@ from typing import Any
 
 from etbuild.errors import StepError
 
-# TOSA's DType by number, as numpy spells it.
+# numpy's names of TOSA's DType.
 _DTYPES = {1: "bool", 2: "int8", 3: "int8", 4: "int16", 5: "int32", 7: "float32", 17: "int64"}
 
 
 @dataclass(frozen=True)
-class Port:
-    """One input or output. dtype: numpy's name."""
+class TensorSpec:
+    """An input or output of a graph. dtype: numpy's name."""
 
     shape: tuple[int, ...]
     dtype: str
 
 
 @contextmanager
-def _told() -> Iterator[Callable[[], str]]:
-    """Keeps what the reference model's C++ writes to stderr (a warning each run) for the case that it fails."""
+def _captured_stderr() -> Iterator[Callable[[], str]]:
+    """Capture stderr of the reference model's C++, a warning per run; the yielded function returns it for a message."""
     sys.stderr.flush()
-    own = os.dup(2)
+    original = os.dup(2)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
 
-        def told() -> str:
+        def captured() -> str:
             file.seek(0)
             lines = file.read().decode(errors="replace").splitlines()
             return "".join(f"\n    {line}" for line in lines if line.strip() and "serializer version" not in line)
 
         try:
-            yield told
+            yield captured
         finally:
-            os.dup2(own, 2)
-            os.close(own)
+            os.dup2(original, 2)
+            os.close(original)
 
 
 class TosaGraph:
-    """path: as messages name it."""
+    """A .tosa file. path: of the file, also for messages."""
 
     def __init__(self, path: Path):
         self.path = path
         self._bytes = path.read_bytes()
 
     @cached_property
-    def ports(self) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
-        """Inputs and outputs in the graph's order."""
+    def specs(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """Inputs and outputs, in the graph's order.
+
+        raises: StepError for a type that numpy lacks.
+        """
         from tosa.TosaGraph import TosaGraph as Table
 
         block = Table.GetRootAs(self._bytes, 0).Regions(0).Blocks(0)
         tensors = {one.Name(): one for one in (block.Tensors(i) for i in range(block.TensorsLength()))}
         inputs = [block.Inputs(i) for i in range(block.InputsLength())]
         outputs = [block.Outputs(i) for i in range(block.OutputsLength())]
-        return tuple(self._port(tensors[name]) for name in inputs), tuple(self._port(tensors[name]) for name in outputs)
+        return tuple(self._spec(tensors[name]) for name in inputs), tuple(self._spec(tensors[name]) for name in outputs)
 
     @property
     def outputs(self) -> int:
-        return len(self.ports[1])
+        """Number of outputs."""
+        return len(self.specs[1])
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
-        """Arrays in, arrays out; inputs are taken by their bytes in the graph's shape and dtype.
+        """Compute the graph.
 
-        raises: StepError when the graph is not well defined for these inputs.
+        inputs: arrays of any shape; their bytes are reinterpreted in the graph's shape and dtype.
+        return: arrays in the graph's shape and dtype.
+        raises: StepError when the result is not defined for these inputs.
         """
-        import numpy as np
         import tosa_reference_model as reference
 
-        given = [
-            np.ascontiguousarray(array).reshape(-1).view(port.dtype).reshape(port.shape)
-            for array, port in zip(inputs, self.ports[0], strict=True)
-        ]
-        with _told() as told:
+        arrays = [_reinterpreted(array, spec) for array, spec in zip(inputs, self.specs[0], strict=True)]
+        with _captured_stderr() as captured:
             try:
-                outputs, status = reference.run(self._bytes, given)
+                outputs, status = reference.run(self._bytes, arrays)
             except Exception as error:
-                raise StepError(f"{self.path}: the TOSA reference model: {error}{told()}") from error
+                raise StepError(f"{self.path}: the TOSA reference model: {error}{captured()}") from error
             if status != reference.GraphStatus.TOSA_VALID:
                 raise StepError(
-                    f"{self.path}: got {status.name} from the TOSA reference model, wanted TOSA_VALID{told()}\n"
+                    f"{self.path}: got {status.name} from the TOSA reference model, wanted TOSA_VALID{captured()}\n"
                     "    the graph's result is not defined for this input: an overflow, or an index out of range?"
                 )
-        return [
-            np.ascontiguousarray(array).reshape(-1).view(port.dtype).reshape(port.shape)
-            for array, port in zip(outputs, self.ports[1], strict=True)
-        ]
+        return [_reinterpreted(array, spec) for array, spec in zip(outputs, self.specs[1], strict=True)]
 
-    def _port(self, tensor: Any) -> Port:
+    def _spec(self, tensor: Any) -> TensorSpec:
         kind = _DTYPES.get(tensor.Type())
         if kind is None:
-            raise StepError(f"{self.path}: got a border of TOSA type {tensor.Type()}, wanted an integer or float32")
-        return Port(tuple(int(size) for size in tensor.ShapeAsNumpy()) if tensor.ShapeLength() else (), kind)
+            raise StepError(
+                f"{self.path}: got an input or output of TOSA type {tensor.Type()}, wanted an integer or float32"
+            )
+        return TensorSpec(tuple(int(size) for size in tensor.ShapeAsNumpy()) if tensor.ShapeLength() else (), kind)
+
+
+def _reinterpreted(array: Any, spec: TensorSpec) -> Any:
+    """The same bytes in another shape and dtype."""
+    import numpy as np
+
+    return np.ascontiguousarray(array).reshape(-1).view(spec.dtype).reshape(spec.shape)

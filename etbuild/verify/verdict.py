@@ -1,4 +1,4 @@
-"""What a simulator's run was worth: its transcript held to golden, or the message that says why it failed."""
+"""Decides whether a simulator's run passes: it compares its transcript with golden, or says why the run failed."""
 
 from __future__ import annotations
 
@@ -22,32 +22,35 @@ _REGISTERS = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """One output. values: golden's, [vectors, ...]. order: the axes of one vector, outermost in memory first."""
+class ExpectedOutput:
+    """One output of golden.
+
+    values: [vectors, ...].
+    order:  the axes of one vector, outermost in memory first; () for what is not a tensor.
+    """
 
     values: Any
     order: tuple[int, ...]
 
 
-def verdict(request: Request, on: str, result: SimulatorResult, wanted: Sequence[Wanted]) -> dict[str, Any]:
-    """run.json of a run whose every output is golden's, bit for bit or within the request's tolerance.
+def verdict(request: Request, on: str, result: SimulatorResult, wanted: Sequence[ExpectedOutput]) -> dict[str, Any]:
+    """The content of run.json for a run whose outputs all equal golden's, within the request's tolerance.
 
-    raises: StepError for everything else, with the last output.
+    on:     qemu or fvp.
+    raises: StepError for any other run, with the last lines that it printed.
     """
     how = "FVP" if on == "fvp" else "emulated NPU" if request.driver == "emulator" and request.npu else "QEMU"
     runner = f"{request.board.name} ({how})"
     transcript = read_transcript(result.output, Texts(request.elf).at)
-    fault = failure(request, result, transcript)
-    if not fault:
-        fault = _difference(transcript, wanted, request.tolerance)
-    if fault:
-        raise StepError(f"run on {runner}: {fault}{last_output(transcript)}")
+    problem = failure(request, result, transcript) or _first_difference(transcript, wanted, request.tolerance)
+    if problem:
+        raise StepError(f"run on {runner}: {problem}{last_output(transcript)}")
     count = len(transcript.vectors)
     return {
         "runner": runner,
         "on": on,
         "vectors": count,
-        "bit_exact": sum(not _apart(run, wanted, number, 0.0) for number, run in enumerate(transcript.vectors)),
+        "bit_exact": sum(not _difference(run, wanted, number, 0.0) for number, run in enumerate(transcript.vectors)),
         "tolerance": request.tolerance,
         "figures": _figures(request, on, result, transcript),
         "memory": asdict(transcript.memory) if transcript.memory else None,
@@ -57,11 +60,11 @@ def verdict(request: Request, on: str, result: SimulatorResult, wanted: Sequence
 
 
 def failure(request: Request, result: SimulatorResult, transcript: Transcript) -> str:
-    """Why this run counts for nothing, or ""."""
+    """Why a run has no valid results; "" when it has."""
     if transcript.fault:
         return _fault(request, transcript.fault)
     if transcript.exit:
-        meaning = EXITS.get(transcript.exit, "an exit code without a meaning")
+        meaning = EXITS.get(transcript.exit, "an unknown exit code")
         return f"exit code {transcript.exit}, {meaning}" + (f": {transcript.error}" if transcript.error else "")
     if result.code is None:
         done = len(transcript.vectors)
@@ -74,57 +77,60 @@ def failure(request: Request, result: SimulatorResult, transcript: Transcript) -
 
 
 def last_output(transcript: Transcript) -> str:
+    """The last LAST_LINES lines of text that a run printed, for a message."""
     return "".join(f"\n    | {line}" for line in last_lines(transcript.text, LAST_LINES))
 
 
 def _fault(request: Request, fault: Fault) -> str:
-    places = _places(request, [fault.registers[6], fault.registers[5]]) if any(fault.registers) else ""
-    shown = " ".join(f"{name}={value:08x}" for name, value in zip(_REGISTERS, fault.registers, strict=True))
-    told = f"processor exception {fault.exception}: {fault.cause}"
+    pc, lr = fault.registers[6], fault.registers[5]
+    lines = _source_lines(request, [pc, lr]) if any(fault.registers) else ""
+    registers = " ".join(f"{name}={value:08x}" for name, value in zip(_REGISTERS, fault.registers, strict=True))
+    message = f"processor exception {fault.exception}: {fault.cause}"
     if fault.address:
-        told += f" {fault.address:#010x}"
-    told += f"\n    cfsr={fault.cfsr:08x} hfsr={fault.hfsr:08x} sfsr={fault.sfsr:08x}"
+        message += f" {fault.address:#010x}"
+    message += f"\n    cfsr={fault.cfsr:08x} hfsr={fault.hfsr:08x} sfsr={fault.sfsr:08x}"
     if any(fault.registers):
-        told += f"\n    {shown}"
+        message += f"\n    {registers}"
     if fault.cause == "stack overflow":
-        told += "\n    raise runtime.stack_size"
-    return told + places
+        message += "\n    raise runtime.stack_size"
+    return message + lines
 
 
-def _places(request: Request, addresses: Sequence[int]) -> str:
-    """Source lines of code addresses, where binutils and the image's debug information tell them."""
-    words = [f"{address & ~1:#x}" for address in addresses]
+def _source_lines(request: Request, addresses: Sequence[int]) -> str:
+    """Functions and source lines of pc and lr, for a message; "" without binutils or debug information."""
+    arguments = [f"{address & ~1:#x}" for address in addresses]
     try:
-        lines = run_tool(["arm-none-eabi-addr2line", "-f", "-C", "-e", str(request.elf), *words]).splitlines()
+        lines = run_tool(["arm-none-eabi-addr2line", "-f", "-C", "-e", str(request.elf), *arguments]).splitlines()
     except EtbuildError:
         return ""
     pairs = zip(("at", "called from"), lines[::2], lines[1::2], strict=False)
-    return "".join(f"\n    {word} {function} ({place})" for word, function, place in pairs if "??" not in function)
+    return "".join(f"\n    {noun} {function} ({line})" for noun, function, line in pairs if "??" not in function)
 
 
-def _difference(transcript: Transcript, wanted: Sequence[Wanted], tolerance: float) -> str:
+def _first_difference(transcript: Transcript, wanted: Sequence[ExpectedOutput], tolerance: float) -> str:
     count = len(wanted[0].values) if wanted else 0
     if len(transcript.vectors) != count:
         return f"got results of {len(transcript.vectors)} vectors, wanted {count}"
-    told = (_apart(run, wanted, number, tolerance) for number, run in enumerate(transcript.vectors))
-    return next(filter(None, told), "")
+    problems = (_difference(run, wanted, number, tolerance) for number, run in enumerate(transcript.vectors))
+    return next(filter(None, problems), "")
 
 
-def _apart(run: VectorRun, wanted: Sequence[Wanted], number: int, tolerance: float) -> str:
-    """What is wrong with the outputs of one vector, or ""."""
+def _difference(run: VectorRun, wanted: Sequence[ExpectedOutput], number: int, tolerance: float) -> str:
+    """How the outputs of one vector differ from golden's, for a message; "" when they do not."""
     if len(run.outputs) != len(wanted):
         return f"vector {number}: got {len(run.outputs)} outputs, wanted {len(wanted)}"
     for index, (output, column) in enumerate(zip(run.outputs, wanted, strict=True)):
         right = column.values[number]
         if len(output) != right.nbytes:
             return f"vector {number}, output {index}: got {len(output)} bytes, wanted {right.nbytes}"
-        told = difference(_array(output, right, column.order), right, tolerance)
-        if told:
-            return f"vector {number}, output {index}: {told}"
+        problem = difference(_array(output, right, column.order), right, tolerance)
+        if problem:
+            return f"vector {number}, output {index}: {problem}"
     return ""
 
 
 def _array(output: bytes, like: Any, order: tuple[int, ...]) -> Any:
+    """The bytes of an output as an array with the shape and dtype of `like`. order: as in ExpectedOutput."""
     import numpy as np
 
     stored = np.frombuffer(output, like.dtype)
@@ -134,13 +140,13 @@ def _array(output: bytes, like: Any, order: tuple[int, ...]) -> Any:
 
 
 def _figures(request: Request, on: str, result: SimulatorResult, transcript: Transcript) -> dict[str, Any]:
-    """Means over the vectors; each says what kind of figure it is."""
+    """Means over the vectors, each with its unit and how it was obtained."""
     runs = transcript.vectors
     ticks = sum(run.ticks for run in runs) / max(1, len(runs))
     npu = sum(run.npu_cycles for run in runs) / max(1, len(runs))
     figures: dict[str, Any] = {"duration": _figure(round(result.seconds, 3), "s", "measured")}
     if on == "qemu":
-        # Its clock advances one nanosecond an instruction.
+        # With -icount shift=0 QEMU's clock advances by one nanosecond per instruction.
         count = ticks * 1e9 / request.board.cpu.clock_hz
         figures["instructions"] = _figure(round(count), "instructions", "QEMU instruction count")
     else:
