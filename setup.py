@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: schemas/ stands beside the package in the repository and inside it when installed."""
+"""What pyproject.toml cannot express: schemas/ is outside the package in the repository, inside it when installed."""
 
 from pathlib import Path
 

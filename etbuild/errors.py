@@ -1,6 +1,6 @@
-"""What can go wrong, as the user reads it; nothing here knows how to print.
+"""The errors that users see, and their exit codes. Only `exit_code_of` prints.
 
-Exit codes: 0 done, 1 a step failed, 2 wrong usage or recipe, 3 the environment lacks something.
+Exit codes: 0 success, 1 a step failed, 2 wrong usage or recipe, 3 a program or package is missing.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault of an input file.
+    """One error in an input file.
 
-    location:  "file:line:column", or the file alone where no position is known.
-    path:   the dotted key, e.g. "quantize.scheme"; "" for the file as a whole.
-    got:    what stands there, as the user wrote it.
-    wanted: what would be right.
-    remedy: what to do, one line; "" when `wanted` says it all.
+    location: "file:line:column", or the file alone where no position is known.
+    path:     the dotted key, e.g. "quantize.scheme"; "" for the file as a whole.
+    got:      the value as the user wrote it.
+    wanted:   what is accepted there.
+    remedy:   what to do, one line; "" when `wanted` is enough.
     """
 
     location: str
@@ -34,25 +34,25 @@ class Problem:
 
 
 class EtbuildError(Exception):
-    """A fault with a message for the user; `exit_code` is the process's."""
+    """An error whose text is the message for the user. exit_code: of the process that it ends."""
 
     exit_code = 1
 
 
 class StepError(EtbuildError):
-    """A step could not make its outputs."""
+    """A step cannot produce its outputs."""
 
     exit_code = 1
 
 
 class UsageError(EtbuildError):
-    """The command line asks for what does not exist."""
+    """The command line is wrong: an option's value, or a name that does not exist."""
 
     exit_code = 2
 
 
 class RecipeError(EtbuildError):
-    """A recipe, board or table is wrong; carries every problem found, in file order."""
+    """A recipe, board or table is wrong. problems: all of them, in file order."""
 
     exit_code = 2
 
@@ -65,13 +65,13 @@ class RecipeError(EtbuildError):
 
 
 class MissingTool(EtbuildError):
-    """The machine lacks a program, a package or a compiler; the message says how to get it."""
+    """A program, package or compiler is not installed; the message says how to install it."""
 
     exit_code = 3
 
 
 def exit_code_of(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
-    """Run `main(argv)`; a user's mistake becomes its message on stderr and its exit code."""
+    """Run `main(argv)` and return its exit code; for an EtbuildError print its message to stderr and return its own."""
     try:
         return main(argv)
     except EtbuildError as error:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from etbuild.system.memory import available_bytes
 
-# Memory may be freed by other programs, which notify nobody.
+# Other programs free memory without a notification.
 POLL_S = 1.0
 
 

@@ -1,4 +1,4 @@
-"""Whether a step runs again, and why: the record of its last run is compared with the current state. It changes nothing.
+"""Whether a step runs again, and why: compares the record of its last run with the current state. It changes nothing.
 
 `reasons` is both the decision and its explanation: no reason, no run.
 """
@@ -51,7 +51,7 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Record | None:
-        """The record, or None when the text is none: a step with a damaged record counts as never built."""
+        """The record, or None when the text is not one: a step with a damaged record counts as never built."""
         try:
             data = json.loads(text)
             maps = ("tools", "source", "inputs", "discovered", "outputs")
@@ -81,7 +81,7 @@ class CurrentState:
 def reasons(step: Step, record: Record | None, current: CurrentState) -> tuple[Reason, ...]:
     """Why the step has to run; empty when a run would write what its outputs already hold.
 
-    In the order that interests a user: settings, tools, our own source, inputs, outputs.
+    Ordered by interest to the user: settings, tools, our own source, inputs, outputs.
     """
     if record is None:
         return (Reason("never built"),)

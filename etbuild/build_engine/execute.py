@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """What became of a step. how: "ran", "cached" or "up to date"; seconds: of its process, or of its restoring."""
+    """How a step ended. how: "ran", "cached" or "up to date"; seconds: of its process, or of its restoring."""
 
     how: str
     seconds: float
@@ -119,7 +119,7 @@ class Executor:
         return action.record
 
     def _build(self, step: Step, key: str) -> Record:
-        """Run the step in the first way that there is; in the next one when its process is lost."""
+        """Run the step with the first available launcher; with the next one when its process is lost."""
         *ways, last = self.launcher.ways(step)
         for way in ways:
             try:

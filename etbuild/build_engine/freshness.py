@@ -1,7 +1,7 @@
 """Remembers which steps were last found up to date, so that a no-op build need not read their records.
 
-An entry is valid while the record's stat, and a digest over argv, tool versions, sources and the digests of all files of
-the step, are unchanged. It decides nothing: without a valid entry, `decision.reasons` does.
+An entry is valid while two things are unchanged: the record's stat, and a digest over argv, tool versions, sources and
+the digests of all files of the step. It decides nothing: without a valid entry, `decision.reasons` does.
 """
 
 from __future__ import annotations

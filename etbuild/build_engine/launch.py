@@ -1,5 +1,5 @@
-"""Starts the process of a step: on a Dask worker where there is a scheduler, else as a child of the compile server where
-one may run it, else as a fresh Python.
+"""Starts the process of a step: on a Dask worker if a scheduler is set, else as a child of the compile server if it can
+run the step, else as a fresh Python.
 
 A lost worker or server only costs time: ProcessLost tells the caller to run the step in the next way.
 """

@@ -76,7 +76,7 @@ def store(command: str, text: str, evidence: Evidence) -> None:
         return
     entry = {
         "command": command,
-        "environment": environment.asked(),
+        "environment": environment.variables_read(),
         "tools": dict(evidence.tools),
         "paths": list(evidence.stats),
         "stats": _digest(evidence.stats.values()),

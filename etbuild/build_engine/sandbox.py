@@ -19,7 +19,7 @@ class Sandboxes:
     """All sandboxes of a project, below `base`, on the same disk as its outputs.
 
     Next to each folder is <folder>.lock. The step's process inherits its descriptor, so after a kill of doit alone the
-    folder stays in use until that process ends. A folder whose lock nobody holds is abandoned.
+    folder stays in use until that process ends. A folder whose lock no process holds is abandoned.
     """
 
     def __init__(self, base: Path):

@@ -1,4 +1,4 @@
-"""Which of our own files the program of a step consists of, found by reading import statements. It imports none of them.
+"""The source files that a step's program consists of, found by reading import statements. It imports none of them.
 
 Data files that a module reads are named in its SOURCES: a tuple of files and folders of the package, as literals.
 """
@@ -45,7 +45,7 @@ class StepSources:
             pass
 
     def of(self, module: str) -> dict[str, str]:
-        """Digest by file (relative to the package) of a module and all modules of ours that it imports, at any depth."""
+        """Digest by file (relative to the package) of a module and all our modules that it imports, at any depth."""
         if module in self._answers:
             return self._answers[module]
         found = self._closures.get(module)

@@ -7,8 +7,8 @@ cache files digests.json, freshness.json, plan.json and noop/.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from etbuild.build_engine.sandbox import Sandboxes
 from etbuild.build_engine.step_sources import StepSources
 from etbuild.system import environment, tools
 from etbuild.system.digests import Digests, stat_of
-from etbuild.system.files import lock, write_atomic
+from etbuild.system.files import locked, write_atomic
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step, StepKind
@@ -122,14 +122,9 @@ class Workspace:
         """Where the output of the step's last run is."""
         return self.state / "logs" / f"{file_name(step)}.log"
 
-    @contextmanager
-    def locked(self, step: Step) -> Iterator[None]:
+    def locked(self, step: Step) -> AbstractContextManager[None]:
         """Hold the step's lock: one process at a time runs it. The kernel frees it when its holder dies."""
-        file = self.state / "locks" / f"{file_name(step)}.lock"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("w") as open_file:
-            lock(open_file, step.name)
-            yield
+        return locked(self.state / "locks" / f"{file_name(step)}.lock", step.name)
 
     def evidence(self, stats: Mapping[str, StatKey | None]) -> Evidence | None:
         """What the run so far depended on; None when tool versions are not the machine's. stats: of further files."""

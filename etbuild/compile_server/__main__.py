@@ -12,11 +12,11 @@ from etbuild.build_engine.server.server import run_server
 
 
 def _preload() -> None:
-    """Import what the children of all steps share, copy on write."""
+    """Import the modules that all children share by copy on write."""
     from etbuild.compile import compiler_imports
     from etbuild.steps.kinds import KINDS
 
-    # Steps write no bytecode, wherever a model is; finding that of our modules saves a tenth of a second each.
+    # Steps write no bytecode (PYTHONDONTWRITEBYTECODE); compiled here, our modules load a tenth of a second faster.
     compileall.compile_dir(PACKAGE, quiet=2)
     compiler_imports.load_all()
     for kind in sorted(kind.module for kind in KINDS.values() if kind.warm):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from etbuild.build_engine.server.protocol import ServerSpec
 
-# The files that a running server does not read again when they change. The modules of steps are not among them: a child
-# imports them again.
+# A new server starts when one of these files changes. Changes of other files need none: each child imports the modules
+# of its step again if one of their files changed.
 SERVER = ServerSpec(
     "etbuild.compile_server",
     (

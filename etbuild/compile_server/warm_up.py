@@ -1,6 +1,7 @@
-"""Warm-up: compiles a small model, so that what the compilers import and look up at their first use is done.
+"""Warm-up: compiles a small model, so that the compilers' imports and lookups at first use are done before a build.
 
-PyTorch and ExecuTorch do a quarter of the work for a small model once a process. The compiled files are thrown away.
+For a small model, a quarter of the work of PyTorch and ExecuTorch is done once per process. The compiled files are
+deleted.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ PROJECT = PACKAGE / "compile_server/warm_up_project"
 
 
 def warm_up() -> None:
-    """Run every step that the server may be asked for, in a folder of its own.
+    """Run every kind of step that the server runs, in a sandbox.
 
-    Whatever a step prints goes where this process prints; its errors are the caller's.
+    raises: what a step raises; steps print to the standard output of this process.
     """
     _prevent_threads()
-    # A warm-up that was killed leaves its folder; the next one removes it.
+    # A killed warm-up leaves its folder; the next one removes it.
     with Sandboxes(protocol.private_folder() / "warm-up").opened("small") as (root, _):
         shutil.copytree(PROJECT, root / "recipes", ignore=shutil.ignore_patterns("__pycache__"))
         os.chdir(root)
@@ -39,10 +40,10 @@ def warm_up() -> None:
             for step in _steps(root):
                 for output in step.outputs:
                     Path(output).parent.mkdir(parents=True, exist_ok=True)
-                (_do_in_fork if step.kind == "vela" else _do)(step)
+                (_run_in_fork if step.kind == "vela" else _run)(step)
         finally:
             os.chdir("/")
-            _forget_modules_of(root)
+            _unload_modules_of(root)
 
 
 def _steps(root: Path) -> list[Step]:
@@ -52,13 +53,13 @@ def _steps(root: Path) -> list[Step]:
     return list(steps_of(recipe, [kind for kind in KINDS.values() if kind.warm]))
 
 
-def _do(step: Step) -> None:
+def _run(step: Step) -> None:
     importlib.import_module(KINDS[step.kind].module).main(step.argv)
 
 
-def _do_in_fork(step: Step) -> None:
+def _run_in_fork(step: Step) -> None:
     """Vela runs in a process of its own: its native code numbers operations from one model to the next, and the numbers
-    are in its debug database. In this process those of a build would begin where the warm-up's end.
+    are in its debug database. Without the fork, the numbers of a build would continue those of the warm-up.
     """
     parent = os.getpid()
     flush_all()
@@ -67,7 +68,7 @@ def _do_in_fork(step: Step) -> None:
         code = 70
         try:
             die_with(parent)
-            _do(step)
+            _run(step)
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -83,8 +84,8 @@ def _prevent_threads() -> None:
     importlib.import_module("tqdm").tqdm.monitor_interval = 0
 
 
-def _forget_modules_of(root: Path) -> None:
-    """A user's model may have the name of ours."""
+def _unload_modules_of(root: Path) -> None:
+    """A user's model module may have the same name."""
     for name, module in list(sys.modules.items()):
         if Path(getattr(module, "__file__", None) or "/").is_relative_to(root):
             del sys.modules[name]

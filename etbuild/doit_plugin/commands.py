@@ -1,6 +1,7 @@
-"""doit's commands run and forget with what etbuild adds, and `doit why`. In a dodo.py without a Project they are doit's.
+"""doit's commands run and forget with etbuild's additions, and `doit why`. In a dodo.py without a Project they work as
+doit's own.
 
-A build with nothing to do ends in `Run.parse_execute`; what only the full decision needs is imported after it.
+A build with nothing to do ends in `Run.parse_execute`; modules that only the full decision needs are imported later.
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ DODO = "dodo.py"
 
 
 class Run(cmd_run.Run):  # type: ignore[misc]
-    """doit run: ends our children with itself, and says with exit code 3 that the machine lacks something."""
+    """doit run. It also ends all running steps when it ends, and exits with 3 if a program or package is missing."""
 
     cmd_options = (*cmd_run.Run.cmd_options, OPT_SCHEDULER)
     _scheduler = ""
     _cmdparser: Any
-    # The command, and the stat of dodo.py before doit read it; None where the output may not be cached.
+    # The key of the command, and the stat of dodo.py before doit read it; None if the output may not be cached.
     _command: str | None = None
     _dodo: StatKey | None = None
 
     @property
     def cmdparser(self) -> Any:
-        """doit's parser; the plug-ins that its choices are made of are looked for when it is first needed."""
+        """doit's parser. Plug-ins (databases, reporters) are searched for when it is first needed."""
         if self._cmdparser is None:
             self._cmdparser = super().cmdparser
             self._backends = super().get_backends() | {"json": self._database}
@@ -89,7 +90,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         except BrokenPipeError:
             code = _reader_closed()
         except KeyboardInterrupt:
-            print("\ninterrupted: what was complete is kept", file=sys.stderr)
+            print("\ninterrupted: completed steps are kept", file=sys.stderr)
             code = 130
         finally:
             for state in states:
@@ -149,7 +150,7 @@ class Forget(cmd_forget.Forget):  # type: ignore[misc]
 
 
 class Why(DoitCmdBase):  # type: ignore[misc]
-    """doit why: what would run now, and for which difference."""
+    """doit why: which steps would run now, and the differences that cause it."""
 
     name = "why"
     doc_purpose = "say what would run, and why: the key, old and new"
@@ -195,7 +196,7 @@ class Why(DoitCmdBase):  # type: ignore[misc]
 def _with_values(words: Iterable[str]) -> list[str]:
     """The words of a command line with "--fit A=1" as "--fit=A=1".
 
-    doit takes every word with "=" for a variable of the dodo.py, wherever it stands, and leaves `--fit` without it.
+    doit takes every word with "=" as a variable of the dodo.py, also the value of `--fit`.
     """
     values = iter([value for option, value in pairwise(sys.argv) if option == "--fit"])
     return [f"--fit={value}" if word == "--fit" and "=" in (value := next(values, "")) else word for word in words]
@@ -229,7 +230,7 @@ def _end_on_sigterm() -> None:
 
 
 def _step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
-    """The steps among doit's tasks; none in a dodo.py that has not imported ours, which need not pay for the import."""
+    """The steps among doit's tasks; none, without importing anything, if the dodo.py has not imported etbuild."""
     ours: Any = sys.modules.get("etbuild.doit_plugin.tasks")
     for task in tasks if ours else ():
         for check, _, _ in task.uptodate:
@@ -238,7 +239,7 @@ def _step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
 
 
 def _states(tasks: Iterable[Any]) -> list[SharedState]:
-    """What the tasks of each project share."""
+    """The shared state of each project among the tasks."""
     return list({id(task.shared): task.shared for task in _step_tasks(tasks)}.values())
 
 

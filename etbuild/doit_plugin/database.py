@@ -1,4 +1,4 @@
-"""doit's database and its view of file dependencies, by content. Neither decides whether a step runs."""
+"""doit's database, and its check of file dependencies, by content. Neither decides whether a step runs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def content_checker(digests: Digests) -> type[FileChangedChecker]:
     """doit's check of file dependencies, by digest; for other tasks of a dodo.py too."""
 
     class ContentChecker(FileChangedChecker):  # type: ignore[misc]
-        # What the decision has just examined exists: no second look at each file of each step.
+        # A file that the decision has just examined exists: it is not examined a second time.
         def exists(self, file_path: str) -> bool:
             return digests.was_found(file_path) or bool(super().exists(file_path))
 

@@ -1,4 +1,4 @@
-"""What happened in one run of doit: shared by the tasks, which write it, and the reporter and commands, which read it."""
+"""What happened in one run of doit: written by the tasks, read by the reporter and the commands."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Progress:
     """Of one project.
 
-    outcomes:     what became of each step, by name.
-    printed:      what the reporter has printed.
+    outcomes:     how each step ended, by name.
+    printed:      the reporter's output.
     idle:         nothing ran, failed or was ignored.
     missing_tool: a step ended because the machine lacks a program or package.
     """

@@ -1,8 +1,8 @@
 """A folder of recipes as doit tasks: what a dodo.py uses. doit orders and selects; whether a step runs is decided here.
 
-doit's own checks trust mtime first, ignore a step's arguments, check targets only for existence, keep what a killed
-action left, and forget what ran when doit itself is killed. So each task asks `decision.reasons` (its `uptodate`), its
-action asks again under the step's lock, and what doit stores in its own database decides nothing.
+doit's own checks trust mtime first, ignore a step's arguments, check targets only for existence, keep the files that
+a killed action left, and forget completed actions when doit itself is killed. So each task asks `decision.reasons` (its
+`uptodate`), its action asks again under the step's lock, and what doit stores in its own database decides nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Project:
-    """The recipes of one folder as doit tasks: `project = Project(__file__)` in its dodo.py is all.
+    """The recipes of one folder as doit tasks: `project = Project(__file__)` in its dodo.py.
 
     executor: in place of the real one, for tests.
     """
@@ -39,14 +39,14 @@ class Project:
         self.executor = executor or project_executor(self.root)
         self.progress = Progress()
         self.shared = SharedState(self.executor, self.progress)
-        # On the instance: doit takes every object in a dodo.py that has the name, so also this class by its import.
+        # On the instance: doit uses every object in a dodo.py with this attribute, also an imported class.
         self.create_doit_tasks = self._create_doit_tasks
         atexit.register(self.executor.launcher.stop)
 
     @property
     def doit_config(self) -> dict[str, object]:
         """doit's DOIT_CONFIG for this project."""
-        # Until a step runs there is no garbage, and looking for it among all tasks costs a tenth of the time.
+        # Until a step runs there is no garbage, and searching all tasks for it costs a tenth of the time.
         gc.disable()
         state = self.executor.workspace.state
         state.mkdir(parents=True, exist_ok=True)

@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 
     from etbuild.doit_plugin.progress import Progress
 
-    pass
-
 NAME_WIDTH = 44
 REFRESH_S = 0.2
 
 
 class StepReporter(ConsoleReporter):  # type: ignore[misc]
-    """One line a step when it ends; on a terminal also what runs now, with its seconds.
+    """One line a step when it ends; on a terminal also the running steps with their seconds.
 
     progress, root: of the project; a subclass for each sets them.
     """
@@ -58,7 +56,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
                 self._running[task.name] = time.monotonic()
 
     def add_success(self, task: Any) -> None:
-        self._remember(task)
+        self._note(task)
         if task.actions:
             self.progress.idle = False
         outcome = self.progress.outcomes.get(task.name)
@@ -71,7 +69,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
             self._end(task, f"{outcome.how:<10} {outcome.seconds:7.1f} s  {why}")
 
     def skip_uptodate(self, task: Any) -> None:
-        self._remember(task)
+        self._note(task)
         self._end(task, "up to date" if task.actions else None)
 
     def skip_ignore(self, task: Any) -> None:
@@ -94,8 +92,8 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         for table in filter(None, self._tables()):
             self.write(f"\n{table}\n")
 
-    def _remember(self, task: Any) -> None:
-        """Remember whose outputs the closing tables may show."""
+    def _note(self, task: Any) -> None:
+        """Note the recipe, whose outputs the closing tables may show."""
         kind, _, recipe = task.name.partition(":")
         if task.actions:
             self._recipes.setdefault(kind, []).append(recipe)

@@ -33,7 +33,7 @@ DISK = "nothing is lost: make room or give write access, then build again"
 
 @dataclass
 class SharedState:
-    """What all tasks of a project share. forced: every step that doit selects runs (doit -a)."""
+    """State that all tasks of a project share. forced: every step that doit selects runs (doit -a)."""
 
     executor: Executor
     progress: Progress
@@ -42,7 +42,7 @@ class SharedState:
 
 @dataclass(frozen=True)
 class StepTask:
-    """One step as doit calls it."""
+    """One step as doit's task: its check and its action."""
 
     shared: SharedState
     step: Step
@@ -75,7 +75,7 @@ class StepTask:
             workspace.clean(self.step)
 
     def _with_options(self, task: Any) -> Step:
-        """The step with the options of doit's command line."""
+        """The step with the options from doit's command line."""
         options = sorted((task.options or {}).items())
         words = [word for name, value in options if value for word in (f"--{name}", value)]
         return self.step._replace(argv=(*self.step.argv, *words)) if words else self.step
@@ -85,7 +85,7 @@ class StepTask:
 class UpToDate:
     """doit's question whether a step may be skipped."""
 
-    # doit asks every check of every task for its signature; given here, it is not computed each time.
+    # doit inspects the signature of every check of every task; given here, it is not computed each time.
     __signature__: ClassVar[Signature] = Signature([Parameter("task", Parameter.POSITIONAL_OR_KEYWORD)])
 
     owner: StepTask
@@ -131,7 +131,7 @@ def _step_tasks(plan: Plan, shared: SharedState) -> Iterator[Task]:
             file_dep=set(step.inputs),
             task_dep=list(dict.fromkeys(producers[path] for path in step.inputs if path in producers)),
             targets=list(step.outputs),
-            params=[_parameter(option) for option in kind.options],
+            params=tuple(_parameter(option) for option in kind.options),
         )
         made.clean_actions = [create_action(task.clean, made, "clean")]
         yield made

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etbuild.build_engine.execute import Executor
 from etbuild.build_engine.launch import Programs
-from etbuild.build_engine.step import Step
 from etbuild.build_engine.workspace import Workspace
 from etbuild.compile_server.spec import SERVER
 from etbuild.steps.kinds import KINDS
+
+if TYPE_CHECKING:
+    from etbuild.build_engine.step import Step
 
 
 def executor(

@@ -100,7 +100,7 @@ def _read(file: Path, common: Mapping[str, object], digests: Digests) -> Plan | 
 
 def _write(file: Path, plan: Plan, common: Mapping[str, object], conditions: Mapping[str, object]) -> None:
     data = {"common": common, **conditions, "outlines": plan.outlines, "steps": plan.steps}
-    with suppress(OSError):  # A plan that cannot be stored is made again.
+    with suppress(OSError):  # A plan that cannot be stored is computed again.
         write_atomic(file, json.dumps(data, separators=(",", ":")))
 
 

@@ -71,7 +71,7 @@ class Digests:
     def of(self, path: Path | str) -> str | None:
         """The digest of a file, or of a folder with all its files; None when nothing exists.
 
-        The path is examined once a run: the answer holds until `forget`.
+        A path is examined once a run; `forget` makes it be examined again.
         """
         name = os.fspath(path)
         if name in self._found:
@@ -88,11 +88,11 @@ class Digests:
         return digest
 
     def was_found(self, path: str) -> bool:
-        """Whether `of` has found something at the path; does not look again."""
+        """Whether `of` has found something at the path, without examining it again."""
         return self._found.get(path) is not None
 
     def record_stat(self, name: str) -> StatKey | None:
-        """The stat key of what a caller will read next, added to `stats_seen`; None when nothing exists."""
+        """The stat key of a path that the caller will read next, added to `stats_seen`; None when nothing exists."""
         key = self.stats_seen[name] = stat_of(self._full(name))
         return key
 

@@ -1,4 +1,4 @@
-"""The environment of this process, and what etbuild takes from it; the only module that reads it."""
+"""The environment variables of this process; no other module reads them."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from typing import NamedTuple
 
 from etbuild.errors import UsageError
 
-# Read by compilers and native libraries, and able to change what they make: no step sees them.
-_UNSEEN = frozenset(
+# Variables that change what compilers and native libraries write: removed from the environment of every step.
+_REMOVED = frozenset(
     {
         *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX"),
         *("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "SOURCE_DATE_EPOCH"),
     }
 )
 
-# A process has one environment, and one list of what it wanted of it.
-_ASKED: set[str] = set()
+# The names that this process has read.
+_READ: set[str] = set()
 
 
 def variable(name: str) -> str | None:
     """An environment variable; None when it is unset or empty."""
-    _ASKED.add(name)
+    _READ.add(name)
     return os.environ.get(name) or None
 
 
-def asked() -> dict[str, str | None]:
-    """What `variable` was asked for in this process, and what it says."""
-    return {name: variable(name) for name in sorted(_ASKED)}
+def variables_read() -> dict[str, str | None]:
+    """Every variable that this process has read, with its value."""
+    return {name: variable(name) for name in sorted(_READ)}
 
 
 def doit_settings() -> tuple[str | None, ...]:
-    """What of the environment says which dodo.py doit takes."""
+    """The variables that choose which dodo.py doit loads."""
     return (variable("DOIT_FILE"), variable("DOIT_SEEK_FILE"))
 
 
 def server_allowed() -> bool:
-    """Whether the warm compile server may be used: not with ETBUILD_SERVER=off, nor where its means are missing."""
+    """Whether the compile server may be used: not with ETBUILD_SERVER=off, nor on a system without pidfd_open."""
     return variable("ETBUILD_SERVER") != "off" and hasattr(os, "pidfd_open")
 
 
 def scheduler() -> str | None:
-    """The address of the Dask scheduler whose workers do steps; None for none."""
+    """The address of the Dask scheduler whose workers run steps; None for none."""
     return variable("ETBUILD_SCHEDULER")
 
 
 def step_environment() -> dict[str, str]:
-    """What a step's process sees: the user's environment, with all that could change bytes held fixed."""
+    """The environment of a step's process: the user's, without or with fixed values for what could change outputs."""
     return {
-        **{name: value for name, value in os.environ.items() if name not in _UNSEEN},
+        **{name: value for name, value in os.environ.items() if name not in _REMOVED},
         "PYTHONHASHSEED": "0",
         "PYTHONSAFEPATH": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -58,14 +58,19 @@ def step_environment() -> dict[str, str]:
     }
 
 
+def c_locale_environment() -> dict[str, str]:
+    """This process's environment with untranslated messages, for programs that are asked for their version."""
+    return {**os.environ, "LC_ALL": "C"}
+
+
 def cache_folder() -> Path:
-    """Where etbuild keeps what may be thrown away, shared by all checkouts; it need not exist yet."""
+    """The folder of caches that all checkouts share; it can be deleted at any time and need not exist yet."""
     base = variable("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "etbuild"
 
 
 class CacheSettings(NamedTuple):
-    """Where results of steps are kept for the next time.
+    """Where the outputs of steps are cached.
 
     folder:    of the local store; None for no cache at all.
     remote:    a URL for fsspec; None for none.
@@ -82,7 +87,7 @@ class CacheSettings(NamedTuple):
 def cache_settings() -> CacheSettings:
     """From ETBUILD_CACHE (off, or a folder) and ETBUILD_REMOTE_CACHE with its _MODE and _KEY.
 
-    raises: UsageError for a mode that there is not.
+    raises: UsageError for an unknown mode.
     """
     folder = variable("ETBUILD_CACHE")
     mode = variable("ETBUILD_REMOTE_CACHE_MODE") or "read-write"

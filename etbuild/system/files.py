@@ -1,6 +1,6 @@
 """Files that many processes share: advisory locks, SHA-256, atomic writes.
 
-It never decides what a file means. The kernel frees a lock when the process that holds it dies.
+The kernel frees a lock when the process that holds it dies.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-# How long a process waits for a lock before it says what it waits for.
+# How long a process waits for a lock before it prints a message.
 WAIT_MESSAGE_S = 5.0
 
 
@@ -34,12 +34,12 @@ def try_lock(file: IO[Any] | int) -> bool:
 def lock(file: IO[Any] | int, what: str = "") -> None:
     """Take the exclusive lock on an open file, until it is closed; waits while another process has it.
 
-    what:   the work that is waited for, e.g. a step's name; after WAIT_MESSAGE_S the user is told. "" says nothing.
+    what:   the work that is waited for, e.g. a step's name; after WAIT_MESSAGE_S a message names it. "" for no message.
     raises: OSError where the file system cannot lock files.
     """
     if try_lock(file):
         return
-    message = f"{what}: waiting for another build that does it"
+    message = f"{what}: waiting for another build that runs it"
     timer = threading.Timer(WAIT_MESSAGE_S, print, [message], {"file": sys.stderr})
     timer.daemon = True
     if what:
@@ -71,7 +71,7 @@ def sha256(file: Path) -> str:
 def write_atomic(file: Path, text: str) -> None:
     """Atomic write by rename: other processes see the old content or the new one. Creates the folder.
 
-    There is no fsync: after a power cut the file may be empty, so whoever reads it must treat damage as absence.
+    There is no fsync: after a power cut the file may be empty, so a reader must treat a damaged file as a missing one.
 
     raises: OSError, after which the file is unchanged.
     """

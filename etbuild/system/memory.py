@@ -1,4 +1,4 @@
-"""How much memory may still be taken: of the machine, and of the control groups that this process is in."""
+"""How much memory is available: on the machine, and in the control groups of this process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def available_bytes(root: Path = Path("/")) -> int:
-    """The least of what the machine and each control group (v2 or v1) have left. root: where proc and sys are found."""
+    """The least available memory of the machine and each control group (v2 or v1). root: with proc and sys."""
     return min([_of_machine(root), *_of_groups(root)])
 
 
@@ -21,7 +21,7 @@ def _of_machine(root: Path) -> int:
 
 
 def _of_groups(root: Path) -> Iterator[int]:
-    """What each group that contains this process has left, at any depth; unused page cache counts as free."""
+    """What is left in each group that contains this process, at any depth; unused page cache counts as free."""
     with suppress(OSError):
         for line in (root / "proc/self/cgroup").read_text().splitlines():
             number, controllers, path = line.split(":", 2)

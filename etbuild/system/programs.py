@@ -13,13 +13,16 @@ from etbuild.errors import StepError
 LAST_LINES = 20
 
 
-def run(command: Sequence[str], log: Path | None = None) -> str:
+def run(command: Sequence[str], log: Path | None = None, program: Path | None = None) -> str:
     """Run a program; its standard output and standard error, in the order printed.
 
-    log:    a file for the whole output, also when it fails.
-    raises: StepError with the command ready to paste, the exit code and the last lines.
+    log:     a file for the whole output, also when it fails.
+    program: the file to run, where the first word of the command is its name alone.
+    raises:  StepError with the command ready to paste, the exit code and the last lines.
     """
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command, executable=program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if log is not None:
         log.write_text(done.stdout, encoding="utf-8")
     if done.returncode:

@@ -1,4 +1,4 @@
-"""Sizes in bytes as people write them: 512K, 10G, "2 MiB"; units are powers of 1024."""
+"""Sizes in bytes as people write them: 512K, 10G, 2MiB; units are powers of 1024."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 LARGEST_BYTES = 1 << 62
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", re.IGNORECASE)
 
 
 def parse_size(text: str) -> int | None:

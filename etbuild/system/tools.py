@@ -1,7 +1,6 @@
-"""Which tools the machine has and in which version.
+"""Which tools the machine has and in which version. It imports none of them and installs nothing.
 
-It imports none of them, installs nothing, and asks a program for its version once: the answer is kept in
-the cache folder for as long as the file at that path stays what it was.
+A program is asked for its version once: the answer is cached while the program's file is unchanged.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from etbuild.system import environment
 from etbuild.system.files import write_atomic
 
 
-# NamedTuples here, where else a dataclass stands: to make one class costs half a millisecond of every build.
+# A NamedTuple and not a dataclass: defining a dataclass costs half a millisecond of every build.
 class ProgramSpec(NamedTuple):
-    """One program that steps start. debian: the package that brings it; oldest: first version that will do."""
+    """One program that steps start. debian: the package that brings it; oldest: the first version that works."""
 
     debian: str
     oldest: tuple[int, ...]
@@ -43,7 +42,7 @@ FVPS = ("FVP_Corstone_SSE-300_Ethos-U55", "FVP_Corstone_SSE-300_Ethos-U65", "FVP
 
 FVP_REMEDY = "get it from Arm (Ecosystem FVPs, with a licence to accept), then set FVP_PATH to its folder"
 
-# What the firmware links beside its own code; no version stands in it, so its content is asked for.
+# The C library that the firmware links. It has no version number, so a digest of its content is used.
 NEWLIB = "newlib"
 _NEWLIB_FILE = "libc_nano.a"
 
@@ -51,7 +50,7 @@ _VERSION_TIMEOUT_S = 20
 
 
 def version(name: str) -> str:
-    """The version of a tool as one line without a path in it, so that it may take part in a content key.
+    """The version of a tool as one line without a path in it, so that it can be part of a cache key.
 
     name:   "python", "newlib", a key of PROGRAMS or of FVPS, else a Python package as pip spells it.
     raises: MissingTool with the remedy.
@@ -137,12 +136,12 @@ def _program_version(path: str) -> str:
     status = Path(real).stat()
     # The name is part of it: one file (gcc's driver, busybox) may answer differently under two names.
     key = f"{path} -> {real} {status.st_size} {status.st_mtime_ns}"
-    known = _read_known()
-    if key not in known:
-        known = {old: line for old, line in known.items() if not old.startswith(f"{path} -> ")}
-        known[key] = _ask(path)
-        _write_known(known)
-    return known[key]
+    cached = _read_cache()
+    if key not in cached:
+        cached = {old: line for old, line in cached.items() if not old.startswith(f"{path} -> ")}
+        cached[key] = _answer(path)
+        _write_cache(cached)
+    return cached[key]
 
 
 @functools.cache
@@ -150,12 +149,12 @@ def _newlib_version(compiler: str) -> str:
     """A digest of the C library that the cross compiler links; read again only when a file changed."""
     import hashlib
 
-    # This first: it may write what is read next.
+    # Before the cache is read, because this may write it.
     where = f"{_NEWLIB_FILE} of {_program_version(compiler)} at {compiler}"
-    known = _read_known()
-    library = Path(known.get(where) or _ask(compiler, f"-print-file-name={_NEWLIB_FILE}"))
+    cached = _read_cache()
+    library = Path(cached.get(where) or _answer(compiler, f"-print-file-name={_NEWLIB_FILE}"))
     if not library.is_file():
-        library = Path(_ask(compiler, f"-print-file-name={_NEWLIB_FILE}"))
+        library = Path(_answer(compiler, f"-print-file-name={_NEWLIB_FILE}"))
     if not library.is_file():
         raise MissingTool(
             f"{compiler}: got no {_NEWLIB_FILE} with it, wanted newlib\n"
@@ -163,14 +162,14 @@ def _newlib_version(compiler: str) -> str:
         )
     status = library.stat()
     key = f"{library} -> {status.st_size} {status.st_mtime_ns}"
-    if key not in known:
-        known = {old: line for old, line in known.items() if not old.startswith(f"{library} -> ")}
-        known |= {where: str(library), key: hashlib.sha256(library.read_bytes()).hexdigest()[:16]}
-        _write_known(known)
-    return known[key]
+    if key not in cached:
+        cached = {old: line for old, line in cached.items() if not old.startswith(f"{library} -> ")}
+        cached |= {where: str(library), key: hashlib.sha256(library.read_bytes()).hexdigest()[:16]}
+        _write_cache(cached)
+    return cached[key]
 
 
-def _ask(path: str, question: str = "--version") -> str:
+def _answer(path: str, question: str = "--version") -> str:
     """The first line of the answer."""
     import subprocess
 
@@ -180,7 +179,7 @@ def _ask(path: str, question: str = "--version") -> str:
             capture_output=True,
             text=True,
             errors="replace",
-            env={**os.environ, "LC_ALL": "C"},
+            env=environment.c_locale_environment(),
             stdin=subprocess.DEVNULL,
             timeout=_VERSION_TIMEOUT_S,
             check=False,
@@ -196,20 +195,20 @@ def _ask(path: str, question: str = "--version") -> str:
     return lines[0]
 
 
-def _known_file() -> Path:
+def _cache_file() -> Path:
     return environment.cache_folder() / "programs.json"
 
 
-def _read_known() -> dict[str, str]:
+def _read_cache() -> dict[str, str]:
     try:
-        known = json.loads(_known_file().read_text(encoding="utf-8"))
+        cached = json.loads(_cache_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) and all(isinstance(line, str) for line in known.values()) else {}
+    return cached if isinstance(cached, dict) and all(isinstance(line, str) for line in cached.values()) else {}
 
 
-def _write_known(known: dict[str, str]) -> None:
+def _write_cache(cached: dict[str, str]) -> None:
     """A cache that cannot be written (read-only home, full disk) costs time, never a build."""
-    file = _known_file()
+    file = _cache_file()
     with contextlib.suppress(OSError):
-        write_atomic(file, json.dumps(known, indent=1, sort_keys=True))
+        write_atomic(file, json.dumps(cached, indent=1, sort_keys=True))

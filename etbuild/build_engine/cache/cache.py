@@ -1,6 +1,6 @@
 """The action cache: outputs of steps, found by the content that they came from. It decides and runs nothing.
 
-The first key of a step is a hash of its kind, arguments, paths and content of its inputs, tool versions, our own source,
+The first key of a step is a hash of its kind, arguments, paths and content of its inputs, tool versions, own source,
 the kind of machine and the format of the cache. A step with a depfile reads more than it declares, known only after a
 run. So lists/<first key> holds the lists of paths that such runs have read, and the first key with the current digests
 of one list gives the second key. Other steps have one list, the empty one.

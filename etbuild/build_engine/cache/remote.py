@@ -1,7 +1,7 @@
 """The remote cache: the names of the local store, behind a URL that fsspec understands. It never fails a build.
 
-The first error or time-out is reported once; from then on the process does without the remote. fsspec and the driver are
-imported for the first request, which is made only when the local store has no answer. What a remote returns is
+The first error or time-out is reported once; from then on the process works without the remote. fsspec and the driver
+are imported for the first request, which is made only when the local store has no answer. What a remote returns is
 untrusted: the caller verifies records and hashes blobs.
 """
 

@@ -42,7 +42,7 @@ class Entry:
 
 
 class Store:
-    """One folder, which any number of processes and threads may use at once; it need not exist yet."""
+    """One folder, safe to share between threads and processes; it need not exist yet."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -98,7 +98,7 @@ class Store:
     def claimed(self, key: str, name: str) -> Iterator[None]:
         """One holder of the key at a time, over all processes; the kernel frees it when its holder dies.
 
-        In a folder that cannot be written everybody gets the claim: then work may be done twice.
+        In a folder that cannot be written every process gets the claim: then work may be done twice.
 
         name: of the step, for the message of a process that waits.
         """

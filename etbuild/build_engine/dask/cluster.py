@@ -59,7 +59,7 @@ class Cluster:
             return self._client
 
     def close(self) -> None:
-        """Leave the scheduler; it cancels what this client still had there."""
+        """Disconnect from the scheduler, which cancels the remaining tasks of this client."""
         with self._guard:
             client, self._client, self._unreachable = self._client, None, "the scheduler was left"
         if client is not None:

@@ -1,4 +1,4 @@
-"""What has to be equal on two machines for a step to write the same bytes on both. Run as a program it prints that.
+"""What has to be equal on two machines for a step to write the same bytes on both. As a program, this module prints it.
 
 A worker is asked through a fresh process, which sees what was installed or edited since the worker started.
 """
@@ -49,7 +49,7 @@ def differences(here: dict[str, str], there: dict[str, str], depends: tuple[str,
 
 
 def processor(cpuinfo: str) -> str:
-    """Maker and best instructions of the first processor in Linux's /proc/cpuinfo."""
+    """Vendor and widest vector instructions of the first processor in Linux's /proc/cpuinfo."""
     info: dict[str, str] = {}
     for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")

@@ -6,6 +6,7 @@ Below the worker's local folder, which Dask removes with it: etbuild/store (cont
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -115,7 +116,10 @@ def _run(job: Job, sandbox: Path, log: Path, alive: int, wanted: Callable[[], bo
             try:
                 return _result(Request(job.server, job.step, job.kind.module, files), wanted)
             except ProcessLost:
-                pass  # A plain process runs it.
+                if not wanted():  # It was cancelled. Otherwise a plain process runs it, and begins the log again.
+                    raise
+                os.lseek(output.fileno(), 0, os.SEEK_SET)
+                os.ftruncate(output.fileno(), 0)
         return _result(LocalProcess(_bound_command(job), *files), wanted)
 
 

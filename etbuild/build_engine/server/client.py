@@ -89,7 +89,7 @@ def _number(message: Mapping[str, object], key: str) -> float:
 
 
 def _connect(spec: ServerSpec, variables: Mapping[str, str]) -> socket.socket:
-    """A connection to the server; starts one when nobody listens. It answers once its imports are done."""
+    """A connection to the server; starts one if none listens. It answers once its imports are done."""
     path = protocol.socket_path(spec, variables)
     deadline = time.monotonic() + START_S
     while True:

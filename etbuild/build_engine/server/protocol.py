@@ -22,7 +22,7 @@ from etbuild.system import environment, tools
 from etbuild.system.files import sha256
 
 MESSAGE_BYTES = 4 << 20
-# A Unix socket's path has at most 107 bytes; this is what remains beside "/etbuild/", 16 digits and ".<process>".
+# A Unix socket's path has at most 107 bytes; this is what remains after "/etbuild/", 16 digits and ".<process>".
 FOLDER_BYTES = 107 - 9 - 16 - 11
 # Read by native libraries or Python when they are loaded, so a server only serves clients with equal values.
 NATIVE_SETTINGS = (
