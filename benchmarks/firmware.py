@@ -1,4 +1,4 @@
-"""What a firmware costs: clean, for a new model on a built library, and run in QEMU; beside the limits held.
+"""What a firmware costs: clean, for a new model on a built library, and run in QEMU; each next to its limit.
 
     python benchmarks/firmware.py             a small model with the operators of mnist_u55
     python benchmarks/firmware.py build/mnist_u55/ethos-u55-128 build/mnist_u55/tosa-u55/golden.npz

@@ -4,14 +4,13 @@
     python benchmarks/noop.py --recipes 100   that many recipes, generated
     python benchmarks/noop.py --recipes 100 --peers    dvc repro and snakemake too, on the same files
 
-Ours is timed twice: doing nothing again, when the answer of the last time stands, and the full examination, when it
-does not because something was touched. The figures that count are the ratios of medians; the exit code is 1 when ours
-takes more than 1.5 times as long as bare doit either way, or when a peer is not ten times slower than doing nothing
-again.
+Ours is timed twice: doing nothing again, from the no-op cache, and the full decision, without that cache. The figures
+that count are the ratios of medians; the exit code is 1 when ours takes more than 1.5 times as long as bare doit either
+way, or when a peer is not ten times slower than doing nothing again.
 
-The outputs are made once by a stand-in for the compilers (tests/fakes), since only doing nothing is measured; what is
-measured runs with the dodo.py that is shipped. All sides are timed in turns in one run. The peers are installed in an
-environment of their own below the temporary folder, and timed three times.
+The outputs are made once by a fake of the compilers (tests/fakes), since only doing nothing is measured; the measured
+runs use the dodo.py that is shipped. All sides are timed in turns in one run. The peers are installed in an environment
+of their own below the temporary folder, and timed three times.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ FAKES = ROOT / "tests/fakes"
 DODO = """
 import sys
 sys.path.insert(0, {fakes!r})
-from fake_project import workspace
+from fake_project import executor
 from etbuild.build_engine.workspace import ToolVersions
 from etbuild.tasks import Project
 project = Project(__file__, executor(__file__, ToolVersions()))
@@ -47,7 +46,7 @@ def task_build():
     for name, inputs, outputs in STEPS:
         yield {"name": name, "actions": [(lambda: None,)], "file_dep": inputs, "targets": outputs}
 """
-STANDING = "build/.etbuild/standing"
+NOOP_CACHE = "build/.etbuild/noop"
 BARE_BAR = 1.5
 PEER_BAR = 10.0
 PEERS = ("dvc==3.67.1", "snakemake==9.27.1")
@@ -79,20 +78,20 @@ def main() -> int:
         peers = _peers(project) if options.peers else {}
     print(f"{count} recipes, {steps} steps, {files} files, {options.rounds} rounds")
     again, bare = statistics.median(taken["again"]), statistics.median(taken["bare doit"])
-    held = True
+    passed = True
     for name, times in taken.items():
         ratio = statistics.median(times) / bare
-        held &= ratio <= BARE_BAR or name == "bare doit"
+        passed &= ratio <= BARE_BAR or name == "bare doit"
         print(f"{name:<12} {_spread(times)}, {ratio:.2f} times bare doit")
     for name, times in peers.items():
         ratio = statistics.median(times) / again
-        held &= ratio >= PEER_BAR
+        passed &= ratio >= PEER_BAR
         print(f"{name:<12} {_spread(times)}, {ratio:.1f} times doing nothing again")
     heavy = sorted(modules & {"torch", "numpy", "jsonschema", "yaml", "executorch"})
     print(f"imported in full, of torch, numpy, jsonschema, yaml, executorch: {', '.join(heavy) or 'none'}")
-    if not held:
+    if not passed:
         print(f"missed: wanted at most {BARE_BAR} times bare doit, and peers at least {PEER_BAR:g} times ours")
-    return 0 if held else 1
+    return 0 if passed else 1
 
 
 def _lay_out(project: Path, count: int) -> int:
@@ -134,7 +133,7 @@ def _files(project: Path, paths: list[str]) -> list[str]:
 
 
 def _settle(project: Path, steps: set[str]) -> None:
-    """Decide until an answer stands; it has to be that every step is up to date."""
+    """Decide until the no-op cache has an entry, in which every step has to be up to date."""
     for _ in range(3):
         command, environment = [_doit()], _environment(project)
         done = subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True, text=True)
@@ -142,22 +141,22 @@ def _settle(project: Path, steps: set[str]) -> None:
         wrong = [line for line in lines if not line.endswith("up to date")]
         if wrong or {line.split()[0] for line in lines} != steps:
             raise SystemExit(f"got {(wrong or ['steps left out'])[0]!r}, wanted every step up to date")
-    if not (project / STANDING).exists():
-        raise SystemExit("got no standing answer, wanted one")
+    if not (project / NOOP_CACHE).exists():
+        raise SystemExit("got no entry in the no-op cache, wanted one")
 
 
 def _measure(project: Path, rounds: int) -> dict[str, list[float]]:
     taken: dict[str, list[float]] = {"again": [], "in full": [], "bare doit": []}
     for _ in range(rounds):
         taken["again"] += _time(project, [_doit()], 1)
-        shutil.rmtree(project / STANDING)
+        shutil.rmtree(project / NOOP_CACHE)
         taken["in full"] += _time(project, [_doit()], 1)
         taken["bare doit"] += _time(project, [_doit(), "-f", "bare.py"], 1)
     return taken
 
 
 def _peers(project: Path) -> dict[str, list[float]]:
-    """What dvc and snakemake take for nothing, once they know that every output is right."""
+    """Times of dvc and snakemake for nothing, once they know that every output is right."""
     rows = json.loads((project / "bare_steps.json").read_text())
     programs = project / "peers/bin"
     subprocess.run([sys.executable, "-m", "venv", project / "peers"], check=True)
@@ -196,17 +195,17 @@ def _time(project: Path, command: list[str], rounds: int) -> list[float]:
 
 
 def _imported(project: Path) -> set[str]:
-    shutil.rmtree(project / STANDING)
+    shutil.rmtree(project / NOOP_CACHE)
     command = [sys.executable, "-X", "importtime", _doit()]
     done = subprocess.run(command, cwd=project, env=_environment(project), check=True, capture_output=True, text=True)
     return {line.rsplit("|", 1)[-1].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
 
 
 def _environment(project: Path) -> dict[str, str]:
-    """The user's, with what the stand-in asks for; Python keeps what it compiles, as it does by default."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    told = {"FAKE_CONTROL": str(project / "control.json"), "FAKE_RAN": str(project / "ran"), "ETBUILD_CACHE": "off"}
-    return {**kept, **told}
+    """The user's, with the variables of fake_step.py; Python writes bytecode, as it does by default."""
+    users = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    fakes = {"FAKE_CONTROL": str(project / "control.json"), "FAKE_RAN": str(project / "ran"), "ETBUILD_CACHE": "off"}
+    return {**users, **fakes}
 
 
 def _doit() -> str:

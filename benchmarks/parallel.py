@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from stand import Stand, stand
+from bench import Bench, bench
 
 LEAST = 1.6
 RECIPES = ("ad", "ic", "kws", "vww")
@@ -24,7 +24,7 @@ def main() -> int:
     options = parser.parse_args()
     tasks = [f"build:{name}" for name in options.recipes]
     taken: dict[str, list[float]] = {"1": [], "2": []}
-    with stand() as ours:
+    with bench() as ours:
         for _ in range(options.rounds):
             for jobs, seconds in taken.items():
                 ours.stop_server()
@@ -33,11 +33,11 @@ def main() -> int:
                 print(f"-n {jobs}: {seconds[-1]:.1f} s", flush=True)
         speedup = min(taken["1"]) / min(taken["2"])
         print(f"-n 2 is {speedup:.2f} times as fast as -n 1, wanted at least {LEAST}")
-        kept = [_memory(ours, recipe) for recipe in options.recipes]
-    return 0 if speedup >= LEAST and all(kept) else 1
+        within = [_memory(ours, recipe) for recipe in options.recipes]
+    return 0 if speedup >= LEAST and all(within) else 1
 
 
-def _memory(ours: Stand, recipe: str) -> bool:
+def _memory(ours: Bench, recipe: str) -> bool:
     """Whether no step of the recipe took more than the peer; print the one that took most."""
     peer = ours.peer(recipe, ours.targets(recipe)[0]).peak_bytes
     peaks = {name: size for name, size in ours.peaks().items() if name.split("@")[0].endswith(f".{recipe}")}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from stand import Stand, stand, told
+from bench import Bench, bench, within
 
 MV2 = """# yaml-language-server: $schema=../schemas/recipe.schema.json
 extends: mv2_u65.yaml
@@ -28,13 +28,13 @@ def main() -> int:
     options = parser().parse_args()
     recipe = "mv2" if options.mv2 else "mnist"
     bar = 0.6 if options.server == "off" else 0.25 if options.mv2 else 0.12
-    with stand(ETBUILD_SERVER=options.server) as ours:
+    with bench(ETBUILD_SERVER=options.server) as ours:
         (ours.root / "recipes/mv2.yaml").write_text(MV2)
         targets = [one for one in ours.targets(recipe) if not options.npus or one.npu in options.npus]
         built = ours.doit(*parallel(options), *(f"pte:{recipe}@{one.variant}" for one in targets)).seconds
         peer = [once(ours, recipe, one) for one in targets]
     print(f"aot_arm_compiler: {len(peer)} runs, {sum(peer):.1f} s")
-    return 0 if told(f"{recipe} for {len(targets)} NPUs", [built], sum(peer), bar) else 1
+    return 0 if within(bar, f"{recipe} for {len(targets)} NPUs", [built], sum(peer)) else 1
 
 
 def parallel(options: argparse.Namespace) -> list[str]:
@@ -42,7 +42,7 @@ def parallel(options: argparse.Namespace) -> list[str]:
     return ["-n", str(jobs)] if jobs > 1 else []
 
 
-def once(ours: Stand, recipe: str, target: object) -> float:
+def once(ours: Bench, recipe: str, target: object) -> float:
     seconds = ours.peer(recipe, target).seconds
     print(f"  {target.npu:<16} {seconds:.1f} s", flush=True)
     return seconds

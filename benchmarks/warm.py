@@ -3,7 +3,7 @@
     python benchmarks/warm.py [--rounds 3]
 
 Three things in turns, so many times: the peer; our build with no server running; our build with the server that the
-one before has left and that has rehearsed since, then with another memory_mode. Exit code 1 when a ratio of the medians
+one before has left and that has warmed up since, then with another memory_mode. Exit code 1 when a ratio of the medians
 is above its bar.
 """
 
@@ -13,7 +13,7 @@ import argparse
 import statistics
 import sys
 
-from stand import stand, told
+from bench import bench, within
 
 COLD, WARM, CHANGED = 0.9, 0.2, 0.05
 RECIPE = "mnist_u55"
@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
     peer, cold, warm, changed = list[float](), list[float](), list[float](), list[float]()
-    with stand() as ours:
+    with bench() as ours:
         recipe = ours.root / f"recipes/{RECIPE}.yaml"
         text = recipe.read_text()
         (target,) = ours.targets(RECIPE)
@@ -34,7 +34,7 @@ def main() -> int:
             ours.stop_server()
             ours.clean()
             cold.append(ours.doit(TASK).seconds)
-            ours.rehearsed()
+            ours.wait_until_warm()
             ours.clean()
             warm.append(ours.doit(TASK).seconds)
             recipe.write_text(text.replace("Shared_Sram", "Sram_Only"))
@@ -42,12 +42,12 @@ def main() -> int:
             recipe.write_text(text)
     theirs = statistics.median(peer)
     print(f"aot_arm_compiler: {min(peer):.2f} to {max(peer):.2f} s, {rounds} rounds")
-    kept = [
-        told("nothing cached, server cold", cold, theirs, COLD),
-        told("nothing cached, server warm", warm, theirs, WARM),
-        told("another memory_mode, server warm", changed, theirs, CHANGED),
+    passed = [
+        within(COLD, "nothing cached, server cold", cold, theirs),
+        within(WARM, "nothing cached, server warm", warm, theirs),
+        within(CHANGED, "another memory_mode, server warm", changed, theirs),
     ]
-    return 0 if all(kept) else 1
+    return 0 if all(passed) else 1
 
 
 if __name__ == "__main__":

@@ -1,192 +1,196 @@
-"""Who may import whom: the arrows of the design, held by reading every module's imports."""
+"""Which package may import which, held by reading every import statement; and what only one place may do.
+
+ARROWS is the table of docs/architecture.md: a package imports the packages in its row and nothing else, also under
+TYPE_CHECKING. Everything may import `errors` and modules of its own package.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "etbuild"
+
+ARROWS = {
+    "errors": "",
+    "system": "",
+    "config": "system",
+    "pte": "",
+    "npu": "pte",
+    "hardware": "config system",
+    "recipe": "hardware config system",
+    "build_engine": "system",
+    "compile": "recipe hardware pte npu system",
+    "host": "pte system",
+    "firmware": "hardware pte recipe system",
+    "verify": "compile firmware host pte recipe system",
+    "report": "pte system",
+    "steps": "build_engine config compile firmware hardware host npu pte recipe report system verify",
+    "compile_server": "steps compile recipe build_engine system",
+    "plan": "steps recipe build_engine compile_server system",
+    "doit_plugin": "plan build_engine report system",
+    "tasks": "doit_plugin",
+    "cli": "system config pte npu hardware recipe build_engine compile host firmware verify report compile_server",
+}
+# Packages that take seconds to import, or that a no-op build does not need: imported inside functions only.
+HEAVY = {
+    *("torch", "torchao", "executorch", "ethosu", "tosa", "tosa_reference_model", "serializer"),
+    *("numpy", "jsonschema", "safetensors", "sklearn", "packaging"),
+}
+# The compile server's child sets the environment that its client sent.
+ENVIRONMENT = {"etbuild.system.environment", "etbuild.build_engine.server.child"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module. deep: inside a function, so it costs nothing before the function runs."""
+
+    importer: str
+    name: str
+    line: int
+    deep: bool
+
+    def __str__(self) -> str:
+        return f"{MODULES[self.importer].relative_to(ROOT)}:{self.line}: {self.importer} imports {self.name}"
+
+
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
-    if PACKAGE / "data" not in path.parents
+    if "warm_up_project" not in path.parts
 }
-
-# Seconds to import, or not there at all where only a listing or a no-op build is wanted.
-HEAVY = {
-    "torch",
-    "torchao",
-    "executorch",
-    "ethosu",
-    "tosa",
-    "tosa_reference_model",
-    "serializer",
-    "numpy",
-    "jsonschema",
-    "safetensors",
-    "sklearn",
-}
-# The only modules that know doit.
-DOIT = {"etbuild.tasks", "etbuild.doit_plugin.reporter", "etbuild.doit_plugin.commands"}
-# What stands above the steps and may be imported by nothing below.
-ABOVE = {
-    "etbuild.tasks",
-    "etbuild.plan.plan",
-    "etbuild.doit_plugin.reporter",
-    "etbuild.doit_plugin.commands",
-    "etbuild.cli.main",
-}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 
 
-class Import:
-    """One import statement. deep: inside a function, so that it costs nothing before the function runs."""
-
-    def __init__(self, name: str, line: int, deep: bool) -> None:
-        self.name, self.line, self.deep = name, line, deep
-
-
-def imports(path: Path) -> Iterator[Import]:
+def imports(importer: str) -> Iterator[Import]:
     def visit(node: ast.AST, deep: bool) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-                continue
             if isinstance(child, ast.Import):
-                yield from (Import(alias.name, child.lineno, deep) for alias in child.names)
+                yield from (Import(importer, alias.name, child.lineno, deep) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
-                assert child.level == 0, f"{path}:{child.lineno}: relative import"
-                assert child.module is not None
-                # `from etbuild import tools` imports a module, `from etbuild.system.tools import version` a name of one.
+                assert child.level == 0 and child.module, f"{importer}:{child.lineno}: relative import"
+                # `from etbuild.system import tools` imports a module, `from etbuild.errors import StepError` a name.
                 names = [f"{child.module}.{alias.name}" for alias in child.names]
-                yield from (Import(name if name in MODULES else child.module, child.lineno, deep) for name in names)
+                found = dict.fromkeys(name if name in MODULES else child.module for name in names)
+                yield from (Import(importer, name, child.lineno, deep) for name in found)
             else:
-                inside = deep or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-                yield from visit(child, inside)
+                function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+                type_checking = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+                yield from visit(child, deep or function or type_checking)
 
-    yield from visit(ast.parse(path.read_text(encoding="utf-8")), deep=False)
-
-
-def wrong(name: str, path: Path, found: Import, reason: str) -> str:
-    return f"{path.relative_to(ROOT)}:{found.line}: {name} imports {found.name}: {reason}"
+    yield from visit(TREES[importer], deep=False)
 
 
-def check(faults: list[str]) -> None:
-    assert faults == []
+ALL = [one for name in MODULES for one in imports(name)]
+OURS = [one for one in ALL if one.name.partition(".")[0] == "etbuild"]
+
+
+def package_of(module: str) -> str:
+    """ "system" of "etbuild.system.tools"; "" of "etbuild" itself."""
+    return module.partition(".")[2].partition(".")[0]
+
+
+def test_every_package_is_in_the_table() -> None:
+    """Also those that the table lets import something."""
+    named = {*ARROWS, *(name for allowed in ARROWS.values() for name in allowed.split())}
+
+    assert {package_of(module) for module in MODULES} - {""} == set(ARROWS) == named
+
+
+@pytest.mark.parametrize("package", ARROWS)
+def test_a_package_imports_only_what_the_table_allows(package: str) -> None:
+    """An arrow that is missing here is a decision to be made in the table, with its reason in the commit."""
+    allowed = {package, "", "errors", *ARROWS[package].split()}
+
+    assert [
+        str(one) for one in OURS if package_of(one.importer) == package and package_of(one.name) not in allowed
+    ] == []
+
+
+def test_modules_import_each_other_without_a_cycle() -> None:
+    """Every import counts, also inside functions and under TYPE_CHECKING."""
+    edges: dict[str, set[str]] = {name: set() for name in MODULES}
+    for one in OURS:
+        if one.name in MODULES and one.name != one.importer:
+            edges[one.importer].add(one.name)
+    cycles: list[list[str]] = []
+    state: dict[str, int] = {}
+
+    def visit(name: str, path: list[str]) -> None:
+        state[name] = 1
+        for other in sorted(edges[name]):
+            if state.get(other) == 1:
+                cycles.append([*path[path.index(other) :], other])
+            elif other not in state:
+                visit(other, [*path, other])
+        state[name] = 2
+
+    for name in MODULES:
+        if name not in state:
+            visit(name, [name])
+
+    assert cycles == []
+
+
+def test_packages_import_each_other_without_a_cycle() -> None:
+    """The table itself."""
+    seen: list[str] = []
+    while len(seen) < len(ARROWS):
+        free = [name for name, allowed in ARROWS.items() if name not in seen and set(allowed.split()) <= set(seen)]
+        assert free, f"a cycle among {sorted(set(ARROWS) - set(seen))}"
+        seen += free
+
+
+def test_one_step_module_does_not_import_another() -> None:
+    """A step is a program of its own; options and the table of kinds are shared."""
+    shared = {f"etbuild.steps.{name}" for name in ("options", "command_line", "kinds")}
+
+    assert [
+        str(one)
+        for one in OURS
+        if package_of(one.importer) == "steps"
+        and one.importer not in shared
+        and package_of(one.name) == "steps"
+        and one.name not in shared
+    ] == []
+
+
+def test_only_doit_plugin_imports_doit() -> None:
+    """Everything else is plain data and plain functions."""
+    found = [one for one in ALL if one.name.split(".")[0] == "doit"]
+
+    assert [str(one) for one in found if package_of(one.importer) != "doit_plugin"] == []
 
 
 def test_heavy_packages_are_imported_inside_functions_only() -> None:
     """Listing and no-op builds never pay for them."""
-    check(
-        [
-            wrong(name, path, found, "heavy, import it in the function that needs it")
-            for name, path in MODULES.items()
-            for found in imports(path)
-            if found.name.split(".")[0] in HEAVY and not found.deep
-        ]
-    )
+    assert [str(one) for one in ALL if one.name.split(".")[0] in HEAVY and not one.deep] == []
 
 
-def test_only_three_modules_know_doit() -> None:
-    """tasks, reporter and commands; everything else is plain data and plain functions."""
-    check(
-        [
-            wrong(name, path, found, "doit is for tasks, reporter and commands")
-            for name, path in MODULES.items()
-            for found in imports(path)
-            if found.name.split(".")[0] == "doit" and name not in DOIT
-        ]
-    )
-
-
-def test_steps_import_neither_each_other_nor_what_plans_them() -> None:
-    """A step is one program of its own."""
-    check(
-        [
-            wrong(name, path, found, "a step stands alone")
-            for name, path in MODULES.items()
-            for found in imports(path)
-            if name.startswith("etbuild.steps.")
-            and found.name != name
-            and (found.name.startswith("etbuild.steps") or found.name in ABOVE)
-        ]
-    )
-
-
-def test_nothing_below_the_plan_imports_what_is_above() -> None:
-    """dodo -> tasks -> plan -> steps -> the rest; the command line tool beside them."""
-    allowed = {
-        "etbuild.plan.plan": {"etbuild.tasks", "etbuild.doit_plugin.commands", "etbuild.doit_plugin.reporter"},
-        "etbuild.tasks": {"etbuild.doit_plugin.commands", "etbuild.doit_plugin.reporter"},
-        "etbuild.doit_plugin.commands": {"etbuild.tasks"},
-        "etbuild.doit_plugin.reporter": {"etbuild.tasks", "etbuild.doit_plugin.commands"},
-        "etbuild.cli.main": set(),
-    }
-    check(
-        [
-            wrong(name, path, found, "an arrow upwards")
-            for name, path in MODULES.items()
-            for found in imports(path)
-            if found.name in allowed
-            and name != found.name
-            and name not in allowed[found.name]
-            and not name.startswith("etbuild.cli.main")
-        ]
-    )
-
-
-def test_the_steps_are_imported_by_the_plan_and_the_reporter_alone() -> None:
-    """Who else wants to run one starts `python -m etbuild.steps.X`; the compile server practises on them."""
-    above = {"etbuild.plan.plan", "etbuild.doit_plugin.reporter", "etbuild.tasks", "etbuild.compile_server.warm_up"}
-    check(
-        [
-            wrong(name, path, found, "steps are planned by plan.py")
-            for name, path in MODULES.items()
-            for found in imports(path)
-            if found.name.startswith("etbuild.steps.") and name not in above and not name.startswith("etbuild.steps")
-        ]
-    )
-
-
-def test_the_reader_of_programs_needs_nothing_but_errors() -> None:
-    """etbuild.pte is of use outside of a build."""
-    check(
-        [
-            wrong(name, path, found, "pte reads files, no more")
-            for name, path in MODULES.items()
-            for found in imports(path)
-            if name.startswith("etbuild.pte")
-            and found.name.startswith("etbuild")
-            and not found.name.startswith(("etbuild.pte", "etbuild.errors"))
-        ]
-    )
-
-
-def test_errors_import_nothing_of_ours() -> None:
-    """The bottom."""
-    check(
-        [
-            wrong("etbuild.errors", MODULES["etbuild.errors"], found, "errors is the bottom")
-            for found in imports(MODULES["etbuild.errors"])
-            if found.name.startswith("etbuild")
-        ]
-    )
-
-
-# The compile server's child takes on the environment that its client sent.
-ENVIRONMENT = {"etbuild.system.tools", "etbuild.build_engine.server.child"}
-
-
-@pytest.mark.parametrize("name", sorted(set(MODULES) - ENVIRONMENT))
-def test_the_environment_is_read_in_tools_alone(name: str) -> None:
+@pytest.mark.parametrize("module", sorted(set(MODULES) - ENVIRONMENT))
+def test_the_environment_is_read_in_one_module(module: str) -> None:
     """os.environ, os.getenv and their like."""
-    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
-    found = [
-        f"{MODULES[name].relative_to(ROOT)}:{node.lineno}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv", "getenvb", "putenv"}
-    ]
+    names = {"environ", "environb", "getenv", "getenvb", "putenv"}
 
-    assert found == []
+    assert [
+        f"{MODULES[module].relative_to(ROOT)}:{node.lineno}"
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.Attribute) and node.attr in names
+    ] == []
+
+
+def test_only_docstrings_are_in_the_init_modules() -> None:
+    """A package's __init__ is its paragraph of docs/architecture.md; importing it costs nothing."""
+    inits = [name for name, path in MODULES.items() if path.name == "__init__.py" and name != "etbuild"]
+
+    assert [name for name in inits if len(TREES[name].body) != 1 or not ast.get_docstring(TREES[name])] == []
+
+
+def test_few_modules_are_outside_of_packages() -> None:
+    """The rest has a room."""
+    assert sorted(path.name for path in PACKAGE.glob("*.py")) == ["__init__.py", "errors.py", "tasks.py"]

@@ -1,19 +1,18 @@
-"""Decisions: one function says whether a step runs and why."""
+"""Decisions: one function returns whether a step runs and why."""
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from etbuild.build_engine.decision import Present, Reason, Record, reasons
+from etbuild.build_engine.decision import CurrentState, Reason, Record, reasons
 from etbuild.build_engine.step import Step
 
 STEP = Step(
     "vela:mnist@ethos-u55-128",
     ("--memory-mode", "Shared_Sram", "--out", "build/out"),
-    (Path("in"),),
-    (Path("build/out"),),
+    ("in",),
+    ("build/out",),
     ("ethos-u-vela",),
 )
 RECORD = Record(
@@ -26,36 +25,36 @@ RECORD = Record(
 )
 
 
-def present(**changed: str | None) -> Present:
-    """What is there: as RECORD saw it, but for the paths named here."""
+def current(**changed: str | None) -> CurrentState:
+    """The state that RECORD describes, except for the paths named here."""
     files: dict[str, str | None] = {"in": "i1", "models/blocks.py": "m1", "build/out": "o1", **changed}
-    return Present(
+    return CurrentState(
         lambda path: files[str(path)], lambda _: {"ethos-u-vela": "5.1.0"}, lambda _: {"steps/vela.py": "s1"}
     )
 
 
 def test_nothing_changed_is_no_reason() -> None:
     """The empty tuple is the whole meaning of up to date."""
-    assert reasons(STEP, RECORD, present()) == ()
+    assert reasons(STEP, RECORD, current()) == ()
 
 
 def test_a_step_without_a_record_was_never_built() -> None:
-    """No other reason is looked for."""
-    assert reasons(STEP, None, present()) == (Reason("never built"),)
+    """No other reason is given."""
+    assert reasons(STEP, None, current()) == (Reason("never built"),)
 
 
 def test_a_setting_is_named_as_the_recipe_names_it() -> None:
     """--memory-mode is memory_mode to the user, with its old and its new value."""
-    step = replace(STEP, argv=("--memory-mode", "Sram_Only", "--out", "build/out"))
+    step = STEP._replace(argv=("--memory-mode", "Sram_Only", "--out", "build/out"))
 
-    assert [str(reason) for reason in reasons(step, RECORD, present())] == ["memory_mode: Shared_Sram -> Sram_Only"]
+    assert [str(reason) for reason in reasons(step, RECORD, current())] == ["memory_mode: Shared_Sram -> Sram_Only"]
 
 
-def test_a_setting_that_came_or_went_says_nothing_on_the_other_side() -> None:
-    """A flag that is new has no old value."""
-    step = replace(STEP, argv=(*STEP.argv, "--optimise", "Size"))
+def test_a_setting_that_was_added_has_no_old_value() -> None:
+    """The missing side is printed as (nothing)."""
+    step = STEP._replace(argv=(*STEP.argv, "--optimise", "Size"))
 
-    assert [str(reason) for reason in reasons(step, RECORD, present())] == ["optimise: (nothing) -> Size"]
+    assert [str(reason) for reason in reasons(step, RECORD, current())] == ["optimise: (nothing) -> Size"]
 
 
 @pytest.mark.parametrize(
@@ -71,25 +70,25 @@ def test_a_setting_that_came_or_went_says_nothing_on_the_other_side() -> None:
 )
 def test_a_file_that_differs_is_a_reason(changed: dict[str, str | None], text: str) -> None:
     """Inputs, what the step discovered by itself, and its own outputs."""
-    assert [str(reason) for reason in reasons(STEP, RECORD, present(**changed))] == [text]
+    assert [str(reason) for reason in reasons(STEP, RECORD, current(**changed))] == [text]
 
 
 def test_a_tool_of_another_version_is_a_reason() -> None:
-    """Old and new version are both said."""
+    """Old and new version are both named."""
     other = replace(RECORD, tools={"ethos-u-vela": "5.0.0"})
 
-    assert [str(reason) for reason in reasons(STEP, other, present())] == ["ethos-u-vela: 5.0.0 -> 5.1.0"]
+    assert [str(reason) for reason in reasons(STEP, other, current())] == ["ethos-u-vela: 5.0.0 -> 5.1.0"]
 
 
 def test_a_change_of_our_own_source_is_a_reason() -> None:
     """An upgrade of etbuild rebuilds what its change may have touched."""
     other = replace(RECORD, source={"steps/vela.py": "s0"})
 
-    assert [str(reason) for reason in reasons(STEP, other, present())] == ["source of steps/vela.py: s0 -> s1"]
+    assert [str(reason) for reason in reasons(STEP, other, current())] == ["source of steps/vela.py: s0 -> s1"]
 
 
-def test_a_record_comes_back_from_its_file() -> None:
-    """What is written is what is read."""
+def test_a_record_is_read_back_as_it_was_written() -> None:
+    """JSON and back changes nothing."""
     assert Record.from_json(RECORD.to_json()) == RECORD
 
 

@@ -1,4 +1,4 @@
-"""The command `etbuild`: what it prints, and with which code it ends."""
+"""The command `etbuild`: its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def show(name: str, capsys: pytest.CaptureFixture[str], *options: str) -> str:
 
 
 def test_inspect_shows_a_program_for_the_npu(capsys: pytest.CaptureFixture[str]) -> None:
-    """All of it, line for line."""
+    """The whole output."""
     assert (
         show("linear_u85_segment.pte", capsys)
         == """\
@@ -45,8 +45,8 @@ method forward: 3 instructions, 2 kernels, 1 delegate call
   input 0: float32 [1, 4], 16 bytes, as int8 scale 0.00783930719 zero point 0
   output 0: float32 [1, 3], 12 bytes, as int8 scale 0.00230391673 zero point 127
   planned memory 1: 32 bytes
-  on the CPU: cortex_m::quantize_per_tensor.out, 1 call, at the model's border
-  on the CPU: cortex_m::dequantize_per_tensor.out, 1 call, at the model's border
+  on the CPU: cortex_m::quantize_per_tensor.out, 1 call, at a model input or output
+  on the CPU: cortex_m::dequantize_per_tensor.out, 1 call, at a model input or output
   delegate 0: EthosUBackend, 944 bytes, segment 1 at 2048, 1 call
     tosa_spec: TOSA-1.0+INT+int16+int4+cf
     compile_flags: --accelerator-config=ethos-u85-256 --config=Arm/vela.ini --output-format=raw \
@@ -81,7 +81,7 @@ def test_inspect_recognises_a_bundle(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_inspect_recognises_named_data(capsys: pytest.CaptureFixture[str]) -> None:
-    """Weights that a program keeps outside."""
+    """Weights that are stored outside of a program."""
     assert show("weights.ptd", capsys) == (
         "weights.ptd\n"
         "  named data (.ptd), 352 bytes, version 0\n"
@@ -89,10 +89,10 @@ def test_inspect_recognises_named_data(capsys: pytest.CaptureFixture[str]) -> No
     )
 
 
-def test_inspect_says_which_weights_are_outside(capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_shows_which_weights_are_external(capsys: pytest.CaptureFixture[str]) -> None:
     """By their key in the .ptd."""
     assert (
-        "    weight_data is kept outside, under 4fc87f7aa29718d9e251afb20950df53781281d21a532e895e949d6ec65c4dc7\n"
+        "    weight_data is stored outside, under 4fc87f7aa29718d9e251afb20950df53781281d21a532e895e949d6ec65c4dc7\n"
         in show("linear_external.pte", capsys)
     )
 
@@ -107,7 +107,7 @@ def test_inspect_gives_json(capsys: pytest.CaptureFixture[str]) -> None:
     ] == [("ethos-u55-64", 176), ("ethos-u55-64", 96)]
 
 
-def test_inspect_refuses_what_is_no_program(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_rejects_a_file_that_is_no_program(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line, exit code 1."""
     (own_folder / "x.pte").write_bytes(b"hello, world")
 
@@ -124,7 +124,7 @@ def test_inspect_of_an_absent_file_is_wrong_usage(capsys: pytest.CaptureFixture[
 
 
 def test_inspect_prints_no_control_characters(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A name in the file cannot colour or clear the terminal."""
+    """A name in the file cannot control the terminal."""
     data = (FILES / "linear_cpu.pte").read_bytes().replace(b"aten::addmm", b"aten::\x1b[2Jm")
     (own_folder / "x.pte").write_bytes(data)
 
@@ -142,7 +142,7 @@ def test_a_closed_pipe_is_no_error() -> None:
 
 
 def test_an_unknown_command_is_wrong_usage() -> None:
-    """argparse's own code, which is ours."""
+    """Exit code 2, which is argparse's too."""
     with pytest.raises(SystemExit) as caught:
         main(["frobnicate"])
 
@@ -150,7 +150,7 @@ def test_an_unknown_command_is_wrong_usage() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """Neither the recipes nor a reader, let alone numpy."""
+    """No module of a command: neither the recipes nor a reader, let alone numpy."""
     code = (
         "import sys\nfrom etbuild.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
         "print([name for name in sys.modules if name.startswith(('etbuild.', 'yaml', 'numpy', 'json'))])"
@@ -158,11 +158,11 @@ def test_help_imports_nothing_heavy() -> None:
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert done.stdout.splitlines()[-1] == "['etbuild.errors', 'etbuild.cli.main']"
+    assert done.stdout.splitlines()[-1] == "['etbuild.cli', 'etbuild.errors', 'etbuild.cli.main']"
 
 
 def test_new_writes_a_recipe_and_a_model(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And says what to do next, in a folder that is no project yet."""
+    """And prints the next steps, in a folder that is no project yet."""
     assert main(["new", "my-net", "--npu", "ethos-u85-256"]) == 0
 
     assert capsys.readouterr().out == (
@@ -176,8 +176,8 @@ def test_new_writes_a_recipe_and_a_model(own_folder: Path, capsys: pytest.Captur
     )
 
 
-def test_the_lines_of_a_dodo_are_those_of_our_own() -> None:
-    """Whatever this project's dodo.py says, another's needs no more."""
+def test_the_printed_dodo_is_that_of_this_project() -> None:
+    """Another project needs no other lines."""
     text = (Path(__file__).parents[2] / "dodo.py").read_text()
     code = ast.unparse(ast.Module(ast.parse(text).body[1:], []))
 
@@ -185,8 +185,8 @@ def test_the_lines_of_a_dodo_are_those_of_our_own() -> None:
 
 
 @pytest.mark.parametrize("npu", ["ethos-u55-128", "ethos-u65-512", "ethos-u85-1024"])
-def test_a_new_recipe_is_a_right_one(own_folder: Path, npu: str) -> None:
-    """It passes the checks, and says itself how the NPU is fed."""
+def test_a_new_recipe_is_valid(own_folder: Path, npu: str) -> None:
+    """It loads, and names its system config and memory mode."""
     from etbuild.hardware.npus import catalog
     from etbuild.recipe.load import load_all
 
@@ -200,8 +200,8 @@ def test_a_new_recipe_is_a_right_one(own_folder: Path, npu: str) -> None:
     assert (recipe.model.source, recipe.header.symbol) == (Path("recipes/models/a_b.py"), "model_a_b")
 
 
-def test_new_takes_a_model_that_is_there(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its file stays as it is, wherever it lies; a dodo.py means no lecture."""
+def test_new_uses_an_existing_model(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file is unchanged, in any folder; with a dodo.py nothing about it is printed."""
     from etbuild.recipe.load import load_all
 
     (own_folder / "dodo.py").touch()
@@ -215,7 +215,7 @@ def test_new_takes_a_model_that_is_there(own_folder: Path, capsys: pytest.Captur
 
 
 def test_new_overwrites_nothing(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither the recipe nor, then, the model."""
+    """Where the recipe exists, the model is not written either."""
     (own_folder / "recipes").mkdir()
     (own_folder / "recipes" / "x.yaml").write_text("mine")
 
@@ -230,7 +230,7 @@ def test_new_overwrites_nothing(own_folder: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["../x"], 'NAME: got "../x", wanted letters, digits, _, . and -, the first no sign\n'),
+        (["../x"], 'NAME: got "../x", wanted letters, digits, _, . and -, beginning with a letter or digit\n'),
         (["x", "--model", "x.pt"], '--model: got "x.pt", wanted a .py file\n'),
         (
             ["x", "--npu", "ethos-u55-129"],
@@ -240,8 +240,8 @@ def test_new_overwrites_nothing(own_folder: Path, capsys: pytest.CaptureFixture[
         ),
     ],
 )
-def test_new_says_what_is_wrong(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 2, nothing written."""
+def test_new_reports_wrong_arguments(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, and nothing is written."""
     assert main(["new", *words]) == 2
     assert capsys.readouterr().err == message
     assert list(Path().iterdir()) == []
@@ -249,7 +249,7 @@ def test_new_says_what_is_wrong(words: list[str], message: str, capsys: pytest.C
 
 @pytest.mark.e2e
 def test_the_model_of_a_new_recipe_exports(own_folder: Path) -> None:
-    """It does what ExecuTorch's convention asks for."""
+    """It follows ExecuTorch's convention."""
     main(["new", "x"])
     code = (
         "import runpy, torch\n"

@@ -1,4 +1,4 @@
-"""`etbuild doctor` compares what there is with what is wanted."""
+"""`etbuild doctor` compares the installed tools with the wanted ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]
 
 
 def test_a_missing_program_is_an_error_with_its_remedy(bare_machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 3, a line to paste."""
+    """Exit code 3, and a line to paste."""
     assert main(["doctor"]) == 3
     assert (
         "MISSING  cmake: not found (wanted >=3.20)\n"
@@ -38,7 +38,7 @@ def test_a_missing_program_is_an_error_with_its_remedy(bare_machine: Path, capsy
 
 
 def test_a_missing_simulator_is_no_error(bare_machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It has a licence that nobody can accept for the user."""
+    """Its licence cannot be accepted on behalf of the user."""
     assert findings(capsys)["FVP_Corstone_SSE-320"] == {
         "name": "FVP_Corstone_SSE-320",
         "found": "",
@@ -65,7 +65,7 @@ def test_an_old_program_is_wrong(bare_machine: Path, capsys: pytest.CaptureFixtu
 
 
 def test_the_wanted_versions_are_those_of_the_packages_themselves(capsys: pytest.CaptureFixture[str]) -> None:
-    """etbuild's own requirements, and ExecuTorch's for what the steps use of it."""
+    """etbuild's own requirements, and ExecuTorch's for the tools that come with it."""
     found = findings(capsys)
 
     assert (found["torch"]["wanted"], found["ethos-u-vela"]["wanted"]) == ("==2.13.0", "==5.1.0")
@@ -84,7 +84,7 @@ def test_a_missing_package_is_found(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_a_temporary_folder_with_a_space_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A warning, no error."""
+    """As a warning, not an error."""
     folder = tmp_path / "my models"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -105,11 +105,51 @@ def test_a_temporary_folder_with_a_space_is_named(
         ("anything", "", True),
         ("", ">=1", False),
         ("1.2", "!=1.2", False),
+        ("0.1", "~=2.0", False),
+        ("2.1", "~=2.0", True),
+        ("3.0", "~=2.0", False),
+        ("2.0rc1", ">=2.0", False),
+        ("2.1rc1", ">=2.0", True),
+        ("1.5.1", "==1.5.*", True),
+        ("1.6.0", "==1.5.*", False),
+        ("2.13.0+cpu", ">=2.13", True),
+        ("2.13.0+cpu", "!=2.13.0", False),
+        ("not a version", ">=1", False),
+        ("2.0", "not a clause", False),
     ],
 )
 def test_a_version_meets_its_clauses_or_not(version: str, wanted: str, good: bool) -> None:
-    """Numbers are compared as numbers."""
+    """As pip decides; what is no version meets no clause."""
     assert doctor.satisfies(version, wanted) == good
+
+
+def test_a_requirement_counts_where_its_marker_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of another system, another Python or another extra do not; two of one package hold both."""
+    lines = [
+        "Plain_Name >=1, <2",
+        'plain-name !=1.5 ; python_version >= "3"',
+        'old ==1 ; python_version < "3"',
+        'other ==1 ; sys_platform == "win32"',
+        'wanted[more] ~=2.0 ; extra == "npu"',
+        'unwanted ==3 ; extra == "dev"',
+        "== no requirement",
+    ]
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: lines)
+
+    assert doctor.requirements("anything", "npu") == {"plain-name": "!=1.5,<2,>=1", "wanted": "~=2.0"}
+
+
+def test_without_packaging_there_is_a_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback from the command that looks for what is missing."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    assert main(["doctor"]) == 3
+    assert capsys.readouterr().err == (
+        "the package packaging: got none, wanted it to compare versions\n"
+        "    start through ./bootstrap, which installs what pyproject.toml pins\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,12 +165,12 @@ def test_a_version_meets_its_clauses_or_not(version: str, wanted: str, good: boo
     ],
 )
 def test_the_version_is_found_in_a_programs_first_line(line: str, number: str) -> None:
-    """What stands in parentheses is the packager's."""
+    """Not that of the distribution's package in parentheses."""
     assert doctor._number(line) == number
 
 
-def test_the_real_machine_is_looked_at_without_importing_torch() -> None:
-    """In a second, not in ten."""
+def test_the_real_machine_is_checked_without_importing_torch() -> None:
+    """Which would take ten seconds."""
     import subprocess
     import sys
 

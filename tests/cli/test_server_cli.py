@@ -1,4 +1,4 @@
-"""`etbuild server`: what runs is said, what is told to stop is gone when the command returns."""
+"""`etbuild server`: it shows what runs, and when `stop` returns, the server has ended."""
 
 import os
 import socket
@@ -6,12 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from running_server import server, start
+from running_server import server, socket_path, start
 
-from etbuild.build_engine.server import protocol
 from etbuild.cli import server as server_command
 from etbuild.cli.main import main
-from etbuild.system import environment
 
 __all__ = ["server"]
 
@@ -24,9 +22,9 @@ def test_status_of_a_server(server: subprocess.Popen[bytes], capsys: pytest.Capt
     assert first.startswith(f"process   {server.pid}, for ")
     assert rest == [
         "steps     0 so far, 0 now",
-        "rehearsed not yet",
+        "warm      not yet",
         "ends      after 60 s without a step",
-        f"log       {protocol.socket_path(environment.step_environment()).with_suffix('.log')}",
+        f"log       {socket_path().with_suffix('.log')}",
     ]
 
 
@@ -34,7 +32,7 @@ def test_stop_returns_when_the_server_is_gone(
     server: subprocess.Popen[bytes],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """So that what follows in a script finds none."""
+    """The next command of a script finds none."""
     codes = [main(["server", "stop"]), main(["server", "stop"]), main(["server", "status"])]
 
     assert codes == [0, 0, 0]
@@ -46,10 +44,10 @@ def test_stop_returns_when_the_server_is_gone(
 
 
 @pytest.mark.usefixtures("run_folder")
-def test_status_without_a_server_that_may_not_be(
+def test_status_when_the_server_is_switched_off(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """ETBUILD_SERVER=off is said, not guessed."""
+    """ETBUILD_SERVER=off is named."""
     monkeypatch.setenv("ETBUILD_SERVER", "off")
 
     assert main(["server", "status"]) == 0
@@ -57,7 +55,7 @@ def test_status_without_a_server_that_may_not_be(
 
 
 @pytest.mark.parametrize("action", ["status", "stop"])
-def test_a_folder_that_may_not_be_used_is_said(
+def test_a_folder_that_must_not_be_used_is_an_error(
     run_folder: Path, capsys: pytest.CaptureFixture[str], action: str
 ) -> None:
     """No step could start a server there."""
@@ -73,13 +71,13 @@ def test_a_folder_that_may_not_be_used_is_said(
 
 
 @pytest.mark.usefixtures("run_folder")
-def test_a_server_that_is_silent_is_no_missing_one(
+def test_a_server_that_does_not_answer_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It listens and does not answer, as a stopped process does."""
     monkeypatch.setattr(server_command.client, "START_S", 0.01)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
-        listening.bind(str(protocol.socket_path(environment.step_environment())))
+        listening.bind(str(socket_path()))
         listening.listen()
 
         assert main(["server", "stop"]) == 1
@@ -93,7 +91,7 @@ def test_a_server_that_does_not_end_is_an_error(
     """With what to do."""
     process = start(60)
     monkeypatch.setattr(server_command, "STOP_S", 0.0)
-    monkeypatch.setattr(server_command.client, "ask", lambda _: {"pid": process.pid, "served": 0})
+    monkeypatch.setattr(server_command.client, "ask", lambda *_: {"pid": process.pid, "served": 0})
 
     code = main(["server", "stop"])
     process.kill()

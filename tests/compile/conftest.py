@@ -1,4 +1,4 @@
-"""The tests of this folder use the same projects as those of the steps."""
+"""The tests of this folder use the projects of tests/steps."""
 
 import sys
 from pathlib import Path

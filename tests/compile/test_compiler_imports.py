@@ -1,11 +1,11 @@
-"""How the compilers come into a process."""
+"""How the compilers are imported, and what their files contain."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from project import said_by
+from project import output_of
 
 from etbuild.compile.exported_program import portable_trace, source_line
 from etbuild.compile.lowered import Lowered, read_lowered, write_lowered
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 
 
 def test_libyaml_reads_the_operator_table_as_ruamel_does(tmp_path: Path) -> None:
-    """The same objects, types included; `off`, 1e3 and their like would differ between YAML 1.1 and 1.2."""
+    """Equal objects and types; `off`, 1e3 and the like differ between YAML 1.1 and 1.2."""
     code = """
 from importlib import resources
 from etbuild.compile import compiler_imports
@@ -28,11 +28,11 @@ assert YAML.__module__.startswith("ruamel"), "the loader is ruamel's again"
 print(repr(slow) == repr(_ops._edge_dialect_info), len(slow) > 100)
 """
 
-    assert said_by(code, tmp_path) == "True True"
+    assert output_of(code, tmp_path) == "True True"
 
 
-def test_the_serializer_comes_without_the_compiler(tmp_path: Path) -> None:
-    """Neither executorch.exir nor dynamo is imported, and nothing is left in their place."""
+def test_the_serializer_is_imported_without_the_compiler(tmp_path: Path) -> None:
+    """Neither executorch.exir nor dynamo is imported, and no placeholder is left in sys.modules."""
     code = """
 import sys
 from etbuild.compile import compiler_imports
@@ -41,11 +41,11 @@ with compiler_imports.serializer() as module:
 print("executorch.exir" in sys.modules, "torch._dynamo" in sys.modules)
 """
 
-    assert said_by(code, tmp_path).split("\n") == ["executorch.exir._serialize._program False", "False False"]
+    assert output_of(code, tmp_path).split("\n") == ["executorch.exir._serialize._program False", "False False"]
 
 
-def test_the_serializer_leaves_a_loaded_compiler_alone(tmp_path: Path) -> None:
-    """In the compile server both are there."""
+def test_the_serializer_does_not_affect_a_loaded_compiler(tmp_path: Path) -> None:
+    """The compile server has both."""
     code = """
 from etbuild.compile import compiler_imports
 compiler_imports.load_executorch()
@@ -56,23 +56,21 @@ import executorch.exir as again
 print(again is executorch.exir, hasattr(again, "to_edge_transform_and_lower"))
 """
 
-    assert said_by(code, tmp_path).split("\n") == ["executorch.exir._serialize._program", "True True"]
+    assert output_of(code, tmp_path).split("\n") == ["executorch.exir._serialize._program", "True True"]
 
 
 def test_the_lowered_programs_bytes_depend_on_values_alone(tmp_path: Path) -> None:
-    """Whether two equal strings are one object does not show in the file."""
+    """Not on whether two equal strings are one object."""
     text = "".join(["a", "b", "c"])
     write_lowered(Lowered({"x": text, "y": text}, None), tmp_path / "shared")
-    write_lowered(Lowered({"x": "".join(["ab", "c"]), "y": "".join(["a", "bc"])}, None), tmp_path / "apart")
+    write_lowered(Lowered({"x": "".join(["ab", "c"]), "y": "".join(["a", "bc"])}, None), tmp_path / "separate")
 
-    assert (tmp_path / "shared").read_bytes() == (tmp_path / "apart").read_bytes()
+    assert (tmp_path / "shared").read_bytes() == (tmp_path / "separate").read_bytes()
     assert read_lowered(tmp_path / "shared").program == {"x": "abc", "y": "abc"}
 
 
-def test_a_trace_keeps_the_users_frames_and_no_path_of_the_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The compiler's frames go; the innermost one left is the model's line."""
+def test_a_trace_has_the_users_frames_and_no_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of the compiler are removed; the innermost one left is the line in the model."""
     import torch
 
     monkeypatch.chdir(tmp_path)

@@ -1,17 +1,17 @@
-"""PyTorch as tuned answers as PyTorch alone."""
+"""With the patches PyTorch computes the same as without."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from project import said_by
+from project import output_of
 
 pytestmark = pytest.mark.e2e
 
 
 def test_an_operator_that_is_registered_later_is_looked_up(tmp_path: Path) -> None:
-    """PyTorch's set of composite operators has it, and is otherwise what PyTorch finds by itself."""
+    """PyTorch's set of composite operators contains it, and is otherwise equal to PyTorch's own."""
     code = """
 import torch
 from torch._export import utils
@@ -26,11 +26,11 @@ after = {str(op) for op in utils._collect_all_valid_cia_ops()}
 print(before == own, after - before)
 """
 
-    assert said_by(code, tmp_path) == "True {'late.twice.default'}"
+    assert output_of(code, tmp_path) == "True {'late.twice.default'}"
 
 
-def test_a_modules_code_on_demand_is_what_it_would_have_been(tmp_path: Path) -> None:
-    """Read, called, printed, copied and pickled; a change of the graph shows after recompile; then all is as before."""
+def test_a_modules_code_on_demand_equals_pytorchs(tmp_path: Path) -> None:
+    """Read, called, printed, copied and pickled, also after a change of the graph; then the patch is removed."""
     code = """
 import copy, pickle, torch
 from etbuild.compile import compiler_imports, patches
@@ -49,7 +49,7 @@ def change(module):
 
 own = GraphModule.recompile
 usual = change(symbolic_trace(Net()))
-with patches.code_on_demand():
+with patches.lazy_code_generation():
     late = change(symbolic_trace(Net()))
     generated = "_code" in vars(late)
     copied, pickled = copy.deepcopy(late), pickle.loads(pickle.dumps(late))
@@ -59,11 +59,11 @@ same_answer = all(torch.equal(one(x), usual(x)) for one in (late, copied, pickle
 print(generated, same_code, same_answer, str(late) == str(usual), GraphModule.recompile is own)
 """
 
-    assert said_by(code, tmp_path) == "False True True True True"
+    assert output_of(code, tmp_path) == "False True True True True"
 
 
-def test_a_kernel_that_is_there_is_not_registered_again(tmp_path: Path) -> None:
-    """PyTorch's error, and its answers: the kernel is used, once."""
+def test_a_registered_kernel_is_not_registered_again(tmp_path: Path) -> None:
+    """The same error as PyTorch's; the kernel is used."""
     code = """
 import torch
 from etbuild.compile import compiler_imports
@@ -84,7 +84,7 @@ except RuntimeError as error:
     print(error)
 """
 
-    assert said_by(code, tmp_path).splitlines() == [
+    assert output_of(code, tmp_path).splitlines() == [
         "True True",
         "Trying to override a python impl for DispatchKey.CompositeImplicitAutograd on operator mine::twice",
     ]
@@ -95,7 +95,7 @@ def test_the_types_of_a_saved_programs_fields_are_the_same(tmp_path: Path) -> No
     code = """
 import dataclasses, typing
 from etbuild.compile import patches
-patches.read_type_hints_once()
+patches.cache_type_hints()
 from torch._export.serde import schema, serialize
 classes = [one for one in vars(schema).values() if dataclasses.is_dataclass(one)]
 same = [serialize.typing.get_type_hints(one, globalns=vars(schema)) == typing.get_type_hints(one, globalns=vars(schema))
@@ -103,15 +103,10 @@ same = [serialize.typing.get_type_hints(one, globalns=vars(schema)) == typing.ge
 print(len(classes) > 30, all(same))
 """
 
-    assert said_by(code, tmp_path) == "True True"
+    assert output_of(code, tmp_path) == "True True"
 
 
-def test_decomposing_what_is_there_gives_the_same_program(tmp_path: Path) -> None:
-    """With operators that are in place, composite, kept by the backend, in branches, of symbolic shapes; or none of it.
-
-    On the CPU, then for the NPU; with how often each was traced as PyTorch does it, and now.
-    """
-    code = """
+DECOMPOSE = """
 import torch
 from etbuild.compile import compiler_imports, patches
 compiler_imports.load_executorch()
@@ -122,7 +117,7 @@ from torch.export import Dim, ExportedProgram, export
 def in_place(x): y = x * 2; y.add_(1); return y.relu_()
 def its_input(x): x.mul_(2); return x + 1
 def composite(x): return torch.nn.functional.dropout(x, training=False).flatten(1).reshape(-1).unbind()[0]
-def kept(x): return torch.nn.functional.hardswish(torch.nn.functional.linear(x, torch.ones(3, 4)))
+def preserved(x): return torch.nn.functional.hardswish(torch.nn.functional.linear(x, torch.ones(3, 4)))
 def branches(x): return torch.cond(x.sum() > 0, lambda x: x.sin().flatten(), lambda x: x.cos().flatten(), (x,))
 def plain(x): return torch.relu(x) + 1
 
@@ -144,27 +139,33 @@ def lowered(function, npu, shapes):
     return bytes(edge.to_executorch().buffer)
 
 for npu in (False, True):
-    for function in (in_place, its_input, composite, kept, branches, plain):
+    for function in (in_place, its_input, composite, preserved, branches, plain):
         usual = lowered(function, npu, None)
-        with patches.decompositions_that_change():
+        with patches.skip_empty_decompositions():
             print(function.__name__, lowered(function, npu, None) == usual, traced[-2:])
 shapes = [{0: Dim("rows", min=1, max=9)}]
 usual = lowered(plain, False, shapes)
-with patches.decompositions_that_change():
+with patches.skip_empty_decompositions():
     print("symbolic", lowered(plain, False, shapes) == usual, traced[-2:])
 """
 
-    assert said_by(code, tmp_path).splitlines() == [
-        *("in_place True [2, 1]", "its_input True [2, 2]", "composite True [2, 1]", "kept True [2, 1]"),
+
+def test_decomposing_only_what_changes_gives_the_same_program(tmp_path: Path) -> None:
+    """With operators in place, composite, preserved by the backend, in branches, or with symbolic shapes; and without.
+
+    On the CPU, then for the NPU; each with the number of traces without the patch, and with it.
+    """
+    assert output_of(DECOMPOSE, tmp_path).splitlines() == [
+        *("in_place True [2, 1]", "its_input True [2, 2]", "composite True [2, 1]", "preserved True [2, 1]"),
         *("branches True [2, 2]", "plain True [2, 0]"),
-        *("in_place True [3, 1]", "its_input True [3, 3]", "composite True [3, 1]", "kept True [3, 2]"),
+        *("in_place True [3, 1]", "its_input True [3, 3]", "composite True [3, 1]", "preserved True [3, 2]"),
         *("branches True [3, 3]", "plain True [3, 0]"),
         "symbolic True [2, 2]",
     ]
 
 
-def test_what_is_neither_guarded_nor_checked_is_the_same_program(tmp_path: Path) -> None:
-    """A program exported again, and saved: each with what PyTorch throws away, and without."""
+def test_without_guards_and_checks_the_program_is_the_same(tmp_path: Path) -> None:
+    """A program that is exported again and saved, with the results that PyTorch discards, and without."""
     code = """
 from contextlib import nullcontext
 from pathlib import Path
@@ -190,7 +191,8 @@ class Model(torch.nn.Module):
 
 x = (torch.ones(2, 4),)
 module = torch.export.export(Model(), x, strict=True).module(check_guards=False)
-for exporting, saving in ((nullcontext, nullcontext), (patches.exported_unguarded, patches.saved_unchecked)):
+patched = patches.export_without_guards, patches.save_without_canonicalizing
+for exporting, saving in ((nullcontext, nullcontext), patched):
     made.clear()
     torch.compiler.reset()
     with exporting():
@@ -203,4 +205,4 @@ for exporting, saving in ((nullcontext, nullcontext), (patches.exported_unguarde
 print(Path("made").read_text(), Path("0.saved").read_bytes() == Path("1.saved").read_bytes())
 """
 
-    assert said_by(code, tmp_path).split("\n") == ["['canonical', 'guards']", "[]", " True"]
+    assert output_of(code, tmp_path).split("\n") == ["['canonical', 'guards']", "[]", " True"]

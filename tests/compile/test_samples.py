@@ -1,4 +1,4 @@
-"""Samples from files: how arrays become samples, and what is refused."""
+"""Samples from files: how arrays become samples, and which files are rejected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def saved(path: Path, **arrays: Any) -> Data:
 
 
 def test_the_first_axis_counts_samples(tmp_path: Path, example: tuple[Any, ...]) -> None:
-    """Each sample takes the shape and dtype of the model's input."""
+    """Each sample has the shape and dtype of the model's input."""
     import numpy as np
 
     data = saved(tmp_path / "d.npz", input_0=np.arange(24, dtype=np.float64).reshape(4, 6), labels=np.arange(4))
@@ -51,8 +51,8 @@ def test_an_array_of_the_inputs_shape_is_one_sample(tmp_path: Path, example: tup
     assert len(read_samples(Data(tmp_path / "d.npy"), example, 0).inputs) == 1
 
 
-def test_files_of_a_folder_come_in_the_order_of_their_names(tmp_path: Path, example: tuple[Any, ...]) -> None:
-    """Not in the order in which the disk lists them."""
+def test_files_of_a_folder_are_read_in_the_order_of_their_names(tmp_path: Path, example: tuple[Any, ...]) -> None:
+    """Not in the order of the directory."""
     import numpy as np
 
     for name, value in (("b", 2), ("a", 1), ("c", 3)):
@@ -63,8 +63,8 @@ def test_files_of_a_folder_come_in_the_order_of_their_names(tmp_path: Path, exam
     assert [one[0].max().item() for one in samples.inputs] == [1, 2, 3]
 
 
-def test_a_choice_is_random_by_its_seed(tmp_path: Path, example: tuple[Any, ...]) -> None:
-    """The same seed, the same choice, in the data's order; labels follow."""
+def test_a_random_choice_depends_on_its_seed(tmp_path: Path, example: tuple[Any, ...]) -> None:
+    """Equal seeds give equal choices, in the order of the data, with their labels."""
     import numpy as np
 
     data = saved(tmp_path / "d.npz", x=np.arange(60, dtype=np.float32).reshape(10, 1, 2, 3), labels=np.arange(10))
@@ -75,8 +75,8 @@ def test_a_choice_is_random_by_its_seed(tmp_path: Path, example: tuple[Any, ...]
     assert [one[0][0, 0, 0].item() / 6 for one in first.inputs] == list(first.labels or ())
 
 
-def test_without_data_there_are_the_example_and_ones_like_it(example: tuple[Any, ...]) -> None:
-    """Random by seed over the example's range."""
+def test_without_data_there_are_the_example_and_random_samples(example: tuple[Any, ...]) -> None:
+    """Within the range of the example."""
     import torch
 
     value = torch.tensor([[[-2.0, 0.0, 1.0], [0.5, 0.0, 4.0]]])
@@ -97,13 +97,13 @@ def test_without_data_there_are_the_example_and_ones_like_it(example: tuple[Any,
         ),
         ({"a": "zeros(4, 6)", "b": "zeros(4, 6)"}, "got a, b, wanted input_0"),
         ({"input_0": "full(4, 6, value=nan)"}, "input 0: got NaN or infinity, wanted finite values"),
-        ({"input_0": "zeros(4, 6)", "labels": "zeros(3)"}, "labels: got 3, wanted 4, one a sample"),
+        ({"input_0": "zeros(4, 6)", "labels": "zeros(3)"}, "labels: got 3, wanted 4, one per sample"),
     ],
 )
-def test_what_does_not_fit_is_named(
+def test_an_array_that_does_not_fit_is_named(
     tmp_path: Path, example: tuple[Any, ...], arrays: dict[str, str], message: str
 ) -> None:
-    """File, array, got, wanted."""
+    """With file, array, got and wanted."""
     import numpy as np
 
     made = {
@@ -122,8 +122,8 @@ def test_what_does_not_fit_is_named(
     assert str(caught.value) == f"{data.data}: {message}"
 
 
-def test_more_samples_than_there_are_is_an_error(tmp_path: Path, example: tuple[Any, ...]) -> None:
-    """Fewer would go unnoticed and calibrate worse."""
+def test_more_samples_than_the_data_has_are_an_error(tmp_path: Path, example: tuple[Any, ...]) -> None:
+    """Fewer samples would go unnoticed."""
     import numpy as np
 
     data = saved(tmp_path / "d.npz", x=np.zeros((2, 6), np.float32))

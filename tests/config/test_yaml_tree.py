@@ -1,4 +1,4 @@
-"""YAML 1.2's scalars, with or without libyaml; aliases and merge keys do what they say, within bounds."""
+"""Scalars follow YAML 1.2, with and without libyaml; aliases and merge keys work, within limits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILE = Path("net.yaml")
 
 @pytest.fixture(params=["libyaml", "python"])
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Both parsers of PyYAML; not every machine has the fast one."""
+    """Both parsers of PyYAML; libyaml is not installed everywhere."""
     if request.param == "python":
         monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
     elif not hasattr(yaml, "CSafeLoader"):
@@ -34,7 +34,7 @@ def value(text: str) -> Any:
     return plain(node)
 
 
-def faults_of(text: str | bytes) -> list[str]:
+def diagnostics_of(text: str | bytes) -> list[str]:
     diagnostics = Diagnostics()
     yaml_tree.read(text if isinstance(text, bytes) else text.encode(), FILE, diagnostics)
     return [str(problem).splitlines()[0] for problem in diagnostics.sorted([FILE])]
@@ -77,30 +77,30 @@ def faults_of(text: str | bytes) -> list[str]:
     ],
 )
 def test_a_scalar_means_what_yaml_1_2_says(parser: str, text: str, expected: object) -> None:
-    """The Norway problem, sexagesimals, dates, octals and underscores of YAML 1.1 are not there."""
+    """Without YAML 1.1's Norway problem, sexagesimals, dates, octals and underscores."""
     found = value(f"key: {text}\n")["key"]
 
     assert (found, type(found)) == (expected, type(expected))
 
 
 @pytest.mark.parametrize("text", ["010", "-007", "00", "08"])
-def test_a_number_with_leading_zeros_is_refused(parser: str, text: str) -> None:
+def test_a_number_with_leading_zeros_is_rejected(parser: str, text: str) -> None:
     """YAML 1.1 reads it as octal, YAML 1.2 as decimal."""
-    assert faults_of(f"key: {text}\n") == [f"net.yaml:1:6: key: got {text}, wanted a number without leading zeros"]
+    assert diagnostics_of(f"key: {text}\n") == [f"net.yaml:1:6: key: got {text}, wanted a number without leading zeros"]
 
 
 @pytest.mark.parametrize("text", ["1e999", ".inf", "-.INF", ".nan"])
-def test_a_number_that_is_not_finite_is_refused(parser: str, text: str) -> None:
+def test_a_number_that_is_not_finite_is_rejected(parser: str, text: str) -> None:
     """No setting can be infinite."""
-    assert faults_of(f"key: {text}\n") == [f"net.yaml:1:6: key: got {text}, wanted a finite number"]
+    assert diagnostics_of(f"key: {text}\n") == [f"net.yaml:1:6: key: got {text}, wanted a finite number"]
 
 
 def test_keys_are_text_whatever_they_look_like(parser: str) -> None:
-    """`on:` is the word, not true."""
+    """`on:` is text, not true."""
     assert value("on: 1\nno: 2\n1: 3\nnull: 4\n010: 5\n") == {"on": 1, "no": 2, "1": 3, "null": 4, "010": 5}
 
 
-def test_aliases_and_merge_keys_do_what_they_say(parser: str) -> None:
+def test_aliases_and_merge_keys_are_resolved(parser: str) -> None:
     """The mapping's own keys win, then the first of the merged ones; a quoted << is a key like any other."""
     text = """\
 a: &a {x: 1, y: 2}
@@ -121,55 +121,55 @@ f: {"<<": 7}
     }
 
 
-def test_an_alias_of_what_holds_it_is_refused(parser: str) -> None:
+def test_an_alias_of_a_value_that_contains_it_is_rejected(parser: str) -> None:
     """A value cannot contain itself."""
-    assert faults_of("a: &a [*a]\n") == [
+    assert diagnostics_of("a: &a [*a]\n") == [
         "net.yaml:1:8: a[0]: got the alias *a, wanted an alias of an anchor that ends above it"
     ]
 
 
-def test_aliases_that_grow_are_stopped_before_they_do(parser: str) -> None:
-    """Nine lines that stand for a thousand million values."""
+def test_aliases_that_expand_exponentially_are_rejected_before_expansion(parser: str) -> None:
+    """Nine lines that expand to a thousand million values."""
     lines = ["a0: &a0 [" + "x," * 10 + "]"]
     lines += [f"a{number}: &a{number} [" + f"*a{number - 1}," * 10 + "]" for number in range(1, 9)]
 
-    assert faults_of("\n".join(lines)) == [
+    assert diagnostics_of("\n".join(lines)) == [
         "net.yaml:4:22: got more than 5000 values, wanted a file that a person can read"
     ]
 
 
-def test_aliases_that_deepen_are_stopped(parser: str) -> None:
+def test_aliases_that_nest_deeply_are_rejected(parser: str) -> None:
     """Each line nests one deeper than the one before."""
     lines = ["a0: &a0 []", *(f"a{number}: &a{number} [*a{number - 1}]" for number in range(1, 60))]
 
-    assert faults_of("\n".join(lines)) == [
+    assert diagnostics_of("\n".join(lines)) == [
         "net.yaml:25:12: got values nested more than 24 deep, wanted a file that a person can read"
     ]
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 50_000, "- " * 100_000])
-def test_deep_nesting_is_stopped_early(text: str) -> None:
-    """The reader's own stack is safe."""
-    (message,) = faults_of(text)
+def test_deep_nesting_is_rejected_early(text: str) -> None:
+    """Before Python's recursion limit."""
+    (message,) = diagnostics_of(text)
 
     assert message.endswith("values nested more than 24 deep, wanted a file that a person can read")
 
 
 def test_a_huge_file_is_not_parsed() -> None:
-    """A recipe is a page; a model given as a recipe is not."""
-    assert faults_of(b"#" * (yaml_tree.MAX_BYTES + 1)) == [
+    """A model given in place of a recipe, for example."""
+    assert diagnostics_of(b"#" * (yaml_tree.MAX_BYTES + 1)) == [
         "net.yaml:1:1: got a file of more than 262144 bytes, wanted a file that a person can read"
     ]
 
 
-def test_a_tab_is_refused_where_it_indents(parser: str) -> None:
-    """YAML's own rule, in plain words."""
-    assert faults_of("a:\n\tb: 1\n") == ["net.yaml:2:1: got a tab, wanted spaces"]
+def test_a_tab_in_indentation_is_rejected(parser: str) -> None:
+    """As YAML demands."""
+    assert diagnostics_of("a:\n\tb: 1\n") == ["net.yaml:2:1: got a tab, wanted spaces"]
 
 
-def test_all_ambiguous_values_of_a_file_are_told(parser: str) -> None:
-    """The first does not stop the reader."""
-    assert [line.split(": got")[0] for line in faults_of("a: 010\nb: !!str x\na: 2\nc: [.inf, *d]\n")] == [
+def test_all_ambiguous_values_of_a_file_are_reported(parser: str) -> None:
+    """The first does not end the reading."""
+    assert [line.split(": got")[0] for line in diagnostics_of("a: 010\nb: !!str x\na: 2\nc: [.inf, *d]\n")] == [
         "net.yaml:1:4: a",
         "net.yaml:2:4: b",
         "net.yaml:3:1: a",
@@ -178,7 +178,7 @@ def test_all_ambiguous_values_of_a_file_are_told(parser: str) -> None:
     ]
 
 
-def test_every_value_knows_where_it_and_its_key_stand(parser: str) -> None:
+def test_every_value_has_its_location_and_that_of_its_key(parser: str) -> None:
     """Columns count characters, not bytes; a byte order mark is no column."""
     node = yaml_tree.read("\ufeffé: {ü: [1, 'x']}\n".encode(), FILE, Diagnostics())
 

@@ -1,4 +1,4 @@
-"""doit's tasks, made without doit's constructor, are those that it would have made; its database is written whole."""
+"""doit's tasks, made without doit's constructor, equal those that it would make; its database is written atomically."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from doit.dependency import JSONCodec
 from doit.task import Task
 
 from etbuild.build_engine.step import Step
-from etbuild.doit_plugin.project import Database, Project, StepTask, UpToDate
+from etbuild.doit_plugin.database import Database
+from etbuild.doit_plugin.project import Project
+from etbuild.doit_plugin.tasks import StepTask, UpToDate, tasks_of
 from etbuild.plan.plan import Outline, Plan
 
-EXPORT = Step("export:net", ("--x",), (Path("net.py"),), (Path("build/net/exported.pt2"),))
-VELA = Step("vela:net@a", (), (Path("build/net/exported.pt2"),), (Path("build/net/a/vela"),))
-SWEEP = Step("sweep:net", (), (Path("build/net/a/vela"),), (Path("build/net/sweep.json"),))
+EXPORT = Step("export:net", ("--x",), ("net.py",), ("build/net/exported.pt2",))
+VELA = Step("vela:net@a", (), ("build/net/exported.pt2",), ("build/net/a/vela",))
+SWEEP = Step("sweep:net", (), ("build/net/a/vela",), ("build/net/sweep.json",))
 
 
 @pytest.fixture
@@ -26,12 +28,12 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def tasks(project: Project) -> dict[str, Any]:
-    made = project._tasks(Plan((Outline("net", {"a": "tosa-u55"}),), (EXPORT, VELA, SWEEP)))
+    made = tasks_of(Plan((Outline("net", {"a": "tosa-u55"}),), (EXPORT, VELA, SWEEP)), project.shared)
     return {task.name: task for task in made if isinstance(task, Task)}
 
 
-def facts(task: Task) -> dict[str, object]:
-    """All attributes; an action by the function behind it."""
+def attributes(task: Task) -> dict[str, object]:
+    """All of them; an action by the function behind it."""
     actions = {
         "_actions": [action.__func__ for action in task._actions],
         "clean_actions": [action.py_callable.__func__ for action in task.clean_actions],
@@ -40,8 +42,8 @@ def facts(task: Task) -> dict[str, object]:
 
 
 def test_a_step_is_the_task_that_doit_would_make(project: Project, tasks: dict[str, Any]) -> None:
-    """Of the same words: an attribute that another doit adds is missed here."""
-    owner = StepTask(project, VELA)
+    """From the same facts: an attribute that another doit adds is noticed here."""
+    owner = StepTask(project.shared, VELA)
     wanted = Task(
         "vela:net@a",
         [owner.run],
@@ -55,14 +57,14 @@ def test_a_step_is_the_task_that_doit_would_make(project: Project, tasks: dict[s
         io={"capture": False},
     )
 
-    assert facts(tasks["vela:net@a"]) == facts(wanted)
+    assert attributes(tasks["vela:net@a"]) == attributes(wanted)
 
 
 def test_a_group_is_the_task_that_doit_would_make(tasks: dict[str, Any]) -> None:
-    """What is asked for by name alone is in no build."""
+    """A step on request is in no build."""
     wanted = Task("build:net@a", None, task_dep=["vela:net@a"], subtask_of="build", doc="net for a")
 
-    assert facts(tasks["build:net@a"]) == facts(wanted)
+    assert attributes(tasks["build:net@a"]) == attributes(wanted)
     assert tasks["build:net"].task_dep == ["export:net", "vela:net@a"]
     assert {name for name, task in tasks.items() if task.has_subtask} == {"build", "export", "vela", "sweep"}
     assert tasks["vela"].task_dep == ["vela:net@a", "vela:net"]
@@ -81,7 +83,7 @@ def database(folder: Path) -> Database:
 
 
 def test_the_database_is_written_when_something_changed(tmp_path: Path) -> None:
-    """And not for what it had; a tuple is the list that JSON made of it."""
+    """And not for values that it had; a tuple equals the list that JSON made of it."""
     first = database(tmp_path)
     first.set("task", "deps:", ("a", "b"))
     first.dump()
@@ -92,11 +94,11 @@ def test_the_database_is_written_when_something_changed(tmp_path: Path) -> None:
 
     assert json.loads((tmp_path / "doit.json").read_text()) == {"task": {"deps:": ["a", "b"]}}
     assert (tmp_path / "doit.json").stat() == written
-    assert second.looked is not None and second.looked[3] == written.st_mtime_ns
+    assert second.stat is not None and second.stat[3] == written.st_mtime_ns
 
 
-def test_what_is_removed_is_written(tmp_path: Path) -> None:
-    """A failed step."""
+def test_a_removal_is_written(tmp_path: Path) -> None:
+    """Of a failed step."""
     first = database(tmp_path)
     first.set("task", "deps:", ())
     first.dump()
@@ -108,7 +110,7 @@ def test_what_is_removed_is_written(tmp_path: Path) -> None:
 
 
 def test_a_database_that_cannot_be_written_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk: nothing half stands there."""
+    """A full disk: no incomplete file is left."""
 
     def refuse(self: Path, text: str, encoding: str) -> int:
         raise OSError(28, "No space left on device")

@@ -1,7 +1,7 @@
-"""The .pte of our steps against the one that ExecuTorch writes by itself for the same settings, byte for byte.
+"""The .pte of our steps against the one that ExecuTorch writes for the same settings, byte for byte.
 
-ExecuTorch's own path is written out below as its aot_arm_compiler goes it: one process, one compile spec, no files
-in between. The model source is loaded once for both, from the recipe's files.
+ExecuTorch's own path is written out below, as in its aot_arm_compiler: one process, one compile spec, no files in
+between. The model source is loaded once for both, from the recipe's files.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "steps"))
 
 from project import ADD, CONV, TWO_DELEGATES, U55, U65, U85, Project, compile_steps, recipe
 
+from etbuild.compile.quantizing import RANDOM_SAMPLES
 from etbuild.compile.samples import read_samples
 from etbuild.recipe.data_sections import Data, Quantize
 from etbuild.recipe.model_sections import Model
-from etbuild.recipe.recipe import Recipe
-from etbuild.steps.quantize import MADE_UP_SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from etbuild.hardware.target import Target
+    from etbuild.recipe.recipe import Recipe
 
 pytestmark = pytest.mark.e2e
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 def executorchs_own(module: Any, inputs: tuple[Any, ...], samples: Sequence[tuple[Any, ...]], target: Target) -> bytes:
-    """What to_edge_transform_and_lower and to_executorch give for one target, Vela included."""
+    """The result of to_edge_transform_and_lower and to_executorch for one target, with Vela."""
     import torch
     from executorch.backends.arm.ethosu import EthosUCompileSpec, EthosUPartitioner
     from executorch.backends.arm.quantizer import EthosUQuantizer, get_symmetric_quantization_config
@@ -66,7 +66,7 @@ def executorchs_own(module: Any, inputs: tuple[Any, ...], samples: Sequence[tupl
 
 
 def load(path: Path, weights: Path | None) -> tuple[Any, tuple[Any, ...]]:
-    """ModelUnderTest and ModelInputs of a file, as aot_arm_compiler takes them."""
+    """ModelUnderTest and ModelInputs of a file, as aot_arm_compiler loads them."""
     spec = importlib.util.spec_from_file_location("tmp_model", path)
     assert spec and spec.loader
     namespace = importlib.util.module_from_spec(spec)
@@ -93,7 +93,7 @@ def both(project: Project, one: Recipe, target: Target) -> tuple[bytes, bytes]:
     module, inputs = load(project.root / one.model.source, weights)
     data = one.quantize.calibration
     given = replace(data, data=project.root / data.data) if data.data else data
-    samples = read_samples(given, inputs, MADE_UP_SAMPLES).inputs
+    samples = read_samples(given, inputs, RANDOM_SAMPLES).inputs
     ours = (project.root / f"build/r/{target.variant}/model.pte").read_bytes()
     return ours, executorchs_own(module, inputs, samples, target)
 
@@ -104,7 +104,7 @@ def both(project: Project, one: Recipe, target: Target) -> tuple[bytes, bytes]:
     ids=["add-u55", "convolution-u65", "convolution-u85", "two delegates-u55"],
 )
 def test_a_small_model_is_executorchs_to_the_byte(tmp_path: Path, source: str, target: Target) -> None:
-    """One delegate and two, each family."""
+    """With one delegate and with two, for each family."""
     project = Project(tmp_path)
     project.write("model.py", source)
 
@@ -114,7 +114,7 @@ def test_a_small_model_is_executorchs_to_the_byte(tmp_path: Path, source: str, t
 
 
 def test_equal_delegates_share_one_stream_as_executorchs_do(tmp_path: Path) -> None:
-    """The same operator on both sides of what the CPU does: two delegates, one blob."""
+    """The same operator before and after one on the CPU: two delegates, one blob."""
     project = Project(tmp_path)
     project.write(
         "model.py",

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments: outputs are whole or absent, and the next build ends as if nothing had happened."""
+"""SIGKILL at random moments: outputs are complete or absent, and the next build ends as if nothing had happened."""
 
 import os
 import random
@@ -17,7 +17,7 @@ from built_project import FakeProject
 
 ROOT = Path(__file__).parents[2]
 SEED = 20
-# What a run took on this machine is in no way the same twice.
+# How long a run took on this machine is never the same twice.
 TIMED = re.compile(rb'("duration": \{\s*"value": )[0-9.e-]+')
 
 
@@ -33,13 +33,13 @@ def killed_builds(project: FakeProject, times: int, longest_s: float) -> None:
 
 
 def records(project: FakeProject) -> dict[str, int]:
-    """When each step that is complete was written down."""
+    """When the record of each complete step was written."""
     files = (project.root / "build/.etbuild/steps").glob("*.json")
     return {file.name: file.stat().st_mtime_ns for file in files}
 
 
 def test_twenty_kills_and_then_a_build(tmp_path: Path) -> None:
-    """Byte-identical to an undisturbed build, nothing left over, nothing complete built again."""
+    """Byte-identical to an undisturbed build, no temporary files, nothing complete built again."""
     undisturbed = FakeProject(tmp_path / "undisturbed")
     disturbed = FakeProject(tmp_path / "disturbed")
     assert undisturbed.doit().returncode == 0
@@ -54,8 +54,8 @@ def test_twenty_kills_and_then_a_build(tmp_path: Path) -> None:
     assert complete.items() <= records(disturbed).items()
 
 
-def test_kills_while_the_cache_is_written_leave_it_whole(tmp_path: Path) -> None:
-    """No entry is damaged, and another checkout takes what is there."""
+def test_kills_while_the_cache_is_written_damage_no_entry(tmp_path: Path) -> None:
+    """Another checkout restores all outputs from it."""
     disturbed = FakeProject(tmp_path / "disturbed")
     disturbed.environment["ETBUILD_CACHE"] = str(tmp_path / "cache")
     killed_builds(disturbed, 10, 1.0)
@@ -109,7 +109,7 @@ def real_project(root: Path) -> FakeProject:
 
 
 def kill_anything(project: FakeProject, times: int, longest_s: float) -> None:
-    """So many kills while a build runs; what was built to its end is built again, every other time with no cache."""
+    """So many kills while a build runs; a complete build starts again, every other time without its cache."""
     chance = random.Random(SEED)
     build, ended = start(project), 0
     for _ in range(times):

@@ -1,4 +1,4 @@
-"""etbuild in somebody else's repository: the wheel, a dodo.py of three lines and a recipes folder."""
+"""etbuild in another repository: the wheel, a dodo.py of three lines and a recipes folder."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ run: {on: none}
 
 @pytest.mark.e2e
 def test_an_installed_etbuild_builds_in_another_repository(tmp_path: Path) -> None:
-    """Schemas and tables come with the wheel, outputs land beside that dodo.py, its own tasks stand beside ours."""
+    """The wheel contains schemas and tables; outputs are next to that dodo.py, whose own tasks run too."""
     site, project, source = tmp_path / "site", tmp_path / "project", tmp_path / "source"
     for folder in ("etbuild", "schemas"):
         shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))

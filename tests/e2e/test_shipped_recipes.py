@@ -1,4 +1,4 @@
-"""The recipes in recipes/: they are whole and explicit, and their models are the networks they are named for."""
+"""The recipes in recipes/ are complete and explicit, and their models are the networks of their names."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def recipes() -> dict[str, Recipe]:
 
 
 def test_the_shipped_recipes_load(recipes: dict[str, Recipe]) -> None:
-    """Each agrees with the schema, its files exist and its targets are legal."""
+    """Each is valid, its files exist and its targets are legal."""
     assert sorted(recipes) == SHIPPED
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_a_recipe_begins_with_its_schema(file: Path) -> None:
-    """Editors complete and check by this line."""
+    """In its first line, where editors look for it."""
     first = file.read_text().splitlines()[0]
 
     assert first == "# yaml-language-server: $schema=../schemas/recipe.schema.json"
@@ -43,7 +43,7 @@ def test_a_recipe_begins_with_its_schema(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_a_recipe_states_its_targets_in_full(file: Path) -> None:
-    """Nothing of a target is left to a default, as tools disagree about those."""
+    """Without defaults, which differ between tools."""
     targets = yaml.safe_load(file.read_text()).get("targets", [])
 
     assert [sorted(target) for target in targets] == [["memory_mode", "npu", "system_config"]] * len(targets)
@@ -63,8 +63,8 @@ def test_the_committed_weights_are_small() -> None:
     assert (ROOT / "recipes/models/mnist.safetensors").stat().st_size < 300_000
 
 
-def test_no_digit_is_both_calibrated_with_and_tested() -> None:
-    """The quantised accuracy would flatter otherwise."""
+def test_no_digit_is_in_both_calibration_and_test() -> None:
+    """Otherwise the quantised accuracy would be too high."""
     with (
         np.load(FOLDER / "data/digits_calibration.npz") as calibration,
         np.load(FOLDER / "data/digits_test.npz") as test,
@@ -77,14 +77,14 @@ def test_no_digit_is_both_calibrated_with_and_tested() -> None:
 
 @pytest.fixture
 def load(recipes: dict[str, Recipe], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A recipe's model and inputs; the import path is as before afterwards."""
+    """Loads a recipe's model and inputs; sys.path is restored afterwards."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "path", [*sys.path])
     return lambda name: load_model(recipes[name].model)
 
 
 def described(load: Any, name: str) -> tuple[int, list[tuple[int, ...]], list[tuple[int, ...]]]:
-    """Count of parameters, shapes of inputs, shapes of outputs."""
+    """Number of parameters, shapes of inputs, shapes of outputs."""
     import torch
 
     module, inputs = load(name)
@@ -116,8 +116,8 @@ def test_a_model_has_its_networks_size(
 
 
 @pytest.mark.e2e
-def test_mobilenetv2_takes_torchvisions_weights(load: Any) -> None:
-    """Names and shapes in its state_dict are those of torchvision's mobilenet_v2: some of each kind, and the count."""
+def test_mobilenetv2_accepts_torchvisions_weights(load: Any) -> None:
+    """Its state_dict has the names and shapes of torchvision's mobilenet_v2: some of each kind, and the count."""
     module, _ = load("mv2_u65")
 
     shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
@@ -142,7 +142,7 @@ def test_mobilenetv2_takes_torchvisions_weights(load: Any) -> None:
 
 
 @pytest.mark.e2e
-def test_mnist_reads_digits_it_has_not_seen(load: Any) -> None:
+def test_mnist_recognises_unseen_digits(load: Any) -> None:
     """The float model with the committed weights; the report has the quantised one."""
     import torch
 

@@ -1,4 +1,4 @@
-"""Where a checkout lies, and whether the compile server served, is in no byte of any output."""
+"""No output depends on the folder of the checkout, or on whether the compile server ran the steps."""
 
 import json
 import os
@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from etbuild.build_engine.server import client
+from etbuild.compile_server.spec import SERVER
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = ("mnist_u55", "fallback_u55")
 
 
 def build(folder: Path, **settings: str) -> dict[str, bytes]:
-    """Every output of RECIPES, built in a folder of its own with nothing cached."""
+    """Every output of RECIPES, built in its own folder without a cache."""
     folder.mkdir(parents=True)
     shutil.copytree(ROOT / "recipes", folder / "recipes", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dodo.py", folder)
@@ -29,7 +30,7 @@ def build(folder: Path, **settings: str) -> dict[str, bytes]:
 
 
 def _without_duration(path: Path) -> bytes:
-    """The content, but for the seconds that a run took on this machine, which run.json tells."""
+    """The content without the duration in run.json."""
     if path.name != "run.json":
         return path.read_bytes()
     data = json.loads(path.read_bytes())
@@ -41,12 +42,12 @@ def _without_duration(path: Path) -> bytes:
 def test_two_folders_and_two_kinds_of_process_give_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A short path with plain processes, a long one with a space in it and the server."""
+    """A short path with plain processes, a long one with a space and the server."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
     plain = build(tmp_path / "a", ETBUILD_SERVER="off")
     warm = build(tmp_path / "another folder" / "further down")
-    stopped = client.ask("stop")
+    stopped = client.ask(SERVER, "stop")
 
     assert stopped is not None
     assert sorted(plain) == sorted(warm)

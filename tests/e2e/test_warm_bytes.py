@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def built(project: Path, environment: dict[str, str]) -> dict[str, bytes]:
-    """Every file that the recipe's compilers have left."""
+    """Every output of the recipe."""
     shutil.copytree(ROOT / "recipes", project / "recipes", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dodo.py", project / "dodo.py")
     tasks = ["header:add_u55", "golden:add_u55", "sweep:add_u55"]
@@ -37,21 +37,21 @@ def tool(name: str) -> str:
 
 
 def test_the_server_changes_no_byte(run_folder: Path, tmp_path: Path) -> None:
-    """Export to .pte, golden and header, before and after its rehearsal; it did all six steps that it may do."""
-    for folder in ("plain", "warm", "rehearsed"):
+    """From export to .pte, golden and header, before and after its warm-up; it ran all six steps that it may run."""
+    for folder in ("plain", "warming", "warm"):
         (tmp_path / folder).mkdir()
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(run_folder), "ETBUILD_CACHE": "off"}
     plain = built(tmp_path / "plain", {**environment, "ETBUILD_SERVER": "off"})
     environment.pop("ETBUILD_SERVER", None)
     try:
-        warm = built(tmp_path / "warm", environment)
-        while "rehearsed yes" not in (status := server("status", environment)):
-            assert "rehearsed not yet" in status
+        warming = built(tmp_path / "warming", environment)
+        while "warm      yes" not in (status := server("status", environment)):
+            assert "warm      not yet" in status
             time.sleep(0.1)
-        rehearsed = built(tmp_path / "rehearsed", environment)
+        warm = built(tmp_path / "warm", environment)
     finally:
-        told = server("stop", environment)
+        stopped = server("stop", environment)
 
-    assert told.endswith(", 12 steps served\n")
-    assert sorted(warm) == sorted(rehearsed) == sorted(plain)
-    assert [name for name in plain if not warm[name] == rehearsed[name] == plain[name]] == []
+    assert stopped.endswith(", 12 steps served\n")
+    assert sorted(warming) == sorted(warm) == sorted(plain)
+    assert [name for name in plain if not warming[name] == warm[name] == plain[name]] == []

@@ -1,4 +1,4 @@
-"""A project of one recipe whose steps are done by a stand-in: built, changed and built again by real doit.
+"""A project of one recipe whose steps are done by fake_step.py: built, changed and built again by real doit.
 
 Its steps, in order: export, quantize, lower, golden, vela, pte, header, run, report.
 """

@@ -14,7 +14,7 @@ from etbuild.errors import StepError
 
 def main(argv: Sequence[str]) -> int:
     what, *rest = argv
-    if what == "tell":
+    if what == "print":
         print(f"cwd {Path.cwd()}")
         print(f"SEEN {os.environ.get('SEEN')}", file=sys.stderr)
     if what == "native":

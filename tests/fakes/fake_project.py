@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from etbuild.build_engine.step import Step
 from etbuild.build_engine.execute import Executor
+from etbuild.build_engine.step import Step
 from etbuild.plan.engine import executor as real_executor
 
 FAKE_STEP = Path(__file__).with_name("fake_step.py")

@@ -1,7 +1,7 @@
-"""Stands in for a step's process: writes each output from its arguments and inputs, or misbehaves as told.
+"""Fakes a step's process: writes each output from its arguments and inputs, or misbehaves.
 
-Told by the JSON file FAKE_CONTROL ({step name: behaviour}); appends the step's name to FAKE_RAN. Run by `workspace`
-in fake_project.py with the step as JSON.
+The JSON file FAKE_CONTROL has {step name: behaviour}. It appends the step's name to FAKE_RAN. Run by `executor` in
+fake_project.py with the step as JSON.
 """
 
 import hashlib

@@ -5,21 +5,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from etbuild.build_engine.local import ProcessResult
 from etbuild.build_engine.server import client, protocol
+from etbuild.build_engine.server.client import Request
+from etbuild.build_engine.step import Step
+from etbuild.compile_server.spec import SERVER
 from etbuild.system import environment
 
 FAKE_SERVER = Path(__file__).with_name("fake_server.py")
+DEADLINE_S = 10
 
 
 @pytest.fixture(params=["always", "never"])
 def server(
     run_folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A server where a client of this test looks; the process of its first step stands by, or is forked then."""
+    """A server where the clients of this test look for one; with a standby child for its first step, or without."""
     assert protocol.private_folder().is_relative_to(run_folder)
     monkeypatch.setenv("FAKE_STANDBY", request.param)
     process = start(60)
@@ -30,8 +36,13 @@ def server(
     process.wait()
 
 
+def socket_path() -> Path:
+    """Where doit and the command line of this environment look for the server."""
+    return protocol.socket_path(SERVER, environment.step_environment())
+
+
 def start(idle_s: float) -> subprocess.Popen[bytes]:
-    path = protocol.socket_path(environment.step_environment())
+    path = socket_path()
     command = [sys.executable, str(FAKE_SERVER), "--socket", str(path), "--idle-s", str(idle_s)]
     # As the client starts it: Python writes to a file late.
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -43,5 +54,46 @@ def start(idle_s: float) -> subprocess.Popen[bytes]:
 
 
 def wait_for_standby() -> None:
-    while not (told := client.ask("status")) or not told["standby"]:
+    while not (status := client.ask(SERVER, "status")) or not status["standby"]:
         time.sleep(0.01)
+
+
+@contextmanager
+def requested(folder: Path, *argv: str) -> Iterator[Request]:
+    """A step that the server runs in the folder, its output in "log" there; the descriptors are closed at the end."""
+    with (folder / "log").open("wb") as log:
+        yield Request(SERVER, Step("fake:r", argv, (), ()), "fake_module", (folder, log.fileno(), log.fileno()))
+
+
+def run(folder: Path, *argv: str) -> tuple[ProcessResult, str]:
+    """How a step ended, and what it printed."""
+    with requested(folder, *argv) as request:
+        result = request.wait()
+    return result, (folder / "log").read_text()
+
+
+def wait_for_pids(folder: Path) -> list[int]:
+    """The step's process, and the one that it has started."""
+    file = folder / "pids"
+    while not (file.exists() and len(file.read_text().split()) == 2):
+        time.sleep(0.01)
+    return [int(pid) for pid in file.read_text().split()]
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def gone(*pids: int) -> bool:
+    """Whether all of them end soon."""
+    deadline = time.monotonic() + DEADLINE_S
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not any(alive(pid) for pid in pids)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False

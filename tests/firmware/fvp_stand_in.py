@@ -1,6 +1,6 @@
-"""Stands in for an FVP at the command seam: reads its flags as the real one does and replays what a firmware printed.
+"""Fake FVP: reads the flags of the real one and prints a recorded console output of a firmware.
 
-Told by the JSON file FVP_STAND_IN: {"console": file to print, "code": exit code, "hang": seconds, "child": file}.
+Controlled by the JSON file FVP_STAND_IN: {"console": file to print, "code": exit code, "hang": seconds, "child": file}.
 Writes its arguments to "arguments". `hang` sleeps after printing; `child` starts a process that writes its id there.
 """
 
@@ -15,8 +15,8 @@ BANNER = b"\n    Fast Models [11.27.42]\n\nterminal: Listening for serial connec
 
 
 def main() -> int:
-    told = json.loads(Path(os.environ["FVP_STAND_IN"]).read_text())
-    Path(told["arguments"]).write_text(json.dumps(sys.argv[1:]))
+    orders = json.loads(Path(os.environ["FVP_STAND_IN"]).read_text())
+    Path(orders["arguments"]).write_text(json.dumps(sys.argv[1:]))
     words = iter(sys.argv[1:])
     elf = None
     for word in words:
@@ -29,14 +29,14 @@ def main() -> int:
     if elf is None or not Path(elf).exists():
         print("Error: no application", file=sys.stderr)
         return 2
-    if "child" in told:
+    if "child" in orders:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        Path(told["child"]).write_text(str(child.pid))
-    sys.stdout.buffer.write(BANNER + Path(told["console"]).read_bytes())
+        Path(orders["child"]).write_text(str(child.pid))
+    sys.stdout.buffer.write(BANNER + Path(orders["console"]).read_bytes())
     sys.stdout.flush()
-    time.sleep(told.get("hang", 0))
+    time.sleep(orders.get("hang", 0))
     print("\nInfo: /OSCI/SystemC: Simulation stopped by user.")
-    return int(told.get("code", 0))
+    return int(orders.get("code", 0))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ BOARD = "qemu-mps3-an547"
 
 @dataclass(frozen=True)
 class Image:
-    """A folder with firmware.elf and all that the step `run` wants."""
+    """A folder with firmware.elf and the inputs of the step `run`."""
 
     folder: Path
     npu: str

@@ -1,4 +1,4 @@
-"""The register driver, on the host: a model of the NPU's registers, backed by the emulator, that can also misbehave."""
+"""The register driver on the host, against a model of the NPU's registers on the emulator that can also fail."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Case:
-    """A delegate of linear_u55.pte with one input, and what the emulator answers to it."""
+    """A delegate of linear_u55.pte with one input, and the emulator's output for it."""
 
     program: Path
     stream: Stream
@@ -70,7 +70,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 def _built() -> Path:
-    """The program, kept by the content of its sources."""
+    """The program, cached by the content of its sources."""
     sources = sorted((RUNTIME / "npu").glob("*.cc"))
     files = [NATIVE, *sources, *sorted((RUNTIME / "npu").glob("*.h")), *sorted((RUNTIME / "base").glob("*.h"))]
     digest = hashlib.sha256("".join(FLAGS).encode() + b"".join(file.read_bytes() for file in files)).hexdigest()[:32]
@@ -93,8 +93,8 @@ def test_a_job_gives_the_bytes_of_the_emulator(case: Case) -> None:
     assert outcome.scratch[place.offset :][: len(case.output)] == case.output
 
 
-def test_the_cache_is_kept_out_of_the_way(case: Case) -> None:
-    """Stream and weights are cleaned and the scratch is flushed before the start; after it the scratch is discarded."""
+def test_the_data_cache_is_cleaned_and_discarded_around_a_job(case: Case) -> None:
+    """Before: stream and weights are cleaned and the scratch is flushed. After: the scratch is discarded."""
     assert case.run("good").calls == ["clean", "clean", "flush", "start", "discard"]
 
 
@@ -110,13 +110,15 @@ def test_the_cache_is_kept_out_of_the_way(case: Case) -> None:
         ("never ends", TIMEOUT, "NPU does not end in time, its status is", 1),
     ],
 )
-def test_what_goes_wrong_is_a_status_in_time(case: Case, scenario: str, code: int, text: str, number: int) -> None:
-    """With the word that says why."""
+def test_every_failure_is_a_status_within_a_time_limit(
+    case: Case, scenario: str, code: int, text: str, number: int
+) -> None:
+    """With the register value that says why."""
     outcome = case.run(scenario)
 
     assert (outcome.code, outcome.text, outcome.number) == (code, text, number)
 
 
 def test_a_stream_for_another_npu_does_not_start(case: Case) -> None:
-    """It is refused while the program is loaded."""
+    """It is rejected when the program is loaded."""
     assert case.run("other NPU").calls == []

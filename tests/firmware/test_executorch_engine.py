@@ -110,7 +110,7 @@ def make(folder: Path, prefix: Path, pte: str) -> None:
 def test_the_libraries_of_a_prefix_are_linked_whole(
     tmp_path: Path, prefix: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Operators and the delegate register themselves: nothing refers to them, and all of them are in the image."""
+    """Operators and the delegate register themselves: without any reference to them they are in the image."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ETHOSU_CORE_DRIVER", str(prefix / "driver"))
 
@@ -123,7 +123,7 @@ def test_the_libraries_of_a_prefix_are_linked_whole(
 
 
 @pytest.mark.e2e
-def test_a_delegate_without_arms_core_driver_is_told(
+def test_a_delegate_without_arms_core_driver_is_an_error(
     tmp_path: Path, prefix: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No prefix installs it."""
@@ -135,7 +135,7 @@ def test_a_delegate_without_arms_core_driver_is_told(
 
 
 def test_operators_that_a_prefix_does_not_register_are_named_before_linking(prefix: Path) -> None:
-    """All of them."""
+    """All in one message."""
     with pytest.raises(StepError) as caught:
         check_operators(prefix, ["aten::add.out", "aten::sort.values", "aten::add"])
 
@@ -145,7 +145,7 @@ def test_operators_that_a_prefix_does_not_register_are_named_before_linking(pref
     )
 
 
-def test_without_a_prefix_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_prefix_the_message_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 3."""
     monkeypatch.delenv("EXECUTORCH_PREFIX", raising=False)
 
@@ -154,7 +154,7 @@ def test_without_a_prefix_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
     assert str(caught.value) == (
         "ExecuTorch's runtime: got no prefix, wanted one\n"
-        "    set runtime.prefix or EXECUTORCH_PREFIX to where its install step has put it"
+        "    set runtime.prefix or EXECUTORCH_PREFIX to the prefix that it was installed into"
     )
 
 

@@ -16,7 +16,7 @@ from etbuild.firmware.select_sources import RUNTIME
 
 
 def test_the_command_for_gdb_can_be_pasted() -> None:
-    """It finds our sources and stops where the work begins."""
+    """gdb finds the runtime's sources and stops at the start of the application."""
     assert gdb_command(Path("build/net/firmware.elf"), 1234) == [
         *("gdb-multiarch", "build/net/firmware.elf"),
         *("-ex", f"directory {RUNTIME.parent}"),
@@ -29,7 +29,7 @@ def test_the_command_for_gdb_can_be_pasted() -> None:
 @pytest.mark.e2e
 @pytest.mark.skipif(not shutil.which("qemu-system-arm"), reason="no QEMU on this machine")
 def test_qemu_answers_a_debugger_before_the_first_instruction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And ends when the debugger says so."""
+    """And ends when the debugger kills it."""
     monkeypatch.chdir(tmp_path)
     image = build(tmp_path, "linear_u55.pte")
     with socket.socket() as free:
@@ -40,19 +40,19 @@ def test_qemu_answers_a_debugger_before_the_first_instruction(tmp_path: Path, mo
     process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        told = [process.stdout.readline() for _ in range(2)]
+        printed = [process.stdout.readline() for _ in range(2)]
         answer = ask(port)
         process.wait(10)
     finally:
         process.kill()
         process.stdout.close()
 
-    assert told[0].startswith(f"QEMU waits for gdb on port {port}")
+    assert printed[0].startswith(f"QEMU waits for gdb on port {port}")
     assert answer.startswith(b"+$T")
 
 
 def ask(port: int) -> bytes:
-    """Why it stopped; then QEMU is told to end."""
+    """The reason why the target stopped; QEMU is then ended."""
     for attempt in range(200):
         try:
             with socket.create_connection(("127.0.0.1", port), 5) as gdb:
@@ -65,12 +65,12 @@ def ask(port: int) -> bytes:
         except ConnectionRefusedError:
             if attempt == 199:
                 raise
-            select_a_moment()
+            wait_a_moment()
     raise AssertionError("unreachable")
 
 
-def select_a_moment() -> None:
-    """A twentieth of a second, until QEMU listens."""
+def wait_a_moment() -> None:
+    """Wait 50 ms for QEMU to listen."""
     import select
 
     select.select([], [], [], 0.05)

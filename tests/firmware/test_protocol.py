@@ -140,7 +140,7 @@ def test_a_lost_frame_is_a_problem() -> None:
 
 
 def test_frames_in_another_order_are_a_problem() -> None:
-    """But for memory, which stands alone, any two neighbours that differ."""
+    """Any two neighbours that differ, except memory."""
     parts = whole(VECTORS)
 
     for at in range(len(parts) - 2):

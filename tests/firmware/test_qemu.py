@@ -1,4 +1,4 @@
-"""Real images in real QEMU: right results, and for each kind of fault its own message and exit code."""
+"""Real images in real QEMU: correct results, and a message and exit code for each kind of failure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def failure(image: Image, elf: Path | None = None) -> str:
 
 
 def exit_code(image: Image, elf: Path | None = None) -> int | None:
-    """QEMU's own, which semihosting sets."""
+    """The exit code of QEMU, set through semihosting."""
     file = board_file(image.board)
     assert file is not None
     request = simulators.Request("qemu", load_board(file), image.driver, image.npu, elf or image.elf, 20)
@@ -75,7 +75,7 @@ def test_an_image_gives_the_bytes_of_the_host(
 
 
 def test_the_number_of_instructions_does_not_depend_on_the_machine(linear: Image) -> None:
-    """Its clock is the number of instructions: the same in every run."""
+    """It is the same in every run."""
     counts = set()
     for _ in range(2):
         run.main(linear.run_options())
@@ -84,8 +84,8 @@ def test_the_number_of_instructions_does_not_depend_on_the_machine(linear: Image
     assert len(counts) == 1
 
 
-def test_a_truncated_model_is_refused(linear: Image) -> None:
-    """Its second half is gone."""
+def test_a_truncated_model_is_rejected(linear: Image) -> None:
+    """Its second half is zero."""
     _, size = section(linear.elf.read_bytes(), b".model")
     elf = damaged(linear, b".model", size // 2, bytes(size - size // 2))
 
@@ -93,8 +93,8 @@ def test_a_truncated_model_is_refused(linear: Image) -> None:
     assert exit_code(linear, elf) == 11
 
 
-def test_a_stream_for_another_family_is_refused(linear: Image) -> None:
-    """The word of its configuration says Ethos-U85-256."""
+def test_a_stream_for_another_family_is_rejected(linear: Image) -> None:
+    """Its CONFIG word is that of an Ethos-U85-256."""
     model = (linear.folder / "model.pte").read_bytes()
     elf = damaged(linear, b".model", model.index(b"COP1") + 8, struct.pack("<I", 0x20000118))
 
@@ -104,8 +104,8 @@ def test_a_stream_for_another_family_is_refused(linear: Image) -> None:
     assert exit_code(linear, elf) == 13
 
 
-def test_damaged_vectors_are_refused(linear: Image) -> None:
-    """By their CRC, before the model is looked at."""
+def test_damaged_vectors_are_rejected(linear: Image) -> None:
+    """By their CRC, before the model is read."""
     elf = damaged(linear, b".test_vectors", 120, b"\xff")
 
     assert failure(linear, elf).endswith(
@@ -114,15 +114,15 @@ def test_damaged_vectors_are_refused(linear: Image) -> None:
     assert exit_code(linear, elf) == 10
 
 
-def test_vectors_cut_short_are_refused(linear: Image) -> None:
-    """They say how many bytes they are."""
+def test_truncated_vectors_are_rejected(linear: Image) -> None:
+    """By the size in their header."""
     elf = damaged(linear, b".test_vectors", 20, struct.pack("<I", 1 << 20))
 
     assert "test vectors: not all of them are here, of bytes (1048576)" in failure(linear, elf)
 
 
-def test_a_stack_that_is_too_small_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the core's stack limit, with what to do."""
+def test_a_stack_that_is_too_small_is_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the core's stack limit; the message has a remedy."""
     monkeypatch.chdir(tmp_path)
     image = build(tmp_path, "linear_u55.pte", stack=1024)
 
@@ -131,19 +131,19 @@ def test_a_stack_that_is_too_small_is_caught(tmp_path: Path, monkeypatch: pytest
     assert exit_code(image) == 21
 
 
-def test_an_undefined_instruction_is_told_with_its_place(linear: Image) -> None:
+def test_an_undefined_instruction_is_reported_with_its_source_line(linear: Image) -> None:
     """In the function that opens the program."""
     elf = damaged(linear, b".text", *undefined(linear, "etb::Program::open"))
 
-    told = failure(linear, elf)
+    message = failure(linear, elf)
 
-    assert "processor exception 6: undefined instruction\n    cfsr=00010000" in told
-    assert "    at etb::Program::open(" in told
+    assert "processor exception 6: undefined instruction\n    cfsr=00010000" in message
+    assert "    at etb::Program::open(" in message
     assert exit_code(linear, elf) == 20
 
 
 def test_an_image_that_never_ends_is_stopped(linear: Image) -> None:
-    """After run.timeout_s, with how far it came."""
+    """After run.timeout_s, with the number of vectors that were done."""
     offset, _ = undefined(linear, "etb::app::crc32")
     elf = damaged(linear, b".text", offset, b"\xfe\xe7")  # a branch to itself
     options = linear.run_options(elf)
@@ -159,7 +159,7 @@ def test_an_image_that_never_ends_is_stopped(linear: Image) -> None:
 
 
 def test_wrong_results_name_the_first_difference(linear: Image) -> None:
-    """Golden is one step off in every element."""
+    """Every element of golden is changed by 1."""
     with np.load(linear.folder / "golden.npz") as file:
         arrays = dict(file)
     np.savez(linear.folder / "wrong.npz", **{**arrays, "output_0": arrays["output_0"] + np.float32(1)})
@@ -175,7 +175,7 @@ def test_wrong_results_name_the_first_difference(linear: Image) -> None:
 def test_an_image_for_real_hardware_reports_the_missing_npu_and_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """corstone-300 boots in QEMU up to its NPU, which QEMU does not have."""
+    """corstone-300 boots in QEMU, which does not have its NPU."""
     monkeypatch.chdir(tmp_path)
     image = build(tmp_path, "linear_u55.pte", board="corstone-300")
 
@@ -189,8 +189,8 @@ def test_an_image_for_real_hardware_reports_the_missing_npu_and_ends(
     assert exit_code(image) == 15
 
 
-def test_images_keep_to_their_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """budget.json; what a change costs is printed."""
+def test_images_stay_within_their_size_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """budget.json has the limits; the change since the last entry is printed."""
     monkeypatch.chdir(tmp_path)
     budget = json.loads((Path(__file__).parent / "budget.json").read_text())
     above = []
@@ -207,7 +207,7 @@ def test_images_keep_to_their_budget(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_console_is_one_transcript_and_nothing_else(linear: Image) -> None:
-    """No text of a library, no echo."""
+    """No text of a library and no echo."""
     file = board_file(BOARD)
     assert file is not None
     request = simulators.Request("qemu", load_board(file), "emulator", linear.npu, linear.elf, 20)
@@ -218,9 +218,9 @@ def test_the_console_is_one_transcript_and_nothing_else(linear: Image) -> None:
 
 
 def undefined(image: Image, function: str) -> tuple[int, bytes]:
-    """The offset of a function in .text, and an instruction that no core knows."""
+    """The offset of a function in .text, and an undefined instruction."""
     elf = image.elf.read_bytes()
-    names = toolchain.run(["arm-none-eabi-nm", "-C", str(image.elf)]).splitlines()
+    names = toolchain.run_tool(["arm-none-eabi-nm", "-C", str(image.elf)]).splitlines()
     address = next(int(line.split()[0], 16) for line in names if f" {function}(" in line)
     start = struct.unpack_from("<I", elf, 0x20)[0]
     count = struct.unpack_from("<H", elf, 0x30)[0]

@@ -1,4 +1,4 @@
-"""Which simulator runs a firmware, with what command, and what its output is worth; an FVP is stood in for."""
+"""Which simulator runs a firmware, its command, and the checks of its output; with a fake FVP."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def board(name: str) -> Board:
 
 @dataclass
 class Project:
-    """A folder with an image, golden and an FVP that does as it is told."""
+    """A folder with an image, golden.npz and a fake FVP."""
 
     root: Path
 
@@ -40,10 +40,10 @@ class Project:
     def fvp(self) -> Path:
         return self.root / "bin/FVP_Corstone_SSE-300_Ethos-U55"
 
-    def tell(self, console: bytes, **more: object) -> None:
+    def prepare_fvp(self, console: bytes, **more: object) -> None:
         (self.root / "console").write_bytes(console)
-        told = {"console": str(self.root / "console"), "arguments": str(self.root / "arguments"), **more}
-        (self.root / "told.json").write_text(json.dumps(told))
+        orders = {"console": str(self.root / "console"), "arguments": str(self.root / "arguments"), **more}
+        (self.root / "orders.json").write_text(json.dumps(orders))
 
     def run(self, *more: str) -> int:
         return run.main(
@@ -70,7 +70,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     made.fvp.parent.mkdir()
     made.fvp.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_IN}" "$@"\n')
     made.fvp.chmod(0o755)
-    monkeypatch.setenv("FVP_STAND_IN", str(tmp_path / "told.json"))
+    monkeypatch.setenv("FVP_STAND_IN", str(tmp_path / "orders.json"))
     monkeypatch.setenv("FVP_PATH", str(made.fvp.parent))
     return made
 
@@ -84,8 +84,8 @@ def request(name: str, driver: str, npu: str, on: str = "auto") -> Request:
 
 
 def test_an_fvp_that_is_found_runs_a_firmware_for_its_npu(project: Project) -> None:
-    """With the flags of its board, and figures that say what they are."""
-    project.tell(good(npu_cycles=4242))
+    """With the flags of its board; every figure has its kind."""
+    project.prepare_fvp(good(npu_cycles=4242))
 
     assert project.run() == 0
 
@@ -104,9 +104,9 @@ def test_an_fvp_that_is_found_runs_a_firmware_for_its_npu(project: Project) -> N
 
 
 def test_an_fvp_may_be_named_and_run_without_timing_adapters(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By run.fvp, wherever it is."""
+    """Named by run.fvp, in any folder."""
     monkeypatch.delenv("FVP_PATH")
-    project.tell(good())
+    project.prepare_fvp(good())
 
     assert project.run("--on", "fvp", "--fvp", str(project.fvp), "--no-timing-adapters") == 0
 
@@ -114,7 +114,7 @@ def test_an_fvp_may_be_named_and_run_without_timing_adapters(project: Project, m
 
 
 @pytest.mark.parametrize(
-    ("console", "more", "told"),
+    ("console", "more", "expected"),
     [
         (b"", {}, "got results that cannot be trusted: there is no end frame\n    | Fast Models [11.27.42]\n"),
         (b"", {"code": 1}, "there is no end frame (the simulator ended with exit code 1)\n"),
@@ -126,20 +126,20 @@ def test_an_fvp_may_be_named_and_run_without_timing_adapters(project: Project, m
         (b"Error: licence not found\n", {"code": 1}, "\n    | Error: licence not found\n"),
     ],
 )
-def test_what_is_no_result_fails_and_shows_the_last_output(
-    project: Project, console: bytes, more: dict[str, object], told: str
+def test_an_invalid_output_fails_and_is_shown(
+    project: Project, console: bytes, more: dict[str, object], expected: str
 ) -> None:
-    """Whatever exit code the simulator has."""
-    project.tell(console, **more)
+    """Whatever the exit code of the simulator."""
+    project.prepare_fvp(console, **more)
 
-    assert told in project.failure()
+    assert expected in project.failure()
 
 
 def test_a_wrong_output_fails(project: Project) -> None:
-    """With its place and values."""
+    """With the element and both values."""
     rows = [[row.tobytes()] for row in OUTPUTS]
     rows[1] = [(OUTPUTS[1] + np.float32(0.5)).tobytes()]
-    project.tell(b"".join(whole(rows)))
+    project.prepare_fvp(b"".join(whole(rows)))
 
     assert project.failure().startswith(
         "run on corstone-300 (FVP): vector 1, output 0: element [0, 0]: got 3.5, wanted 3.0; 3 of 3 elements differ"
@@ -147,15 +147,15 @@ def test_a_wrong_output_fails(project: Project) -> None:
 
 
 def test_fewer_vectors_than_golden_has_fail(project: Project) -> None:
-    """Though the transcript is whole."""
-    project.tell(b"".join(whole([[OUTPUTS[0].tobytes()]])))
+    """Even if the transcript is complete."""
+    project.prepare_fvp(b"".join(whole([[OUTPUTS[0].tobytes()]])))
 
     assert "got results of 1 vectors, wanted 2" in project.failure()
 
 
 def test_a_simulator_that_hangs_is_killed_with_its_children(project: Project) -> None:
-    """When the time is over."""
-    project.tell(b"", hang=600, child=str(project.root / "child"))
+    """After the time limit."""
+    project.prepare_fvp(b"", hang=600, child=str(project.root / "child"))
 
     assert "got no end after 4 s and 0 vectors, wanted one" in project.failure("--timeout", "4")
 
@@ -176,17 +176,17 @@ def test_a_simulator_that_hangs_is_killed_with_its_children(project: Project) ->
         ("corstone-320", "ethosu", "ethos-u85-256", "host"),
     ],
 )
-def test_auto_without_an_fvp(
+def test_auto_without_an_fvp_runs_in_qemu_or_on_the_host(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, driver: str, npu: str, where: str
 ) -> None:
-    """QEMU for what needs no real NPU, where QEMU has the board; else the host."""
+    """QEMU where it has the board and no real NPU is needed; else the host."""
     monkeypatch.setenv("FVP_PATH", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert resolve(request(name, driver, npu)) == where
 
 
-def test_an_fvp_that_is_not_there_is_told_with_where_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_fvp_is_reported_with_its_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Exit code 3."""
     monkeypatch.setenv("FVP_PATH", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -209,7 +209,7 @@ def test_an_fvp_that_is_not_there_is_told_with_where_to_get_it(monkeypatch: pyte
     reason="no FVP_Corstone_SSE-300_Ethos-U55 on this machine: it comes from Arm, with a licence to accept",
 )
 def test_a_real_fvp_gives_the_bytes_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The NPU of Arm's model, driven by our driver."""
+    """With Arm's model of the NPU and our driver."""
     monkeypatch.chdir(tmp_path)
     image = build(tmp_path, "linear_u55.pte", board="corstone-300")
 

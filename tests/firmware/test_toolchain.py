@@ -1,4 +1,6 @@
-"""Objects by content: what is compiled, by whom, how often."""
+"""Compiled objects are stored by content, each is compiled once, and an error of the compiler is reported."""
+
+from __future__ import annotations
 
 import threading
 from collections import Counter
@@ -7,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from etbuild.errors import StepError
 from etbuild.firmware import toolchain
 from etbuild.system import environment, tools
 
 
 @pytest.fixture
 def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The sources that a stand-in for the compiler was given."""
+    """The sources that a fake compiler was given."""
     sources: list[str] = []
 
     def run(command: Sequence[str]) -> str:
@@ -23,7 +26,7 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         output.write_text("object")
         return ""
 
-    monkeypatch.setattr(toolchain, "run", run)
+    monkeypatch.setattr(toolchain, "run_tool", run)
     monkeypatch.setattr(tools, "version", lambda name: "1")
     monkeypatch.setattr(environment, "cache_folder", lambda: tmp_path / "cache")
     return sources
@@ -36,7 +39,7 @@ def units(folder: Path) -> list[toolchain.Compilation]:
 
 
 def test_two_builds_at_once_compile_each_object_once(tmp_path: Path, compiled: list[str]) -> None:
-    """Each takes what the other has not begun, and waits for the rest; no lock is left."""
+    """Each compiles what the other has not begun, and waits for the rest; no lock file is left."""
     both = threading.Barrier(2)
     made: list[tuple[toolchain.Object, ...]] = []
     wanted = units(tmp_path)
@@ -58,7 +61,7 @@ def test_two_builds_at_once_compile_each_object_once(tmp_path: Path, compiled: l
 
 
 def test_an_object_whose_compiler_died_is_compiled(tmp_path: Path, compiled: list[str]) -> None:
-    """What it left behind does not count."""
+    """A lock file that was left does not count."""
     wanted = units(tmp_path)[:1]
     (made,) = toolchain.Toolchain(()).compile(wanted)
     made.object.rename(made.object.with_suffix(".lock"))
@@ -68,3 +71,41 @@ def test_an_object_whose_compiler_died_is_compiled(tmp_path: Path, compiled: lis
 
     assert compiled == ["0"]
     assert made.object.exists()
+
+
+def test_equal_sources_in_two_folders_share_an_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed header gives another one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    objects = []
+    for place in ("one", "two"):
+        folder = tmp_path / place
+        (folder / "a").mkdir(parents=True)
+        (folder / "a/b.h").write_text("constexpr int value = 1;\n")
+        (folder / "a/b.cc").write_text('#include "a/b.h"\nextern int number;\nint number = value;\n')
+        objects.append(_compile(folder))
+    before = objects[1].object.read_bytes()
+    (tmp_path / "two/a/b.h").write_text("constexpr int value = 2;\n")
+    changed = _compile(tmp_path / "two")
+
+    assert objects[0].object == objects[1].object
+    assert changed.object != objects[0].object
+    assert str(tmp_path).encode() not in before
+
+
+def test_a_compiler_that_fails_shows_its_command_and_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And stores nothing in the cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/b.cc").write_text("int f() { return wrong; }\n")
+
+    with pytest.raises(StepError) as caught:
+        _compile(tmp_path)
+
+    assert str(caught.value).startswith("arm-none-eabi-g++: ended with exit code 1\n    arm-none-eabi-g++ -mthumb -g")
+    assert "'wrong' was not declared in this scope" in str(caught.value)
+    assert list((tmp_path / "cache/etbuild/objects").glob("*.o")) == []
+
+
+def _compile(folder: Path) -> toolchain.Object:
+    unit = toolchain.Compilation("a/b", folder / "a/b.cc", ("-mthumb", "-g"))
+    return toolchain.Toolchain((("firmware", folder),)).compile([unit])[0]

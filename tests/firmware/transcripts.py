@@ -1,4 +1,4 @@
-"""What a firmware would print, made in Python: frames and whole transcripts for the tests of their reader."""
+"""The output of a firmware, made in Python: frames and whole transcripts for the tests of their reader."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def end(code: int, frames: int) -> bytes:
 
 
 def whole(vectors: Sequence[Sequence[bytes]], npu_cycles: int = 0, exit_code: int = 0) -> list[bytes]:
-    """All frames of a run with these outputs, one list a vector."""
+    """All frames of a run with these outputs, one list per vector."""
     frames = [hello(len(vectors), len(vectors[0]) if vectors else 0)]
     for number, outputs in enumerate(vectors):
         for index, data in enumerate(outputs):

@@ -1,4 +1,4 @@
-"""Boards: the shipped ones, what is refused, and what is made from them."""
+"""Boards: the shipped ones, which files are rejected, and what is made from a board."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def board(name: str) -> Board:
     return load_board(file)
 
 
-def message_location(tmp_path: Path, text: str) -> str:
+def message(tmp_path: Path, text: str) -> str:
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     with pytest.raises(RecipeError) as caught:
@@ -40,13 +40,13 @@ def message_location(tmp_path: Path, text: str) -> str:
     return str(caught.value)
 
 
-def test_the_shipped_boards_are_sound() -> None:
-    """Every one of them loads, and its name is its file's."""
+def test_the_shipped_boards_load() -> None:
+    """Each has the name of its file."""
     assert [board(name).name for name in board_names()] == ["corstone-300", "corstone-320", "qemu-mps3-an547"]
 
 
-def test_a_board_of_the_users_is_read_from_its_path(tmp_path: Path) -> None:
-    """With what the schema leaves to defaults."""
+def test_a_users_board_is_read_from_its_path(tmp_path: Path) -> None:
+    """Keys that are absent get their defaults."""
     file = tmp_path / "mine.yaml"
     file.write_text(GOOD)
 
@@ -60,7 +60,7 @@ def test_a_board_of_the_users_is_read_from_its_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("old", "new", "expected"),
     [
         (
             "core: cortex-m55",
@@ -88,7 +88,7 @@ def test_a_board_of_the_users_is_read_from_its_path(tmp_path: Path) -> None:
         (
             "driver: emulator",
             "driver: ethosu",
-            "mine.yaml:8:15: npu.driver: got ethosu without an address, wanted npu.address and npu.interrupt beside it",
+            "mine.yaml:8:15: npu.driver: got ethosu without an address, wanted npu.address and npu.interrupt with it",
         ),
         (
             "semihosting: true",
@@ -99,14 +99,14 @@ def test_a_board_of_the_users_is_read_from_its_path(tmp_path: Path) -> None:
         ("title: Two", "tittle: Two", "mine.yaml:1:1: tittle: got a key that does not exist, wanted one of title, cpu"),
     ],
 )
-def test_a_fault_is_told_at_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:
-    """What the schema says, and what it cannot."""
+def test_a_problem_is_reported_at_its_location(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    """What the schema checks, and what it cannot check."""
     assert old in GOOD
-    assert message in told(tmp_path, GOOD.replace(old, new, 1))
+    assert expected in message(tmp_path, GOOD.replace(old, new, 1))
 
 
-def test_a_mode_of_dedicated_sram_has_the_placement_of_all_its_sizes() -> None:
-    """Dedicated_Sram_384KB is not named in any board."""
+def test_every_size_of_dedicated_sram_has_the_same_placement() -> None:
+    """No board names Dedicated_Sram_384KB."""
     made = board("corstone-300")
 
     assert made.placement_for("Shared_Sram") is made.placement
@@ -114,14 +114,14 @@ def test_a_mode_of_dedicated_sram_has_the_placement_of_all_its_sizes() -> None:
     assert made.placement_for("Dedicated_Sram_384KB").fast_scratch == "sram"
 
 
-def test_a_target_of_another_family_is_refused() -> None:
-    """By what the board has."""
+def test_a_target_of_another_family_is_incompatible() -> None:
+    """The reason names the family that the board has."""
     assert board("corstone-320").incompatibility("u55", 128) == "Arm Corstone-320 has Ethos-U85"
     assert board("corstone-300").incompatibility("u65", 512) == ""
 
 
-def test_the_header_says_where_everything_is() -> None:
-    """The whole of it."""
+def test_the_header_holds_the_addresses_of_the_board() -> None:
+    """The whole text of board.h."""
     assert header(board("corstone-300")) == (
         """\
 // Made from boards/corstone-300.yaml.
@@ -147,8 +147,8 @@ constexpr std::uint32_t npu_interrupt = 56;
     )
 
 
-def test_the_linker_script_places_each_part_as_the_mode_has_it() -> None:
-    """In DDR what Dedicated_Sram puts there; arena and scratch share what is left of it."""
+def test_the_linker_script_places_each_part_by_the_memory_mode() -> None:
+    """Dedicated_Sram has the arena and the scratch in DDR, where they share what is left."""
     made = board("corstone-300")
     script = linker_script(Layout(made, made.placement_for("Dedicated_Sram_384KB"), 8192, 393216))
 
@@ -162,7 +162,7 @@ def test_the_linker_script_places_each_part_as_the_mode_has_it() -> None:
     ) in script
 
 
-def test_arena_and_scratch_in_two_regions_have_a_rest_each() -> None:
+def test_arena_and_scratch_in_two_regions_each_extend_to_its_end() -> None:
     """On the board whose NPU is emulated."""
     made = board("qemu-mps3-an547")
     script = linker_script(Layout(made, made.placement, 8192, 0))
@@ -172,7 +172,7 @@ def test_arena_and_scratch_in_two_regions_have_a_rest_each() -> None:
 
 
 def test_qemu_runs_with_a_clock_that_counts_instructions() -> None:
-    """All of its arguments."""
+    """The whole command line."""
     assert " ".join(qemu_arguments(board("qemu-mps3-an547"), Path("firmware.elf"))) == (
         "-machine mps3-an547 -display none -monitor none -serial stdio -semihosting-config enable=on,target=native "
         "-icount shift=0,align=off,sleep=off -kernel firmware.elf"
@@ -189,7 +189,7 @@ def test_an_fvp_of_corstone_300_gets_its_flags() -> None:
 
 
 def test_an_fvp_of_corstone_320_gets_its_flags_and_runs_fast_without_timing_adapters() -> None:
-    """Its parts have other names."""
+    """The instances in its model have other names."""
     assert " ".join(fvp_arguments(board("corstone-320"), 256, Path("firmware.elf"), False, 1.5)) == (
         "-C mps4_board.subsystem.ethosu.num_macs=256 -C mps4_board.visualisation.disable-visualisation=1 "
         "-C vis_hdlcd.disable_visualisation=1 -C mps4_board.telnetterminal0.start_telnet=0 "
@@ -200,7 +200,7 @@ def test_an_fvp_of_corstone_320_gets_its_flags_and_runs_fast_without_timing_adap
 
 
 def test_the_schema_describes_every_key_with_an_example() -> None:
-    """For editors, and for people."""
+    """For editors, which show both."""
     bare: list[str] = []
 
     def walk(schema: dict[str, object], path: str) -> None:

@@ -1,4 +1,4 @@
-"""The table of NPUs is Vela's own, and a recipe's targets are its legal combinations, each with a name of its own."""
+"""The NPU catalog agrees with Vela, and a recipe's targets are the legal combinations, each with its own name."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from etbuild.hardware.npus import VelaConfig, catalog, incompatibility, legal_mo
 from etbuild.hardware.target import Target, Vela
 from etbuild.hardware.targets import IllegalTargetError, TargetSpec, expand, flag_problem, named
 
-FEEDS = catalog().stock
+STOCK = catalog().stock
 
 
 def names(*specs: TargetSpec) -> list[str]:
     return [target.variant for target in named([target for spec in specs for target in expand(spec)])]
 
 
-def refused(spec: TargetSpec) -> tuple[str, str, str, str]:
+def illegal(spec: TargetSpec) -> tuple[str, str, str, str]:
     with pytest.raises(IllegalTargetError) as caught:
         expand(spec)
     return caught.value.key, caught.value.got, caught.value.wanted, caught.value.remedy
@@ -30,28 +30,28 @@ def refused(spec: TargetSpec) -> tuple[str, str, str, str]:
 
 @pytest.fixture(scope="module")
 def velas() -> VelaConfig:
-    """What the installed Vela's own config file says."""
+    """The config file of the installed Vela."""
     architecture = pytest.importorskip("ethosu.vela.architecture_features")
     return read_vela_ini(Path(architecture.CONFIG_FILES_PATH) / "Arm" / "vela.ini", "vela.ini")
 
 
 def test_every_system_config_is_velas(velas: VelaConfig) -> None:
     """Names, clocks and the memories behind both ports; the family is in the name."""
-    assert {row.name: (row.clock_hz, row.axi0, row.axi1) for row in FEEDS.system_configs.values()} == {
+    assert {row.name: (row.clock_hz, row.axi0, row.axi1) for row in STOCK.system_configs.values()} == {
         row.name: (row.clock_hz, row.axi0, row.axi1) for row in velas.system_configs.values()
     }
     assert {
-        row.name.split("_")[1].lower() == row.family.name for row in FEEDS.system_configs.values() if row.family
+        row.name.split("_")[1].lower() == row.family.name for row in STOCK.system_configs.values() if row.family
     } == {True}
 
 
 def test_every_memory_mode_is_velas(velas: VelaConfig) -> None:
     """Names, ports and the size of the fast scratch."""
-    assert FEEDS.memory_modes == velas.memory_modes
+    assert STOCK.memory_modes == velas.memory_modes
 
 
 def test_every_npu_is_velas() -> None:
-    """Names, MACs, cores and width of addresses of the eleven."""
+    """Names, MACs, cores and width of addresses."""
     architecture = pytest.importorskip("ethosu.vela.architecture_features")
     with contextlib.redirect_stdout(io.StringIO()):
         features = {
@@ -63,12 +63,12 @@ def test_every_npu_is_velas() -> None:
     }
 
 
-def test_every_pair_is_legal_here_exactly_when_vela_takes_it() -> None:
-    """All system configs with all memory modes, on each NPU of the config's family, asked of Vela's own code."""
+def test_a_pair_is_legal_here_exactly_when_vela_accepts_it() -> None:
+    """All system configs with all memory modes, on each NPU of the config's family, against Vela's own code."""
     architecture = pytest.importorskip("ethosu.vela.architecture_features")
     from ethosu.vela.errors import ConfigOptionError
 
-    def vela_takes(npu: str, config: str, mode: str) -> bool:
+    def vela_accepts(npu: str, config: str, mode: str) -> bool:
         with contextlib.redirect_stdout(io.StringIO()):
             try:
                 architecture.ArchitectureFeatures(None, npu, config, mode, 3, False, None)
@@ -79,12 +79,12 @@ def test_every_pair_is_legal_here_exactly_when_vela_takes_it() -> None:
     ours = {
         (npu.name, config.name, mode.name): not incompatibility(config, mode)
         for npu in catalog().npus.values()
-        for config in FEEDS.system_configs.values()
-        for mode in FEEDS.memory_modes.values()
+        for config in STOCK.system_configs.values()
+        for mode in STOCK.memory_modes.values()
         if config.family == npu.family
     }
 
-    assert ours == {triple: vela_takes(*triple) for triple in ours}
+    assert ours == {triple: vela_accepts(*triple) for triple in ours}
     assert (len(ours), sum(ours.values())) == (246, 166)
 
 
@@ -114,7 +114,7 @@ def test_the_defaults_are_legal() -> None:
 
 
 def test_a_matrix_is_every_legal_combination() -> None:
-    """Families and memory areas decide; the order is that of the recipe."""
+    """By families and memory areas, in the order of the recipe."""
     spec = TargetSpec(
         npu=("ethos-u55-64", "ethos-u85-256"),
         system_config=("Ethos_U55_Deep_Embedded", "Ethos_U85_SYS_Flash_Low", "Ethos_U85_SYS_DRAM_Low"),
@@ -134,21 +134,21 @@ def test_a_matrix_is_every_legal_combination() -> None:
 
 
 def test_a_matrix_over_all_npus_and_modes_has_each_pair_once() -> None:
-    """The sweep that a recipe writes in two lines."""
-    spec = TargetSpec(tuple(catalog().npus), memory_mode=tuple(FEEDS.memory_modes), matrix=True)
+    """A sweep that takes two lines of a recipe."""
+    spec = TargetSpec(tuple(catalog().npus), memory_mode=tuple(STOCK.memory_modes), matrix=True)
 
     assert len(set(expand(spec))) == len(expand(spec)) == 4 * 2 + 2 * 6 + 5 * 6
 
 
-def test_the_cpu_takes_part_in_a_matrix_once() -> None:
+def test_the_cpu_is_in_a_matrix_once() -> None:
     """The other settings are for the NPUs."""
     spec = TargetSpec(("none", "ethos-u55-128"), memory_mode=("Shared_Sram", "Sram_Only"), matrix=True)
 
     assert names(spec) == ["cpu", "ethos-u55-128+Shared_Sram", "ethos-u55-128+Sram_Only"]
 
 
-def test_a_variant_is_named_by_its_npu_and_by_what_tells_it_from_its_siblings() -> None:
-    """Settings that all targets of one NPU share are left out; those of other NPUs do not count."""
+def test_a_variant_is_named_by_its_npu_and_the_settings_that_differ() -> None:
+    """Settings that all targets of one NPU share are omitted; those of other NPUs do not count."""
     specs = (
         TargetSpec(("ethos-u85-256",), memory_mode=("Sram_Only",)),
         TargetSpec(("ethos-u55-128",), ("Ethos_U55_Deep_Embedded",)),
@@ -167,14 +167,14 @@ def test_a_variant_is_named_by_its_npu_and_by_what_tells_it_from_its_siblings() 
 
 
 def test_variants_whose_differences_do_not_fit_a_name_are_numbered() -> None:
-    """Two config files of one name in two folders."""
+    """Config files with equal names in three folders."""
     targets = [Target("x", "ethos-u55-32", "tosa-u55", "A", "B", Vela(Path(folder, "v.ini"))) for folder in "abc"]
 
     assert [target.variant for target in named(targets)] == ["ethos-u55-32", "ethos-u55-32+2", "ethos-u55-32+3"]
 
 
 def test_a_variant_name_is_a_safe_file_and_task_name() -> None:
-    """No separator of paths or of doit's command line (`name=value`, `:`), and no endless name."""
+    """Without separators of paths and of doit's command line (`name=value`, `:`), and of limited length."""
     targets = [
         Target("x", "ethos-u55-32", "tosa-u55", "A", "B", Vela(None, flags=(f"--ignore-ops={'a/b:c;' * 40}",))),
         Target("x", "ethos-u55-32", "tosa-u55", "A", "B"),
@@ -191,17 +191,17 @@ def test_a_variant_name_is_a_safe_file_and_task_name() -> None:
     [
         ("Ethos_U55_High_End_Embedded", "Dedicated_Sram", ("Sram_Only", "Shared_Sram")),
         ("Ethos_U85_SYS_Flash_High", "Dedicated_Sram_512KB", ("Sram_Only", "Shared_Sram")),
-        ("Ethos_U65_High_End", "", tuple(FEEDS.memory_modes)),
+        ("Ethos_U65_High_End", "", tuple(STOCK.memory_modes)),
     ],
 )
 def test_the_legal_modes_of_a_config_are_known(family: str, mode: str, expected: tuple[str, ...]) -> None:
-    """Only a config with Dram behind axi1 has room for a dedicated SRAM."""
-    assert legal_modes(FEEDS.system_configs[family], FEEDS) == expected
+    """Only a config with Dram behind axi1 allows a dedicated SRAM."""
+    assert legal_modes(STOCK.system_configs[family], STOCK) == expected
 
 
-def test_an_illegal_pair_is_refused_with_the_legal_ones_and_the_reason() -> None:
-    """Vela would say it after minutes of export and quantisation."""
-    assert refused(TargetSpec(("ethos-u55-128",), memory_mode=("Dedicated_Sram",))) == (
+def test_an_illegal_pair_is_reported_with_the_legal_ones_and_the_reason() -> None:
+    """Before export and quantisation, which take minutes."""
+    assert illegal(TargetSpec(("ethos-u55-128",), memory_mode=("Dedicated_Sram",))) == (
         "memory_mode",
         '"Dedicated_Sram"',
         "one of Sram_Only, Shared_Sram with Ethos_U55_High_End_Embedded",
@@ -210,11 +210,11 @@ def test_an_illegal_pair_is_refused_with_the_legal_ones_and_the_reason() -> None
     )
 
 
-def test_a_name_that_does_not_exist_is_refused_in_a_matrix_too() -> None:
-    """Only illegal pairs are left out of a matrix, never slips."""
+def test_an_unknown_name_is_an_error_in_a_matrix_too() -> None:
+    """A matrix omits illegal pairs, but no misspelt names."""
     spec = TargetSpec(("ethos-u55-128",), memory_mode=("Shared_Sram", "SramOnly"), matrix=True)
 
-    assert refused(spec) == (
+    assert illegal(spec) == (
         "memory_mode",
         '"SramOnly"',
         "one of Sram_Only, Shared_Sram, Dedicated_Sram, Dedicated_Sram_256KB, Dedicated_Sram_384KB, "
@@ -224,7 +224,7 @@ def test_a_name_that_does_not_exist_is_refused_in_a_matrix_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "fault"),
+    ("flag", "problem"),
     [
         ("--verbose-performance", ""),
         ("--tensor-allocator=HillClimb", ""),
@@ -234,9 +234,9 @@ def test_a_name_that_does_not_exist_is_refused_in_a_matrix_too() -> None:
         ("--output-dir=x", "etbuild decides where and what Vela writes"),
     ],
 )
-def test_a_flag_that_the_recipe_has_a_key_for_is_refused(flag: str, fault: str) -> None:
-    """Also abbreviated, as Vela takes it; two answers to one question would be one too many."""
-    assert flag_problem(flag) == fault
+def test_a_flag_that_a_recipe_key_sets_is_an_error(flag: str, problem: str) -> None:
+    """Also abbreviated, as Vela accepts it."""
+    assert flag_problem(flag) == problem
 
 
 INI = """\
@@ -254,13 +254,13 @@ arena_cache_size=65536
 """
 
 
-def test_a_config_file_of_the_users_replaces_the_table(tmp_path: Path) -> None:
-    """Any family may use it, and nothing has a default."""
+def test_a_users_config_file_replaces_the_catalog(tmp_path: Path) -> None:
+    """Every family may use it, and it has no defaults."""
     file = tmp_path / "board.ini"
     file.write_text(INI.format(axi0="Sram"))
-    feeds = read_vela_ini(file, "board.ini")
+    own_file = read_vela_ini(file, "board.ini")
     spec = TargetSpec(
-        ("ethos-u85-512", "ethos-u55-32"), ("Board",), ("Base", "Small"), ini=file, feeds=feeds, matrix=True
+        ("ethos-u85-512", "ethos-u55-32"), ("Board",), ("Base", "Small"), ini=file, own_file=own_file, matrix=True
     )
 
     assert [(target.variant, target.memory_mode) for target in named(expand(spec))] == [
@@ -269,7 +269,7 @@ def test_a_config_file_of_the_users_replaces_the_table(tmp_path: Path) -> None:
         ("ethos-u55-32+Base", "Base"),
         ("ethos-u55-32+Small", "Small"),
     ]
-    assert refused(TargetSpec(("ethos-u55-32",), ("Board",), ini=file, feeds=feeds)) == (
+    assert illegal(TargetSpec(("ethos-u55-32",), ("Board",), ini=file, own_file=own_file)) == (
         "memory_mode",
         "nothing",
         "one of Base, Small of board.ini",
@@ -277,13 +277,13 @@ def test_a_config_file_of_the_users_replaces_the_table(tmp_path: Path) -> None:
     )
 
 
-def test_a_pair_of_the_users_file_that_vela_would_refuse_is_refused(tmp_path: Path) -> None:
-    """The rule is about memories, not about names."""
+def test_an_illegal_pair_of_a_users_config_file_is_an_error(tmp_path: Path) -> None:
+    """The rule depends on the memories, not on the names."""
     file = tmp_path / "board.ini"
     file.write_text(INI.format(axi0="Dram"))
-    feeds = read_vela_ini(file, "board.ini")
+    own_file = read_vela_ini(file, "board.ini")
 
-    assert refused(TargetSpec(("ethos-u55-32",), ("Board",), ("Base",), ini=file, feeds=feeds)) == (
+    assert illegal(TargetSpec(("ethos-u55-32",), ("Board",), ("Base",), ini=file, own_file=own_file)) == (
         "memory_mode",
         '"Base"',
         "another system_config with Board",
@@ -309,8 +309,8 @@ def test_a_pair_of_the_users_file_that_vela_would_refuse_is_refused(tmp_path: Pa
         ("\x00[\xff", "File contains no section headers. file: '{}', line: 1 '\\x00[ÿ'"),
     ],
 )
-def test_a_config_file_that_vela_could_not_use_says_why(tmp_path: Path, text: str, message: str) -> None:
-    """One line, whatever configparser made of it."""
+def test_a_config_file_that_vela_cannot_use_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+    """The message is one line, also for errors of configparser."""
     file = tmp_path / "board.ini"
     file.write_text(text)
 

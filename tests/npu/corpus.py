@@ -92,6 +92,12 @@ def _convolutions() -> list[OpModel]:
         _module("conv_batch2", lambda: conv(8, 8, 3, padding=1), (2, 8, 6, 6)),
         _module("conv1d", lambda: nn.Conv1d(6, 10, 5, padding=2), (1, 6, 30)),
         _module("conv1d_dilated", lambda: nn.Conv1d(6, 10, 3, dilation=2), (1, 6, 30)),
+    ]
+
+
+def _other_convolutions() -> list[OpModel]:
+    conv = nn.Conv2d
+    return [
         _module("depthwise_3x3", lambda: conv(16, 16, 3, groups=16, padding=1), WIDE),
         _module("depthwise_5x5_s2", lambda: conv(24, 24, 5, groups=24, stride=2, padding=2), (1, 24, 12, 11)),
         _module("depthwise_9x9", lambda: conv(8, 8, 9, groups=8, padding=4), IMAGE),
@@ -147,6 +153,40 @@ def _networks() -> list[OpModel]:
     ]
 
 
+# Functions of one value, and those of a positive one.
+FUNCTIONS: tuple[tuple[str, Callable[..., object]], ...] = (
+    ("sigmoid", torch.sigmoid),
+    ("tanh", torch.tanh),
+    ("gelu", F.gelu),
+    ("silu", F.silu),
+    ("hardswish", F.hardswish),
+    ("hardsigmoid", F.hardsigmoid),
+    ("elu", F.elu),
+    ("celu", F.celu),
+    ("selu", F.selu),
+    ("exp", torch.exp),
+    ("expm1", torch.expm1),
+    ("sin", torch.sin),
+    ("cos", torch.cos),
+    ("sinh", torch.sinh),
+    ("atan", torch.atan),
+    ("erf", torch.erf),
+    ("floor", torch.floor),
+    ("ceil", torch.ceil),
+    ("round", torch.round),
+    ("sign", torch.sign),
+)
+POSITIVE_FUNCTIONS: tuple[tuple[str, Callable[..., object]], ...] = (
+    ("log", torch.log),
+    ("log1p", torch.log1p),
+    ("sqrt", torch.sqrt),
+    ("rsqrt", torch.rsqrt),
+    ("reciprocal", torch.reciprocal),
+    ("pow_half", lambda x: torch.pow(x, 0.5)),
+)
+INT32 = (1, 4, 5, 6)
+
+
 def _elementwise() -> list[OpModel]:
     one = (1, 8, 1, 1)
     return [
@@ -176,53 +216,24 @@ def _elementwise() -> list[OpModel]:
         _of("clamp_min", lambda x: x.clamp(min=0.1), IMAGE),
         _of("leaky_relu", lambda x: F.leaky_relu(x, 0.1), IMAGE),
         _module("prelu", lambda: nn.PReLU(8), IMAGE),
-        *(
-            _of(name, function, IMAGE)
-            for name, function in (
-                ("sigmoid", torch.sigmoid),
-                ("tanh", torch.tanh),
-                ("gelu", F.gelu),
-                ("silu", F.silu),
-                ("hardswish", F.hardswish),
-                ("hardsigmoid", F.hardsigmoid),
-                ("elu", F.elu),
-                ("celu", F.celu),
-                ("selu", F.selu),
-                ("exp", torch.exp),
-                ("expm1", torch.expm1),
-                ("sin", torch.sin),
-                ("cos", torch.cos),
-                ("sinh", torch.sinh),
-                ("atan", torch.atan),
-                ("erf", torch.erf),
-                ("floor", torch.floor),
-                ("ceil", torch.ceil),
-                ("round", torch.round),
-                ("sign", torch.sign),
-            )
-        ),
-        *(
-            _of(name, function, IMAGE, kind="positive")
-            for name, function in (
-                ("log", torch.log),
-                ("log1p", torch.log1p),
-                ("sqrt", torch.sqrt),
-                ("rsqrt", torch.rsqrt),
-                ("reciprocal", torch.reciprocal),
-                ("pow_half", lambda x: torch.pow(x, 0.5)),
-            )
-        ),
+    ]
+
+
+def _functions() -> list[OpModel]:
+    return [
+        *(_of(name, function, IMAGE) for name, function in FUNCTIONS),
+        *(_of(name, function, IMAGE, kind="positive") for name, function in POSITIVE_FUNCTIONS),
         _of("pow_2", lambda x: torch.pow(x, 2), IMAGE),
         _of("greater_where", lambda a, b: torch.where(a > b, a, b * 0.5), IMAGE, IMAGE),
         _of("equal_where", lambda a, b: torch.where(a == b, a, b), IMAGE, IMAGE),
         _of("masked_fill", lambda x: x.masked_fill(x > 0.3, 0.25), IMAGE),
-        _of("int32_add", torch.add, (1, 4, 5, 6), (1, 4, 5, 6), kind="int"),
-        _of("int32_mul", torch.mul, (1, 4, 5, 6), (1, 4, 5, 6), kind="int"),
-        _of("int32_maximum", torch.maximum, (1, 4, 5, 6), (1, 4, 5, 6), kind="int"),
-        _of("int32_and", torch.bitwise_and, (1, 4, 5, 6), (1, 4, 5, 6), kind="int"),
-        _of("int32_or", torch.bitwise_or, (1, 4, 5, 6), (1, 4, 5, 6), kind="int"),
-        _of("int32_xor", torch.bitwise_xor, (1, 4, 5, 6), (1, 4, 5, 6), kind="int"),
-        _of("int32_not", torch.bitwise_not, (1, 4, 5, 6), kind="int"),
+        _of("int32_add", torch.add, INT32, INT32, kind="int"),
+        _of("int32_mul", torch.mul, INT32, INT32, kind="int"),
+        _of("int32_maximum", torch.maximum, INT32, INT32, kind="int"),
+        _of("int32_and", torch.bitwise_and, INT32, INT32, kind="int"),
+        _of("int32_or", torch.bitwise_or, INT32, INT32, kind="int"),
+        _of("int32_xor", torch.bitwise_xor, INT32, INT32, kind="int"),
+        _of("int32_not", torch.bitwise_not, INT32, kind="int"),
     ]
 
 
@@ -305,4 +316,12 @@ def _shapes() -> list[OpModel]:
 
 def operators() -> tuple[OpModel, ...]:
     """Every operator model, in a fixed order; the first is built first."""
-    return tuple(_convolutions() + _networks() + _elementwise() + _reductions() + _shapes())
+    return tuple(
+        _convolutions()
+        + _other_convolutions()
+        + _networks()
+        + _elementwise()
+        + _functions()
+        + _reductions()
+        + _shapes()
+    )

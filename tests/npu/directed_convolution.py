@@ -152,8 +152,19 @@ def place_streams(p: Program, shape: Shape, weights: Array, biases: list[int], s
         p.set(f"SCALE{number}_LENGTH", (len(records) + 15) // 16 * 16)
 
 
-def convolution(number: int, shape: Shape) -> StreamTest:
-    """One convolution with random values; weights of all 9 bits, some biases above 32 bits for 16-bit maps."""
+@dataclass(frozen=True)
+class Values:
+    """What one convolution computes with. scales: multiplier and shift of each channel."""
+
+    image: Array
+    zero_point: int
+    weights: Array
+    biases: list[int]
+    scales: list[tuple[int, int]]
+
+
+def random_values(number: int, shape: Shape) -> Values:
+    """Weights of all 9 bits, some biases above 32 bits for 16-bit maps."""
     rng = np.random.default_rng(number)
     info = np.iinfo(shape.dtype)
     zero_point = 0 if shape.dtype == "int16" else int(rng.integers(info.min, info.max + 1))
@@ -161,48 +172,66 @@ def convolution(number: int, shape: Shape) -> StreamTest:
     depth = 1 if shape.depthwise else shape.inputs
     weights = rng.integers(-255, 256, (shape.outputs, *shape.kernel, depth))
     weights[rng.random(weights.shape) < 0.3] = 0
-    wide = shape.dtype == "int16"
     biases = [int(b) for b in rng.integers(-(1 << 20), 1 << 20, shape.outputs)]
-    if wide:
+    if shape.dtype == "int16":
         biases[0], biases[-1] = (1 << 36) + 5, -(1 << 36)
-    scales = [
-        (int(m), int(s))
-        for m, s in zip(rng.integers(1 << 13, 1 << 15, shape.outputs), rng.integers(20, 26, shape.outputs), strict=True)
-    ]
+    multipliers, shifts = rng.integers(1 << 13, 1 << 15, shape.outputs), rng.integers(20, 26, shape.outputs)
+    scales = [(int(m), int(s)) for m, s in zip(multipliers, shifts, strict=True)]
+    return Values(image, zero_point, weights, biases, scales)
 
-    p = Program(shape.npu)
-    if shape.npu.startswith("ethos-u65"):
-        p.set("PARALLEL_MODE", cores_of(shape) - 1)
-    source = p.place(brick(image) if shape.brick else image)
-    out = reference(shape, image, zero_point, weights)
+
+def expected(shape: Shape, values: Values) -> Array:
+    """The output map, with zero point 3."""
+    info = np.iinfo(shape.dtype)
+    out = reference(shape, values.image, values.zero_point, values.weights)
     scaled = [
-        rescaled(int(v) + biases[i % shape.outputs], *scales[i % shape.outputs], "NATURAL")
+        rescaled(int(v) + values.biases[i % shape.outputs], *values.scales[i % shape.outputs], "NATURAL")
         for i, v in enumerate(out.ravel())
     ]
-    wanted = np.clip(np.array(scaled).reshape(shape.out) + 3, info.min, info.max).astype(shape.dtype)
-    target = p.reserve((brick(wanted) if shape.brick else wanted).nbytes)
-    p.set("IFM_DEPTH_M1", shape.inputs)
-    p.set("IFM_UPSCALE", shape.upscale)
-    p.map("IFM", source, image.shape, shape.dtype, zero_point=zero_point, brick=shape.brick)
-    p.output(shape.out)
-    p.map("OFM", target, shape.out, shape.dtype, zero_point=3, brick=shape.brick, rounding=2)
+    return np.clip(np.array(scaled).reshape(shape.out) + 3, info.min, info.max).astype(shape.dtype)
+
+
+def set_kernel(p: Program, shape: Shape) -> None:
     across, down = shape.stride[1] - 1, shape.stride[0] - 1
     strides = {"y_low": down & 1, "y_high": down >> 1, "x_low": across & 1, "x_high": across >> 1}
     p.kernel(
         *shape.dilated, shape.pads, part_kernel_first=shape.part, dilation_y=shape.dilation[0],
         dilation_x=shape.dilation[1], **strides,
     )  # fmt: skip
+
+
+def expect_bricks(p: Program, target: int, wanted: Array) -> None:
+    """Expect a map in NHCWB16; unused channels are not compared."""
+    rows, columns, depth = wanted.shape
+    groups = (depth + 15) // 16
+    for row, group in np.ndindex(rows, groups):
+        for column in range(columns):
+            offset = ((row * groups + group) * columns + column) * 16
+            p.expect(target + offset * wanted.itemsize, wanted[row, column, group * 16 : group * 16 + 16])
+
+
+def convolution(number: int, shape: Shape) -> StreamTest:
+    """One convolution with random values."""
+    values, info = random_values(number, shape), np.iinfo(shape.dtype)
+    wanted = expected(shape, values)
+    p = Program(shape.npu)
+    if shape.npu.startswith("ethos-u65"):
+        p.set("PARALLEL_MODE", cores_of(shape) - 1)
+    source = p.place(brick(values.image) if shape.brick else values.image)
+    target = p.reserve((brick(wanted) if shape.brick else wanted).nbytes)
+    p.set("IFM_DEPTH_M1", shape.inputs)
+    p.set("IFM_UPSCALE", shape.upscale)
+    p.map("IFM", source, values.image.shape, shape.dtype, zero_point=values.zero_point, brick=shape.brick)
+    p.output(shape.out)
+    p.map("OFM", target, shape.out, shape.dtype, zero_point=3, brick=shape.brick, rounding=2)
+    set_kernel(p, shape)
     p.set("OFM_BLK_DEPTH_M1", shape.block)
-    p.set("ACC_FORMAT", "I40" if wide else "I32")
+    p.set("ACC_FORMAT", "I40" if shape.dtype == "int16" else "I32")
     p.clamp(info.min, info.max)
-    place_streams(p, shape, weights, biases, scales)
+    place_streams(p, shape, values.weights, values.biases, values.scales)
     p.set("DEPTHWISE" if shape.depthwise else "CONV")
     if shape.brick:
-        for row, group in np.ndindex(shape.out[0], (shape.outputs + 15) // 16):
-            for column in range(shape.out[1]):
-                channels = wanted[row, column, group * 16 : group * 16 + 16]
-                offset = ((row * ((shape.outputs + 15) // 16) + group) * shape.out[1] + column) * 16
-                p.expect(target + offset * wanted.itemsize, channels)
+        expect_bricks(p, target, wanted)
     else:
         p.expect(target, wanted)
     kind = "depthwise" if shape.depthwise else "convolution"

@@ -155,72 +155,85 @@ def broadcasts() -> Iterator[StreamTest]:
         yield p.finish(f"{npu}: broadcasts")
 
 
+MODES_U85: dict[str, tuple[str, Callable[[int, int], int]]] = {
+    "MUL": ("any", lambda x, y: x * y),
+    "ADD": ("any", lambda x, y: x + y),
+    "SUB": ("any", lambda x, y: x - y),
+    "MIN": ("any", min),
+    "MAX": ("any", max),
+    "ABS": ("none", lambda x, y: abs(x)),
+    "CLZ": ("none", lambda x, y: 32 - (x & 0xFFFFFFFF).bit_length()),
+    "SHR": ("shift", lambda x, y: (x + (1 << y >> 1)) >> y),
+    "SHL": ("shift", lambda x, y: wrapped(x << y, 32) if y < 32 else 0),
+    "LSR": ("shift", lambda x, y: (x & 0xFFFFFFFF) >> y if y < 32 else 0),
+    "DIV": ("divisor", lambda x, y: abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)),
+    "EQ": ("any", lambda x, y: -int(x == y)),
+    "NE": ("any", lambda x, y: -int(x != y)),
+    "GE": ("any", lambda x, y: -int(x >= y)),
+    "GT": ("any", lambda x, y: -int(x > y)),
+    "AND": ("any", lambda x, y: x & y),
+    "OR": ("any", lambda x, y: x | y),
+    "XOR": ("any", lambda x, y: x ^ y),
+    "NOT": ("none", lambda x, y: ~x),
+    "AND_NOT": ("any", lambda x, y: x & ~y),
+}
+"""Each mode of Ethos-U85: which values its second operand takes, and its result."""
+
+
 def modes_u85() -> Iterator[StreamTest]:
-    """Every mode of Ethos-U85 on 32 bits, and scaled operands on 8."""
+    """Every mode of Ethos-U85 on 32 bits."""
     a, b = _values(9, "int32"), _values(10, "int32")
     b.ravel()[::4] = a.ravel()[::4]
-    shifts = (_values(11, "uint8") % 34).astype(np.int32)
+    second = {
+        "any": b,
+        "none": b,
+        "shift": (_values(11, "uint8") % 34).astype(np.int32),
+        "divisor": np.where(b == 0, 3, b).astype(np.int32),
+    }
     p = Program("ethos-u85-256")
     for name in ("IFM_SCALE", "IFM2_SCALE", "OFM_SCALE"):
         p.set(name, scale=1, shift=0)
-    divisors = np.where(b == 0, 3, b).astype(np.int32)
-    modes: dict[str, tuple[Array, Callable[[int, int], int]]] = {
-        "MUL": (b, lambda x, y: x * y),
-        "ADD": (b, lambda x, y: x + y),
-        "SUB": (b, lambda x, y: x - y),
-        "MIN": (b, min),
-        "MAX": (b, max),
-        "ABS": (b, lambda x, y: abs(x)),
-        "CLZ": (b, lambda x, y: 32 - (x & 0xFFFFFFFF).bit_length()),
-        "SHR": (shifts, lambda x, y: (x + (1 << y >> 1)) >> y),
-        "SHL": (shifts, lambda x, y: wrapped(x << y, 32) if y < 32 else 0),
-        "LSR": (shifts, lambda x, y: (x & 0xFFFFFFFF) >> y if y < 32 else 0),
-        "DIV": (divisors, lambda x, y: abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)),
-        "EQ": (b, lambda x, y: -int(x == y)),
-        "NE": (b, lambda x, y: -int(x != y)),
-        "GE": (b, lambda x, y: -int(x >= y)),
-        "GT": (b, lambda x, y: -int(x > y)),
-        "AND": (b, lambda x, y: x & y),
-        "OR": (b, lambda x, y: x | y),
-        "XOR": (b, lambda x, y: x ^ y),
-        "NOT": (b, lambda x, y: ~x),
-        "AND_NOT": (b, lambda x, y: x & ~y),
-    }
-    for mode, (second, function) in modes.items():
-        unary = mode in ("ABS", "CLZ", "NOT")
-        target = _operation(p, mode, a, None if unary else second, "int32")
-        p.expect(target, np.array([wrapped(r, 32) for r in _apply(function, a, second)], np.int32))
+    for mode, (values, function) in MODES_U85.items():
+        target = _operation(p, mode, a, None if values == "none" else second[values], "int32")
+        results = _apply(function, a, second[values])
+        p.expect(target, np.array([wrapped(r, 32) for r in results], np.int32))
     yield p.finish("ethos-u85-256: modes of int32")
 
+
+SCALED_U85: dict[str, Callable[[int, int], int]] = {
+    "ADD": lambda x, y: x + y,
+    "SUB": lambda x, y: x - y,
+    "MIN": min,
+    "MAX": max,
+    "ABS": lambda x, y: abs(x),
+    "LRELU": lambda x, y: x,
+}
+
+
+def _scaled_u85(mode: str, x: int, y: int) -> int:
+    """The result of `scaled_u85` before its zero point; LRELU scales negative values with IFM2's scale."""
+    x, y = x + 128, y - 127
+    negative = mode == "LRELU" and x < 0
+    first = rescaled(x, 1073741824 if negative else 1518500250, 12 if negative else 11, "NATURAL")
+    second = rescaled(y, 1073741824, 12, "NATURAL")
+    return rescaled(SCALED_U85[mode](first, second), 1200000007, 50, "NATURAL")
+
+
+def scaled_u85() -> Iterator[StreamTest]:
+    """Scaled operands of Ethos-U85 on 8 bits."""
     a, b = _values(12, "int8"), _values(13, "int8")
-    zero_points = (-128, 127, 4)
     p = Program("ethos-u85-256")
     p.set("IFM_SCALE", scale=1518500250, shift=11, natural=1)
     p.set("IFM2_SCALE", scale=1073741824, shift=12, natural=1)
     p.set("OFM_SCALE", scale=1200000007, shift=50, rounding="NATURAL")
-    scaled: dict[str, Callable[[int, int], int]] = {
-        "ADD": lambda x, y: x + y,
-        "SUB": lambda x, y: x - y,
-        "MIN": min,
-        "MAX": max,
-        "ABS": lambda x, y: abs(x),
-        "LRELU": lambda x, y: x,
-    }
-    for mode, function in scaled.items():
-
-        def combined(x: int, y: int, join: Callable[[int, int], int] = function, leaky: bool = mode == "LRELU") -> int:
-            x, y = x + 128, y - 127
-            negative = leaky and x < 0
-            first = rescaled(x, 1073741824 if negative else 1518500250, 12 if negative else 11, "NATURAL")
-            second = rescaled(y, 1073741824, 12, "NATURAL")
-            return rescaled(join(first, second), 1200000007, 50, "NATURAL")
-
-        target = _operation(p, mode, a, None if mode in ("ABS", "LRELU") else b, "int8", zero_points)
-        p.expect(target, _clipped(_apply(combined, a, b), 4, "int8"))
+    for mode in SCALED_U85:
+        second = None if mode in ("ABS", "LRELU") else b
+        target = _operation(p, mode, a, second, "int8", zero_points=(-128, 127, 4))
+        p.expect(target, _clipped(_apply(partial(_scaled_u85, mode), a, b), 4, "int8"))
     yield p.finish("ethos-u85-256: scaled operands of int8")
 
 
 def tests() -> Iterator[StreamTest]:
     """All of them."""
-    for make in (sums_u55, modes_u55, broadcasts, modes_u85):
+    for make in (sums_u55, modes_u55, broadcasts, modes_u85, scaled_u85):
         yield from make()

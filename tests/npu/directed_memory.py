@@ -100,80 +100,82 @@ def _interpolated(values: Array, base: Array, slope: Array) -> Array:
     return (base[part].astype(np.int64) << 7) + slope[part].astype(np.int64) * fraction
 
 
+class _Tables:
+    """Inputs and tables of both tests. exact: what the 16-bit table gives, before it is rounded."""
+
+    def __init__(self) -> None:
+        self.rng = rng = np.random.default_rng(8)
+        self.bytes_in = np.arange(-128, 128, dtype=np.int8).reshape(4, 8, 8)
+        special = [-32768, -32767, -129, -128, -1, 0, 1, 127, 128, 32766, 32767]
+        words = np.concatenate([special, rng.integers(-32768, 32768, 53)])
+        self.words_in = words.astype(np.int16).reshape(2, 4, 8)
+        base, slope = rng.integers(-20000, 20000, 512).astype(np.int16), rng.integers(-90, 90, 512).astype(np.int16)
+        self.pairs = np.stack([base, slope], 1)
+        self.exact = _interpolated(self.words_in, base, slope)
+
+
+def _look_up(p: Program, values: Array, dtype: str, limits: tuple[int, int], **activation: str | int) -> int:
+    """A copy of the values through a table; the address of its result."""
+    target = p.reserve(values.size * np.dtype(dtype).itemsize)
+    p.map("IFM", p.place(values), values.shape, values.dtype.name)
+    p.map("OFM", target, values.shape, dtype, global_scale=1)
+    p.clamp(*limits)
+    p.set("ACTIVATION", **activation)
+    _copy(p, values.shape)
+    return target
+
+
 def tables() -> Iterator[StreamTest]:
     """Lookup tables of 8 and 16 bits; those that widen are only on Ethos-U85."""
-    rng = np.random.default_rng(8)
-    bytes_in = np.arange(-128, 128, dtype=np.int8).reshape(4, 8, 8)
-    words_in = np.concatenate(
-        [[-32768, -32767, -129, -128, -1, 0, 1, 127, 128, 32766, 32767], rng.integers(-32768, 32768, 53)]
-    )
-    words_in = words_in.astype(np.int16).reshape(2, 4, 8)
-    base, slope = rng.integers(-20000, 20000, 512).astype(np.int16), rng.integers(-90, 90, 512).astype(np.int16)
-    pairs = np.stack([base, slope], 1)
-    exact = _interpolated(words_in, base, slope)
-
+    t = _Tables()
     p = Program("ethos-u55-128")
-    table = rng.integers(-128, 128, 256).astype(np.int8)
+    table = t.rng.integers(-128, 128, 256).astype(np.int8)
     _load_table(p, table, 24 * 1024 - 2048 + 3 * 256)
-    target = p.reserve(256)
-    p.map("IFM", p.place(bytes_in), bytes_in.shape, "int8")
-    p.map("OFM", target, bytes_in.shape, "int8", global_scale=1)
-    p.clamp(-100, 90)
-    p.set("ACTIVATION", function="TABLE_3")
-    _copy(p, bytes_in.shape)
-    p.expect(target, table[np.clip(bytes_in, -100, 90).astype(int) + 128])
-    _load_table(p, pairs, 24 * 1024 - 2048)
-    target = p.reserve(words_in.nbytes)
-    p.map("IFM", p.place(words_in), words_in.shape, "int16")
-    p.map("OFM", target, words_in.shape, "int16", global_scale=1)
-    p.clamp(-32768, 32767)
-    p.set("ACTIVATION", function="TABLE_0")
-    _copy(p, words_in.shape)
-    p.expect(target, ((exact + 64) >> 7).astype(np.int16))
+    target = _look_up(p, t.bytes_in, "int8", (-100, 90), function="TABLE_3")
+    p.expect(target, table[np.clip(t.bytes_in, -100, 90).astype(int) + 128])
+    _load_table(p, t.pairs, 24 * 1024 - 2048)
+    target = _look_up(p, t.words_in, "int16", (-32768, 32767), function="TABLE_0")
+    p.expect(target, ((t.exact + 64) >> 7).astype(np.int16))
     yield p.finish("ethos-u55-128: tables")
 
     p = Program("ethos-u85-256")
     narrow = {"S8_S8": "int8", "S8_S16": "int16", "S8_S32": "int32"}
     for slot, (function, dtype) in enumerate(narrow.items()):
         info = np.iinfo(dtype)
-        table = rng.integers(info.min, info.max, 256).astype(dtype)
+        table = t.rng.integers(info.min, info.max, 256).astype(dtype)
         _load_table(p, table, (slot % 2) * table.nbytes)
-        target = p.reserve(table.nbytes)
-        p.map("IFM", p.place(bytes_in), bytes_in.shape, "int8")
-        p.map("OFM", target, bytes_in.shape, dtype, global_scale=1)
-        p.clamp(-128, 127)
-        p.set("ACTIVATION", function=function, table=slot % 2)
-        _copy(p, bytes_in.shape)
-        p.expect(target, table[bytes_in.astype(int) + 128])
-    for function, dtype, wanted in (("S16_S16", "int16", (exact + 64) >> 7), ("S16_S32", "int32", exact)):
-        _load_table(p, pairs, 2048)
-        target = p.reserve(words_in.size * np.dtype(dtype).itemsize)
-        p.map("IFM", p.place(words_in), words_in.shape, "int16")
-        p.map("OFM", target, words_in.shape, dtype, global_scale=1)
-        p.clamp(-32768, 32767)
-        p.set("ACTIVATION", function=function, table=1)
-        _copy(p, words_in.shape)
+        target = _look_up(p, t.bytes_in, dtype, (-128, 127), function=function, table=slot % 2)
+        p.expect(target, table[t.bytes_in.astype(int) + 128])
+    for function, dtype, wanted in (("S16_S16", "int16", (t.exact + 64) >> 7), ("S16_S32", "int32", t.exact)):
+        _load_table(p, t.pairs, 2048)
+        target = _look_up(p, t.words_in, dtype, (-32768, 32767), function=function, table=1)
         p.expect(target, wanted.astype(dtype))
     yield p.finish("ethos-u85-256: tables")
 
 
-def dma() -> Iterator[StreamTest]:
-    """Plain, two- and three-dimensional and indexed copies."""
-    data = np.random.default_rng(9).integers(0, 256, 96).astype(np.uint8)
+BYTES = np.random.default_rng(9).integers(0, 256, 96).astype(np.uint8)
+"""What is copied by DMA."""
+
+
+def dma_1d() -> Iterator[StreamTest]:
+    """Plain copies."""
     for npu in ("ethos-u55-128", "ethos-u65-256", "ethos-u85-256"):
         p = Program(npu)
         p.set("DMA0_SRC_REGION", region=1)
         p.set("DMA0_DST_REGION", region=2)
-        p.set("DMA0_SRC", p.place(data))
+        p.set("DMA0_SRC", p.place(BYTES))
         p.set("DMA0_DST", p.reserve(96, 2))
         p.set("DMA0_LEN", 96)
         p.set("DMA_START")
-        p.expect(0, data, 2)
+        p.expect(0, BYTES, 2)
         yield p.finish(f"{npu}: 1D DMA")
 
+
+def dma_u65() -> Iterator[StreamTest]:
+    """Two- and three-dimensional copies of Ethos-U65."""
     p = Program("ethos-u65-256")
     p.set("DMA0_SRC_REGION", region=1)
-    p.set("DMA0_SRC", p.place(data[:48]))
+    p.set("DMA0_SRC", p.place(BYTES[:48]))
     p.set("DMA0_LEN", 8)
     p.set("DMA0_SIZE0", 3)
     p.set("DMA0_SIZE1", 2)
@@ -185,11 +187,14 @@ def dma() -> Iterator[StreamTest]:
         p.set("DMA0_DST", target)
         p.set("DMA_START")
         for copy in range(count):
-            p.expect(target + copy * 12 + copy // 3 * 10, data[copy * 8 : copy * 8 + 8], 2)
+            p.expect(target + copy * 12 + copy // 3 * 10, BYTES[copy * 8 : copy * 8 + 8], 2)
     yield p.finish("ethos-u65-256: 2D and 3D DMA")
 
+
+def dma_u85() -> Iterator[StreamTest]:
+    """Three-dimensional and indexed copies of Ethos-U85."""
     p = Program("ethos-u85-256")
-    source = p.place(data)
+    source = p.place(BYTES)
     p.set("DMA0_SRC", source)
     p.set("DMA0_LEN", 8)
     p.set("DMA0_SIZE0", 3)
@@ -203,7 +208,7 @@ def dma() -> Iterator[StreamTest]:
     p.set("DMA_START")
     for outer, inner in np.ndindex(2, 3):
         start = inner * 16 + outer * 48
-        p.expect(target + inner * 12 + outer * 40, data[start : start + 8], 2)
+        p.expect(target + inner * 12 + outer * 40, BYTES[start : start + 8], 2)
     indices = np.array([5, 0, 3], np.int32)
     p.set("DMA0_IDX_REGION", 1)
     p.set("DMA0_IDX_BASE", p.place(indices))
@@ -214,11 +219,11 @@ def dma() -> Iterator[StreamTest]:
     target = p.reserve(24, 2)
     p.set("DMA0_DST", target)
     p.set("DMA_START")
-    p.expect(target, np.concatenate([data[i * 16 : i * 16 + 8] for i in indices]), 2)
+    p.expect(target, np.concatenate([BYTES[i * 16 : i * 16 + 8] for i in indices]), 2)
     yield p.finish("ethos-u85-256: 3D and indexed DMA")
 
 
 def tests() -> Iterator[StreamTest]:
     """All of them."""
-    for make in (tiles, bricks, tables, dma):
+    for make in (tiles, bricks, tables, dma_1d, dma_u65, dma_u85):
         yield from make()

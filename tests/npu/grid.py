@@ -76,7 +76,7 @@ class Verdict:
 
 
 def default_setup(npu: str) -> Setup:
-    """How ExecuTorch feeds this NPU unless told otherwise."""
+    """The system config and memory mode that ExecuTorch uses by default for this NPU."""
     table = npus.catalog()
     family = table.npus[npu].family
     return Setup(npu, family.system_config, family.memory_mode)

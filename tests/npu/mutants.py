@@ -15,7 +15,7 @@ FLAGS = ("-std=c++17", "-O1", "-fPIC", "-fno-exceptions", "-fno-rtti", f"-I{nati
 
 @dataclass(frozen=True)
 class Mutant:
-    """old stands exactly once in the file below firmware/npu."""
+    """old occurs exactly once in the file, which is below runtime/npu."""
 
     name: str
     file: str
@@ -65,7 +65,7 @@ def mutated(mutant: Mutant, objects: dict[str, Path], folder: Path) -> native.Em
         (copy / path.name).write_bytes(path.read_bytes())
     source = copy / mutant.file
     text = source.read_text(encoding="utf-8")
-    assert text.count(mutant.old) == 1, f"{mutant.name}: {mutant.old!r} stands {text.count(mutant.old)} times"
+    assert text.count(mutant.old) == 1, f"{mutant.name}: {mutant.old!r} occurs {text.count(mutant.old)} times"
     source.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     mine = dict(objects)
     for name in users_of(mutant):

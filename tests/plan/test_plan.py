@@ -1,4 +1,4 @@
-"""Plans: pure data from recipes, kept between runs."""
+"""Plans: pure data from recipes, cached between runs."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from etbuild.build_engine.step_sources import Sources
+from etbuild.build_engine.step_sources import StepSources
 from etbuild.errors import RecipeError
 from etbuild.plan.plan import Plan, load_plan
 from etbuild.system.digests import Digests
@@ -36,7 +36,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def load(root: Path) -> Plan:
     digests = Digests(root, root / "digests.json")
-    return load_plan(root, digests, Sources(digests, root / "sources.json"))
+    return load_plan(root, digests, StepSources(digests, root / "sources.json"))
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -45,15 +45,15 @@ def test_the_plan_of_a_shipped_recipe_is_the_expected_one(name: str) -> None:
     assert texts()[name] == (PLANS / f"{name}.txt").read_text()
 
 
-def test_a_kept_plan_is_the_same_plan(root: Path) -> None:
+def test_a_cached_plan_is_the_same_plan(root: Path) -> None:
     """JSON and back changes nothing."""
     first = load(root)
 
     assert load(root) == first
 
 
-def test_a_kept_plan_is_used_without_reading_a_recipe(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Doing nothing costs no YAML and no schema."""
+def test_a_cached_plan_is_used_without_reading_a_recipe(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build with nothing to do reads no YAML and no schema."""
     first = load(root)
 
     def refuse(_: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_kept_plan_is_used_without_reading_a_recipe(root: Path, monkeypatch: p
 
 
 def test_a_changed_recipe_makes_a_new_plan(root: Path) -> None:
-    """By content of each file that the plan came from."""
+    """By the content of each file that the plan depends on."""
     load(root)
     (root / "recipes/net.yaml").write_text(RECIPE.replace("u55-64", "u55-32"))
 
@@ -73,7 +73,7 @@ def test_a_changed_recipe_makes_a_new_plan(root: Path) -> None:
 
 
 def test_a_new_recipe_makes_a_new_plan(root: Path) -> None:
-    """Which files there are is part of what a plan came from."""
+    """Which files exist is part of what a plan depends on."""
     load(root)
     (root / "recipes/other.yaml").write_text(RECIPE)
 
@@ -86,21 +86,21 @@ def test_a_variable_of_the_environment_makes_a_new_plan(root: Path, monkeypatch:
     monkeypatch.setenv("NET_FOLDER", "../b")
     monkeypatch.setenv("SOMETHING_ELSE", "1")
 
-    assert load(root).steps[0].inputs == (Path("b/net.py"),)
+    assert load(root).steps[0].inputs == ("b/net.py",)
 
 
-def test_a_damaged_memory_makes_the_plan_again(root: Path) -> None:
-    """Half a file, another version's file: no error."""
+def test_after_damage_of_its_cache_file_the_plan_is_made_again(root: Path) -> None:
+    """An incomplete file, one of another version: no error."""
     first = load(root)
-    memory = root / "build/.etbuild/plan.json"
-    data = json.loads(memory.read_text())
+    file = root / "build/.etbuild/plan.json"
+    data = json.loads(file.read_text())
     for damaged in ("", "{", "[]", json.dumps({**data, "steps": [1]}), json.dumps({**data, "steps": [["x"]]})):
-        memory.write_text(damaged)
+        file.write_text(damaged)
 
         assert load(root) == first
 
 
-def test_every_problem_of_every_recipe_is_told_at_once(root: Path) -> None:
+def test_every_problem_of_every_recipe_is_reported_at_once(root: Path) -> None:
     """One run, one list."""
     (root / "recipes/net.yaml").write_text(RECIPE + "x: 1\n")
     (root / "recipes/other.yaml").write_text(RECIPE + "y: 1\n")

@@ -1,4 +1,4 @@
-"""Writes the expected plans: python tests/plans/write.py. A change of theirs is to be read like a change of code."""
+"""Writes the expected plans: python tests/plans/write.py. Review a change of them like a change of code."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ RECIPES = ("mnist_u55", "mnist", "fallback_u55", "mv2_u65")
 
 
 def texts() -> dict[str, str]:
-    """The plan of each recipe of RECIPES, as it stands in <recipe>.txt."""
+    """The plan of each recipe of RECIPES, as in <recipe>.txt."""
     recipes = [recipe for recipe in load_all(ROOT) if recipe.name in RECIPES]
     return {recipe.name: "\n".join(_text(step) for step in plan_of([recipe]).steps) for recipe in recipes}
 

@@ -1,4 +1,4 @@
-"""Whatever stands in a file, the answer is a Recipe or a RecipeError, soon."""
+"""Whatever a file contains, loading it gives a Recipe or a RecipeError, in bounded time."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def read(data: bytes) -> Recipe | RecipeError:
             return error
 
 
-def test_the_seed_is_good() -> None:
+def test_the_seed_is_a_valid_recipe() -> None:
     """Otherwise the mutations start from an error."""
     assert isinstance(read(GOOD), Recipe)
 
@@ -82,28 +82,28 @@ def test_the_seed_is_good() -> None:
         "a: |\n" + " x\n" * 80_000,
     ],
 )
-def test_a_large_file_of_one_kind_gives_its_faults_soon(text: str) -> None:
-    """Nothing compares every value with every other, or follows the parser into its quadratic corners."""
+def test_a_large_file_of_one_kind_is_rejected_in_bounded_time(text: str) -> None:
+    """No pairwise comparison of values, and no quadratic case of the parser."""
     assert isinstance(read(text.encode()), RecipeError)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_give_a_recipe_or_its_faults(data: bytes) -> None:
+def test_any_bytes_give_a_recipe_or_its_diagnostics(data: bytes) -> None:
     """Binary files, broken UTF-8."""
     read(data)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.sampled_from("[]{}:,-?&*!|>'\"%@`#\n\t ~<01e.ax"), max_size=60))
-def test_any_yaml_syntax_gives_a_recipe_or_its_faults(text: str) -> None:
-    """What the parser's own states make of indicators."""
+def test_any_yaml_syntax_gives_a_recipe_or_its_diagnostics(text: str) -> None:
+    """Sequences of YAML's indicators."""
     read(text.encode())
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(keys, values, max_size=8))
-def test_any_values_under_the_recipes_own_keys_give_a_recipe_or_its_faults(tree: dict[str, Any]) -> None:
+def test_any_values_under_the_recipes_own_keys_give_a_recipe_or_its_diagnostics(tree: dict[str, Any]) -> None:
     """Right keys in wrong places, wrong types, huge and odd numbers."""
     read(yaml.safe_dump(tree, allow_unicode=True).encode("utf-8", "replace"))
 
@@ -113,8 +113,8 @@ def test_any_values_under_the_recipes_own_keys_give_a_recipe_or_its_faults(tree:
     st.sampled_from(SEEDS),
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 6), st.binary(max_size=4)), min_size=1, max_size=4),
 )
-def test_any_slip_of_the_pen_gives_a_recipe_or_its_faults(seed: bytes, edits: list[tuple[int, int, bytes]]) -> None:
-    """Recipes, good and bad, with some bytes replaced."""
+def test_any_small_edit_gives_a_recipe_or_its_diagnostics(seed: bytes, edits: list[tuple[int, int, bytes]]) -> None:
+    """Valid and invalid recipes with some bytes replaced."""
     data = seed
     for start, length, new in edits:
         start %= len(data) + 1

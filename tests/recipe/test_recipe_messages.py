@@ -1,4 +1,4 @@
-"""Every fault of a recipe is told in the house's form: place, key, got, wanted, remedy."""
+"""Every diagnostic of a recipe names its location, key, what it got, what it wanted, and a remedy."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def write(root: Path, text: str, name: str = "net.yaml") -> Path:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_one_fault_gives_exactly_its_message(name: str) -> None:
-    """NAME.yaml has one fault; NAME.txt is all that is said about it."""
+def test_one_mistake_gives_exactly_one_message(name: str) -> None:
+    """NAME.yaml has one mistake; NAME.txt is the whole message."""
     file = HERE / "bad" / name
 
     assert message(file, HERE) + "\n" == file.with_suffix(".txt").read_text()
 
 
 def test_there_are_enough_bad_recipes() -> None:
-    """A pattern that finds none would pass the test above."""
+    """A pattern without matches would pass the test above."""
     assert len(CASES) >= 45
 
 
-def test_all_faults_of_a_file_are_told_at_once_in_the_order_of_its_lines(tmp_path: Path) -> None:
-    """YAML's diagnostics, the schema's, missing files and illegal pairs are sorted together."""
+def test_all_diagnostics_of_a_file_are_reported_at_once_in_line_order(tmp_path: Path) -> None:
+    """Those of YAML, of the schema, of missing files and of illegal pairs are sorted together."""
     file = write(
         tmp_path,
         """\
@@ -65,8 +65,8 @@ header:
     assert places == [f"recipes/net.yaml:{place}" for place in ("2:3", "5:18", "6:17", "6:38", "8:11", "11:3", "12:14")]
 
 
-def test_a_bad_value_hides_no_fault_beside_it_and_causes_none(tmp_path: Path) -> None:
-    """A wrong `source` is still a source; the other keys of the section are still looked at."""
+def test_a_bad_value_neither_hides_nor_causes_other_diagnostics(tmp_path: Path) -> None:
+    """A wrong `source` still counts as a source; the other keys of its section are still checked."""
     file = write(
         tmp_path,
         "model: {source: 3, weights: net.txt}\ntargets: [{npu: 5, memory_mode: 7}, {npu: ethos-u55-32, vela: [x]}]\n",
@@ -81,8 +81,8 @@ def test_a_bad_value_hides_no_fault_beside_it_and_causes_none(tmp_path: Path) ->
     ]
 
 
-def test_a_fault_of_an_extended_recipe_stands_after_those_of_the_recipe_itself(tmp_path: Path) -> None:
-    """Each message points into the file that has the value."""
+def test_diagnostics_of_an_extended_recipe_follow_those_of_the_recipe_itself(tmp_path: Path) -> None:
+    """Each message names the file that contains the value."""
     write(tmp_path, "model: {source: absent.py}\n", "_base.yaml")
     file = write(tmp_path, "extends: _base.yaml\ntargets: [{npu: ethos-u55}]\n")
 
@@ -92,7 +92,7 @@ def test_a_fault_of_an_extended_recipe_stands_after_those_of_the_recipe_itself(t
     ]
 
 
-def test_a_recipe_outside_the_project_is_named_by_its_whole_path(tmp_path: Path) -> None:
+def test_a_recipe_outside_the_project_has_an_absolute_path_in_messages(tmp_path: Path) -> None:
     """A relative path would mislead."""
     file = write(tmp_path, "model: {builtin: add}\ntargets: []\n")
 
@@ -100,8 +100,8 @@ def test_a_recipe_outside_the_project_is_named_by_its_whole_path(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("make", "got"), [("mkdir", "a folder"), ("mkfifo", "a device or pipe"), ("", "no file")])
-def test_what_is_no_file_is_told_without_reading_it(tmp_path: Path, make: str, got: str) -> None:
-    """A pipe would hang the reader."""
+def test_what_is_no_regular_file_is_reported_without_reading_it(tmp_path: Path, make: str, got: str) -> None:
+    """Reading a pipe would hang."""
     import os
 
     file = tmp_path / "net.yaml"
@@ -111,8 +111,8 @@ def test_what_is_no_file_is_told_without_reading_it(tmp_path: Path, make: str, g
     assert message(file, tmp_path) == f"net.yaml: got {got}, wanted a recipe"
 
 
-def test_the_faults_of_all_recipes_of_a_project_are_told_at_once_and_a_shared_one_once(tmp_path: Path) -> None:
-    """Two recipes extend one faulty base."""
+def test_diagnostics_of_all_recipes_are_reported_at_once_and_a_shared_one_once(tmp_path: Path) -> None:
+    """Two recipes extend the same invalid base."""
     write(tmp_path, "model: {source: net.py}\ngolden: {lsb: -1}\n", "_base.yaml")
     for name, npu in (("a.yaml", "ethos-u55-128"), ("b.yaml", "ethos-u56-128")):
         write(tmp_path, f"extends: _base.yaml\ntargets: [{{npu: {npu}}}]\n", name)
@@ -129,7 +129,7 @@ def test_the_faults_of_all_recipes_of_a_project_are_told_at_once_and_a_shared_on
     ]
 
 
-def test_the_users_text_cannot_drive_the_terminal(tmp_path: Path) -> None:
+def test_the_users_text_cannot_control_the_terminal(tmp_path: Path) -> None:
     """Escape sequences and endless text are shown as text of one short line."""
     file = write(tmp_path, 'model: {source: net.py}\ntargets: [{npu: "\\e[2J' + "x" * 500 + '"}]\n')
 

@@ -1,4 +1,4 @@
-"""./bootstrap, with a Python, a pip and an apt-get that only note what they were asked for."""
+"""./bootstrap with fakes of Python, pip and apt-get that record their arguments."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Machine:
         self.program("python3", PYTHON)
 
     def program(self, name: str, text: str) -> None:
-        """Put a fake on PATH, in place of a link to the machine's own program and never through it."""
+        """Put a fake on PATH; it replaces a link to the machine's own program and never writes through it."""
         (self.bin / name).unlink(missing_ok=True)
         (self.bin / name).write_text(text)
         (self.bin / name).chmod(0o755)
@@ -106,7 +106,7 @@ def installed(machine: Machine) -> list[str]:
 
 
 def test_the_first_run_installs_torch_first_and_then_the_rest(machine: Machine) -> None:
-    """The pin holds whatever asks for torch later."""
+    """So that its pin holds, whatever requires torch later."""
     code, out, err = machine.run("sh", "-c", "echo done")
 
     assert (code, out) == (0, "done\n")
@@ -115,7 +115,7 @@ def test_the_first_run_installs_torch_first_and_then_the_rest(machine: Machine) 
 
 
 def test_the_second_run_is_silent_and_fast(machine: Machine) -> None:
-    """Under 0.3 s, as the user was promised."""
+    """Under 0.3 s."""
     machine.run("sh", "-c", ":")
     machine.log.write_text("")
 
@@ -128,7 +128,7 @@ def test_the_second_run_is_silent_and_fast(machine: Machine) -> None:
     assert machine.asked == []
 
 
-def test_the_command_runs_where_the_user_is_with_the_environment_first(machine: Machine, tmp_path: Path) -> None:
+def test_the_command_runs_in_the_current_folder_with_the_environment_on_path(machine: Machine, tmp_path: Path) -> None:
     """Its arguments and its exit code are passed on."""
     code, out, _ = machine.run("sh", "-c", 'echo "$PATH" "$1"; exit 7', "-", "a  b")
 
@@ -137,7 +137,7 @@ def test_the_command_runs_where_the_user_is_with_the_environment_first(machine: 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_a_change_of_the_pins_installs_again(machine: Machine, name: str) -> None:
-    """Into the environment that is there."""
+    """Into the existing environment."""
     machine.run("sh", "-c", ":")
     machine.log.write_text("")
     with (machine.checkout / name).open("a") as file:
@@ -149,7 +149,7 @@ def test_a_change_of_the_pins_installs_again(machine: Machine, name: str) -> Non
 
 
 def test_a_moved_checkout_installs_again(machine: Machine, tmp_path: Path) -> None:
-    """The scripts in an environment know its path."""
+    """The scripts in an environment contain its path."""
     machine.run("sh", "-c", ":")
     machine.log.write_text("")
     machine.checkout = machine.checkout.rename(tmp_path / "moved")
@@ -160,8 +160,8 @@ def test_a_moved_checkout_installs_again(machine: Machine, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("hangs", ["VENV_HANGS", "PIP_HANGS"])
-def test_a_run_killed_half_way_is_made_good(machine: Machine, hangs: str) -> None:
-    """The environment is made anew, not mended."""
+def test_a_killed_installation_is_repeated(machine: Machine, hangs: str) -> None:
+    """In a new environment."""
     process = machine.start("sh", "-c", ":", **{hangs: "1"})
     deadline = time.monotonic() + 20
     while not machine.asked or (hangs == "PIP_HANGS" and not Path(f"{machine.log}.hangs").exists()):
@@ -176,8 +176,8 @@ def test_a_run_killed_half_way_is_made_good(machine: Machine, hangs: str) -> Non
     assert (code, out, machine.asked) == (0, "done\n", installed(machine))
 
 
-def test_two_at_once_install_once(machine: Machine) -> None:
-    """The second waits, then finds everything there."""
+def test_two_concurrent_runs_install_once(machine: Machine) -> None:
+    """The second waits, then finds everything installed."""
     first = machine.start("sh", "-c", "echo done", PIP_TAKES="0.3")
     second = machine.start("sh", "-c", "echo done", PIP_TAKES="0.3")
 
@@ -198,8 +198,8 @@ def test_pip_is_tried_three_times(machine: Machine) -> None:
     assert err.count("no such wheel") == 3
 
 
-def test_missing_packages_come_through_apt(machine: Machine) -> None:
-    """As root; the lists are renewed first."""
+def test_missing_packages_are_installed_by_apt(machine: Machine) -> None:
+    """As root, after an update of the package lists."""
     (machine.bin / "cmake").unlink()
     machine.program("apt-get", APT)
     machine.program("id", "#!/bin/sh\necho 0\n")
@@ -211,7 +211,7 @@ def test_missing_packages_come_through_apt(machine: Machine) -> None:
 
 
 def test_without_root_the_missing_packages_are_named(machine: Machine) -> None:
-    """And the command runs all the same: not every step needs them."""
+    """And the command runs: not every step needs them."""
     for name in ("cmake", "ninja"):
         (machine.bin / name).unlink()
     machine.program("apt-get", APT)
@@ -221,7 +221,7 @@ def test_without_root_the_missing_packages_are_named(machine: Machine) -> None:
 
     assert (code, out) == (0, "done\n")
     assert err.splitlines()[:2] == [
-        "bootstrap: missing, and not to be installed from here; what needs them will say so:",
+        "bootstrap: missing, and cannot be installed without root; steps that need them will fail:",
         "bootstrap:     sudo apt-get install cmake ninja-build",
     ]
     assert machine.asked == installed(machine)
@@ -239,7 +239,7 @@ def test_without_a_python_it_says_what_to_install(machine: Machine) -> None:
     assert machine.run("sh", "-c", ":") == (
         3,
         "",
-        "bootstrap: missing, and not to be installed from here; what needs them will say so:\n"
+        "bootstrap: missing, and cannot be installed without root; steps that need them will fail:\n"
         "bootstrap:     sudo apt-get install python3 python3-venv\n"
         "bootstrap: got no Python 3.11 or 3.12 with venv, wanted one\n"
         "bootstrap:     sudo apt-get install python3 python3-venv\n",
@@ -251,15 +251,15 @@ def test_without_a_command_it_says_how_to_use_it(machine: Machine) -> None:
     assert machine.run() == (2, "", "usage: ./bootstrap CMD...   for example: ./bootstrap doit list\n")
 
 
-def test_a_start_of_python_pays_nothing_for_us() -> None:
-    """An editable install is a folder in a .pth; setuptools' finder would cost every process 18 ms."""
+def test_the_installation_does_not_slow_the_start_of_python() -> None:
+    """An editable install is a folder in a .pth file; setuptools' finder would cost every process 18 ms."""
     listed = [sys.executable, "-c", "import sys; print([name for name in sys.modules if 'editable' in name])"]
 
     assert subprocess.run(listed, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_every_requirement_is_pinned() -> None:
-    """Else pip searches for a set of versions that fit together, which took more than a quarter of an hour."""
+    """Else pip searches for compatible versions, which took more than 15 minutes."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["dev"], *extras.get("remote", [])]

@@ -1,4 +1,4 @@
-"""The linters, formatters and the type checker, so that one command tells all."""
+"""The linters, formatters and the type checker run with the tests."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def check(*command: str) -> None:
 
 @pytest.mark.parametrize("command", [("check", "--no-fix", "."), ("format", "--check", ".")])
 def test_ruff_finds_nothing(command: tuple[str, ...]) -> None:
-    """Lint and format, the whole tree."""
+    """Lint and format of the whole tree."""
     check("ruff", *command)
 
 
 def test_mypy_finds_nothing() -> None:
-    """Strict, as pyproject.toml says."""
+    """In strict mode, as pyproject.toml configures it."""
     # An incremental run after one of a few files alone may miss modules that are there.
     check("mypy", "--no-incremental")

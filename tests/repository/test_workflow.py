@@ -1,4 +1,4 @@
-"""The workflow for users: it is YAML, its commands do what they say, pull requests write no cache."""
+"""The workflow for users: it is YAML, its commands work, pull requests write no cache."""
 
 import os
 import re
@@ -23,22 +23,22 @@ def models() -> dict[str, Any]:
 
 
 def test_the_commands_build_and_then_find_nothing_to_do(models: dict[str, Any], tmp_path: Path) -> None:
-    """In their order, in a project whose steps are done by a stand-in."""
+    """In their order, in a project whose steps are done by fake_step.py."""
     project = FakeProject(tmp_path)
     (tmp_path / "bootstrap").write_text('#!/bin/sh\nexec "$@"\n')
     (tmp_path / "bootstrap").chmod(0o755)
     programs = os.pathsep.join([str(Path(project.command()[0]).parent), os.environ["PATH"]])
     environment = {**project.environment, "PATH": programs, "ETBUILD_CACHE": str(tmp_path / "cache")}
-    said = []
+    last_lines = []
     for step in models["steps"]:
         if "run" in step:
             command = ["bash", "-e", "-c", step["run"]]
             done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
-            said.append(done.stdout.splitlines()[-1])
+            last_lines.append(done.stdout.splitlines()[-1])
 
-    assert said[1] == "all up to date"
-    assert re.fullmatch(r".*/cache: removed 0 files, .* stay", said[2])
+    assert last_lines[1] == "all up to date"
+    assert re.fullmatch(r".*/cache: removed 0 files, .* left", last_lines[2])
 
 
 def test_only_a_push_to_the_main_branch_saves_the_cache(models: dict[str, Any]) -> None:
@@ -56,7 +56,7 @@ def test_only_a_push_to_the_main_branch_saves_the_cache(models: dict[str, Any]) 
     ["recipes/net.yaml", "recipes/data/x.npz", "src/layers/block.py", "etbuild/runtime/a.cc", "constraints.txt"],
 )
 def test_what_changes_results_changes_the_key_of_the_cache(models: dict[str, Any], changed: str) -> None:
-    """What is restored by its exact key is not saved again: it would be built anew at every push."""
+    """A cache that is restored by its exact key is not saved again: every push would build the change anew."""
     (key,) = (step["with"]["key"] for step in models["steps"] if step.get("id") == "cache")
     patterns = re.findall(r"'([^']+)'", key)
 
@@ -69,18 +69,18 @@ def as_expression(pattern: str) -> str:
 
 
 def test_the_restored_folder_is_the_one_that_etbuild_uses(models: dict[str, Any]) -> None:
-    """Restored, filled and saved are one."""
+    """One path is restored, filled and saved."""
     paths = {step["with"]["path"] for step in models["steps"] if "/cache/" in step.get("uses", "")}
 
     assert paths == {".cache/etbuild"}
     assert models["env"]["ETBUILD_CACHE"].endswith("/.cache/etbuild")
 
 
-def test_every_variable_that_is_told_is_read() -> None:
-    """By tools.py, under that name."""
-    told = set(VARIABLE.findall(WORKFLOW.read_text() + (ROOT / "docs/ci.md").read_text()))
+def test_every_variable_that_is_documented_is_read() -> None:
+    """By environment.py, under that name."""
+    documented = set(VARIABLE.findall(WORKFLOW.read_text() + (ROOT / "docs/ci.md").read_text()))
 
-    assert told <= set(VARIABLE.findall((ROOT / "etbuild/tools.py").read_text()))
+    assert documented <= set(VARIABLE.findall((ROOT / "etbuild/system/environment.py").read_text()))
 
 
 def test_the_examples_in_the_page_are_yaml() -> None:

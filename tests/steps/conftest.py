@@ -1,4 +1,4 @@
-"""Projects for the tests of steps: an empty one a test, and two that are compiled once for all of them."""
+"""Projects for the tests of steps: an empty one per test, and two that are compiled once per session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A convolution and a linear layer, compiled for the U55; all on the NPU."""
+    """A convolution and a linear layer, compiled for the U55; everything runs on the NPU."""
     from etbuild.steps import golden
 
     made = Project(tmp_path_factory.mktemp("small"))
@@ -30,7 +30,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="session")
 def split(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Two convolutions on the NPU, and an operator between them that stays on the CPU."""
+    """Two convolutions on the NPU and an operator between them on the CPU."""
     from etbuild.steps import golden
 
     made = Project(tmp_path_factory.mktemp("split"))

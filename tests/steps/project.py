@@ -1,4 +1,4 @@
-"""A project in a temporary folder, whose steps run in this process, with the real compilers."""
+"""A project in a temporary folder whose steps run in this process, with the real compilers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CONV = """
         ModelInputs = (torch.randn(1, 2, 4, 4),)
 """
 
-# Upsampling by 3 is nothing for the U55: the CPU does it, between two delegates.
+# The U55 cannot upsample by 3: the CPU does it, between two delegates.
 TWO_DELEGATES = """
     import torch
 
@@ -130,8 +130,8 @@ def compile_steps(one: Recipe, target: Target) -> list[Step]:
     return [*steps, pte.step(one, target)]
 
 
-def said_by(code: str, folder: Path) -> str:
-    """What a Python process of its own prints."""
+def output_of(code: str, folder: Path) -> str:
+    """What a new Python process that runs this code prints."""
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
@@ -148,5 +148,5 @@ __all__ = [
     "Pte",
     "Quantize",
     "inside",
-    "said_by",
+    "output_of",
 ]

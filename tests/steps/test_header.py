@@ -1,4 +1,4 @@
-"""model.h and model.S compile cleanly everywhere and carry the .pte byte for byte."""
+"""Step header: model.h and model.S compile without warnings and contain the .pte byte for byte."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 from etbuild.build_engine.step import Step
 from etbuild.errors import StepError, UsageError
+from etbuild.firmware import c_header
 from etbuild.hardware.target import Target
 from etbuild.pte.ports import inputs, outputs
 from etbuild.pte.reader import read
@@ -29,7 +30,7 @@ TARGET = Target("ethos-u55-128", "ethos-u55-128", "tosa-u55", "Ethos_U55_High_En
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the model; the current one."""
+    """The current folder, with model.pte and its manifest."""
     shutil.copy(FILES / "linear_u55.pte", tmp_path / "model.pte")
     monkeypatch.chdir(tmp_path)
     plan = read("model.pte").methods[0]
@@ -38,10 +39,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_manifest(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
-    """As far as the step reads it."""
+    """With the keys that the step reads."""
     digest = hashlib.sha256(Path("model.pte").read_bytes()).hexdigest()
-    told = {"pte": {"sha256": digest}, "inputs": inputs, "outputs": outputs}
-    Path("manifest.json").write_text(json.dumps(told))
+    manifest = {"pte": {"sha256": digest}, "inputs": inputs, "outputs": outputs}
+    Path("manifest.json").write_text(json.dumps(manifest))
 
 
 def write(*options: str) -> str:
@@ -51,7 +52,7 @@ def write(*options: str) -> str:
 
 
 def test_the_step_reads_the_program_and_writes_both_files() -> None:
-    """Its settings are words of its command line."""
+    """The recipe's settings are options."""
     recipe = Recipe("kws", (Path("recipes/kws.yaml"),), Model(), (TARGET,), header=Header("kws", 32, ".model", 16))
 
     assert header.step(recipe, TARGET) == Step(
@@ -63,8 +64,8 @@ def test_the_step_reads_the_program_and_writes_both_files() -> None:
             *("--section", ".model", "--bytes-per-line", "16"),
             *("--header", "build/kws/ethos-u55-128/model.h", "--assembly", "build/kws/ethos-u55-128/model.S"),
         ),
-        inputs=(Path("build/kws/ethos-u55-128/model.pte"), Path("build/kws/ethos-u55-128/manifest.json")),
-        outputs=(Path("build/kws/ethos-u55-128/model.h"), Path("build/kws/ethos-u55-128/model.S")),
+        inputs=("build/kws/ethos-u55-128/model.pte", "build/kws/ethos-u55-128/manifest.json"),
+        outputs=("build/kws/ethos-u55-128/model.h", "build/kws/ethos-u55-128/model.S"),
         tools=("python",),
     )
 
@@ -110,10 +111,10 @@ def test_the_header_describes_the_model(folder: Path) -> None:
     )
 
 
-def test_an_integer_border_has_its_grid(folder: Path) -> None:
-    """It is not in the program any more; the manifest knows."""
-    grid = {"dtype": "int8", "shape": [1, 4], "bytes": 4, "scale": 0.5, "zero_point": -3, "quantized": "int8"}
-    write_manifest([grid], [])
+def test_integer_inputs_have_their_quantisation_parameters(folder: Path) -> None:
+    """From the manifest: the program no longer contains them."""
+    port = {"dtype": "int8", "shape": [1, 4], "bytes": 4, "scale": 0.5, "zero_point": -3, "quantized": "int8"}
+    write_manifest([port], [])
 
     assert write().partition("_SHA256")[2].partition("\n\n#ifdef")[0].partition("\n\n")[2] == (
         """\
@@ -130,8 +131,8 @@ def test_an_integer_border_has_its_grid(folder: Path) -> None:
     )
 
 
-def test_a_manifest_of_another_program_is_refused(folder: Path) -> None:
-    """They are bound by SHA-256."""
+def test_a_manifest_of_another_program_is_rejected(folder: Path) -> None:
+    """By the SHA-256 of the program."""
     wrong = hashlib.sha256(b"other").hexdigest()
     right = hashlib.sha256(Path("model.pte").read_bytes()).hexdigest()
     Path("manifest.json").write_text(json.dumps({"pte": {"sha256": wrong}, "inputs": [], "outputs": []}))
@@ -142,7 +143,7 @@ def test_a_manifest_of_another_program_is_refused(folder: Path) -> None:
     assert str(caught.value) == f"manifest.json: pte.sha256: got {wrong}, wanted that of model.pte, {right}"
 
 
-def test_the_bytes_per_line_are_as_asked(folder: Path) -> None:
+def test_a_line_has_the_bytes_that_were_asked_for(folder: Path) -> None:
     """The last line is shorter: 2960 = 422 * 7 + 6."""
     rows = [line for line in write("--bytes-per-line", "7").splitlines() if line.startswith("    0x")]
 
@@ -157,21 +158,21 @@ def test_the_bytes_per_line_are_as_asked(folder: Path) -> None:
     ("value", "text"), [(1.0, "1.0f"), (1e-10, "1e-10f"), (0.5, "0.5f"), (3e9, "3e+09f"), (123.0, "123.0f")]
 )
 def test_a_scale_is_always_a_float_constant(value: float, text: str) -> None:
-    """`1f` is none."""
-    assert header._float(value) == text
+    """`1f` is not one."""
+    assert c_header._float(value) == text
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--symbol", "2x"), "--symbol: got '2x', wanted a name of C"),
+        (("--symbol", "2x"), "--symbol: got '2x', wanted a C identifier"),
         (("--alignment", "24"), "--alignment: got 24, wanted a power of two"),
         (("--alignment", "0"), "--alignment: got 0, wanted a power of two"),
         (("--bytes-per-line", "0"), "--bytes-per-line: got 0, wanted at least 1"),
         (("--section", 'a"b'), "--section: got 'a\"b', wanted letters, digits, '_', '.' and '$'"),
     ],
 )
-def test_a_wrong_setting_is_refused(folder: Path, options: tuple[str, ...], message: str) -> None:
+def test_a_wrong_setting_is_rejected(folder: Path, options: tuple[str, ...], message: str) -> None:
     """Before anything is written."""
     with pytest.raises(UsageError) as caught:
         write(*options)
@@ -222,7 +223,7 @@ int main(void) { return model_pte[MODEL_PTE_SIZE - 1] + MODEL_PTE_OUTPUT_0_ZERO_
 def test_the_array_is_the_program(
     folder: Path, compiler: str, binutils: str, flags: tuple[str, ...], name: str, section: str | None
 ) -> None:
-    """Defined by the header, no warning from a strict compiler, aligned, in the section asked for."""
+    """Defined by the header, without a warning of a strict compiler, aligned, in the wanted section."""
     write("--alignment", "64", *(("--section", section) if section else ()))
     Path(name).write_text(f"#define MODEL_PTE_DEFINE\n{USER}")
 
@@ -263,7 +264,7 @@ def test_the_assembly_links_with_what_the_header_declares(folder: Path, compiler
 
 @pytest.mark.e2e
 def test_equal_models_give_equal_headers(folder: Path) -> None:
-    """Nothing of the place or the time gets in."""
+    """Wherever and whenever they are made."""
     first = (write(), Path("model.S").read_bytes())
     Path("other").mkdir()
 

@@ -1,9 +1,10 @@
-"""Step lower: what goes to the NPU, what stays, why, and that bytes do not depend on the place."""
+"""Step lower: which operators run on the NPU, which do not and why, and that equal inputs give equal bytes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from project import CONV, CPU, U85, Project, recipe
@@ -11,12 +12,14 @@ from project import CONV, CPU, U85, Project, recipe
 from etbuild.errors import StepError
 from etbuild.recipe.data_sections import Quantize
 from etbuild.recipe.output_sections import Pte
-from etbuild.recipe.recipe import Recipe
 from etbuild.steps import export, lower, quantize
+
+if TYPE_CHECKING:
+    from etbuild.recipe.recipe import Recipe
 
 
 def test_a_step_names_what_it_reads_and_writes() -> None:
-    """The profile is the part; the record for developer tools comes on request."""
+    """The profile is the part; ExecuTorch's ETRecord is an output on request."""
     step = lower.step(replace(recipe(), pte=Pte(etrecord=True)), "tosa-u55")
 
     assert step.name == "lower:r@tosa-u55"
@@ -26,7 +29,7 @@ def test_a_step_names_what_it_reads_and_writes() -> None:
         *("--report", "build/r/tosa-u55/partition.json", "--etrecord", "build/r/tosa-u55/model.etrecord"),
     )
     assert step.outputs == tuple(
-        Path("build/r/tosa-u55") / name for name in ("lowered.bin", "delegates", "partition.json", "model.etrecord")
+        f"build/r/tosa-u55/{name}" for name in ("lowered.bin", "delegates", "partition.json", "model.etrecord")
     )
 
 
@@ -41,7 +44,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.e2e
 def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
-    """Program, graphs, report and the record for developer tools, in any folder."""
+    """Program, graphs, report and ETRecord, in any folder."""
     one = replace(recipe(), pte=Pte(etrecord=True))
     outputs = []
     for name in ("here", "there"):
@@ -62,7 +65,7 @@ def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 def test_a_model_that_fits_is_one_delegate(small: Project) -> None:
-    """Every operator that computes is on the NPU, and traced to its line."""
+    """Every operator that computes is on the NPU and has its source line."""
     report = small.json("build/r/tosa-u55/partition.json")
 
     compute = [
@@ -78,8 +81,8 @@ def test_a_model_that_fits_is_one_delegate(small: Project) -> None:
 
 
 @pytest.mark.e2e
-def test_an_operator_on_the_cpu_says_why_and_where(split: Project) -> None:
-    """The reason is ExecuTorch's, the line the model's; the two delegates are told apart."""
+def test_an_operator_on_the_cpu_has_its_reason_and_line(split: Project) -> None:
+    """The reason is ExecuTorch's, the line the model's; the two delegates are numbered."""
     report = split.json("build/r/tosa-u55/partition.json")
 
     compute = [
@@ -97,31 +100,31 @@ def test_an_operator_on_the_cpu_says_why_and_where(split: Project) -> None:
 
 
 @pytest.mark.e2e
-def test_what_converts_at_the_border_is_no_fallback(split: Project) -> None:
-    """Quantise and dequantise on the CPU are a class of their own."""
+def test_conversions_at_model_inputs_and_outputs_are_no_fallback(split: Project) -> None:
+    """Quantise and dequantise operators on the CPU have their own class."""
     report = split.json("build/r/tosa-u55/partition.json")
 
-    border = [one for one in report["operators"] if one["place"] == "CPU" and one["class"] == "quantize"]
-    assert len(border) == 4
-    assert {one["reason"] for one in border} == {"on the border between floating point and the NPU's integers"}
+    conversions = [one for one in report["operators"] if one["place"] == "CPU" and one["class"] == "quantize"]
+    assert len(conversions) == 4
+    assert {one["reason"] for one in conversions} == {"on the border between floating point and the NPU's integers"}
 
 
 @pytest.mark.e2e
-def test_the_border_is_told_even_where_it_is_in_integers(tmp_path: Path) -> None:
-    """io: int8 takes the conversions away; the grids are the same as with floating point."""
-    borders = []
+def test_quantisation_parameters_are_reported_for_integer_inputs_and_outputs_too(tmp_path: Path) -> None:
+    """io: int8 removes the conversions; the parameters are the same as with floating point."""
+    params = []
     for io in ("float32", "int8"):
         project = Project(tmp_path / io)
         lowered(project, replace(recipe(), quantize=Quantize(io=io)))
-        borders.append(project.json("build/r/tosa-u55/partition.json")["border"])
+        params.append(project.json("build/r/tosa-u55/partition.json")["border"])
 
-    assert borders[0] == borders[1]
-    assert borders[0]["inputs"][0]["dtype"] == "int8"
+    assert params[0] == params[1]
+    assert params[0]["inputs"][0]["dtype"] == "int8"
 
 
 @pytest.mark.e2e
-def test_integers_at_the_border_of_another_width_are_refused(project: Project) -> None:
-    """A model of 16-bit activations has no 8-bit border."""
+def test_io_integers_of_another_width_are_an_error(project: Project) -> None:
+    """A model with 16-bit activations has no 8-bit inputs."""
     with pytest.raises(StepError) as caught:
         lowered(project, replace(recipe(), quantize=Quantize(scheme="int16x8", io="int8")), "tosa-u85")
 
@@ -132,8 +135,8 @@ def test_integers_at_the_border_of_another_width_are_refused(project: Project) -
 
 
 @pytest.mark.e2e
-def test_without_an_npu_all_is_on_the_cpu(project: Project) -> None:
-    """Profile cpu: no delegate, and a reason that says so."""
+def test_without_an_npu_everything_is_on_the_cpu(project: Project) -> None:
+    """Profile cpu: no delegate; the reason names the missing NPU."""
     lowered(project, recipe(CPU), "cpu")
 
     report = project.json("build/r/cpu/partition.json")
@@ -143,8 +146,8 @@ def test_without_an_npu_all_is_on_the_cpu(project: Project) -> None:
 
 
 @pytest.mark.e2e
-def test_a_graph_that_is_lowered_again_leaves_none_of_the_old(project: Project) -> None:
-    """The folder of graphs holds those of this run alone."""
+def test_lowering_again_removes_old_graphs(project: Project) -> None:
+    """The folder contains only the graphs of this run."""
     stale = project.root / "build/r/tosa-u85/delegates/7.tosa"
     stale.parent.mkdir(parents=True)
     stale.touch()

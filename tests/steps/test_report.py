@@ -1,4 +1,4 @@
-"""report.json gathers what the steps said, each figure with its kind; the closing table shows the most of it."""
+"""Step report: report.json collects the reports of the steps, each figure with its kind, and a table shows them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from etbuild.errors import StepError
 from etbuild.hardware.target import Target
 from etbuild.recipe.model_sections import Model
 from etbuild.recipe.recipe import Recipe
+from etbuild.report.tables import report_table
 from etbuild.steps import report
 
 U55 = Target("ethos-u55-128", "ethos-u55-128", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")
@@ -120,7 +121,7 @@ def write(path: str, value: object) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the steps before have left for one variant with an NPU and one without."""
+    """The reports of the earlier steps for one variant with an NPU and one without."""
     monkeypatch.chdir(tmp_path)
     for profile in ("tosa-u55", "cpu"):
         write(f"build/kws/{profile}/quantization.json", QUANTIZATION)
@@ -138,8 +139,8 @@ def make(*targets: Target) -> Any:
     return json.loads(Path("build/kws/report.json").read_text())
 
 
-def test_the_step_reads_every_account_of_the_recipe() -> None:
-    """Of each profile once, of each variant, and no vela.json where there is no NPU."""
+def test_the_step_reads_every_report_of_the_recipe() -> None:
+    """Once for each profile and variant; without an NPU there is no vela.json."""
     assert report.step(Recipe("kws", (), Model(), (U55, CPU))) == Step(
         name="report:kws",
         argv=(
@@ -149,7 +150,7 @@ def test_the_step_reads_every_account_of_the_recipe() -> None:
             *("--output", "build/kws/report.json"),
         ),
         inputs=tuple(
-            Path("build/kws") / name
+            f"build/kws/{name}"
             for name in (
                 *("tosa-u55/quantization.json", "tosa-u55/partition.json", "tosa-u55/golden.json"),
                 *("cpu/quantization.json", "cpu/partition.json", "cpu/golden.json"),
@@ -157,38 +158,38 @@ def test_the_step_reads_every_account_of_the_recipe() -> None:
                 *("cpu/manifest.json", "cpu/run.json"),
             )
         ),
-        outputs=(Path("build/kws/report.json"),),
+        outputs=("build/kws/report.json",),
         tools=("python",),
     )
 
 
 @pytest.mark.parametrize("targets", [(U55,), (CPU,), (U55, CPU)])
-def test_a_report_keeps_to_its_schema(folder: Path, targets: tuple[Target, ...]) -> None:
-    """No key too many, none missing."""
+def test_a_report_is_valid_against_its_schema(folder: Path, targets: tuple[Target, ...]) -> None:
+    """No key is missing, and none is unknown."""
     schema = json.loads(schema_file("report").read_text())
 
     assert [error.message for error in Draft202012Validator(schema).iter_errors(make(*targets))] == []
 
 
 def test_the_schema_describes_every_key() -> None:
-    """With an example each."""
+    """With an example for each."""
     schema = json.loads(schema_file("report").read_text())
     Draft202012Validator.check_schema(schema)
 
     def bare(node: Any, path: str) -> list[str]:
         found = []
         for name, child in node.get("properties", {}).items() if isinstance(node, dict) else ():
-            told = child if "$ref" not in child else {**schema["$defs"][child["$ref"].split("/")[-1]], **child}
-            has_example = "examples" in told or told.get("type") == "object" or "oneOf" in told
-            found += [] if "description" in told and has_example else [f"{path}.{name}"]
+            described = child if "$ref" not in child else {**schema["$defs"][child["$ref"].split("/")[-1]], **child}
+            has_example = "examples" in described or described.get("type") == "object" or "oneOf" in described
+            found += [] if "description" in described and has_example else [f"{path}.{name}"]
         children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
         return found + [line for child in children for line in bare(child, path)]
 
     assert bare(schema, "") == []
 
 
-def test_estimates_and_exact_figures_are_told_apart(folder: Path) -> None:
-    """Time is Vela's guess, size is counted."""
+def test_every_figure_says_whether_it_is_an_estimate(folder: Path) -> None:
+    """Vela estimates time; sizes are exact."""
     figures = make(U55)["variants"][0]["figures"]
 
     assert figures["inference_s"] == {"value": 0.000162, "unit": "s", "kind": "estimate", "source": "vela.json"}
@@ -197,7 +198,7 @@ def test_estimates_and_exact_figures_are_told_apart(folder: Path) -> None:
 
 
 def test_without_an_npu_there_is_no_estimate(folder: Path) -> None:
-    """Nobody guesses the CPU's time; its memory is the memory plan's."""
+    """Nothing estimates the CPU's time; its memory is that of the memory plan."""
     variant = make(CPU)["variants"][0]
 
     assert {figure["kind"] for figure in variant["figures"].values()} == {"exact"}
@@ -205,14 +206,14 @@ def test_without_an_npu_there_is_no_estimate(folder: Path) -> None:
 
 
 def test_operators_on_the_cpu_are_counted_by_reason_and_line(folder: Path) -> None:
-    """The border does not count."""
+    """Conversions at model inputs and outputs do not count."""
     assert make(U55)["profiles"][0]["operators"]["on_cpu"] == [
         {"operator": "sort.default", "reason": "not supported", "line": "models/kws.py:9", "count": 2}
     ]
 
 
-def test_a_run_is_taken_in_where_there_is_one(folder: Path) -> None:
-    """But for the seconds it took: the reports of equal builds are equal."""
+def test_a_report_contains_the_run_of_a_variant(folder: Path) -> None:
+    """Without its duration, so that equal builds have equal reports."""
     figures = {"duration": {"value": 0.9, "unit": "s"}, "instructions": {"value": 7}}
     write("build/kws/ethos-u55-128/run.json", {"vectors": 16, "figures": figures})
 
@@ -220,13 +221,13 @@ def test_a_run_is_taken_in_where_there_is_one(folder: Path) -> None:
 
 
 def test_the_table_ends_with_what_ran_where(folder: Path) -> None:
-    """And with the size of its firmware."""
+    """And with the size of the firmware."""
     run_json = {"runner": "qemu-mps3-an547 (emulated NPU)", "vectors": 16, "bit_exact": 16, "figures": {}}
     sizes = {"board": "qemu-mps3-an547", "code_bytes": 42000, "static_ram_bytes": 1228}
     write("build/kws/ethos-u55-128/run.json", run_json)
     write("build/kws/ethos-u55-128/sizes.json", {**sizes, "stack_bytes": 16384, "model_bytes": 115192})
 
-    assert report.table([make(U55)]).splitlines()[-3:] == [
+    assert report_table([make(U55)]).splitlines()[-3:] == [
         "",
         "kws@ethos-u55-128  firmware for qemu-mps3-an547: code 42,000 bytes, static RAM 1,228, stack 16,384, "
         "model 115,192",
@@ -234,7 +235,7 @@ def test_the_table_ends_with_what_ran_where(folder: Path) -> None:
     ]
 
 
-def test_a_missing_account_is_named(folder: Path) -> None:
+def test_a_missing_report_of_a_step_is_named(folder: Path) -> None:
     """With its path."""
     Path("build/kws/tosa-u55/golden.json").unlink()
 
@@ -248,30 +249,30 @@ def test_a_missing_account_is_named(folder: Path) -> None:
 
 
 def test_the_table_has_one_line_a_variant(folder: Path) -> None:
-    """Empty columns are left out."""
-    assert report.table([make(U55, CPU)]) == (
+    """Empty columns are omitted."""
+    assert report_table([make(U55, CPU)]) == (
         """\
                    .pte bytes      SRAM      flash  on NPU     MACs  inference            golden                  right
 kws@ethos-u55-128     115,192  12.0 KiB   56.8 KiB  33.3 %  300.8 M   0.162 ms  16 vectors exact  100 %, 98.4 %, 98.0 %
 kws@cpu               115,192   0.1 KiB  112.5 KiB   0.0 %                      16 vectors exact  100 %, 98.4 %, 98.0 %
 inference: estimated by Vela, not measured; SRAM, DRAM, flash: as Vela places weights and activations
-golden: TOSA reference model against quantised PyTorch on the test vectors; exact means bit for bit
-right: vectors answered right by the float model, by quantised PyTorch, by the delegates"""
+golden: error of the TOSA reference model against quantised PyTorch on the test vectors; exact: 0 LSB
+right: share of vectors classified right by the float model, quantised PyTorch, the delegates"""
     )
 
 
-def test_the_table_says_how_far_golden_is_apart(folder: Path) -> None:
-    """And has no column of right answers without labels."""
+def test_the_table_has_the_error_of_golden_in_lsb(folder: Path) -> None:
+    """Without labels it has no column `right`."""
     outputs = [{**GOLDEN["outputs"][0], "lsb": {"max": 2.0, "mean": 0.5}}]  # type: ignore[index]
     write("build/kws/tosa-u55/golden.json", {**GOLDEN, "outputs": outputs, "accuracy": None})
 
-    lines = report.table([make(U55)]).splitlines()
+    lines = report_table([make(U55)]).splitlines()
 
     assert lines[0].endswith("golden")
-    assert lines[1].endswith("16 vectors within 2 steps")
+    assert lines[1].endswith("16 vectors within 2 LSB")
     assert len(lines) == 4
 
 
-def test_the_table_of_nothing_is_empty() -> None:
-    """A run of single steps ends without one."""
-    assert report.table([]) == ""
+def test_without_a_report_there_is_no_table() -> None:
+    """When only single steps ran."""
+    assert report_table([]) == ""

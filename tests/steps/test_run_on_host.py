@@ -1,4 +1,4 @@
-"""The step `run` on the host: equality with golden, and where the first difference arose."""
+"""Step run on the host: equality with golden, and the origin of the first difference."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def golden() -> dict[str, Any]:
-    """Three vectors and their answers, the delegate's own among them, as our run gives them."""
+    """Three vectors with the outputs of the host runtime, those of the delegate included."""
     program = HostProgram(PTE)
     x = np.random.default_rng(1).normal(0, 1, (3, *program.inputs[0].shape)).astype(np.float32)
     codes = np.random.default_rng(2).integers(-128, 128, x.shape).astype(np.int8)
@@ -36,20 +36,21 @@ def golden() -> dict[str, Any]:
 
 def attempt(golden: dict[str, Any], folder: Path) -> dict[str, Any]:
     np.savez(folder / "golden.npz", **golden)
-    words = ["--pte", str(PTE), "--golden", str(folder / "golden.npz"), "--output", str(folder / "run.json")]
-    assert run.main(words) == 0
+    argv = ["--pte", str(PTE), "--golden", str(folder / "golden.npz"), "--output", str(folder / "run.json")]
+    assert run.main(argv) == 0
     return dict(json.loads((folder / "run.json").read_text()))
 
 
 def test_equal_outputs_are_counted(golden: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In run.json and on stdout."""
     report = attempt(golden, tmp_path)
 
     assert (report["vectors"], report["bit_exact"]) == (3, 3)
     assert capsys.readouterr().out == "run on host (emulated NPU): 3/3 vectors bit-exact\n"
 
 
-def test_a_difference_on_the_cpu_is_told(golden: dict[str, Any], tmp_path: Path) -> None:
-    """The delegate is right on golden's inputs: what differs was computed around it."""
+def test_a_difference_on_the_cpu_is_reported_as_such(golden: dict[str, Any], tmp_path: Path) -> None:
+    """The delegate is right on golden's inputs, so an operator on the CPU differs."""
     wrong = golden["output_0"].copy()
     wrong[1].reshape(-1)[2] += 1
 
@@ -60,11 +61,11 @@ def test_a_difference_on_the_cpu_is_told(golden: dict[str, Any], tmp_path: Path)
     assert first.startswith("vector 1, output 0: element ")
     assert first.endswith(f"; 1 of {wrong[1].size} elements differ")
     assert second == "    every delegate is right on golden's inputs: the difference arises in an operator on the CPU"
-    assert third == "    floats in another order differ in their last bits; run.tolerance says how far they may"
+    assert third == "    floats that are added in another order differ in their last bits; run.tolerance is the limit"
 
 
 def test_a_difference_in_a_delegate_names_the_operation(golden: dict[str, Any], tmp_path: Path) -> None:
-    """Which delegate, output, element and values; and the operation of the stream that wrote it."""
+    """Delegate, output, element and values, and the operation of the stream that wrote it."""
     outputs, answers = golden["output_0"].copy(), golden["delegate_0_output_0"].copy()
     outputs[0].reshape(-1)[2] += 1
     answers[0].reshape(-1)[2] ^= 1

@@ -13,7 +13,7 @@ def at_rest() -> None:
 
 
 def digests(root: Path) -> Digests:
-    return Digests(root, root / "memory.json")
+    return Digests(root, root / "cache.json")
 
 
 def test_a_file_has_the_sha256_of_its_content(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_a_file_has_the_sha256_of_its_content(tmp_path: Path) -> None:
     assert digests(tmp_path).of("a") == hashlib.sha256(b"hello").hexdigest()
 
 
-def test_what_is_not_there_has_no_digest(tmp_path: Path) -> None:
+def test_a_missing_file_has_no_digest(tmp_path: Path) -> None:
     """Missing files and paths through files are None, not errors."""
     (tmp_path / "a").write_bytes(b"")
 
@@ -47,33 +47,33 @@ def test_a_change_under_the_same_size_and_mtime_is_seen(tmp_path: Path) -> None:
     assert digests(tmp_path).of("a") == hashlib.sha256(b"two").hexdigest() != before
 
 
-def test_a_file_that_was_just_written_is_read_again(tmp_path: Path) -> None:
-    """Hashed in the instant of its last write, a file may change again under the same timestamp: not remembered."""
+def test_the_digest_of_a_file_that_was_just_written_is_not_cached(tmp_path: Path) -> None:
+    """It may change again under the same timestamp."""
     (tmp_path / "a").write_bytes(b"one")
     first = digests(tmp_path)
     first.of("a")
     first.save()
 
-    assert not (tmp_path / "memory.json").exists()
+    assert not (tmp_path / "cache.json").exists()
 
 
 def test_a_file_at_rest_is_not_read_again(tmp_path: Path) -> None:
-    """The second run takes the remembered digest; a planted one shows that it did."""
+    """The second run uses the cached digest; a planted one shows that it did."""
     (tmp_path / "a").write_bytes(b"one")
     at_rest()
     first = digests(tmp_path)
     digest = first.of("a")
     first.save()
-    memory = tmp_path / "memory.json"
-    memory.write_text(memory.read_text().replace(str(digest), "planted"))
+    cache_file = tmp_path / "cache.json"
+    cache_file.write_text(cache_file.read_text().replace(str(digest), "planted"))
 
     assert digests(tmp_path).of("a") == "planted"
 
 
-def test_a_damaged_memory_costs_time_only(tmp_path: Path) -> None:
-    """Half a memory file is as good as none."""
+def test_a_damaged_cache_file_only_costs_time(tmp_path: Path) -> None:
+    """Incomplete JSON counts as no file."""
     (tmp_path / "a").write_bytes(b"one")
-    (tmp_path / "memory.json").write_text('{"a": [1, 2')
+    (tmp_path / "cache.json").write_text('{"a": [1, 2')
 
     assert digests(tmp_path).of("a") == hashlib.sha256(b"one").hexdigest()
 
@@ -98,15 +98,15 @@ def test_a_folder_changes_with_names_and_contents_below_it(tmp_path: Path) -> No
     assert len({first, renamed, changed}) == 3
 
 
-def test_one_run_looks_once_until_told_to_forget(tmp_path: Path) -> None:
-    """`forget` is how a step says that it has written."""
+def test_a_path_is_examined_once_a_run_until_it_is_forgotten(tmp_path: Path) -> None:
+    """The executor forgets what a step has written."""
     (tmp_path / "a").write_text("1")
-    seen = digests(tmp_path)
-    before = seen.of("a")
+    found = digests(tmp_path)
+    before = found.of("a")
     (tmp_path / "a").write_text("22")
 
-    unforgotten = seen.of("a")
-    seen.forget("a")
+    unforgotten = found.of("a")
+    found.forget("a")
 
     assert unforgotten == before
-    assert seen.of("a") != before
+    assert found.of("a") != before

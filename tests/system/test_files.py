@@ -1,4 +1,4 @@
-"""Waiting for another process is told after a while."""
+"""Locks between processes: a process that waits for long prints what it waits for."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from etbuild.system import files
-from etbuild.system.files import hold
+from etbuild.system.files import lock
 
 HOLDER = (
     "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
@@ -17,42 +17,42 @@ HOLDER = (
 
 @pytest.fixture
 def holder(tmp_path: Path) -> subprocess.Popen[str]:
-    """A process that holds the lock until it is told to end."""
+    """A process that holds the lock until it reads a line."""
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout and process.stdout.readline() == "held\n"
     return process
 
 
-def test_a_lock_that_is_free_is_taken_without_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_free_lock_is_taken_without_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The usual case."""
     with (tmp_path / "lock").open("w") as file:
-        hold(file, "lower:net")
+        lock(file, "lower:net")
 
     assert capsys.readouterr() == ("", "")
 
 
-def test_whoever_waits_long_is_told_what_for(
+def test_a_process_that_waits_for_long_prints_what_for(
     tmp_path: Path,
     holder: subprocess.Popen[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Then the lock is taken, when its holder ends."""
-    monkeypatch.setattr(files, "TELL_S", 0.01)
-    said: list[str] = []
-    told = threading.Event()
+    """It gets the lock when the holder ends."""
+    monkeypatch.setattr(files, "WAIT_MESSAGE_S", 0.01)
+    messages: list[str] = []
+    printed = threading.Event()
 
-    def take_down(text: str, **_: object) -> None:
-        said.append(text)
-        told.set()
+    def record(text: str, **_: object) -> None:
+        messages.append(text)
+        printed.set()
 
-    monkeypatch.setattr(files, "print", take_down, raising=False)
+    monkeypatch.setattr(files, "print", record, raising=False)
     with (tmp_path / "lock").open("w") as file:
-        waiting = threading.Thread(target=hold, args=(file, "lower:net"))
+        waiting = threading.Thread(target=lock, args=(file, "lower:net"))
         waiting.start()
-        seen = told.wait(10)
+        seen = printed.wait(10)
         holder.communicate("\n")
         waiting.join(10)
 
     assert seen and not waiting.is_alive()
-    assert said == ["lower:net: waiting for another build that does it"]
+    assert messages == ["lower:net: waiting for another build that runs it"]

@@ -13,7 +13,7 @@ from etbuild.system import environment, tools
 
 @pytest.fixture(autouse=True)
 def own_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH and a cache of the test's own; what was learnt before is forgotten."""
+    """A PATH and a cache of the test's own; versions that earlier tests found are forgotten."""
     programs = tmp_path / "bin"
     programs.mkdir()
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
@@ -104,7 +104,7 @@ def test_a_damaged_cache_is_ignored(own_machine: Path, tmp_path: Path, content: 
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_else(own_machine: Path, tmp_path: Path) -> None:
-    """A file stands where the folder should be."""
+    """A file has the folder's name."""
     fake(own_machine, "cmake", "cmake version 3.25.1")
     (tmp_path / "cache").write_text("")
 
@@ -124,7 +124,7 @@ def test_a_missing_program_names_its_debian_package(tmp_path: Path, monkeypatch:
     )
 
 
-def test_a_program_that_cannot_say_its_version_is_missing(own_machine: Path) -> None:
+def test_a_program_that_prints_no_version_is_missing(own_machine: Path) -> None:
     """A pyenv shim without a version behind it looks like this."""
     file = fake(own_machine, "cmake", "", code=127)
 
@@ -144,7 +144,7 @@ def test_cxx_names_the_cpp_compiler(own_machine: Path, monkeypatch: pytest.Monke
     assert tools.version("c++") == "clang 14"
 
 
-def test_newlib_is_known_by_its_content(own_machine: Path, tmp_path: Path) -> None:
+def test_the_version_of_newlib_is_a_digest_of_its_content(own_machine: Path, tmp_path: Path) -> None:
     """It has no version of its own, and an upgrade need not touch the compiler."""
     library = tmp_path / "libc_nano.a"
     library.write_bytes(b"one")

@@ -1,10 +1,12 @@
-"""What the tests of the cache share: a machine with a cache of its own."""
+"""What the tests of the cache share: a machine with a cache of its own, other machines, a remote cache in a folder."""
 
 import os
 from pathlib import Path
 
 import pytest
-from cached_project import Machine
+from cached_project import Elsewhere, Machine
+
+from etbuild.build_engine.execute import Executor
 
 
 @pytest.fixture
@@ -17,3 +19,24 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setenv("FAKE_RAN", str(tmp_path / "ran"))
     monkeypatch.setenv("ETBUILD_CACHE", str(made.store))
     return made
+
+
+@pytest.fixture
+def elsewhere(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
+    """Makes checkouts on machines of their own: the local cache is empty, the environment is the current one."""
+
+    def checkout(name: str) -> Executor:
+        monkeypatch.setenv("ETBUILD_CACHE", str(machine.base / f"cache of {name}"))
+        executor = machine.checkout(name)
+        assert executor.cache
+        return executor
+
+    return checkout
+
+
+@pytest.fixture
+def shared(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder behind ETBUILD_REMOTE_CACHE."""
+    folder = machine.base / "shared"
+    monkeypatch.setenv("ETBUILD_REMOTE_CACHE", f"file://{folder}")
+    return folder

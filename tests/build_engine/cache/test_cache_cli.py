@@ -1,4 +1,4 @@
-"""`etbuild cache`: what it prints, what it removes, and with which code it ends."""
+"""`etbuild cache`: what it prints, what it removes, and its exit codes."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cached_project import STEP, Machine
 
-from etbuild.cli.cache import size_of
+from etbuild.cli.cache import parse_limit
 from etbuild.cli.main import main
 from etbuild.errors import UsageError
 
@@ -16,14 +16,14 @@ def filled(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """One action with one blob (its outputs have the same content), each last used at a known time."""
     monkeypatch.setenv("TZ", "UTC")
     machine.checkout("first").run(STEP)
-    for at, path in enumerate([*machine.kept("blobs"), *machine.kept("actions")]):
+    for at, path in enumerate([*machine.stored("blobs"), *machine.stored("actions")]):
         os.utime(path, (at * 86400, at * 86400))
     return machine
 
 
 def test_stats(filled: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     """All of it; the size is that of the files."""
-    size = sum(path.stat().st_size for path in filled.kept(""))
+    size = sum(path.stat().st_size for path in filled.stored())
 
     assert main(["cache", "stats"]) == 0
     assert capsys.readouterr().out == (
@@ -36,8 +36,8 @@ def test_stats(filled: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_stats_of_a_cache_that_is_not_there_yet(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    """Empty, and no folder is made."""
+def test_stats_of_a_cache_that_does_not_exist_yet(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    """Empty, and no folder is created."""
     assert main(["cache", "stats"]) == 0
     assert (
         capsys.readouterr().out == f"folder       {machine.store}\nactions      0\nblobs        0\nsize         0 B\n"
@@ -47,31 +47,31 @@ def test_stats_of_a_cache_that_is_not_there_yet(machine: Machine, capsys: pytest
 
 def test_gc_removes_what_was_used_longest_ago(filled: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     """Until the rest fits."""
-    (blob,), (action,) = filled.kept("blobs"), filled.kept("actions")
+    (blob,), (action,) = filled.stored("blobs"), filled.stored("actions")
     size = action.stat().st_size
 
     assert main(["cache", "gc", "--max-size", str(size)]) == 0
     assert (blob.exists(), action.exists()) == (False, True)
-    assert capsys.readouterr().out == f"{filled.store}: removed 1 files, {size / 1024:.1f} KiB stay\n"
+    assert capsys.readouterr().out == f"{filled.store}: removed 1 files, {size / 1024:.1f} KiB left\n"
 
 
 def test_a_hit_is_a_use(filled: Machine) -> None:
     """Blob and record count as used now."""
     filled.checkout("second").run(STEP)
 
-    assert min(path.stat().st_mtime for path in filled.kept("")) > 2 * 86400
+    assert min(path.stat().st_mtime for path in filled.stored()) > 2 * 86400
 
 
 def test_gc_that_removed_a_blob_costs_a_run(filled: Machine) -> None:
-    """The record that it left behind is dropped and made again."""
-    filled.kept("blobs")[0].unlink()
+    """The record without its blob is deleted and written again."""
+    filled.stored("blobs")[0].unlink()
 
     assert filled.checkout("second").run(STEP).how == "ran"
     assert filled.checkout("third").run(STEP).how == "cached"
 
 
-def test_gc_leaves_what_is_being_written(filled: Machine) -> None:
-    """Only after a day is it taken for abandoned."""
+def test_gc_leaves_files_that_are_being_written(filled: Machine) -> None:
+    """One counts as abandoned only after a day."""
     new, old = filled.store / "v1/tmp/new", filled.store / "v1/tmp/old"
     new.write_text("")
     old.write_text("")
@@ -82,19 +82,19 @@ def test_gc_leaves_what_is_being_written(filled: Machine) -> None:
     assert (new.exists(), old.exists()) == (True, False)
 
 
-def test_verify_drops_the_damaged(filled: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each by its path; exit code 1, then 0."""
-    (blob,) = filled.kept("blobs")
+def test_verify_deletes_damaged_files(filled: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is named by its path; exit code 1, then 0."""
+    (blob,) = filled.stored("blobs")
     blob.write_text("damaged")
 
     assert (main(["cache", "verify"]), main(["cache", "verify"])) == (1, 0)
     assert capsys.readouterr().out == (
-        f"{blob}: damaged, dropped\n{filled.store}: 1 damaged\n{filled.store}: 0 damaged\n"
+        f"{blob}: damaged, removed\n{filled.store}: 1 damaged\n{filled.store}: 0 damaged\n"
     )
 
 
 def test_clear_removes_what_the_cache_wrote_and_no_more(filled: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder of the user's may hold other things."""
+    """A folder of the user's may contain other files."""
     (filled.store / "mine").write_text("")
 
     assert main(["cache", "clear"]) == 0
@@ -102,15 +102,15 @@ def test_clear_removes_what_the_cache_wrote_and_no_more(filled: Machine, capsys:
     assert capsys.readouterr().out == f"{filled.store}: removed 2 files\n"
 
 
-def test_without_a_cache_there_is_nothing_to_look_at(
+def test_a_cache_that_is_switched_off_is_a_usage_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """ETBUILD_CACHE=off is a wrong usage here."""
+    """ETBUILD_CACHE=off."""
     monkeypatch.setenv("ETBUILD_CACHE", "off")
 
     assert main(["cache", "stats"]) == 2
     assert capsys.readouterr().err == (
-        "ETBUILD_CACHE: got off, wanted a cache to look at\n    unset it, or set it to a folder\n"
+        "ETBUILD_CACHE: got off, wanted a build cache\n    unset it, or set it to a folder\n"
     )
 
 
@@ -121,14 +121,14 @@ def test_without_a_cache_there_is_nothing_to_look_at(
 def test_sizes(text: str, size: int | None) -> None:
     """K, M, G and T are powers of 1024; anything else is refused."""
     if size is not None:
-        assert size_of(text) == size
+        assert parse_limit(text) == size
         return
     with pytest.raises(UsageError) as error:
-        size_of(text)
+        parse_limit(text)
     assert str(error.value) == f'--max-size: got "{text}", wanted a size such as 10G or 500M'
 
 
-def test_the_default_folder_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_folder_is_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """XDG_CACHE_HOME."""
     from etbuild.system.environment import cache_settings
 

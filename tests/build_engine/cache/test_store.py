@@ -1,4 +1,4 @@
-"""The store alone: many processes, sudden deaths, and files that share blocks."""
+"""The store alone: many processes, killed writers, and files that share blocks."""
 
 import fcntl
 import hashlib
@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from etbuild.build_engine.cache.cache import store as module
-from etbuild.build_engine.cache.store import Store, clone, name_of
+from etbuild.build_engine.cache import store as module
+from etbuild.build_engine.cache.store import Store, copy, name_of
 from etbuild.cli.cache import verify
 
-# Puts, takes and writes without end: blobs of up to 256 KiB and records of the same few names as every other writer.
+# Puts, gets and writes without end: blobs of up to 256 KiB and records of the same few names as every other writer.
 WRITER = """
 import hashlib, random, sys
 from pathlib import Path
 from etbuild.cli.cache import collect
-from etbuild.build_engine.cache.signing import seal, unseal
+from etbuild.build_engine.cache.signing import sign, verify
 from etbuild.build_engine.cache.store import Store, name_of
 folder, work, seed, rounds = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 store, order = Store(folder), random.Random(seed)
@@ -33,12 +33,12 @@ for number in range(rounds):
     (work / "source").write_bytes(content)
     store.put(work / "source", digest)
     name = name_of("actions", hashlib.sha256(digest.encode()).hexdigest())
-    store.write(name, seal(name, content, b""))
-    if store.take(digest, work / "target", False):
+    store.write(name, sign(name, content, b""))
+    if store.get(digest, work / "target", False):
         assert (work / "target").read_bytes() == content
         (work / "target").unlink()
     data = store.read(name)
-    assert data is None or unseal(name, data, b"") == content
+    assert data is None or verify(name, data, b"") == content
     if seed == 0:
         collect(store, 600 * 1024)
 """
@@ -49,12 +49,12 @@ def writer(store: Path, work: Path, seed: int, rounds: int) -> subprocess.Popen[
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def kept(store: Store) -> list[str]:
+def stored(store: Store) -> list[str]:
     return sorted(file.name for file in store.files())
 
 
 def test_many_processes_and_gc_on_one_store(tmp_path: Path) -> None:
-    """Four write the same names and read them, one of them removes all the time: each sees whole entries or none."""
+    """Four write the same names and read them, one of them removes all the time: each sees complete entries or none."""
     writers = [writer(tmp_path / "store", tmp_path / str(seed), seed, 40) for seed in range(4)]
     for process in writers:
         process.communicate()
@@ -63,8 +63,8 @@ def test_many_processes_and_gc_on_one_store(tmp_path: Path) -> None:
     assert verify(Store(tmp_path / "store"), b"") == 0
 
 
-def test_a_killed_writer_leaves_whole_entries(tmp_path: Path) -> None:
-    """SIGKILL at ten random moments; nothing half has a final name, and gc removes the rest after a day."""
+def test_a_killed_writer_leaves_complete_entries(tmp_path: Path) -> None:
+    """SIGKILL at ten random moments; no incomplete file has a final name, and gc removes the rest after a day."""
     store = Store(tmp_path / "store")
     moments = random.Random(7)
     for number in range(10):
@@ -76,14 +76,14 @@ def test_a_killed_writer_leaves_whole_entries(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.communicate()
 
-    assert kept(store)
+    assert stored(store)
     assert verify(store, b"") == 0
-    store.sweep(time.time_ns() + 25 * 3600 * 10**9)
+    store.remove_abandoned(time.time_ns() + 25 * 3600 * 10**9)
     assert list((store.folder / "v1/tmp").iterdir()) == []
 
 
 def test_the_claim_of_a_killed_process_is_free(tmp_path: Path) -> None:
-    """The kernel gives it back."""
+    """The kernel frees it."""
     script = (
         "import sys, signal\nfrom pathlib import Path\nfrom etbuild.build_engine.cache.store import Store\n"
         "with Store(Path(sys.argv[1])).claimed('key', 'step'):\n    print('held', flush=True)\n    signal.pause()\n"
@@ -112,18 +112,18 @@ def test_blocks_are_shared_where_the_file_system_can(tmp_path: Path, monkeypatch
     monkeypatch.setattr(fcntl, "ioctl", share)
     monkeypatch.setattr(module.shutil, "copyfileobj", None)
 
-    assert clone(tmp_path / "old", tmp_path / "new") == hashlib.sha256(b"content").hexdigest()
+    assert copy(tmp_path / "old", tmp_path / "new") == hashlib.sha256(b"content").hexdigest()
     assert (tmp_path / "new").read_bytes() == b"content"
     assert asked == [0x40049409]
 
 
-def test_a_blob_that_changed_is_dropped_when_it_is_read(tmp_path: Path) -> None:
-    """And the file that it was to become does not exist."""
+def test_a_blob_that_changed_is_deleted_when_it_is_read(tmp_path: Path) -> None:
+    """And no target file is left."""
     store, digest = Store(tmp_path / "store"), hashlib.sha256(b"content").hexdigest()
     (tmp_path / "source").write_bytes(b"content")
     store.put(tmp_path / "source", digest)
     (store.folder / "v1" / name_of("blobs", digest)).write_bytes(b"CONTENT")
 
-    assert store.take(digest, tmp_path / "target", False) is False
+    assert store.get(digest, tmp_path / "target", False) is False
     assert not (tmp_path / "target").exists()
-    assert kept(store) == []
+    assert stored(store) == []

@@ -1,4 +1,4 @@
-"""What keeps a step off another machine."""
+"""Which differences keep a step from running on another machine."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_a_processor_is_its_maker_and_its_best_instructions(cpuinfo: str, name: 
     assert processor(cpuinfo) == name
 
 
-def test_what_a_step_does_not_depend_on_keeps_it_from_nowhere() -> None:
+def test_a_difference_that_a_step_does_not_depend_on_does_not_count() -> None:
     """Vela needs neither the same compiler nor the same processor."""
     here = {"torch": "2", "processor": "GenuineIntel avx512f", "c++": "g++ 12"}
     there = {"torch": "2", "processor": "AuthenticAMD avx2", "c++": "g++ 13"}

@@ -1,4 +1,4 @@
-"""What a forked process may keep of its server's modules, and what of its memory it makes its own."""
+"""When a child may use the modules that its server has imported, and which memory it copies."""
 
 import os
 import platform
@@ -21,8 +21,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_files_that_nobody_touched_are_unchanged(package: Path) -> None:
-    """Bytecode that Python writes beside them does not count."""
+def test_files_that_nobody_changed_are_unchanged(package: Path) -> None:
+    """Bytecode that Python writes next to them does not count."""
     own = OwnFiles.now(package)
     (package / "__pycache__").mkdir()
     (package / "__pycache__/one.pyc").write_bytes(b"code")
@@ -30,27 +30,27 @@ def test_files_that_nobody_touched_are_unchanged(package: Path) -> None:
     assert own.unchanged()
 
 
-def change(file: Path) -> None:
+def rewrite(file: Path) -> None:
     stat = file.stat()
     file.write_text("other")
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 @pytest.mark.parametrize(
-    "touch",
+    "change",
     [
-        change,
+        rewrite,
         Path.unlink,
         lambda file: file.with_name("two.py").write_text("new"),
         lambda file: file.rename(file.with_name("renamed.py")),
     ],
 )
-def test_any_change_is_seen(package: Path, touch: object) -> None:
+def test_any_change_is_seen(package: Path, change: object) -> None:
     """Also one under the same size and modification time."""
     own = OwnFiles.now(package)
-    assert callable(touch)
+    assert callable(change)
 
-    touch(package / "inside/one.py")
+    change(package / "inside/one.py")
 
     assert not own.unchanged()
 
@@ -67,7 +67,7 @@ def test_files_that_changed_while_the_server_started_are_not_trusted(
 FORKING = """
 import os, re
 from pathlib import Path
-from etbuild.build_engine.server.child import own_memory
+from etbuild.build_engine.server.child import copy_memory
 
 def shared_kb() -> int:
     rows = re.findall(r"^\\w+-\\w+ rw-p \\S+ \\S+ 0 *\\n((?:\\w+: .*\\n)*)", Path("/proc/self/smaps").read_text(), re.M)
@@ -76,7 +76,7 @@ def shared_kb() -> int:
 objects = [[number] for number in range(500_000)]
 if os.fork() == 0:
     before = shared_kb()
-    list(own_memory())
+    list(copy_memory())
     print(before > 20_000, shared_kb() < before / 20, objects == [[number] for number in range(500_000)], flush=True)
     os._exit(0)
 os.wait()
@@ -86,8 +86,8 @@ os.wait()
 @pytest.mark.skipif(
     [int(part) for part in platform.release().split(".")[:2]] < [5, 14], reason="this kernel has no MADV_POPULATE_WRITE"
 )
-def test_a_forked_process_makes_pythons_objects_its_own() -> None:
-    """At once, and they are what they were."""
+def test_a_child_copies_the_memory_of_pythons_objects() -> None:
+    """Ahead of the first write, and their values stay."""
     done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, check=True)
 
     assert done.stdout == "True True True\n"

@@ -1,4 +1,4 @@
-"""Step processes by themselves: what they do before they have a step, or when none comes."""
+"""The children of a server by themselves: what they do before they have a step, or when none arrives."""
 
 import os
 import selectors
@@ -21,7 +21,7 @@ def selector() -> selectors.BaseSelector:
 
 
 @pytest.fixture
-def all_of_them(selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch) -> Children:
+def server_children(selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch) -> Children:
     monkeypatch.setattr(children, "SPARE_BYTES", 0)
     monkeypatch.setattr(children, "PROCESSORS", 8)
     monkeypatch.setattr(children, "PAUSE_S", 0)
@@ -29,54 +29,56 @@ def all_of_them(selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatc
 
 
 def run(selector: selectors.BaseSelector) -> None:
-    """Until nothing can happen any more."""
+    """Handle events until none can follow."""
     deadline = time.monotonic() + 10
     while selector.get_map() and time.monotonic() < deadline:
         handle_events(selector, 1)
 
 
-def begun(all_of_them: Children, descriptors: list[int]) -> socket.socket:
+def begun(server_children: Children, descriptors: list[int]) -> socket.socket:
     """The client of a step that ends at once with exit code 2, since its arguments are missing."""
     ours, theirs = socket.socketpair()
-    all_of_them.begin(theirs, {"kind": "header", "argv": [], "env": {}, "cwd": "/"}, descriptors)
+    server_children.begin(theirs, {"module": "etbuild.steps.header", "argv": [], "env": {}, "cwd": "/"}, descriptors)
     return ours
 
 
-def test_one_that_cannot_prepare_does_its_step(
-    all_of_them: Children, selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_child_that_cannot_copy_memory_runs_its_step(
+    server_children: Children, selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Slower, and that is all."""
+    """Only slower."""
 
     def refuse() -> Iterator[None]:
         raise OSError("as on a strange kernel")
 
-    monkeypatch.setattr(children, "own_memory", refuse)
-    all_of_them.prepare()
-    time.sleep(0.1)  # It may prepare now.
+    monkeypatch.setattr(children, "copy_memory", refuse)
+    server_children.prepare()
+    time.sleep(0.1)  # The child copies memory now.
     with (tmp_path / "log").open("wb") as log:
-        client = begun(all_of_them, [log.fileno(), log.fileno()])
+        client = begun(server_children, [log.fileno(), log.fileno()])
     run(selector)
 
     assert protocol.receive(client)[0]["exit"] == 2
 
 
-def test_one_that_got_something_else_dies_by_a_signal(all_of_them: Children, selector: selectors.BaseSelector) -> None:
-    """A plain process does the step then; an exit code would be taken for the step's."""
-    client = begun(all_of_them, [])
+def test_a_child_that_receives_no_step_dies_by_a_signal(
+    server_children: Children, selector: selectors.BaseSelector
+) -> None:
+    """Then a plain process runs the step; an exit code would be taken for the step's."""
+    client = begun(server_children, [])
     run(selector)
 
     assert protocol.receive(client)[0]["exit"] == -signal.SIGKILL
 
 
-def test_one_that_dies_before_it_has_a_step_is_the_last(
-    all_of_them: Children, selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch
+def test_no_standby_child_follows_one_that_died(
+    server_children: Children, selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next one might die as well."""
-    monkeypatch.setattr(children, "stand_apart", lambda server: os._exit(1))
-    all_of_them.prepare()
+    monkeypatch.setattr(children, "detach", lambda server: os._exit(1))
+    server_children.prepare()
     run(selector)
 
-    all_of_them.prepare()
+    server_children.prepare()
 
-    assert not all_of_them.standby
+    assert not server_children.standby
     assert not selector.get_map()

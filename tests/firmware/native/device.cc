@@ -1,6 +1,7 @@
-// The register driver against a model of the NPU's registers that is backed by the emulator, as one program:
+// The register driver (npu/ethosu.h) on a model of the NPU's registers that runs jobs on the emulator:
 //   device <scenario> <payload> <weights> <scratch in> <scratch out>
-// It prints "code text number cycles" and the calls round the job, and writes the scratch.
+// It prints "code|text|number|cycles|calls", where `calls` are the cache maintenance calls and the start of the job,
+// and writes the scratch.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -41,7 +42,7 @@ struct Model {
         } else if (scenario == "stopped early") {
             at(0x04) = 2;
         } else {
-            at(0x04) = 1;  // running, until it was waited for
+            at(0x04) = 1;  // running, until the driver has waited for it
         }
     }
     void run() {

@@ -1,4 +1,5 @@
-// A C face of the emulator for the tests: flat memory in, Status out.
+// A C interface to the emulator for the tests in tests/npu: flat memory in, Status out. The structs have the layout of
+// those in tests/npu/native.py.
 #include <vector>
 
 #include "npu/emulator.h"
@@ -11,14 +12,14 @@ using namespace etb;
 struct Memory {
     std::uint8_t* data[8];
     std::size_t size[8];
-    std::uint8_t writable;  // one bit a region
+    std::uint8_t writable;  // one bit per region
 };
 
 struct Result {
     const char* text;
     std::uint64_t number;
-    std::uint64_t scratch_size;  // as announced
-    std::uint64_t scratch_peak;  // as used
+    std::uint64_t scratch_size;  // from Npu::scratch_size
+    std::uint64_t scratch_peak;  // peak of the arena in Npu::run
 };
 
 struct Range {
@@ -86,13 +87,13 @@ void trace(void* context, const npu::Operation& operation) {
 
 #define EXPORTED extern "C" __attribute__((visibility("default")))
 
-// All return the Status code.
+// All functions return the Status code.
 EXPORTED int npu_run(const std::uint8_t* payload, std::size_t size, const Memory* memory, std::uint64_t work_limit,
                      Result* result) {
     return run(job_of({payload, size}, *memory), work_limit, *result);
 }
 
-// traces: in order of the stream; their number comes back in *count, which holds the room first.
+// traces: receives one entry per operation, in the order of the stream. *count: in: its capacity; out: entries written.
 EXPORTED int npu_trace(const std::uint8_t* payload, std::size_t size, const Memory* memory, Result* result,
                        Trace* traces, std::size_t* count) {
     Tracer tracer{traces, *count, 0};
@@ -104,7 +105,8 @@ EXPORTED int npu_trace(const std::uint8_t* payload, std::size_t size, const Memo
     return code;
 }
 
-// ranges: inputs bytes first, outputs after them. found: as traces above, *count comes back beyond the room too.
+// ranges: first `inputs` ranges written before the job, then `outputs` ranges read after it. found: receives the
+// hazards. *count: in: its capacity; out: the number of hazards, which may exceed the capacity.
 EXPORTED int npu_hazards(const std::uint8_t* payload, std::size_t size, const Memory* memory, Result* result,
                          const Range* ranges, std::size_t inputs, std::size_t outputs, npu::Hazard* found,
                          std::size_t* count) {

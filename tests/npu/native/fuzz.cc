@@ -1,6 +1,6 @@
-// Runs mutated streams and weights on the emulator: fuzz RUNS SEED FILE... It prints how each kind of Status came up.
-// Built with sanitizers, any read or write outside a buffer, overflow or misaligned access ends it.
-// A seed file: four u32 (sizes of payload and of regions 0, 1, 2), then their bytes.
+// Fuzzer of the emulator: fuzz RUNS SEED FILE... It runs mutated command streams and weights, and prints how often each
+// Status code occurred. Built with sanitizers, it aborts at any access outside a buffer, overflow or misaligned access.
+// A seed file: four u32 (sizes of the payload and of regions 0, 1, 2), then their bytes.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -21,7 +21,7 @@ struct Input {
     Buffer regions[3];
 };
 
-// xorshift64*: small, seeded, the same everywhere.
+// xorshift64*: the same sequence on every platform.
 struct Random {
     std::uint64_t state;
 
@@ -149,7 +149,7 @@ Status run_one(Input& input, bool observed) {
     const npu::Observer observer = hazards.observer();
     if (observed) job.observer = &observer;
     const Status status = machine.run(machine.context, job, scratch);
-    if (status.code == Code::no_memory && status.number != 0) std::abort();  // scratch_size promised enough
+    if (status.code == Code::no_memory && status.number != 0) std::abort();  // scratch_size was too small
     return status;
 }
 

@@ -1,9 +1,9 @@
-// Damages good .pte files and runs what is left of them; a sanitizer's report is the only failure.
+// Fuzzer of .pte and .ptd files: damages valid files, then loads and runs them under the sanitizers.
 //
-//   fuzz_pte truncate FILE...                each file cut off at every byte; a cut file must be refused
-//   fuzz_pte mutate SECONDS SEED FILE...     random damage; prints how many were run, and how far they came
+//   fuzz_pte truncate FILE...                truncates each file at every byte; a truncated file must be refused
+//   fuzz_pte mutate SECONDS SEED FILE...     random damage; prints the number of runs and the stage that they reached
 //
-// A run that takes longer than 30 s is killed: nothing may hang.
+// An attempt that takes longer than 30 s is killed by SIGALRM: nothing may hang.
 #include <unistd.h>
 
 #include <chrono>
@@ -23,11 +23,12 @@ namespace {
 
 using namespace etb;
 
-// Room for one program; what does not fit is refused, as it would be on a microcontroller.
+// Planned memory of one program. A larger program is refused, as on a microcontroller.
 constexpr std::size_t pool_bytes = 256 << 10;
 constexpr std::size_t pools = 4;
 
-// 16-byte aligned, exactly as long as it says, so that one byte beyond is found.
+// Memory of exactly `size` bytes, aligned as malloc aligns, so that AddressSanitizer finds an access one byte beyond
+// it.
 struct Buffer {
     std::uint8_t* data;
     std::size_t size;
@@ -80,7 +81,7 @@ int attempt(const std::vector<std::uint8_t>& bytes) {
     }
     for (int round = 0; round < 2; ++round)
         if (!method.run({}).ok()) return LOADED;
-    std::size_t sum = 0;  // touches every output
+    std::size_t sum = 0;  // reads every output
     for (std::size_t i = 0; i < method.outputs(); ++i) {
         const Value& value = method.output(i);
         if (value.type != ValueType::tensor || !value.tensor->data) continue;
@@ -99,7 +100,7 @@ struct Mutator {
 
     std::size_t below(std::size_t bound) { return bound ? static_cast<std::size_t>(random() % bound) : 0; }
 
-    // Most damage goes to the flatbuffer at the front; the rest is weights and commands.
+    // The byte to damage: anywhere, but for one quarter in the first 4 KiB, where the flatbuffer begins.
     std::size_t place(const std::vector<std::uint8_t>& bytes) {
         const std::size_t front = bytes.size() < 4096 || below(4) ? bytes.size() : 4096;
         return below(front);
@@ -124,7 +125,7 @@ struct Mutator {
                 std::memcpy(&bytes[word], &number, 4);
                 break;
             }
-            case 3: {  // a word from elsewhere, or near what it was
+            case 3: {  // another word of the file, or the same word changed a little
                 const std::size_t to = below(bytes.size() / 4) * 4;
                 const std::size_t from = below(bytes.size() / 4) * 4;
                 std::uint32_t word = 0;
@@ -175,7 +176,7 @@ int mutate(double seconds, std::uint64_t seed, const std::vector<std::vector<std
     while (std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() < seconds) {
         std::vector<std::uint8_t> bytes = files[mutator.below(files.size())];
         for (std::size_t times = 1 + mutator.below(4); times; --times) mutator.damage(bytes);
-        if (const char* keep = std::getenv("FUZZ_KEEP"))  // the last one tried, for a debugger
+        if (const char* keep = std::getenv("FUZZ_KEEP"))  // saves the last file tried, for a debugger
             std::ofstream(keep, std::ios::binary)
                 .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
         ++reached[attempt(bytes)];

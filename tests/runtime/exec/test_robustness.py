@@ -42,21 +42,21 @@ def run(fuzzer: Path, *words: str) -> str:
     return done.stdout
 
 
-def test_a_file_that_is_cut_off_anywhere_is_refused(fuzzer: Path) -> None:
-    """Each of six files at each of its bytes: no crash, and an error before anything runs."""
+def test_a_truncated_file_is_rejected(fuzzer: Path) -> None:
+    """Each of six files, cut at each byte: no crash, and an error before anything runs."""
     files = [FILES / f"{name}.pte" for name in GOOD]
 
-    told = run(fuzzer, "truncate", *map(str, files))
+    output = run(fuzzer, "truncate", *map(str, files))
 
-    assert told == f"{sum(file.stat().st_size for file in files)} cuts refused\n"
+    assert output == f"{sum(file.stat().st_size for file in files)} cuts refused\n"
 
 
 def test_damaged_files_never_harm(fuzzer: Path) -> None:
-    """Random damage for 30 seconds: no sanitizer's report, no hang; some still run, so the damage is not too coarse."""
+    """Random damage for 30 seconds: no report of a sanitizer, no hang; some files still run, so the damage is small."""
     files = sorted(path for path in FILES.iterdir() if path.suffix in (".pte", ".ptd"))
-    told = run(fuzzer, "mutate", "30", "20251120", *map(str, files))
+    output = run(fuzzer, "mutate", "30", "20251120", *map(str, files))
 
-    runs, ran = (int(number) for number in re.findall(r"^(\d+) runs.* (\d+) ran$", told)[0])
+    runs, ran = (int(number) for number in re.findall(r"^(\d+) runs.* (\d+) ran$", output)[0])
     assert runs > 1000
     assert ran > runs // 100
 
@@ -65,9 +65,9 @@ def test_damaged_programs_of_kernels_never_harm(fuzzer: Path, tmp_path: Path) ->
     """As above, with programs that call most of the CPU kernels."""
     files = zoo(tmp_path)
 
-    told = run(fuzzer, "mutate", "30", "20251121", *map(str, files))
+    output = run(fuzzer, "mutate", "30", "20251121", *map(str, files))
 
-    assert re.fullmatch(r"\d+ runs: .* ran\n", told)
+    assert re.fullmatch(r"\d+ runs: .* ran\n", output)
 
 
 def zoo(folder: Path) -> list[Path]:

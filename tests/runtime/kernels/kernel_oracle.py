@@ -1,4 +1,4 @@
-"""One operator on one set of inputs, in our kernels and in ExecuTorch's own runtime. It judges nothing but numbers."""
+"""One operator on one set of inputs, in our kernels and in ExecuTorch's own runtime. It compares only values."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ CHUNK = 30
 class Case:
     """A module of one call.
 
-    call:    takes torch and the inputs.
+    call:    called with torch and the inputs.
     ulp:     how many floats may lie between the results; `reason` says why more than 2.
-    atol:    an absolute difference that is allowed beside `ulp`; with a reason too.
+    atol:    an absolute difference that is allowed in addition to `ulp`; with a reason too.
     oracle:  "executorch", or "torch" where ExecuTorch's Python runtime has no such operator.
     dynamic: axes that are dynamic, for each input; exported with the inputs' sizes doubled, run with the inputs.
     """
@@ -51,13 +51,13 @@ def check(case: Case, table: Sequence[Case]) -> None:
     found = _compare_together(chunk) if len(chunk) > 1 else None
     pairs = (found or _compare((case,)))[case.name]
     lines = [difference_of_arrays(case, *pair) for pair in pairs]
-    told = "\n".join(f"output {i}: {line}" for i, line in enumerate(lines) if line)
-    assert not told, told
+    differences = "\n".join(f"output {i}: {line}" for i, line in enumerate(lines) if line)
+    assert not differences, differences
 
 
 @functools.cache
 def _compare_together(cases: tuple[Case, ...]) -> dict[str, list[tuple[Array, Array]]] | None:
-    """As `_compare`; None when one of the cases fails, so that each tells its own story."""
+    """As `_compare`; None when one of the cases fails, so that each is run alone."""
     try:
         return _compare(cases)
     except Exception:
@@ -65,7 +65,7 @@ def _compare_together(cases: tuple[Case, ...]) -> dict[str, list[tuple[Array, Ar
 
 
 def _compare(cases: tuple[Case, ...]) -> dict[str, list[tuple[Array, Array]]]:
-    """For each case by name, our outputs beside the oracle's."""
+    """For each case by name, pairs of our outputs and the oracle's."""
     pte = compile_cases(cases)
     inputs = [array for case in cases for array in case.inputs]
     got = iter(HostProgram(pte).run(*inputs))
@@ -80,7 +80,7 @@ def _compare(cases: tuple[Case, ...]) -> dict[str, list[tuple[Array, Array]]]:
 
 
 def compile_cases(cases: Sequence[Case]) -> bytes:
-    """One .pte of all cases, all of it on the CPU; its inputs and outputs are theirs, in a row."""
+    """One .pte of all cases on the CPU; its inputs and outputs are theirs, in order."""
     import executorch.kernels.quantized  # noqa: F401 - registers the out variants
     import torch
     from executorch.exir import EdgeCompileConfig, to_edge
@@ -144,7 +144,7 @@ def difference_of_arrays(case: Case, got: Array, wanted: Array) -> str:
 
 
 def ulps(a: Array, b: Array) -> Array:
-    """How many floats lie between a and b."""
+    """The number of floats between a and b."""
     return np.abs(_ordered(a) - _ordered(b))
 
 

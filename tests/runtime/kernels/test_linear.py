@@ -87,19 +87,19 @@ CONVOLUTION_DYNAMIC = [
 
 @pytest.mark.parametrize("case", MATRIX, ids=str)
 def test_matrix(case: Case) -> None:
-    """A product of matrices is ExecuTorch's, but for the order of its sums."""
+    """A product of matrices is ExecuTorch's up to the order of its sums."""
     check(case, MATRIX)
 
 
 @pytest.mark.parametrize("case", CONVOLUTION, ids=str)
 def test_convolution(case: Case) -> None:
-    """A convolution is ExecuTorch's, but for the order of its sums."""
+    """A convolution is ExecuTorch's up to the order of its sums."""
     check(case, CONVOLUTION)
 
 
 @pytest.mark.parametrize("case", CONVOLUTION_DYNAMIC, ids=str)
 def test_dynamic_convolution(case: Case) -> None:
-    """A convolution takes as many pictures as come in."""
+    """A convolution accepts any batch size."""
     check(case, CONVOLUTION_DYNAMIC)
 
 

@@ -1,4 +1,4 @@
-"""Operators that move data: copies, parts, joins and tensors made from numbers."""
+"""Operators that move data: copies, slices, concatenations and tensors made from numbers."""
 
 from __future__ import annotations
 
@@ -126,25 +126,25 @@ DYNAMIC = [
 
 @pytest.mark.parametrize("case", COPY, ids=str)
 def test_copy(case: Case) -> None:
-    """A copy in another shape, type or memory order holds ExecuTorch's values."""
+    """A copy in another shape, type or memory order has ExecuTorch's values."""
     check(case, COPY)
 
 
 @pytest.mark.parametrize("case", SELECT, ids=str)
 def test_select(case: Case) -> None:
-    """A part, or another order of dimensions, holds ExecuTorch's values."""
+    """A slice, or another order of dimensions, has ExecuTorch's values."""
     check(case, SELECT)
 
 
 @pytest.mark.parametrize("case", JOIN, ids=str)
 def test_join(case: Case) -> None:
-    """Tensors put together hold ExecuTorch's values."""
+    """Concatenated tensors have ExecuTorch's values."""
     check(case, JOIN)
 
 
 @pytest.mark.parametrize("case", CREATE, ids=str)
 def test_create(case: Case) -> None:
-    """Tensors made from numbers hold ExecuTorch's values."""
+    """Tensors made from numbers have ExecuTorch's values."""
     check(case, CREATE)
 
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.e2e
 
 RANDOM = np.random.default_rng(1)
 X = RANDOM.normal(0, 3, (2, 4, 5, 3)).astype(np.float32)
-# Exact ties of 0.5 steps, beyond the grid on both sides.
+# Exact ties of 0.5 LSB, and values outside the range on both sides.
 TIES = np.array([-1e9, -70.25, -0.75, -0.25, 0.25, 0.75, 1.25, 63.75, 1e9, 0.0], np.float32)
 FAR = np.array([-1e30, 1e30, np.inf, -np.inf], np.float32)
 BEYOND = "ExecuTorch converts to int64 before it clamps, which wraps beyond 2**63; PyTorch saturates"
@@ -21,7 +21,7 @@ Q32 = RANDOM.integers(-(2**31), 2**31, (2, 4, 5, 3)).astype(np.int32)
 SCALES = np.array([0.01, 0.25, 1.5, 0.3], np.float64)
 ZEROS = np.array([0, 3, -7, 127], np.int64)
 
-GRIDS = {
+PARAMS = {
     "int8": (0.5, 3, -128, 127),
     "uint8": (0.02, 128, 0, 255),
     "int16": (0.0011, 0, -32768, 32767),
@@ -30,11 +30,11 @@ GRIDS = {
 
 
 def quantize(name):  # type: ignore[no-untyped-def]
-    return lambda t, x: t.ops.quantized_decomposed.quantize_per_tensor(x, *GRIDS[name], getattr(t, name))
+    return lambda t, x: t.ops.quantized_decomposed.quantize_per_tensor(x, *PARAMS[name], getattr(t, name))
 
 
 def dequantize(name):  # type: ignore[no-untyped-def]
-    return lambda t, q: t.ops.quantized_decomposed.dequantize_per_tensor(q, *GRIDS[name], getattr(t, name))
+    return lambda t, q: t.ops.quantized_decomposed.dequantize_per_tensor(q, *PARAMS[name], getattr(t, name))
 
 
 def per_channel(axis, low=-128, high=127):  # type: ignore[no-untyped-def]
@@ -54,14 +54,14 @@ def back_per_channel(axis):  # type: ignore[no-untyped-def]
 
 
 def bias(t, q):  # type: ignore[no-untyped-def]
-    """As a quantised convolution has it: int32 throughout."""
+    """As in a quantised convolution: int32 throughout."""
     scales, zeros = t.from_numpy(SCALES.astype(np.float32)), t.zeros(4, dtype=t.int32)
     ends = (-(2**31) + 1, 2**31 - 1)
     return t.ops.quantized_decomposed.dequantize_per_channel(q, scales, zeros, 0, *ends, t.int32)
 
 
 CASES = [
-    *(Case(f"quantize_per_tensor-{name}", quantize(name), (X,)) for name in GRIDS),
+    *(Case(f"quantize_per_tensor-{name}", quantize(name), (X,)) for name in PARAMS),
     Case("quantize_per_tensor-ties", quantize("int8"), (TIES,)),
     Case("quantize_per_tensor-ties-uint8", quantize("uint8"), (TIES,)),
     Case("quantize_per_tensor-far", quantize("int8"), (FAR,), reason=BEYOND, oracle="torch"),
@@ -81,5 +81,5 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_quantization(case: Case) -> None:
-    """Integers and floats on a grid are ExecuTorch's, at ties and beyond the grid's ends too."""
+    """Quantised and dequantised values are ExecuTorch's, also at ties and outside the range."""
     check(case, CASES)

@@ -1,4 +1,4 @@
-"""Operators that bring many elements together."""
+"""Reductions."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def test_sum(case: Case) -> None:
 
 @pytest.mark.parametrize("case", EXTREME, ids=str)
 def test_extreme(case: Case) -> None:
-    """The largest, the smallest and their places are ExecuTorch's, with ties and what is not a number."""
+    """The largest, the smallest and their indices are ExecuTorch's, with ties and NaN."""
     check(case, EXTREME)
 
 
 @pytest.mark.parametrize("case", SUM_DYNAMIC, ids=str)
 def test_dynamic_reduction(case: Case) -> None:
-    """A reduction of a dynamic shape is as large as what comes in asks."""
+    """The result of a dynamic reduction has the size that follows from the input."""
     check(case, SUM_DYNAMIC)

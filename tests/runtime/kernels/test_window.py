@@ -87,5 +87,5 @@ def test_pool(case: Case) -> None:
 
 @pytest.mark.parametrize("case", UPSAMPLE, ids=str)
 def test_upsample(case: Case) -> None:
-    """A picture of another size is ExecuTorch's."""
+    """A resized image is ExecuTorch's."""
     check(case, UPSAMPLE)

@@ -1,4 +1,4 @@
-"""What the benchmarks stand on: a project with the shipped recipes and a server and a cache of its own, and the peer.
+"""What the benchmarks share: a project with the shipped recipes and a server and a cache of its own, and the peer.
 
 The peer is `python -m executorch.backends.arm.scripts.aot_arm_compiler`, which comes with ExecuTorch: on the same
 model, for the same NPU, system config and memory mode. It computes no expected outputs and calibrates on one sample.
@@ -38,8 +38,8 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Stand:
-    """A project below `root`. environment: what its commands see; nothing is cached unless that says so."""
+class Bench:
+    """A project below `root`. environment: of its commands; nothing is cached unless a variable in it asks for that."""
 
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Stand:
         output.parent.mkdir(exist_ok=True)
         command = [sys.executable, "-m", PEER, "--model_name", str(model), "--delegate", "--quantize"]
         command += ["--target", target.npu, "--system_config", target.system_config]
-        # It does not look for what a model imports beside the model.
+        # It does not look for modules next to the model.
         command += ["--memory_mode", target.memory_mode, "--output", str(output)]
         return self._timed(command, PYTHONPATH=str(model.parent))
 
@@ -67,52 +67,52 @@ class Stand:
         shutil.rmtree(self.root / "build", ignore_errors=True)
 
     def forget(self) -> None:
-        """Also what all checkouts share: compiled objects of the firmware, what is remembered of tools and sources."""
+        """Also what all checkouts share: compiled objects of the firmware, the caches of tool versions and sources."""
         self.clean()
         shutil.rmtree(self.root.parent / "cache", ignore_errors=True)
 
     def stop_server(self) -> None:
         self._timed([_tool("etbuild"), "server", "stop"])
 
-    def rehearsed(self) -> None:
-        """Wait until the server has nothing left to prepare."""
-        while "rehearsed yes" not in (said := self._said([_tool("etbuild"), "server", "status"])):
-            if "no compile server" in said:
-                raise SystemExit(f"{said}wanted the one of the last build; was its source changed meanwhile?")
+    def wait_until_warm(self) -> None:
+        """Wait until the server has finished its warm-up."""
+        while "warm      yes" not in (status := self._output([_tool("etbuild"), "server", "status"])):
+            if "no compile server" in status:
+                raise SystemExit(f"{status}wanted the one of the last build; was its source changed meanwhile?")
             time.sleep(0.1)
 
     def peaks(self) -> dict[str, int]:
-        """The most memory that each step of the last build took, in bytes; a step's file name is its name."""
+        """The peak memory of each step of the last build, in bytes, by the name of the step's record."""
         files = sorted((self.root / "build/.etbuild/steps").glob("*.json"))
         return {file.stem: json.loads(file.read_text())["peak_bytes"] for file in files}
 
-    def _said(self, command: Sequence[str]) -> str:
+    def _output(self, command: Sequence[str]) -> str:
         done = subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=True)
         return done.stdout
 
     def _timed(self, command: Sequence[str], **also: str) -> Run:
-        with tempfile.TemporaryFile("w+") as said:
+        with tempfile.TemporaryFile("w+") as output:
             begin = time.perf_counter()
             environment = {**self.environment, **also}
-            process = subprocess.Popen(command, cwd=self.root, env=environment, stdout=said, stderr=said)
+            process = subprocess.Popen(command, cwd=self.root, env=environment, stdout=output, stderr=output)
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - begin
             process.returncode = os.waitstatus_to_exitcode(status)
             if process.returncode:
-                said.seek(0)
-                raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}\n{said.read()}")
+                output.seek(0)
+                raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}\n{output.read()}")
         return Run(seconds, usage.ru_maxrss * 1024)
 
 
 @contextmanager
-def stand(**environment: str) -> Iterator[Stand]:
-    """A stand in a temporary folder, its server stopped at the end."""
-    with tempfile.TemporaryDirectory(prefix="stand") as folder:
+def bench(**environment: str) -> Iterator[Bench]:
+    """A bench in a temporary folder, its server stopped at the end."""
+    with tempfile.TemporaryDirectory(prefix="bench") as folder:
         root = Path(folder)
         for made in ("run", "cache"):
             (root / made).mkdir()
         own = {"XDG_RUNTIME_DIR": str(root / "run"), "XDG_CACHE_HOME": str(root / "cache"), "ETBUILD_CACHE": "off"}
-        # Python keeps what it compiles, as it does by default.
+        # Python writes bytecode, as it does by default.
         users = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         checkout = lay_out(root / "project", {**users, **own, **environment})
         try:
@@ -121,15 +121,15 @@ def stand(**environment: str) -> Iterator[Stand]:
             checkout.stop_server()
 
 
-def lay_out(root: Path, environment: dict[str, str]) -> Stand:
+def lay_out(root: Path, environment: dict[str, str]) -> Bench:
     """A checkout of the shipped recipes."""
     shutil.copytree(ROOT / "recipes", root / "recipes", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dodo.py", root)
-    return Stand(root, environment)
+    return Bench(root, environment)
 
 
-def told(what: str, ours: Sequence[float], theirs: float, most: float) -> bool:
-    """Print the ratio of our median to what it is held against; whether it is at most that much."""
+def within(most: float, what: str, ours: Sequence[float], theirs: float) -> bool:
+    """Print the ratio of our median to theirs; whether it is at most `most`."""
     ratio = statistics.median(ours) / theirs
     spread = f"{min(ours):.2f} to {max(ours):.2f} s" if len(ours) > 1 else f"{ours[0]:.2f} s"
     print(f"{what:<44} {spread:<18} ratio {ratio:.3f}, wanted at most {most}", flush=True)

@@ -1,0 +1,88 @@
+"""Vela on one delegate's graph: the streams are ExecuTorch's, errors are Vela's, and figures add up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from project import U55, U65, U85, Project, inside
+
+from etbuild.compile.vela import compile_delegate, total
+from etbuild.compile.vela_flags import compile_flags
+from etbuild.errors import StepError
+
+if TYPE_CHECKING:
+    from etbuild.hardware.target import Target
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("target", [U55, U65, U85], ids=lambda target: target.npu)
+def test_streams_are_those_of_executorch(split: Project, tmp_path: Path, target: Target) -> None:
+    """Byte for byte those of executorch.backends.arm.arm_vela for the same graph and flags."""
+    from executorch.backends.arm.arm_vela import vela_compile
+
+    graphs = split.root / "build/r/tosa-u55/delegates"
+    (tmp_path / "out").mkdir()
+    made = [compile_delegate(graphs / f"{n}.tosa", target, tmp_path / "out")["delegate"] for n in range(2)]
+
+    wanted = [vela_compile((graphs / f"{n}.tosa").read_bytes(), list(compile_flags(target))) for n in made]
+    assert [(tmp_path / f"out/{n}.bin").read_bytes() for n in made] == [one.processed_bytes for one in wanted]
+
+
+def delegate(constant: int, memory: int, scratch: int) -> dict[str, Any]:
+    areas = ("sram", "dram", "on_chip_flash", "off_chip_flash")
+    return {
+        "macs": 10,
+        "cycles": dict.fromkeys(
+            ("npu", "sram_access", "dram_access", "on_chip_flash_access", "off_chip_flash_access", "total"), 7
+        ),
+        "inference_time_s": 0.5,
+        "memory_bytes": dict.fromkeys(areas, 0) | {"sram": scratch, "dram": memory},
+        "constant_bytes": dict.fromkeys(areas, 0) | {"dram": constant},
+        "scratch_bytes": scratch,
+        "fast_scratch_bytes": 0,
+        "weight_bytes": constant,
+        "command_bytes": 3,
+    }
+
+
+def test_delegates_share_working_memory_and_add_up_constants() -> None:
+    """They run one after the other: the largest scratch counts, and the sum of the weights."""
+    together = total([delegate(100, 130, 16), delegate(200, 220, 64)])
+
+    assert together["memory_bytes"] == {"sram": 64, "dram": 330, "on_chip_flash": 0, "off_chip_flash": 0}
+    assert (together["macs"], together["inference_time_s"], together["scratch_bytes"]) == (20, 1.0, 64)
+
+
+def test_no_delegates_need_no_memory() -> None:
+    """A model that runs on the CPU alone."""
+    assert total([])["memory_bytes"] == {"sram": 0, "dram": 0, "on_chip_flash": 0, "off_chip_flash": 0}
+
+
+@pytest.mark.e2e
+def test_an_error_of_vela_is_passed_on(small: Project, tmp_path: Path) -> None:
+    """With the command, ready to paste."""
+    target = replace(U55, memory_mode="Dedicated_Sram")
+
+    with pytest.raises(StepError) as caught, inside(small.root):
+        compile_delegate(Path("build/r/tosa-u55/delegates/0.tosa"), target, tmp_path)
+
+    first, command = str(caught.value).splitlines()
+    assert first == (
+        "build/r/tosa-u55/delegates/0.tosa: Vela: "
+        "Invalid configuration of arena_mem_area=OffChipFlash (must be Sram or Dram)"
+    )
+    assert command.startswith(
+        "    vela --verbose-operators --verbose-cycle-estimate --accelerator-config=ethos-u55-128 "
+    )
+
+
+@pytest.mark.e2e
+def test_an_error_of_vela_names_the_graph(tmp_path: Path) -> None:
+    """First in the message."""
+    (tmp_path / "0.tosa").write_bytes(b"nothing of the kind")
+
+    with pytest.raises(StepError, match=r"0\.tosa: Vela: Compilation failed: "):
+        compile_delegate(tmp_path / "0.tosa", U55, tmp_path)
