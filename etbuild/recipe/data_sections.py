@@ -193,15 +193,15 @@ class Quantize:
 @section("golden", "What may differ before a build fails.", examples=[{"lsb": 0, "accuracy": 0.95}])
 @dataclass(frozen=True)
 class Golden:
-    """The differences at which a build fails. lsb: of integers. atol, rtol: of floats; None for no limit."""
+    """The differences at which a build fails; None for no limit. lsb: of integers. atol, rtol: of floats."""
 
-    lsb: int = setting(
-        "Largest difference between an NPU's integers and PyTorch's. 0 by default, 1 with int16x8.",
-        0,
+    lsb: int | None = setting(
+        "Largest difference between the outputs of the TOSA reference model and of the quantised PyTorch program, which"
+        " simulates integers in floating point. Without it the difference is only reported. What the NPU computes is"
+        " always compared with the TOSA reference model, and must be equal.",
+        None,
         examples=[0],
         unit="LSB of the output",
-        computed=True,
-        always=True,
         minimum=0,
         maximum=65535,
     )

@@ -12,7 +12,7 @@ from etbuild.config.diagnostics import quoted
 from etbuild.config.section import Reading, Section
 from etbuild.config.setting import read
 from etbuild.recipe.data_sections import Calibration, Data, Golden, Quantize, Rule, Vectors
-from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
+from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model, example_remedy
 from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.recipe import Recipe
 from etbuild.recipe.resolve_runtime import read_run, read_runtime
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", bound=Data)
 
+_REQUIRED = {
+    "model": "a mapping that says where the model comes from",
+    "targets": "a target or a list of targets",
+}
 _SOURCES = ("source", "builtin", "program")
 _RANGES = {
     "bool": (0, 1),
@@ -48,6 +52,7 @@ _KEYWORDS = """
 def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Reading) -> Recipe:
     """The recipe in `root`. The result is valid only when no diagnostic was added."""
     section = Section(root, (), reading)
+    _check_required(section)
     model = _model(section.section("model")) if section.has("model") and ("model",) not in reading.bad else Model()
     targets, inis = read_targets(section)
     quantize = _quantize(section.section("quantize"), targets)
@@ -61,13 +66,20 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
         export=_export(section.section("export"), model, targets),
         quantize=quantize,
         vectors=_data(section.section("vectors"), Vectors),
-        golden=_golden(section, quantize),
+        golden=_golden(section),
         header=_header(section.section("header"), name),
-        pte=read(section.section("pte"), Pte),
+        pte=_pte(section, targets),
         runtime=runtime,
         run=read_run(section.section("run"), runtime, section.has("runtime"), targets),
         env=reading.paths.env,
     )
+
+
+def _check_required(root: Section) -> None:
+    """A recipe needs a model and targets. With `extends` in it, merging failed and was reported."""
+    for key, wanted in _REQUIRED.items():
+        if not root.has(key) and not root.has("extends"):
+            root.report(key, "nothing", wanted)
 
 
 def _model(section: Section) -> Model:
@@ -154,6 +166,9 @@ def _dynamic_dim(section: Section, model: Model) -> DynamicDim | None:
         shape = model.inputs[dim.input].shape
         if dim.axis >= len(shape):
             section.report("axis", str(dim.axis), f"0 to {len(shape) - 1}, the axes of {list(shape)}")
+        elif shape[dim.axis] == 1:
+            got = f"axis {dim.axis}, whose size is 1 in model.inputs[{dim.input}]"
+            section.report("axis", got, "an example of at least 2", example_remedy(dim, shape))
         elif not low <= shape[dim.axis] <= high:
             section.report("range", f"[{low}, {high}]", f"a range with {shape[dim.axis]} in it, the input's size there")
     return dim
@@ -200,12 +215,20 @@ def _data(section: Section, cls: type[D]) -> D:
     return read(section, cls)
 
 
-def _golden(root: Section, quantize: Quantize) -> Golden:
+def _golden(root: Section) -> Golden:
     section = root.section("golden")
     if section.has("accuracy") and not root.section("vectors").has("data"):
         section.report("accuracy", "accuracy without labels", "vectors.data with labels")
-    schemes = {quantize.scheme, *(rule.scheme for rule in quantize.rules)}
-    return read(section, Golden, lsb=section.integer("lsb", 1 if "int16x8" in schemes else 0))
+    return read(section, Golden)
+
+
+def _pte(root: Section, targets: Sequence[Target]) -> Pte:
+    section = root.section("pte")
+    pte = read(section, Pte)
+    if pte.external_weights and root.has("runtime") and any(target.npu != "none" for target in targets):
+        remedy = "a firmware has model.pte alone, and cannot read model.ptd; delete the key, or the section runtime"
+        section.report("external_weights", "true with runtime", "the weights in the program", remedy)
+    return pte
 
 
 def _header(section: Section, name: str) -> Header:

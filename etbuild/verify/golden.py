@@ -6,12 +6,13 @@ PyTorch. It is compared with the quantised PyTorch program and the float model.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import StepError
-from etbuild.verify.compare import QuantParams, accuracy, against_float, dequantize, lsb_error, quantize, worst
+from etbuild.verify.compare import QuantParams, Worst, accuracy, against_float, dequantize, lsb_error, quantize, worst
 
 if TYPE_CHECKING:
     from etbuild.compile.lowered import Lowered
@@ -95,13 +96,18 @@ def describe(expected: Expected, samples: Samples, output_params: Sequence[Quant
     for reference, quantized, floating, params in zip(
         outputs.reference, outputs.quantized, outputs.floating, output_params, strict=True
     ):
-        error = lsb_error(reference, quantized, params)
+        error, found = lsb_error(reference, quantized, params), _worst_lsb((reference, quantized), params)
+        place = found and {"vector": found.vector, "element": list(found.element)}
         rows.append(
             {
                 "shape": list(reference.shape[1:]),
                 "dtype": str(reference.dtype),
                 "step": params["scale"] if params else None,
-                "lsb": {"max": float(error.max(initial=0)), "mean": float(error.mean()) if error.size else 0.0},
+                "lsb": {
+                    "max": found.difference if found else 0.0,
+                    "mean": float(error.mean()) if error.size else 0.0,
+                    "largest_at": place,
+                },
                 "reference_to_float": against_float(_floating(reference, params), floating),
                 "quantized_to_float": against_float(quantized, floating),
             }
@@ -120,7 +126,7 @@ def check_limits(
 ) -> None:
     """Compare with the limits of a recipe. report: golden.json.
 
-    raises: StepError at the first limit that is exceeded.
+    raises: StepError at the first limit that is exceeded, with the value that would accept it.
     """
     for index, params in enumerate(output_params):
         reference, quantized, floating = outputs.reference[index], outputs.quantized[index], outputs.floating[index]
@@ -130,18 +136,23 @@ def check_limits(
         _check_accuracy(limits.accuracy, report["accuracy"])
 
 
-def _check_lsb(index: int, arrays: tuple[Any, Any], params: QuantParams | None, most: int) -> None:
+def _worst_lsb(arrays: tuple[Any, Any], params: QuantParams | None) -> Worst | None:
     """arrays: an output of the reference and of the quantised program."""
     reference, quantized = arrays
-    is_float = reference.dtype.kind == "f"
-    shown = quantized if is_float or params is None else quantize(quantized, params)
-    found = worst(lsb_error(reference, quantized, params), reference, shown)
-    if found and found.difference > most:
-        lsb = params["scale"] if params else "1e-5 of the largest output" if is_float else 1
+    shown = quantized if reference.dtype.kind == "f" or params is None else quantize(quantized, params)
+    return worst(lsb_error(reference, quantized, params), reference, shown)
+
+
+def _check_lsb(index: int, arrays: tuple[Any, Any], params: QuantParams | None, most: int | None) -> None:
+    """arrays: as of `_worst_lsb`."""
+    found = _worst_lsb(arrays, params)
+    if found and most is not None and found.difference > most:
+        lsb = params["scale"] if params else "1e-5 of the largest output" if arrays[0].dtype.kind == "f" else 1
         raise StepError(
             f"output {index}: vector {found.vector}, element {list(found.element)}: the TOSA reference model gives "
             f"{found.got:.9g}, the quantised PyTorch program {found.wanted:.9g}: got an error of "
-            f"{found.difference:.0f} LSB (1 LSB is {lsb}), wanted at most {most} (golden.lsb)"
+            f"{found.difference:.0f} LSB (1 LSB is {lsb}), wanted at most {most} (golden.lsb)\n"
+            f"    golden: {{lsb: {found.difference:.0f}}} accepts it; without lsb it is only reported"
         )
 
 
@@ -155,19 +166,29 @@ def _check_float(index: int, arrays: tuple[Any, Any], limits: Golden) -> None:
     allowed = (limits.atol or 0.0) + (limits.rtol or 0.0) * np.abs(floating)
     found = worst(np.maximum(np.abs(values - floating) - allowed, 0), values, floating)
     if found:
+        needed = (limits.atol or 0.0) + found.difference
         raise StepError(
             f"output {index}: vector {found.vector}, element {list(found.element)}: got {found.got:.9g}, the float "
-            f"model {found.wanted:.9g}, wanted within atol {limits.atol or 0} and rtol {limits.rtol or 0} (golden)"
+            f"model {found.wanted:.9g}, wanted within atol {limits.atol or 0} and rtol {limits.rtol or 0} (golden)\n"
+            f"    golden: {{atol: {_rounded_up(needed)}}} accepts it; more calibration data may reduce it"
         )
+
+
+def _rounded_up(value: float) -> float:
+    """With two digits."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return float(f"{math.ceil(value / unit) * unit:.2g}")
 
 
 def _check_accuracy(wanted: float, found: dict[str, float] | None) -> None:
     if found is None:
         raise StepError("golden.accuracy: got vectors without labels, wanted an array `labels` in the data")
     if found["reference"] < wanted:
+        accepted = math.floor(found["reference"] * 1000) / 1000
         raise StepError(
             f"golden.accuracy: got {found['reference']:.2%} on the delegate ({found['quantized']:.2%} quantised, "
-            f"{found['float']:.2%} float), wanted at least {wanted:.2%}"
+            f"{found['float']:.2%} float), wanted at least {wanted:.2%}\n"
+            f"    golden: {{accuracy: {accepted}}} accepts it; more calibration data may raise it"
         )
 
 

@@ -45,7 +45,7 @@ def test_defaults_are_filled_in(project: Path) -> None:
         export=Export(strict=True, dynamic_shapes=()),
         quantize=Quantize("int8", True, Calibration(), (), "float32"),
         vectors=Vectors(),
-        golden=Golden(lsb=0, atol=None, rtol=None, accuracy=None),
+        golden=Golden(lsb=None, atol=None, rtol=None, accuracy=None),
         header=Header(symbol="net_pte", alignment=16, section=None, bytes_per_line=12),
         pte=Pte(False, False, False),
         run=Run("host", 60.0),
@@ -171,13 +171,11 @@ def test_scheme_none_is_allowed_on_an_npu_when_a_rule_quantises_something(projec
     assert recipe(project, text).quantize == Quantize("none", rules=(Rule(module_name="body", scheme="int8"),))
 
 
-@pytest.mark.parametrize(
-    ("quantize", "lsb"),
-    [("{scheme: int8}", 0), ("{scheme: int16x8}", 1), ("{rules: [{operator: add, scheme: int16x8}]}", 1)],
-)
-def test_the_golden_tolerance_follows_the_scheme(project: Path, quantize: str, lsb: int) -> None:
-    """int8 is exact, int16x8 may round differently by one step."""
-    assert recipe(project, NEEDED + f"quantize: {quantize}\n").golden.lsb == lsb
+@pytest.mark.parametrize("quantize", ["{scheme: int8}", "{scheme: int16x8}"])
+def test_without_a_limit_pytorchs_simulation_may_differ(project: Path, quantize: str) -> None:
+    """The difference is reported; a recipe can limit it."""
+    assert recipe(project, NEEDED + f"quantize: {quantize}\n").golden.lsb is None
+    assert recipe(project, NEEDED + f"quantize: {quantize}\ngolden: {{lsb: 0}}\n").golden.lsb == 0
 
 
 @pytest.mark.parametrize(

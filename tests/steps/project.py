@@ -114,7 +114,7 @@ def inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def recipe(*targets: Target, source: str = "model.py", lsb: int = 0, **parts: Any) -> Recipe:
+def recipe(*targets: Target, source: str = "model.py", lsb: int | None = 0, **parts: Any) -> Recipe:
     """A recipe named "r" of a source file; `parts` are fields of Recipe."""
     base = Recipe("r", (Path("recipes/r.yaml"),), Model(source=Path(source)), targets or (U55,), golden=Golden(lsb=lsb))
     return replace(base, **parts)

@@ -45,7 +45,7 @@ GOLDEN = {
             "shape": [10],
             "dtype": "float32",
             "step": 0.5,
-            "lsb": {"max": 0.0, "mean": 0.0},
+            "lsb": {"max": 0.0, "mean": 0.0, "largest_at": None},
             "reference_to_float": ERRORS,
             "quantized_to_float": ERRORS,
         }
@@ -263,7 +263,7 @@ right: share of vectors classified right by the float model, quantised PyTorch, 
 
 def test_the_table_has_the_error_of_golden_in_lsb(folder: Path) -> None:
     """Without labels it has no column `right`."""
-    outputs = [{**GOLDEN["outputs"][0], "lsb": {"max": 2.0, "mean": 0.5}}]  # type: ignore[index]
+    outputs = [{**GOLDEN["outputs"][0], "lsb": {"max": 2.0, "mean": 0.5, "largest_at": {"vector": 0, "element": [1]}}}]  # type: ignore[index]
     write("build/kws/tosa-u55/golden.json", {**GOLDEN, "outputs": outputs, "accuracy": None})
 
     lines = report_table([make(U55)]).splitlines()
