@@ -27,14 +27,29 @@ def report_table(reports: Sequence[Json]) -> str:
     ]
     if any(row[-1] for row in rows):
         notes.append("right: share of vectors classified right by the float model, quantised PyTorch, the delegates")
-    runs = [line for report in reports for variant in report["variants"] for line in _run_lines(report, variant)]
-    return "\n".join((*lines, *notes, *(["", *runs] if runs else [])))
+    on_cpu = [line for report in reports for line in _cpu_lines(report)]
+    results = [line for report in reports for variant in report["variants"] for line in _result_lines(report, variant)]
+    return "\n".join((*lines, *notes, *(["", *on_cpu] if on_cpu else []), "", *results))
 
 
-def _run_lines(report: Json, variant: Json) -> list[str]:
-    """The size of a variant's firmware and the result of its run, as far as there are any."""
+def _cpu_lines(report: Json) -> Iterator[str]:
+    """Each operator that an NPU did not take: where it is in the model, and why."""
+    for profile in report["profiles"]:
+        for one in profile["operators"]["on_cpu"] if profile["profile"] != "cpu" else ():
+            times = f"{one['count']} times " if one["count"] > 1 else ""
+            yield (
+                f"{report['recipe']}@{profile['profile']}  on the CPU: {one['operator']} {times}"
+                f"at {one['line'] or 'an unknown line'}"
+            )
+            if one["reason"]:
+                yield f"    {' '.join(one['reason'].split())}"
+
+
+def _result_lines(report: Json, variant: Json) -> list[str]:
+    """Where a variant's files are, the size of its firmware and the result of its run, as far as there are any."""
     name, run, firmware = f"{report['recipe']}@{variant['variant']}", variant["run"], variant["firmware"]
-    lines = []
+    files = ("model.pte", "model.h", *(("firmware.elf", "firmware.bin") if firmware else ()))
+    lines = [f"{name}  build/{report['recipe']}/{variant['variant']}/: {', '.join(files)}"]
     if firmware:
         lines.append(
             f"{name}  firmware for {firmware['board']}: code {firmware['code_bytes']:,} bytes, static RAM "
