@@ -21,6 +21,7 @@ COMMANDS = {
     "disasm": "print the NPU command streams in a .pte as text",
     "doctor": "list the tools on this machine, what is missing, and how to install it",
     "new": "write a recipe, and a model to start from",
+    "log": "print what steps printed in their last run",
     "cache": "show, shrink, check or empty the build cache",
     "server": "show or stop the warm compile server",
 }
