@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from etbuild import PACKAGE
-from etbuild.compile import patches
+from etbuild.compile import patches, untrusted_program
 from etbuild.errors import StepError
 
 _FRAME = re.compile(r'^  File "([^"]+)", line (\d+)')
@@ -37,7 +37,9 @@ def save_program(program: Any, path: Path) -> None:
 def load_program(path: Path) -> Any:
     """Read an ExportedProgram from a .pt2; the operators that it calls must be registered.
 
-    raises: StepError when there is no such file, or it is not one of this PyTorch version.
+    The file may come from anybody: nothing in it is run.
+
+    raises: StepError when there is no such file, it is not one of this PyTorch version, or it needs code to load.
     """
     import torch
 
@@ -45,7 +47,13 @@ def load_program(path: Path) -> Any:
         raise StepError(f"{path}: got no such file, wanted a program saved by torch.export.save")
     patches.cache_type_hints()
     try:
-        return torch.export.load(path)
+        return untrusted_program.load(str(path))
+    except untrusted_program.UnsafeProgramError as refused:
+        raise StepError(
+            f"{path}: got a program with {refused}, wanted one that is loaded without running code from the file\n"
+            "    export it again from its model, with tensors alone as weights, constants and example inputs, "
+            "or name the model: model.source"
+        ) from refused
     except Exception as error:
         first_line = (str(error).strip().splitlines() or [""])[0]
         raise StepError(

@@ -143,7 +143,7 @@ def save_without_canonicalizing() -> Iterator[None]:
     """
     from torch._export.serde import serialize
 
-    with _replaced(serialize, "canonicalize", lambda *_: None):
+    with replaced(serialize, "canonicalize", lambda *_: None):
         yield
 
 
@@ -159,7 +159,7 @@ def export_without_guards() -> Iterator[None]:
     """
     from torch._dynamo import functional_export
 
-    with _replaced(functional_export, "_suggest_or_raise_constraint_violation", lambda *_: None):
+    with replaced(functional_export, "_suggest_or_raise_constraint_violation", lambda *_: None):
         yield
 
 
@@ -187,7 +187,7 @@ def skip_empty_decompositions() -> Iterator[None]:
         table = dict(decomp_table)
         return self if _is_unchanged(self, table) else original(self, table)
 
-    with _replaced(ExportedProgram, "run_decompositions", run_decompositions):
+    with replaced(ExportedProgram, "run_decompositions", run_decompositions):
         yield
 
 
@@ -245,7 +245,7 @@ def lazy_code_generation() -> Iterator[None]:
         self._recompile_submodules()
         return _PythonCode(self, generate)
 
-    with _replaced(GraphModule, "recompile", recompile):
+    with replaced(GraphModule, "recompile", recompile):
         yield
 
 
@@ -277,7 +277,7 @@ class _PythonCode:
 
 
 @contextmanager
-def _replaced(owner: object, name: str, replacement: object) -> Iterator[None]:
+def replaced(owner: object, name: str, replacement: object) -> Iterator[None]:
     """Inside this context `owner.name` is `replacement`."""
     original = getattr(owner, name)
     setattr(owner, name, replacement)

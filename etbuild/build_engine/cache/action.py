@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path, PurePosixPath
@@ -21,8 +22,9 @@ from etbuild.system.files import sha256
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
 
-# Of one file: larger than any output, small enough for a time-out that grows with it.
+# Of one file, and of a process: larger than any, small enough for a time-out and a sum that grow with it.
 MOST_BYTES = 1 << 40
+MOST_SECONDS = 1e8
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -83,7 +85,11 @@ def _stored(folder: Path, output: str, inner: str) -> StoredFile:
 def _is_record_of(record: Record, step: Step) -> bool:
     """Whether a run of this step can have written it: it becomes the step's record where it is restored."""
     return (
-        record.argv == step.argv and set(record.inputs) == set(step.inputs) and set(record.outputs) == set(step.outputs)
+        record.argv == step.argv
+        and set(record.inputs) == set(step.inputs)
+        and set(record.outputs) == set(step.outputs)
+        and 0 <= record.seconds <= MOST_SECONDS
+        and 0 <= record.peak_bytes <= MOST_BYTES
     )
 
 
@@ -114,8 +120,9 @@ def _is_of(file: StoredFile, step: Step) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Whether the operating system accepts it as a path at all."""
+    """Whether the operating system accepts it as a path at all, and a terminal prints it without obeying it."""
     try:
-        return b"\0" not in os.fsencode(text)
+        os.fsencode(text)
     except UnicodeEncodeError:
         return False
+    return all(unicodedata.category(letter) not in ("Cc", "Cf", "Zl", "Zp") for letter in text)

@@ -16,13 +16,14 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.build_engine.cache.action import Action, StoredFile, files_of
 from etbuild.build_engine.cache.key import first_key, second_key
 from etbuild.build_engine.cache.remote import Remote
-from etbuild.build_engine.cache.signing import sign, verify
+from etbuild.build_engine.cache.signing import NO_MARK, Keys, seal
 from etbuild.build_engine.cache.store import Store, create, name_of
 from etbuild.system.digests import Digests
 
@@ -38,14 +39,14 @@ MOST_LISTS = 16
 class Cache:
     """A local store and an optional remote; safe to share between threads.
 
-    store:  None for no cache at all.
-    secret: the key that records are signed with; empty for none.
+    store: None for no cache at all.
+    keys:  whose records are read from the remote, and with what own ones are signed.
     """
 
-    def __init__(self, store: Store | None = None, remote: Remote | None = None, secret: bytes = b""):
+    def __init__(self, store: Store | None = None, remote: Remote | None = None, keys: Keys | None = None):
         self._store = store
         self._remote = remote
-        self._secret = secret
+        self._keys = keys or Keys()
         self._guard = threading.Lock()
         self._writable = True
         self._damaged: set[str] = set()
@@ -54,8 +55,9 @@ class Cache:
     def of(cls, settings: CacheSettings) -> Cache:
         if settings.folder is None:
             return cls()
-        remote = Remote(settings.remote, settings.read_only) if settings.remote else None
-        return cls(Store(settings.folder), remote, settings.secret)
+        keys = Keys.of(settings)
+        read_only = settings.read_only or not keys.may_write
+        return cls(Store(settings.folder), Remote(settings.remote, read_only) if settings.remote else None, keys)
 
     def key(self, step: Step, current: CurrentState) -> str:
         """The step's first key, for the other methods; "" without a cache."""
@@ -85,7 +87,7 @@ class Cache:
             self._store.delete(action.name)
             return False
         if self._store.read(action.name) is None:
-            self._locally(lambda store: self._write(store, step, key, action))
+            self._locally(lambda store: self._write(store, step, key, action, self._keys.origin))
         return True
 
     def store(self, step: Step, key: str, record: Record, folder: Path) -> None:
@@ -114,7 +116,7 @@ class Cache:
                 name = name_of("actions", second_key(key, discovered))
                 body = self._read(storage, name)
                 action = None if body is None else Action.from_bytes(name, body, step)
-                if action is not None:
+                if action is not None and _answers(action, step, key, current):
                     return action
         return None
 
@@ -128,7 +130,8 @@ class Cache:
 
     def _read(self, storage: Store | Remote, name: str) -> bytes | None:
         data = storage.read(name)
-        body = None if data is None else verify(name, data, self._secret)
+        verify = self._keys.verify if isinstance(storage, Remote) else self._keys.verify_local
+        body = None if data is None else verify(name, data)
         if data is not None and body is None and isinstance(storage, Store):
             storage.delete(name)
         return body
@@ -140,14 +143,15 @@ class Cache:
             store.put(source, file.digest)
         self._write(store, step, key, action)
 
-    def _write(self, storage: Store | Remote, step: Step, key: str, action: Action) -> None:
+    def _write(self, storage: Store | Remote, step: Step, key: str, action: Action, origin: bytes = NO_MARK) -> None:
         """Write the record, after its blobs. Two writers of a list at once may lose an entry, which costs one run."""
-        storage.write(action.name, sign(action.name, action.to_bytes(), self._secret))
+        seal_for = self._keys.sign if isinstance(storage, Remote) else partial(seal, mark=origin)
+        storage.write(action.name, seal_for(action.name, action.to_bytes()))
         if step.depfile:
             name, paths = name_of("lists", key), sorted(action.record.discovered)
             known = self._lists(storage, key)
             if paths not in known:
-                storage.write(name, sign(name, json.dumps([paths, *known][:MOST_LISTS]).encode(), self._secret))
+                storage.write(name, seal_for(name, json.dumps([paths, *known][:MOST_LISTS]).encode()))
 
     def _fetch(self, file: StoredFile, target: Path) -> bool:
         """Copy a blob from the local store, else from the remote, and then also to the local store."""
@@ -182,14 +186,32 @@ class Cache:
                 print(f"{text}\n    the build goes on without storing in it", file=sys.stderr)
 
 
+def _answers(action: Action, step: Step, key: str, current: CurrentState) -> bool:
+    """Whether the record says of the step's inputs what its name says: it becomes the record of the step.
+
+    With other digests or more paths in it the step would never be up to date again.
+    """
+    record = action.record
+    return (
+        action.name == name_of("actions", second_key(key, record.discovered))
+        and record.inputs == {path: current.digest(path) for path in step.inputs}
+        and record.tools == dict(current.tools(step))
+        and record.source == dict(current.source(step))
+    )
+
+
 def _digest(current: CurrentState, path: str) -> str:
     """The current digest of a path from a list; "" when it cannot be read: the list may come from anybody.
 
-    A device never ends, and a folder may be the whole disk: outside the project only a regular file is read.
+    A device never ends, and a folder may be the whole disk: outside the project only a regular file is read, and
+    within it neither the project as a whole nor build/, which no step reads.
     """
     try:
         file = Path(path)
-        allowed = file.is_file() if file.is_absolute() else ".." not in file.parts
+        if file.is_absolute():
+            allowed = file.is_file() and file.resolve().parts[1] not in ("dev", "proc", "sys")
+        else:
+            allowed = ".." not in file.parts and file.parts[:1] not in ((), ("build",))
         return (current.digest(path) or "") if allowed else ""
     except (OSError, ValueError):
         return ""

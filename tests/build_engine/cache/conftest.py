@@ -15,6 +15,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made.behave()
     for name in [name for name in os.environ if name.startswith("ETBUILD_REMOTE_CACHE")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("ETBUILD_REMOTE_CACHE_TRUST", "unsigned")
     monkeypatch.setenv("FAKE_CONTROL", str(tmp_path / "control.json"))
     monkeypatch.setenv("FAKE_RAN", str(tmp_path / "ran"))
     monkeypatch.setenv("ETBUILD_CACHE", str(made.store))

@@ -9,6 +9,14 @@ from cached_project import STEP, Machine
 from etbuild.cli.cache import parse_limit
 from etbuild.cli.main import main
 from etbuild.errors import UsageError
+from etbuild.system.listed_cache import ListedCache
+
+
+@pytest.fixture(autouse=True)
+def user_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of this test's own objects, host libraries and indexes: the commands remove what they find there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    return tmp_path / "user/etbuild"
 
 
 @pytest.fixture
@@ -136,3 +144,65 @@ def test_the_default_folder_is_in_the_users_cache(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     assert cache_settings().folder == tmp_path / "etbuild/store"
+
+
+@pytest.fixture
+def compiled(filled: Machine, user_cache: Path) -> Path:
+    """Beside the store: an object used before all, and what a killed build left of another and of an index."""
+    folder = user_cache / "objects"
+    folder.mkdir(parents=True)
+    (folder / "part.o").write_text("object")
+    ListedCache(folder).add("one", {"one.o": folder / "part.o"})
+    os.utime(folder / "one.sha256", (0, 0))
+    for left in (folder / "two.1-ab.o", user_cache / "programs.json.1"):
+        left.write_text("")
+        os.utime(left, (0, 0))
+    return folder
+
+
+def test_stats_count_objects_and_what_killed_builds_left(compiled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After the figures of the store."""
+    assert main(["cache", "stats"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"objects      1 in {compiled}, 6 B",
+        "unfinished   2 files, of running and of killed builds",
+    ]
+
+
+def test_gc_removes_objects_too_and_what_killed_builds_left(
+    filled: Machine, compiled: Path, user_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Objects and store share one limit; these objects were used before all that is in the store."""
+    for path in filled.stored():
+        os.utime(path)
+    size = sum(path.stat().st_size for path in filled.stored())
+
+    assert main(["cache", "gc", "--max-size", str(size)]) == 0
+    assert list(compiled.iterdir()) == []
+    assert len(filled.stored()) == 2
+    assert capsys.readouterr().out == (
+        f"{filled.store}: removed 0 files, {size / 1024:.1f} KiB left\n"
+        f"{compiled}: removed 1 files, 0 B left\n"
+        f"{user_cache}: removed 2 unfinished files of earlier builds\n"
+    )
+
+
+def test_verify_removes_damaged_objects(filled: Machine, compiled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty one among them; exit code 1."""
+    (compiled / "one.o").write_text("")
+
+    assert main(["cache", "verify"]) == 1
+    assert not (compiled / "one.o").exists()
+    assert capsys.readouterr().out == (
+        f"{compiled / 'one'}: damaged, removed\n{filled.store}: 0 damaged\n{compiled}: 1 damaged\n"
+    )
+
+
+def test_clear_removes_objects_and_indexes_and_no_more(filled: Machine, compiled: Path, user_cache: Path) -> None:
+    """A folder beside them that etbuild did not write stays."""
+    (user_cache / "mine").mkdir()
+    (user_cache / "mine/a.json").write_text("{}")
+
+    assert main(["cache", "clear"]) == 0
+    assert filled.stored() == []
+    assert [path for path in user_cache.rglob("*") if path.is_file()] == [user_cache / "mine/a.json"]
