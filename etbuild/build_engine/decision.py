@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from etbuild.system.facts import title
+
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
 
@@ -93,7 +95,7 @@ def reasons(step: Step, record: Record | None, current: CurrentState) -> tuple[R
     inputs = {path: current.digest(path) or "" for path in step.inputs}
     found += _differences("input ", record.inputs, inputs)
     discovered = {path: current.digest(path) or "" for path in record.discovered}
-    found += _differences("imported ", record.discovered, discovered)
+    found += _differences("", _titled(record.discovered), _titled(discovered))
     for path in step.outputs:
         digest = current.digest(path)
         if digest is None:
@@ -108,11 +110,17 @@ def _settings(old: tuple[str, ...], new: tuple[str, ...]) -> list[Reason]:
         return []
     before, after = _options(old), _options(new)
     changed = [
-        Reason(name, " ".join(before.get(name, ())), " ".join(after.get(name, ())))
+        Reason(name, *_changed_values(before.get(name, []), after.get(name, [])))
         for name in dict.fromkeys([*before, *after])
         if before.get(name) != after.get(name)
     ]
     return changed or [Reason("order of settings", " ".join(old), " ".join(new))]
+
+
+def _changed_values(old: list[str], new: list[str]) -> tuple[str, str]:
+    """The values that only one of them has; all values where both have the same, in another order or number."""
+    gone, added = [value for value in old if value not in new], [value for value in new if value not in old]
+    return (" ".join(gone), " ".join(added)) if gone or added else (" ".join(old), " ".join(new))
 
 
 def _options(argv: tuple[str, ...]) -> dict[str, list[str]]:
@@ -137,6 +145,10 @@ def _differences(prefix: str, old: Mapping[str, str], new: Mapping[str, str]) ->
         for name in dict.fromkeys([*old, *new])
         if old.get(name) != new.get(name)
     ]
+
+
+def _titled(discovered: Mapping[str, str]) -> dict[str, str]:
+    return {title(name): value for name, value in discovered.items()}
 
 
 def _short(value: str) -> str:

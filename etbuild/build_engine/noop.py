@@ -58,7 +58,7 @@ def lookup(command: str) -> str | None:
         entry = json.loads(_file(command).read_bytes())
         if (
             entry["command"] == command
-            and all(environment.variable(name) == value for name, value in entry["environment"].items())
+            and all(environment.exact(name) == value for name, value in entry["environment"].items())
             and all(tools.version(name) == version for name, version in entry["tools"].items())
             and entry["stats"] == _digest(map(stat_of, entry["paths"]))
         ):

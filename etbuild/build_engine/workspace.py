@@ -20,6 +20,7 @@ from etbuild.build_engine.sandbox import Sandboxes
 from etbuild.build_engine.step_sources import StepSources
 from etbuild.system import environment, tools
 from etbuild.system.digests import Digests, stat_of
+from etbuild.system.facts import Facts
 from etbuild.system.files import locked, write_atomic
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ class Workspace:
         self.sandboxes = Sandboxes(self.state / "sandbox")
         self.digests = Digests(root, self.state / "digests.json")
         self.sources = StepSources(self.digests, environment.cache_folder() / "sources.json")
+        self.facts = Facts(self.digests)
         self._versions = versions or ToolVersions()
-        self.current = CurrentState(self.digests.of, self._versions, self.source)
+        self.current = CurrentState(self.facts.of, self._versions, self.source)
         self._freshness = FreshnessCache(self.current, self.state / "freshness.json")
 
     def record(self, step: Step) -> Record | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import StepError
@@ -31,3 +32,21 @@ def dynamic_shapes(inputs: Sequence[Any], dims: Sequence[DynamicDim]) -> tuple[d
             )
         shapes[dim.input][dim.axis] = names[dim.name]
     return tuple(shapes)
+
+
+@contextmanager
+def remedy_of_size_one(inputs: Sequence[Any], dims: Sequence[DynamicDim]) -> Iterator[None]:
+    """Adds to a StepError raised inside what to write, where an example input has size 1 on a dynamic axis."""
+    try:
+        yield
+    except StepError as error:
+        fixed = [dim for dim in dims if inputs[dim.input].shape[dim.axis] == 1]
+        raise StepError("\n".join([str(error), *(_remedy(dim, inputs[dim.input].shape) for dim in fixed)])) from error
+
+
+def _remedy(dim: DynamicDim, shape: Sequence[int]) -> str:
+    larger = [max(2, dim.range[0]) if axis == dim.axis else size for axis, size in enumerate(shape)]
+    return (
+        f"    {dim.name}: the example input has size 1 there, which torch.export takes as fixed\n"
+        f"    give input {dim.input} another size in model.inputs, e.g. shape: {larger}"
+    )

@@ -15,7 +15,7 @@ def export(model: Model, settings: Export) -> Any:
     """
     import torch
 
-    from etbuild.compile.dynamic_shapes import dynamic_shapes
+    from etbuild.compile.dynamic_shapes import dynamic_shapes, remedy_of_size_one
     from etbuild.compile.model import load_model, users_code
 
     name = str(model.source or model.entry or model.program or model.builtin)
@@ -26,5 +26,5 @@ def export(model: Model, settings: Export) -> Any:
     with users_code(f"{name}: forward, called with its example inputs"), torch.no_grad():
         module(*inputs)
     shapes = dynamic_shapes(inputs, settings.dynamic_shapes)
-    with users_code(f"{name}: torch.export"):
+    with remedy_of_size_one(inputs, settings.dynamic_shapes), users_code(f"{name}: torch.export"):
         return torch.export.export(module, inputs, dynamic_shapes=shapes, strict=settings.strict)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etbuild.compile.exported_program import load_program, portable_path
+from etbuild.compile.source_imports import SourceLoader
 from etbuild.errors import MissingTool, StepError
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def _inputs_of_program(program: Any, path: Path) -> tuple[Any, ...]:
 
 
 def _builtin(name: str) -> tuple[Any, tuple[Any, ...]]:
+    import torch
     from executorch.examples.models import MODEL_NAME_TO_MODEL
     from executorch.examples.models.model_factory import EagerModelFactory
 
@@ -125,9 +127,10 @@ def _builtin(name: str) -> tuple[Any, tuple[Any, ...]]:
     try:
         module, inputs, _, _ = EagerModelFactory.create_model(*MODEL_NAME_TO_MODEL[name])
     except ModuleNotFoundError as error:
+        # With torch in the command pip chooses a version for this PyTorch, and does not replace PyTorch.
         raise MissingTool(
             f"model.builtin {name}: got no Python package {error.name}, wanted it to create the model\n"
-            f"    pip install {(error.name or '').partition('.')[0]}"
+            f"    pip install torch=={torch.__version__.partition('+')[0]} {(error.name or '').partition('.')[0]}"
         ) from error
     except Exception as error:
         raise StepError(
@@ -165,7 +168,7 @@ def _import_source(model: Model) -> Any:
         raise StepError(f"{model.source}: got no such file, wanted the model's source")
     name = _module_name(path)
     sys.path[:0] = [str(path.parent), str(root)]
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=SourceLoader(name, str(path)))
     assert spec and spec.loader, "a .py has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

@@ -82,7 +82,8 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise StepError(f"{path}: got no such file or folder, wanted samples")
-    found = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
+    # A hidden file is an editor's or a system's own.
+    found = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and not file.name.startswith("."))
     if not found:
         raise StepError(f"{path}: got a folder without samples, wanted files ending in {', '.join(SUFFIXES)}")
     return found

@@ -1,6 +1,6 @@
 """Step export: the model as an exported program, build/<recipe>/export/exported.pt2. It quantises and lowers nothing.
 
-The float program, captured once for all targets, with a list of the project's files that the model read.
+The float program, captured once for all targets, with a list of what the model read.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def step(recipe: Recipe) -> Step:
     files = {"output": folder / "exported.pt2", "depfile": folder / "deps.json"}
     options = Options(model=recipe.model, export=recipe.export, **files)
     tools = ("torch", "safetensors", *(("executorch",) if recipe.model.builtin else ()))
-    inputs = [spec.file for spec in recipe.model.inputs if spec.file]
+    inputs = [*(spec.file for spec in recipe.model.inputs if spec.file), *recipe.model.reads]
     return plan(f"export:{recipe.name}", options, tools, inputs=inputs, depfile=options.depfile)
 
 
@@ -51,13 +51,21 @@ def main(argv: Sequence[str]) -> int:
     if model.builtin:
         compiler_imports.load_executorch()
     compiler_imports.load_quantized_operators()
-    reads = Reads()
-    with reads.traced(), import_path():
+    reads = Reads(bool(model.reads), _origins(model))
+    with import_path(), reads.traced():
         program = export(model, options.export)
     save_program(program, options.output)
     declared = {model.source, model.program, model.weights, *(spec.file for spec in model.inputs)}
-    write_depfile(options.depfile, reads.files(), declared)
+    declared |= {path for path in map(Path, model.reads) if path.is_file()}
+    write_depfile(options.depfile, reads, declared)
     return 0
+
+
+def _origins(model: Model) -> set[str]:
+    """The top-level modules of a model that a package holds: ExecuTorch's examples, or the recipe's entry."""
+    if model.builtin:
+        return {"executorch", "torch", "torchvision"}
+    return {model.entry.partition(":")[0].partition(".")[0]} if model.entry and not model.source else set()
 
 
 if __name__ == "__main__":

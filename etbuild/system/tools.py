@@ -72,7 +72,14 @@ def version(name: str) -> str:
 
 def package_version(name: str) -> str | None:
     """The installed version of a Python package, None where there is none; nothing is imported."""
-    return _packages(tuple(sys.path)).get(_normalised(name))
+    found = _packages(tuple(sys.path)).get(normalised(name))
+    return found[0] if found else None
+
+
+def package_record(name: str) -> tuple[str, str] | None:
+    """The version of an installed Python package, and the path of its RECORD, the list of its files."""
+    found = _packages(tuple(sys.path)).get(normalised(name))
+    return (found[0], f"{found[1]}/RECORD") if found else None
 
 
 def program(name: str) -> Path:
@@ -106,17 +113,18 @@ def find(name: str) -> Path | None:
 
 def installed() -> dict[str, str]:
     """Every installed Python package with its version; nothing is imported."""
-    return _packages(tuple(sys.path))
+    return {name: number for name, (number, _) in _packages(tuple(sys.path)).items()}
 
 
-def _normalised(name: str) -> str:
+def normalised(name: str) -> str:
+    """The name of a package in its one normalised form."""
     return name.lower().replace("_", "-").replace(".", "-")
 
 
 @functools.cache
-def _packages(folders: tuple[str, ...]) -> dict[str, str]:
-    """Name to version of every distribution in the folders; the first of a name wins, as it does for import."""
-    found: dict[str, str] = {}
+def _packages(folders: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """Name to version and .dist-info of every distribution in the folders; the first of a name wins, as for import."""
+    found: dict[str, tuple[str, str]] = {}
     for folder in folders:
         try:
             entries = os.listdir(folder or ".")  # noqa: PTH208 - names alone, a Path each would cost a millisecond
@@ -125,7 +133,7 @@ def _packages(folders: tuple[str, ...]) -> dict[str, str]:
         for entry in entries:
             if entry.endswith(".dist-info"):
                 name, _, number = entry.removesuffix(".dist-info").partition("-")
-                found.setdefault(_normalised(name), number)
+                found.setdefault(normalised(name), (number, f"{folder or '.'}/{entry}"))
     return found
 
 

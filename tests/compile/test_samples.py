@@ -63,6 +63,14 @@ def test_files_of_a_folder_are_read_in_the_order_of_their_names(tmp_path: Path, 
     assert [one[0].max().item() for one in samples.inputs] == [1, 2, 3]
 
 
+def test_hidden_files_of_a_folder_are_no_samples(tmp_path: Path, example: tuple[Any, ...]) -> None:
+    """An editor's lock is a link to nothing."""
+    saved(tmp_path / "a.npz", input_0=[[1.0] * 6])
+    (tmp_path / ".#a.npz").symlink_to("user@host.1234")
+
+    assert len(read_samples(Data(tmp_path), example, 0).inputs) == 1
+
+
 def test_a_random_choice_depends_on_its_seed(tmp_path: Path, example: tuple[Any, ...]) -> None:
     """Equal seeds give equal choices, in the order of the data, with their labels."""
     import numpy as np

@@ -15,7 +15,7 @@ from pathlib import Path
 
 def content(path: Path) -> bytes:
     if path.is_dir():
-        return b"".join(content(entry) for entry in sorted(path.iterdir()))
+        return b"".join(content(entry) for entry in sorted(path.iterdir()) if not entry.name.startswith("."))
     return path.read_bytes()
 
 

@@ -12,6 +12,7 @@ from project import CONV, Project, recipe
 
 from etbuild.errors import MissingTool, StepError
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
+from etbuild.recipe.schema import recipe_schema
 from etbuild.steps import export
 
 if TYPE_CHECKING:
@@ -256,8 +257,8 @@ def test_weights_that_would_run_code_are_rejected(project: Project) -> None:
 
 @pytest.mark.e2e
 def test_a_builtin_that_needs_a_missing_package_names_it(project: Project) -> None:
-    """mv2 is made from torchvision; that it is not installed is no failure of the model."""
-    pytest.importorskip("torch")
+    """mv2 is made from torchvision; pip is asked for one that goes with this PyTorch, which it then keeps."""
+    torch = pytest.importorskip("torch")
     if "torchvision" in sys.modules:
         pytest.skip("torchvision is installed")
 
@@ -266,14 +267,15 @@ def test_a_builtin_that_needs_a_missing_package_names_it(project: Project) -> No
 
     assert str(caught.value) == (
         "model.builtin mv2_untrained: got no Python package torchvision, wanted it to create the model\n"
-        "    pip install torchvision"
+        f"    pip install torch=={torch.__version__.partition('+')[0]} torchvision"
     )
 
 
 @pytest.mark.e2e
-def test_a_builtin_is_exported_by_its_name(project: Project) -> None:
-    """`add` needs nothing but PyTorch."""
-    project.run(export.step(with_model(builtin="add")))
+@pytest.mark.parametrize("name", recipe_schema()["$defs"]["model"]["properties"]["builtin"]["examples"])
+def test_a_builtin_that_the_schema_gives_as_an_example_is_exported(project: Project, name: str) -> None:
+    """It needs no package that etbuild does not require."""
+    project.run(export.step(with_model(builtin=name)))
 
 
 @pytest.mark.e2e
@@ -316,6 +318,19 @@ def test_a_dynamic_axis_that_the_model_fixes_is_an_error(project: Project) -> No
     assert "    - You marked batch as dynamic but your code specialized it to be a constant (1)." in failure(
         project, one
     )
+
+
+@pytest.mark.e2e
+def test_a_dynamic_axis_with_an_example_of_size_one_says_which_example_to_give(project: Project) -> None:
+    """The recipe of that remedy exports."""
+    project.write("model.py", MODULE.format(body="return x * 2"))
+    one = replace(recipe(), export=Export(dynamic_shapes=(DynamicDim(0, 0, "batch", (1, 8)),)))
+
+    assert failure(project, one).endswith(
+        "\n    batch: the example input has size 1 there, which torch.export takes as fixed"
+        "\n    give input 0 another size in model.inputs, e.g. shape: [2, 4]"
+    )
+    project.run(export.step(replace(one, model=replace(one.model, inputs=(InputSpec((2, 4)),)))))
 
 
 @pytest.mark.e2e
