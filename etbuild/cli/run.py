@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import UsageError
+from etbuild.system.sizes import parse_size
 
 if TYPE_CHECKING:
     from etbuild.host.observation import Event, Hazard
@@ -20,6 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", action="append", default=[], metavar="X.npy", help="one for each input, in order")
     parser.add_argument("--output", metavar="FOLDER", help="folder for output_0.npy...")
     parser.add_argument("--data", metavar="FILE.ptd", help="file with the weights that are not in the .pte")
+    parser.add_argument(
+        "--memory-limit",
+        metavar="SIZE",
+        default="2G",
+        help="the most memory that the .pte may ask for altogether: 500M, 4G [default: 2G]",
+    )
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="number of runs; the fastest is printed")
     parser.add_argument("--trace", metavar="FILE.json", help="write one event per NPU operation, for Perfetto")
     parser.add_argument(
@@ -35,7 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.repeat < 1:
         raise UsageError(f"--repeat: got {arguments.repeat}, wanted at least 1")
-    program = HostProgram(arguments.file, Path(arguments.data) if arguments.data else None)
+    limit = parse_size(arguments.memory_limit)
+    if not limit:
+        raise UsageError(f"--memory-limit: got {arguments.memory_limit}, wanted a size such as 500M or 4G")
+    program = HostProgram(arguments.file, Path(arguments.data) if arguments.data else None, memory_limit=limit)
     inputs = [_read(Path(name)) for name in arguments.input]
     times: list[float] = []
     outputs: tuple[Any, ...] = ()

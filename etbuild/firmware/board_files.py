@@ -111,16 +111,26 @@ constexpr std::uint32_t npu_interrupt = {board.npu.interrupt};
 
 def qemu_arguments(board: Board, elf: Path) -> list[str]:
     """QEMU's arguments. With -icount its clock counts instructions, so a cycle count is reproducible."""
-    console = "-serial" if board.uart else "-chardev"
-    target = ["stdio"] if board.uart else ["stdio,id=host"]
-    semihosting = "enable=on,target=native" + ("" if board.uart else ",chardev=host")
     return [
         *("-machine", board.qemu, "-display", "none", "-monitor", "none"),
-        *(console, *target),
-        *("-semihosting-config", semihosting),
+        *_qemu_console(board),
         *("-icount", "shift=0,align=off,sleep=off"),
         *("-kernel", str(elf)),
     ]
+
+
+def _qemu_console(board: Board) -> list[str]:
+    """Where the firmware prints, and no more semihosting than it needs: a firmware may be hostile.
+
+    With a UART only the exit code needs it: QEMU passes all other calls to gdb, and without gdb they do nothing.
+    Without a UART QEMU itself has to answer, as only then it prints. It then opens any file that the user can open,
+    which no option of QEMU prevents; a firmware that runs a command ends QEMU.
+    """
+    if not board.uart:
+        native = ("-semihosting-config", "enable=on,target=native,chardev=host")
+        return ["-chardev", "stdio,id=host", *native, "-sandbox", "on,spawn=deny"]
+    exit_code = ["-semihosting-config", "enable=on,target=gdb"] if board.semihosting else []
+    return ["-serial", "stdio", *exit_code]
 
 
 def fvp_arguments(board: Board, macs: int, elf: Path, timing: bool, limit_s: float) -> list[str]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from etbuild import RUNTIME
 from etbuild.errors import StepError
 from etbuild.firmware import board_files, executorch_engine, sizes
+from etbuild.firmware.image_check import check_start
 from etbuild.firmware.select_sources import Needs, Selection, select, selection_source
 from etbuild.firmware.toolchain import Compilation, Object, Toolchain, run_tool
 from etbuild.firmware.vectors import vector_block
@@ -38,7 +39,8 @@ SOURCES = (
     "runtime/pte",
 )
 
-_FLAGS = (
+# Of every source of a firmware, after those of the CPU.
+COMPILER_FLAGS = (
     *("-std=c++17", "-Os", "-g", "-ffunction-sections", "-fdata-sections", "-fno-exceptions", "-fno-rtti"),
     *("-fno-threadsafe-statics", "-fno-use-cxa-atexit", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
     # No fused multiply-add: a float result must not depend on whether the CPU has one.
@@ -49,7 +51,8 @@ _FLAGS = (
 _HOT = dict.fromkeys(("npu/mac.cc", "npu/mlw.cc"), ("-O2", "-fno-tree-vectorize"))
 _LINK = (
     *("-nostartfiles", "-nostdlib", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-Map=firmware.map"),
-    "-Wl,--no-warn-rwx-segments",
+    # A warning of the linker is about an image that cannot run, such as one without its entry.
+    *("-Wl,--no-warn-rwx-segments", "-Wl,--fatal-warnings"),
 )
 _LIBRARIES = ("-Wl,--start-group", "-lm", "-lc_nano", "-lgcc", "-Wl,--end-group")
 # Assembler source that includes the model and the test vectors.
@@ -104,7 +107,7 @@ class Firmware:
         """The sources to compile; none for engine executorch."""
         if not self.selection.sources:
             return []
-        flags = (*self.board.cpu.flags, *_FLAGS)
+        flags = (*self.board.cpu.flags, *COMPILER_FLAGS)
         units = [
             Compilation(name.removesuffix(".cc"), RUNTIME / name, (*flags, *_HOT.get(name, ())))
             for name in self.selection.sources
@@ -141,6 +144,7 @@ def build_image(spec: ImageSpec, output: Path) -> str:
         _link(firmware, objects) if own else _link_executorch(firmware, spec.prefix)
     _convert(work)
     sections = sizes.read_map((work / "firmware.map").read_text())
+    check_start(sections, work / "firmware.bin")
     usage = "".join(one.stack_usage.read_text() for one in objects)
     _write_outputs(firmware, sections, usage, output)
     return sizes.linked_text(sections)

@@ -1,8 +1,8 @@
 """Runs the cross compiler, with a cache of objects by content. It knows no recipe.
 
-An object's name is a digest of everything that its bytes depend on: compiler, flags, its source and every header that
-the source includes. So a firmware of any project or checkout reuses it. Builds that run at the same time share the
-work: there is a file lock per object, and an atomic rename when it is complete.
+An object's name is a digest of everything that its bytes depend on: compiler, C library, flags, its source and every
+header that the source includes. So a firmware of any project or checkout reuses it; its content is verified by its
+digest before each use. Builds that run at the same time share the work: there is a file lock per object.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from etbuild.system import environment, programs, tools
 from etbuild.system.files import lock, sha256, try_lock
+from etbuild.system.listed_cache import ListedCache
 
 _INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.M)
 
@@ -56,10 +57,10 @@ class Toolchain:
         return: the objects, in the order of `units`.
         raises: MissingTool without the compiler; StepError with the compiler's output.
         """
-        cache = environment.cache_folder() / "objects"
-        cache.mkdir(parents=True, exist_ok=True)
-        objects = [Object(unit.name, cache / f"{self._key(unit)}.o") for unit in units]
-        missing = [job for job in zip(units, objects, strict=True) if not job[1].object.exists()]
+        cache = objects_cache()
+        cache.folder.mkdir(parents=True, exist_ok=True)
+        objects = [Object(unit.name, cache.folder / f"{self._key(unit)}.o") for unit in units]
+        missing = [job for job in zip(units, objects, strict=True) if not cache.holds(job[1].object.stem)]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             # Those that another process is compiling come last, so that no thread waits while there is work.
             done = pool.map(lambda job: self._ensure(*job, wait=False), missing)
@@ -78,7 +79,8 @@ class Toolchain:
 
     def _key(self, unit: Compilation) -> str:
         """The object's name in the cache."""
-        digest = hashlib.sha256("\0".join((tools.version("arm-none-eabi-g++"), unit.name, *unit.flags)).encode())
+        versions = (tools.version("arm-none-eabi-g++"), tools.version(tools.NEWLIB))
+        digest = hashlib.sha256("\0".join((*versions, unit.name, *unit.flags)).encode())
         for name, content in sorted(self._digests(unit.source).items()):
             digest.update(f"\0{name}\0".encode() + content)
         return digest.hexdigest()[:40]
@@ -104,7 +106,7 @@ class Toolchain:
         return None
 
     def _ensure(self, unit: Compilation, compiled: Object, *, wait: bool) -> bool:
-        """Compile the object if it does not exist; whether it exists now.
+        """Compile the object if the cache does not hold it; whether it does now.
 
         wait: wait while another process compiles it; otherwise return False.
         """
@@ -114,18 +116,28 @@ class Toolchain:
                 lock(file, unit.name)
             elif not try_lock(file):
                 return False
-            if not compiled.object.exists():
+            if not objects_cache().holds(compiled.object.stem):
                 self._compile(unit, compiled)
             lock_file.unlink(missing_ok=True)
         return True
 
     def _compile(self, unit: Compilation, compiled: Object) -> None:
-        part = compiled.object.with_name(f"{compiled.object.stem}.{os.getpid()}.part")
+        key = compiled.object.stem
+        part = compiled.object.with_name(f"{key}.{os.getpid()}-{os.urandom(4).hex()}.o")
         maps = [f"-ffile-prefix-map={folder}={name}" for name, folder in self.folders]
-        command = self.command(unit, str(part.with_suffix(".o")))
-        run_tool([*command, *maps, "-fstack-usage", f"-fdebug-prefix-map={Path.cwd()}=."])
-        part.with_suffix(".su").replace(compiled.stack_usage)
-        part.with_suffix(".o").replace(compiled.object)
+        command = self.command(unit, str(part))
+        try:
+            run_tool([*command, *maps, "-fstack-usage", f"-fdebug-prefix-map={Path.cwd()}=."])
+            made = {compiled.object.name: part, compiled.stack_usage.name: part.with_suffix(".su")}
+            objects_cache().add(key, made)
+        finally:
+            part.unlink(missing_ok=True)
+            part.with_suffix(".su").unlink(missing_ok=True)
+
+
+def objects_cache() -> ListedCache:
+    """The compiled objects of this user. An entry is an object and its stack frames."""
+    return ListedCache(environment.cache_folder() / "objects")
 
 
 def included(file: Path) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ _CORE_FLAGS = {
     # GCC 12 of Debian does not know cortex-m85, which runs code for cortex-m55.
     "cortex-m85": ("-mcpu=cortex-m55", "-mfloat-abi=hard", "-mfpu=auto"),
 }
+# Names that reach C++ sources and command lines: nothing that a compiler, a linker or a simulator would interpret.
+NAME = "^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
 _ADDRESSES: dict[str, Any] = {"minimum": 0, "maximum": 2**32 - 1}
 _CLOCKS: dict[str, Any] = {"minimum": 1, "maximum": 10**11, "examples": [25000000]}
 # Names of the NPU catalog; etbuild.hardware.schema replaces the references.
@@ -198,7 +200,12 @@ class Uart:
 class Qemu:
     """The board in QEMU."""
 
-    machine: str = setting("Name of QEMU's machine.", examples=["mps3-an547"])
+    machine: str = setting(
+        "Name of QEMU's machine.",
+        examples=["mps3-an547"],
+        pattern=NAME,
+        wanted="the name of a machine: letters, digits, dots, hyphens and underscores",
+    )
 
 
 @section(
@@ -250,8 +257,9 @@ class Simulators:
 class Board:
     """One board.
 
-    name: the name of its file without .yaml.
-    file: its file as messages name it.
+    name:  the name of its file without .yaml.
+    file:  its file as messages name it.
+    lines: the content of the file without comments, `key: value` with the value in JSON.
     """
 
     name: str
@@ -279,6 +287,7 @@ class Board:
         examples=[True],
     )
     simulators: Simulators = setting("", Simulators)
+    lines: tuple[str, ...] = ()
 
     @property
     def is_of_user(self) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etbuild.config.diagnostics import Diagnostics, KeyPath, did_you_mean, one_of, quoted
+from etbuild.config.diagnostics import Diagnostics, KeyPath, Location, did_you_mean, one_of, quoted
 from etbuild.config.paths import ProjectPaths
 from etbuild.config.setting import read
 from etbuild.errors import Problem, RecipeError
-from etbuild.hardware.board import BOARDS, Board
+from etbuild.hardware.board import BOARDS, NAME, Board
 
 if TYPE_CHECKING:
     from etbuild.config.yaml_tree import MapNode
@@ -38,12 +40,28 @@ def load_board(file: Path, label: Path | None = None) -> Board:
     label:  the file's name in messages, and Board.file; the file itself by default.
     raises: RecipeError with every problem of it.
     """
+    label = label or file
+    return _read(_content(file, label), label)
+
+
+def board_of(name: str, lines: Sequence[str]) -> Board:
+    """The board that a step's command line names, by the file that comes with etbuild, or by its `Board.lines`.
+
+    raises: RecipeError with every problem of it.
+    """
+    label = Path(name)
+    return _read("\n".join(lines).encode(), label) if lines else load_board(board_file(name) or label, label)
+
+
+def _read(content: bytes, label: Path) -> Board:
     from etbuild.config import validate, yaml_tree
     from etbuild.config.schemas import schema_file
 
-    label = label or file
     diagnostics = Diagnostics()
-    root = yaml_tree.read(_content(file, label), label, diagnostics)
+    if not re.fullmatch(NAME, label.stem):
+        wanted = "a file name of letters, digits, dots, hyphens and underscores, at most 64"
+        diagnostics.add(Location(label, 0, 0), (), f"the name {quoted(label.stem)}", wanted, "rename the file")
+    root = yaml_tree.read(content, label, diagnostics)
     if isinstance(root, yaml_tree.MapNode):
         bad = validate.check(root, schema_file("board"), diagnostics)
         diagnostics.check([label])
@@ -68,11 +86,13 @@ def _content(file: Path, label: Path) -> bytes:
 
 def _board(root: MapNode, label: Path, diagnostics: Diagnostics) -> Board:
     from etbuild.config.section import Reading, Section
+    from etbuild.config.yaml_tree import plain
 
     # No setting of a board is a path.
     reading = Reading(diagnostics, ProjectPaths(label.parent, lambda _name: None), frozenset())
     section = Section(root, (), reading)
-    board = read(section, Board, name=label.stem, file=label)
+    lines = tuple(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in plain(root).items())
+    board = read(section, Board, name=label.stem, file=label, lines=lines)
     for find in (_memory_problems, _placement_problems, _port_problems):
         for (*parents, key), got, wanted, remedy in find(board):
             holder = section

@@ -1,7 +1,8 @@
 """Builds the host library of the C++ runtime into the cache on first use. It never builds inside the source tree.
 
-The folder's name is a digest of every source, the flags and the compiler's version, so a library is used for exactly
-these sources. Several processes may ask at once: the first builds, the others wait for it.
+The folder's name is a digest of every source, the flags and the compiler, so a library is used for exactly these; its
+content is verified by its digest before it is loaded. Several processes may ask at once: the first builds, the others
+wait for it.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import platform
 import shutil
 import tempfile
 from pathlib import Path
 
 from etbuild import PACKAGE, RUNTIME
 from etbuild.system import environment, programs, tools
-from etbuild.system.files import locked
+from etbuild.system.files import locked, sha256
+from etbuild.system.listed_cache import ListedCache
 
 LIBRARY = "libetbuild_host.so"
 
@@ -38,18 +41,26 @@ def library(options: tuple[str, ...] = ()) -> Path:
     options: further -D options of CMake, such as "ETB_SANITIZE=ON".
     raises:  MissingTool without cmake, ninja or a C++ compiler; StepError when the build fails.
     """
-    folder = environment.cache_folder() / "native" / _digest(options)
-    built = folder / LIBRARY
-    if built.exists():
+    cache, key = libraries_cache(), _digest(options)
+    built = cache.folder / key / LIBRARY
+    if cache.holds(key):
         return built
-    with locked(folder.with_suffix(".lock")):
-        if not built.exists():
-            _build(folder, options)
+    with locked(cache.folder / f"{key}.lock", "the host library"):
+        if not cache.holds(key):
+            _build(cache, key, options)
     return built
 
 
+def libraries_cache() -> ListedCache:
+    """The host libraries of this user. An entry is a folder with the library, and with programs that were built."""
+    return ListedCache(environment.cache_folder() / "native")
+
+
 def _digest(options: tuple[str, ...]) -> str:
-    digest = hashlib.sha256("\0".join((tools.version("c++"), *options)).encode())
+    compiler = tools.program("c++")
+    # Its content too: a script that adds flags answers with the version of the compiler that it calls.
+    builder = (compiler.name, sha256(compiler), tools.version("c++"), platform.machine())
+    digest = hashlib.sha256("\0".join((*builder, *options)).encode())
     for path in _sources():
         digest.update(f"\0{path.relative_to(RUNTIME)}\0".encode())
         digest.update(path.read_bytes())
@@ -63,10 +74,10 @@ def _sources() -> list[Path]:
     return found
 
 
-def _build(folder: Path, options: tuple[str, ...]) -> None:
+def _build(cache: ListedCache, key: str, options: tuple[str, ...]) -> None:
     cmake, ninja, compiler = (tools.program(name) for name in ("cmake", "ninja", "c++"))
-    work = Path(tempfile.mkdtemp(prefix="build-", dir=folder.parent))
-    log = folder.with_suffix(".log")
+    work = Path(tempfile.mkdtemp(prefix=f"{key}.build-", dir=cache.folder))
+    log = cache.folder / f"{key}.log"
     configure = [
         str(cmake),
         *("-S", str(RUNTIME), "-B", str(work), "-G", "Ninja"),
@@ -81,7 +92,7 @@ def _build(folder: Path, options: tuple[str, ...]) -> None:
         for path in work.iterdir():
             if path.is_file() and (path.name == LIBRARY or os.access(path, os.X_OK)):
                 path.rename(ready / path.name)
-        ready.rename(folder)
+        cache.add(key, {key: ready})
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 FAST_SCRATCH_BYTES = 4 << 20
+# The most that a .pte may ask for: its numbers are untrusted, and a microcontroller's program needs far less.
+MEMORY_LIMIT = 2 << 30
 
 # NumPy's type of a scalar value.
 _SCALARS = {abi.INTEGER: "int64", abi.BOOLEAN: "bool", abi.REAL: "float64"}
@@ -61,18 +63,24 @@ class HostProgram:
     path:         the .pte, or its bytes.
     data:         the .ptd with its weights, where it has one.
     fast_scratch: bytes that delegates may use as region 2.
-    raises:       StepError when it is not a .pte, damaged, or needs an operator without a kernel; UsageError when a
-                  file cannot be read.
+    memory_limit: bytes, the most that the program may ask for altogether: what it is loaded into, its buffers, copies
+                  of its outputs, and what `observe` records.
+    raises:       StepError when it is not a .pte, damaged, asks for too much memory, or needs an operator without a
+                  kernel; UsageError when a file cannot be read.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str] | bytes, data: Path | None = None, fast_scratch: int = FAST_SCRATCH_BYTES
+        self,
+        path: str | os.PathLike[str] | bytes,
+        data: Path | None = None,
+        fast_scratch: int = FAST_SCRATCH_BYTES,
+        memory_limit: int = MEMORY_LIMIT,
     ):
         self._library = _library()
         self._name = "<bytes>" if isinstance(path, bytes) else os.fspath(path)
         pte = path if isinstance(path, bytes) else _read(Path(path))
         ptd = _read(Path(data)) if data else b""
-        self._handle = self._library.etb_open(pte, len(pte), ptd, len(ptd), fast_scratch)
+        self._handle = self._library.etb_open(pte, len(pte), ptd, len(ptd), fast_scratch, memory_limit)
         self._check(self._library.etb_status(self._handle))
         inputs, outputs = self._library.etb_inputs(self._handle), self._library.etb_outputs(self._handle)
         self.inputs = tuple(self._info(index, self._library.etb_input) for index in range(inputs))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from etbuild.errors import exit_code_of
 from etbuild.firmware.image import ImageSpec, build_image
-from etbuild.hardware.boards import board_file, load_board
+from etbuild.hardware.boards import board_of
 from etbuild.recipe.output_sections import Runtime
 from etbuild.steps.options import from_section, option, parse, plan, reads
 
@@ -29,6 +29,9 @@ class Options:
     """The command-line options."""
 
     board: str = option("a board's name, or its file")
+    board_line: tuple[str, ...] = option(
+        "of the board's file, one for each of its keys; without it the file is read", ()
+    )
     npu: str = option("what the model was compiled for, e.g. ethos-u55-128", "")
     memory_mode: str = option("Vela's memory mode", "")
     driver: str = option("ethosu or emulator", limits={"enum": ["ethosu", "emulator"]})
@@ -49,6 +52,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
     board = runtime.board
     options = Options(
         board=str(board.file) if board.is_of_user else board.name,
+        board_line=board.lines if board.is_of_user else (),
         npu=target.npu if target.npu != "none" else "",
         memory_mode=target.memory_mode,
         driver=runtime.npu,
@@ -60,7 +64,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         vectors=Path("build") / recipe.name / target.profile / "golden.npz",
         output=folder,
     )
-    inputs = [path for path in (board.file if board.is_of_user else None, runtime.prefix) if path]
+    inputs = [runtime.prefix] if runtime.prefix else []
     tools = ["arm-none-eabi-g++", "arm-none-eabi-objcopy", "newlib"]
     tools += ["cmake", "ninja"] if runtime.engine == "executorch" else []
     outputs = [folder / made for made in MADE]
@@ -69,7 +73,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
 
 def main(argv: Sequence[str]) -> int:
     options = parse(Options, argv, "etbuild.steps.firmware", __doc__)
-    board = load_board(board_file(options.board) or Path(options.board), Path(options.board))
+    board = board_of(options.board, options.board_line)
     model = options.pte, options.manifest, options.vectors
     npu = options.driver, options.npu, options.memory_mode
     spec = ImageSpec(board, *model, *npu, options.stack, options.engine, options.prefix)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from etbuild.errors import exit_code_of
 from etbuild.firmware import simulators
-from etbuild.hardware.boards import board_file, load_board
+from etbuild.hardware.boards import board_of
 from etbuild.recipe.output_sections import Run
 from etbuild.report.figures import bit_exact_text
 from etbuild.steps.options import from_section, option, parse, plan, reads, writes
@@ -40,6 +40,9 @@ class Options:
     golden: Path = reads("golden.npz")
     elf: Path | None = reads("firmware.elf, to run in a simulator; without it the .pte runs on the host", None)
     board: str | None = option("a board's name, or its file", None)
+    board_line: tuple[str, ...] = option(
+        "of the board's file, one for each of its keys; without it the file is read", ()
+    )
     driver: str | None = option("the firmware's NPU: ethosu or emulator", None, limits={"enum": ["ethosu", "emulator"]})
     on: str | None = from_section(Run, "on", None)
     timeout: float | None = option("seconds for all vectors together", None)
@@ -71,6 +74,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         host,
         elf=folder / "firmware.elf",
         board=str(board.file) if board.is_of_user else board.name,
+        board_line=board.lines if board.is_of_user else (),
         driver=runtime.npu,
         on=run.on,
         timeout=run.timeout_s,
@@ -80,8 +84,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
     )
     on_qemu = board.qemu and (run.on == "qemu" or (run.on == "auto" and board.fvp is None))
     tools = ("numpy", "qemu-system-arm" if on_qemu else "c++")
-    inputs = (board.file,) if board.is_of_user else ()
-    return plan(f"run:{recipe.name}@{target.variant}", options, tools, inputs=inputs)
+    return plan(f"run:{recipe.name}@{target.variant}", options, tools)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -105,7 +108,7 @@ def main(argv: Sequence[str]) -> int:
 def _request(options: Options) -> simulators.Request | None:
     if options.elf is None:
         return None
-    board = load_board(board_file(options.board or "") or Path(options.board or ""), Path(options.board or ""))
+    board = board_of(options.board or "", options.board_line)
     return simulators.Request(
         options.on or "auto",
         board,

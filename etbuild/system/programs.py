@@ -8,20 +8,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from etbuild.errors import StepError
+from etbuild.system import environment
 
 # How many lines of a failed program's output an error message shows.
 LAST_LINES = 20
 
 
 def run(command: Sequence[str], log: Path | None = None, program: Path | None = None) -> str:
-    """Run a program; its standard output and standard error, in the order printed.
+    """Run a program; its standard output and standard error, in the order printed. Its environment is fixed.
 
     log:     a file for the whole output, also when it fails.
     program: the file to run, where the first word of the command is its name alone.
     raises:  StepError with the command ready to paste, the exit code and the last lines.
     """
     done = subprocess.run(
-        command, executable=program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        executable=program,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment.compiler_environment(),
+        text=True,
+        errors="replace",
+        check=False,
     )
     if log is not None:
         log.write_text(done.stdout, encoding="utf-8")

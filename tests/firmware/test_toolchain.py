@@ -109,3 +109,48 @@ def test_a_compiler_that_fails_shows_its_command_and_output(tmp_path: Path, monk
 def _compile(folder: Path) -> toolchain.Object:
     unit = toolchain.Compilation("a/b", folder / "a/b.cc", ("-mthumb", "-g"))
     return toolchain.Toolchain((("firmware", folder),)).compile([unit])[0]
+
+
+@pytest.mark.parametrize("suffix", [".o", ".su"])
+@pytest.mark.parametrize("content", [b"", b"damaged"], ids=["empty", "changed"])
+def test_a_damaged_object_in_the_cache_is_compiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, content: bytes
+) -> None:
+    """A power cut leaves an empty one; GNU ld takes an empty file for a linker script and links without it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/b.cc").write_text("int f() { return 1; }\n")
+    file = _compile(tmp_path).object.with_suffix(suffix)
+    right = file.read_bytes()
+    file.write_bytes(content)
+
+    _compile(tmp_path)
+
+    assert file.read_bytes() == right
+
+
+def test_a_compiler_that_fails_leaves_no_file_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But its lock file, which the next build uses."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/b.cc").write_text("int f() { return wrong; }\n")
+
+    with pytest.raises(StepError):
+        _compile(tmp_path)
+
+    assert {file.suffix for file in (tmp_path / "cache/etbuild/objects").iterdir()} == {".lock"}
+
+
+def test_variables_of_the_shell_do_not_reach_the_cross_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CPLUS_INCLUDE_PATH would otherwise decide which header is found, and no key knows of it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/b.cc").write_text("#include <of_the_shell.h>\n")
+    (tmp_path / "shell").mkdir()
+    (tmp_path / "shell/of_the_shell.h").write_text("")
+    monkeypatch.setenv("CPLUS_INCLUDE_PATH", str(tmp_path / "shell"))
+
+    with pytest.raises(StepError, match=r"of_the_shell\.h: No such file"):
+        _compile(tmp_path)

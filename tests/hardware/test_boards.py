@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from etbuild.config.schemas import schema_file
 from etbuild.errors import RecipeError
 from etbuild.firmware.board_files import Layout, fvp_arguments, header, linker_script, qemu_arguments
-from etbuild.hardware.boards import Board, board_file, board_names, load_board
+from etbuild.hardware.boards import Board, board_file, board_names, board_of, load_board
 
 SCHEMA = json.loads(schema_file("board").read_text())
 GOOD = """\
@@ -174,9 +175,68 @@ def test_arena_and_scratch_in_two_regions_each_extend_to_its_end() -> None:
 def test_qemu_runs_with_a_clock_that_counts_instructions() -> None:
     """The whole command line."""
     assert " ".join(qemu_arguments(board("qemu-mps3-an547"), Path("firmware.elf"))) == (
-        "-machine mps3-an547 -display none -monitor none -serial stdio -semihosting-config enable=on,target=native "
+        "-machine mps3-an547 -display none -monitor none -serial stdio -semihosting-config enable=on,target=gdb "
         "-icount shift=0,align=off,sleep=off -kernel firmware.elf"
     )
+
+
+def test_semihosting_is_off_in_qemu_for_a_board_that_does_not_use_it() -> None:
+    """It prints on its UART, and nobody takes its exit code."""
+    made = replace(board("qemu-mps3-an547"), semihosting=False)
+
+    assert " ".join(qemu_arguments(made, Path("firmware.elf"))) == (
+        "-machine mps3-an547 -display none -monitor none -serial stdio -icount shift=0,align=off,sleep=off "
+        "-kernel firmware.elf"
+    )
+
+
+def test_a_board_that_prints_through_semihosting_may_start_no_program() -> None:
+    """Only QEMU's own semihosting prints; its seccomp filter stops what it does not need."""
+    made = replace(board("qemu-mps3-an547"), uart=None)
+
+    assert " ".join(qemu_arguments(made, Path("firmware.elf"))) == (
+        "-machine mps3-an547 -display none -monitor none -chardev stdio,id=host -semihosting-config "
+        "enable=on,target=native,chardev=host -sandbox on,spawn=deny -icount shift=0,align=off,sleep=off "
+        "-kernel firmware.elf"
+    )
+
+
+@pytest.mark.parametrize("name", ['a"; int x; "', "a b", "-a", "a,b", "a*/b", "x" * 65])
+def test_a_boards_name_is_one_that_a_compiler_can_take(tmp_path: Path, name: str) -> None:
+    """It is written into board.h and the linker script."""
+    file = tmp_path / f"{name.replace('/', '')}.yaml"
+    file.write_text(GOOD)
+
+    with pytest.raises(RecipeError) as caught:
+        load_board(file, Path(file.name))
+
+    wanted = "a file name of letters, digits, dots, hyphens and underscores"
+    assert str(caught.value).endswith(f", wanted {wanted}, at most 64\n    rename the file")
+    assert str(caught.value).startswith(f"{file.name}: got the name ")
+
+
+@pytest.mark.parametrize("machine", ["mps3-an547,dumpdtb=/tmp/x", "-kernel", "a b", "a=b"])
+def test_the_machine_of_qemu_is_a_name_without_options(tmp_path: Path, machine: str) -> None:
+    """A comma would begin an option of -machine."""
+    text = GOOD + f'simulators: {{qemu: {{machine: "{machine}"}}}}\n'
+
+    assert message(tmp_path, text) == (
+        f'mine.yaml:10:30: simulators.qemu.machine: got "{machine}", wanted the name of a machine: letters, digits,'
+        " dots, hyphens and underscores"
+    )
+
+
+def test_a_board_is_made_from_its_lines(tmp_path: Path) -> None:
+    """As it is from its file, which may be gone; a comment and spaces are not in the lines."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(GOOD)
+    made = load_board(file)
+    file.write_text("# a comment\n" + GOOD.replace("cpu: {", "cpu:  {  "))
+    commented = load_board(file)
+    file.unlink()
+
+    assert commented == made
+    assert board_of(str(file), made.lines) == made
 
 
 def test_an_fvp_of_corstone_300_gets_its_flags() -> None:

@@ -163,8 +163,8 @@ Status topk(Args& args) {
         }
         std::int64_t left = 0;
         std::int64_t right = 0;
-        load_lanes(in, first + a * in_steps[d], 1, 1, &left);
-        load_lanes(in, first + b * in_steps[d], 1, 1, &right);
+        load_lanes(in, first + static_cast<std::ptrdiff_t>(a) * in_steps[d], 1, 1, &left);
+        load_lanes(in, first + static_cast<std::ptrdiff_t>(b) * in_steps[d], 1, 1, &right);
         return largest ? left > right : left < right;
     };
     for (Walk walk(sizes, steps); walk.run(); walk.next())
@@ -182,11 +182,11 @@ Status topk(Args& args) {
             }
             const std::size_t size = element_size(in.dtype);
             for (std::int64_t r = 0; r < k; ++r) {
-                const std::ptrdiff_t to = walk.at(1) + i * walk.step(1) + r * value_step;
+                const std::ptrdiff_t to = walk.at(1) + i * walk.step(1) + static_cast<std::ptrdiff_t>(r) * value_step;
                 const std::int64_t place = best[r * place_step];
                 // If the two outputs overlap in memory, writing values has overwritten indices.
                 if (place < 0 || place >= in.sizes[d]) return error(Code::out_of_bounds, "topk: results overlap");
-                const std::ptrdiff_t from = first + place * in_steps[d];
+                const std::ptrdiff_t from = first + static_cast<std::ptrdiff_t>(place) * in_steps[d];
                 std::memcpy(values.data + static_cast<std::size_t>(to) * size,
                             in.data + static_cast<std::size_t>(from) * size, size);
             }

@@ -1,67 +1,20 @@
 // The host library. The only part of the runtime that allocates from the heap: it is the caller of the rest.
 #include "port/host/host.h"
 
+#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "exec/method.h"
 #include "npu/emulator.h"
+#include "port/host/buffer.h"
 #include "port/host/watch.h"
 
 namespace {
 
 using namespace etb;
-
-constexpr std::uint64_t most_bytes = std::uint64_t{2} << 30;  // of one buffer, the most that a program may need
-
-// Memory from the heap, aligned to 16 bytes and zero.
-struct Buffer {
-    void* data = nullptr;
-    std::size_t size = 0;
-
-    Buffer() = default;
-    Buffer(Buffer&& other) noexcept : data(std::exchange(other.data, nullptr)), size(std::exchange(other.size, 0)) {}
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-    ~Buffer() { std::free(data); }
-
-    Status allocate(std::uint64_t bytes) {
-        std::free(data);
-        data = nullptr;
-        size = 0;
-        if (bytes > most_bytes) return error(Code::no_memory, "program asks for too many bytes of memory", bytes);
-        const std::size_t rounded = (static_cast<std::size_t>(bytes) + 31) / 16 * 16;
-        data = std::aligned_alloc(16, rounded);
-        if (!data) return error(Code::no_memory, "the host has no memory left for bytes", bytes);
-        std::memset(data, 0, rounded);
-        size = static_cast<std::size_t>(bytes);
-        return {};
-    }
-    Status copy(const void* from, std::size_t bytes) {
-        ETB_TRY(allocate(bytes));
-        if (bytes) std::memcpy(data, from, bytes);
-        return {};
-    }
-    [[nodiscard]] MutableBytes span() const { return {static_cast<std::uint8_t*>(data), size}; }
-};
-
-struct Buffers {
-    std::vector<Buffer> all;
-    std::vector<MutableBytes> spans;
-
-    void count(std::size_t wanted) {
-        all.resize(wanted);
-        spans.resize(wanted);
-    }
-    Status fill(std::size_t i, std::uint64_t bytes) {
-        ETB_TRY(all[i].allocate(bytes));
-        spans[i] = all[i].span();
-        return {};
-    }
-};
 
 void describe_value(const Value& value, etb_value& out) {
     out = {};
@@ -99,6 +52,7 @@ void describe_value(const Value& value, etb_value& out) {
 }  // namespace
 
 struct etb_program {
+    Budget budget;
     Buffer pte;
     Buffer ptd;
     Buffer method_memory;
@@ -115,6 +69,7 @@ struct etb_program {
     Arena temp_arena;
     Method method;
     std::unique_ptr<Watch> watch;
+    std::uint64_t watched = 0;  // bytes of the budget that the watch has
     Status status;
     char text[512] = "";
 
@@ -122,22 +77,26 @@ struct etb_program {
         ETB_TRY(Program::open(pte.span(), program));
         if (ptd.size) ETB_TRY(DataFile::open(ptd.span(), data));
         if (program.methods() == 0) return error(Code::mismatch, "program has no method");
-        ETB_TRY(fast_scratch.allocate(fast_scratch_bytes));
+        ETB_TRY(fast_scratch.allocate(budget, fast_scratch_bytes));
         ETB_TRY(allocate_planned());
         ETB_TRY(load());
         std::uint64_t bytes = 0;
         ETB_TRY(method.temp_needed(bytes));
-        ETB_TRY(temp_memory.allocate(bytes));
+        ETB_TRY(temp_memory.allocate(budget, bytes));
         temp_arena = Arena{temp_memory.span()};
-        inputs.count(method.inputs());
-        return allocate_outputs();
+        ETB_TRY(inputs.count(budget, method.inputs()));
+        ETB_TRY(allocate_outputs());
+        for (std::size_t i = 0; i < method.outputs(); ++i)
+            if (method.output(i).type == ValueType::tensor) ETB_TRY(budget.take(method.output(i).tensor->bytes()));
+        return {};
     }
 
     Status allocate_planned() {
         const auto sizes = program.plan(0).vector<std::int64_t>(field::ExecutionPlan::non_const_buffer_sizes);
         const std::size_t count = sizes.size ? sizes.size - 1 : 0;
-        planned.count(count);
-        for (std::size_t i = 0; i < count; ++i) ETB_TRY(planned.fill(i, static_cast<std::uint64_t>(sizes[i + 1])));
+        ETB_TRY(planned.count(budget, count));
+        for (std::size_t i = 0; i < count; ++i)
+            ETB_TRY(planned.fill(budget, i, static_cast<std::uint64_t>(sizes[i + 1])));
         return {};
     }
 
@@ -152,17 +111,19 @@ struct etb_program {
         resources.npu = &npu;
         resources.data = ptd.size ? &data : nullptr;
         resources.poison = true;
-        temp_arena = Arena{{nullptr, static_cast<std::size_t>(most_bytes)}};  // load allocates nothing from it
+        temp_arena = Arena{{nullptr, static_cast<std::size_t>(budget.limit)}};  // load allocates nothing from it
         for (std::uint64_t bytes = std::uint64_t{64} << 10;; bytes *= 4) {
-            ETB_TRY(method_memory.allocate(bytes));
+            const std::uint64_t most = budget.left + method_memory.size;
+            ETB_TRY(method_memory.allocate(budget, std::min(bytes, most)));
             method_arena = Arena{method_memory.span()};
             const Status loaded = method.load(program, 0, resources);
-            if (loaded.code != Code::no_memory || bytes * 4 > most_bytes) return loaded;
+            if (loaded.code != Code::no_memory) return loaded;
+            if (bytes >= most) return budget.take(budget.left + 1);
         }
     }
 
     Status allocate_outputs() {
-        outputs.count(method.outputs());
+        ETB_TRY(outputs.count(budget, method.outputs()));
         for (std::size_t i = 0; i < method.outputs(); ++i) {
             const Value& value = method.output(i);
             if (value.type != ValueType::tensor || value.tensor->data || value.tensor->memory != Memory::callers)
@@ -170,15 +131,42 @@ struct etb_program {
             bool is_input = false;
             for (std::size_t k = 0; k < method.inputs(); ++k) is_input = is_input || &method.input(k) == &value;
             if (is_input) continue;
-            ETB_TRY(outputs.fill(i, value.tensor->bytes()));
+            ETB_TRY(outputs.fill(budget, i, value.tensor->bytes()));
             ETB_TRY(method.set_output(i, outputs.spans[i]));
         }
         return {};
     }
 
+    // A watch in place of the last one. histories: bytes that it needs at once.
+    Status start_watch(bool follows, std::uint64_t histories) {
+        watch = nullptr;
+        budget.give_back(std::exchange(watched, 0));
+        ETB_TRY(budget.take(histories));
+        watched = histories;
+        watch = std::make_unique<Watch>(method.delegates(), fast_scratch.size, follows, budget.left);
+        return {};
+    }
+
+    Status observe(bool hazards) {
+        std::uint64_t histories = 0;  // of one delegate at a time
+        for (std::size_t i = 0; hazards && i < method.delegates().size; ++i)
+            histories = std::max(histories, Watch::history_bytes(method.delegates()[i], fast_scratch.size));
+        ETB_TRY(start_watch(hazards, histories));
+        ETB_TRY(method.run(watch->monitor()));
+        return watch->is_full() ? budget.take(budget.left + 1) : Status();
+    }
+
     int finish(Status result) {
         status = result;
         if (result.ok()) return 0;
+        if (budget.refused) {
+            std::snprintf(text, sizeof text,
+                          "memory: got a program that asks for at least %llu bytes, wanted at most %llu\n"
+                          "    if you trust it: etbuild run --memory-limit SIZE",
+                          static_cast<unsigned long long>(std::exchange(budget.refused, 0)),
+                          static_cast<unsigned long long>(budget.limit));
+            return static_cast<int>(result.code);
+        }
         const Place& place = method.place();
         char where[200] = "";
         if (*place.name)
@@ -192,9 +180,10 @@ struct etb_program {
         if (index >= method.delegates().size) return error(Code::mismatch, "program has no such delegate", index);
         const EthosU& delegate = method.delegates()[index];
         const std::size_t count = delegate.inputs() + delegate.outputs();
+        Budget own{budget.left, budget.left, 0};
         Buffer memory;
-        ETB_TRY(
-            memory.allocate(count * (sizeof(Value*) + sizeof(Value) + sizeof(Tensor) + 2 * sizeof(std::int32_t)) + 64));
+        ETB_TRY(memory.allocate(
+            own, count * (sizeof(Value*) + sizeof(Value) + sizeof(Tensor) + 2 * sizeof(std::int32_t)) + 64));
         Arena arena{memory.span()};
         Span<Value*> args;
         Span<Value> values;
@@ -222,7 +211,7 @@ struct etb_program {
             values[i].tensor = &tensors[i];
             args[i] = &values[i];
         }
-        watch = std::make_unique<Watch>(method.delegates(), fast_scratch.size, true);
+        ETB_TRY(start_watch(true, Watch::history_bytes(delegate, fast_scratch.size)));
         watch->begin_delegate(index);
         const Status ran = method.run_delegate(index, {args.data, args.size}, watch->observer());
         watch->end_delegate(false);
@@ -230,10 +219,12 @@ struct etb_program {
     }
 };
 
-etb_program* etb_open(const void* pte, size_t pte_bytes, const void* ptd, size_t ptd_bytes, size_t fast_scratch) {
+etb_program* etb_open(const void* pte, size_t pte_bytes, const void* ptd, size_t ptd_bytes, size_t fast_scratch,
+                      uint64_t memory_limit) {
     auto* program = new etb_program;
-    Status status = program->pte.copy(pte, pte_bytes);
-    if (status.ok() && ptd_bytes) status = program->ptd.copy(ptd, ptd_bytes);
+    program->budget = {memory_limit, memory_limit, 0};
+    Status status = program->pte.copy(program->budget, pte, pte_bytes);
+    if (status.ok() && ptd_bytes) status = program->ptd.copy(program->budget, ptd, ptd_bytes);
     if (status.ok()) status = program->open(fast_scratch);
     program->finish(status);
     return program;
@@ -276,7 +267,7 @@ int etb_set_input(etb_program* program, size_t index, const int32_t* sizes, size
     if (index >= program->method.inputs() || rank > max_rank)
         return program->finish(error(Code::mismatch, "no such input", index));
     const Dims dims(sizes, static_cast<int>(rank));
-    const Status taken = program->inputs.fill(index, bytes);
+    const Status taken = program->inputs.fill(program->budget, index, bytes);
     if (!taken.ok()) return program->finish(taken);
     const MutableBytes copy = program->inputs.spans[index];
     if (bytes) std::memcpy(copy.data, data, bytes);
@@ -285,10 +276,7 @@ int etb_set_input(etb_program* program, size_t index, const int32_t* sizes, size
 
 int etb_run(etb_program* program) { return program->finish(program->method.run({})); }
 
-int etb_observe(etb_program* program, int hazards) {
-    program->watch = std::make_unique<Watch>(program->method.delegates(), program->fast_scratch.size, hazards != 0);
-    return program->finish(program->method.run(program->watch->monitor()));
-}
+int etb_observe(etb_program* program, int hazards) { return program->finish(program->observe(hazards != 0)); }
 
 const etb_event* etb_events(const etb_program* program, size_t* count) {
     *count = program->watch ? program->watch->events.size() : 0;

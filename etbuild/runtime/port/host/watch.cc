@@ -25,9 +25,20 @@ constexpr std::size_t most_hazards = 1000;  // of one delegate
 
 }  // namespace
 
-Watch::Watch(Span<const EthosU> delegates, std::size_t fast_scratch, bool follows)
-    : delegates_(delegates), fast_scratch_(fast_scratch), follows_(follows) {
+Watch::Watch(Span<const EthosU> delegates, std::size_t fast_scratch, bool follows, std::uint64_t room)
+    : delegates_(delegates), fast_scratch_(fast_scratch), follows_(follows), room_(room) {
     observer_ = {this, before_operation, after_operation};
+}
+
+std::uint64_t Watch::history_bytes(const EthosU& delegate, std::size_t fast_scratch) {
+    return (std::uint64_t{delegate.scratch_bytes} + fast_scratch) * sizeof(npu::ByteHistory) +
+           delegate.commands.size / 4 * sizeof(npu::WriterHistory) + most_hazards * sizeof(npu::Hazard);
+}
+
+bool Watch::has_room(std::size_t bytes) {
+    full_ = full_ || bytes * 4 > room_;
+    if (!full_) room_ -= bytes * 4;
+    return !full_;
 }
 
 Monitor Watch::monitor() { return {this, before_instruction, after_instruction, &observer_}; }
@@ -56,6 +67,7 @@ void Watch::end_delegate(bool keep_hazards) {
         hazards_.finish();
         for (std::size_t i = 0; i < hazards_.count && i < found_.size(); ++i) {
             const npu::Hazard& one = found_[i];
+            if (!has_room(sizeof(etb_hazard))) break;
             hazards.push_back({delegate_, static_cast<std::int32_t>(one.kind), one.region, one.operation, one.writer,
                                one.victim, one.address});
         }
@@ -79,7 +91,7 @@ void Watch::before_instruction(void* context, const Place& place) {
 void Watch::after_instruction(void* context, const Place& place) {
     auto& self = *static_cast<Watch*>(context);
     if (place.kind == Instruction::delegate) self.end_delegate();
-    if (place.kind != Instruction::kernel) return;
+    if (place.kind != Instruction::kernel || !self.has_room(sizeof(etb_event))) return;
     etb_event event{};
     event.instruction = static_cast<std::int32_t>(place.instruction);
     event.delegate = -1;
@@ -122,7 +134,7 @@ void Watch::after_operation(void* context, const npu::Operation& operation) {
     if (operation.uses_ifm) put_shape(operation.ifm.shape, event.ifm);
     if (operation.uses_ifm2) put_shape(operation.ifm2.shape, event.ifm2);
     if (operation.uses_ofm) put_shape(operation.out, event.ofm);
-    self.events.push_back(event);
+    if (self.has_room(sizeof(etb_event))) self.events.push_back(event);
     if (self.follows_ && self.hazard_observer_.after)
         self.hazard_observer_.after(self.hazard_observer_.context, operation);
 }

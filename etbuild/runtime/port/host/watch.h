@@ -11,9 +11,14 @@ namespace etb {
 
 class Watch {
 public:
-    // fast_scratch: bytes of region 2. follows: whether to record which operation wrote each byte. The delegates must
-    // outlive the watch.
-    Watch(Span<const EthosU> delegates, std::size_t fast_scratch, bool follows);
+    // fast_scratch: bytes of region 2. follows: whether to record which operation wrote each byte. room: bytes, the
+    // most that events and hazards may take. The delegates must outlive the watch.
+    Watch(Span<const EthosU> delegates, std::size_t fast_scratch, bool follows, std::uint64_t room);
+
+    // Bytes of a watch that follows this delegate.
+    [[nodiscard]] static std::uint64_t history_bytes(const EthosU& delegate, std::size_t fast_scratch);
+    // Whether there was no room for an event or a hazard.
+    [[nodiscard]] bool is_full() const { return full_; }
 
     Monitor monitor();
     // Before and after one delegate; `monitor` calls them itself.
@@ -31,6 +36,8 @@ private:
     Span<const EthosU> delegates_;
     std::size_t fast_scratch_;
     bool follows_;
+    std::uint64_t room_;
+    bool full_ = false;
     Place place_;
     std::int32_t delegate_ = -1;
     std::uint64_t began_ns_ = 0;
@@ -41,6 +48,9 @@ private:
     std::vector<npu::ByteHistory> histories_[2];  // of regions 1 and 2
     std::vector<npu::WriterHistory> writers_;
     std::vector<npu::Hazard> found_;
+
+    // Take room for a record. A vector that grows has up to three times its content; its reader copies it.
+    bool has_room(std::size_t bytes);
 
     static void before_instruction(void* context, const Place& place);
     static void after_instruction(void* context, const Place& place);
