@@ -5,7 +5,6 @@ A killed run leaves at most a sandbox, which the next run removes; an output at 
 
 from __future__ import annotations
 
-import json
 import shlex
 import signal
 import threading
@@ -15,11 +14,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from etbuild import PACKAGE
 from etbuild.build_engine.admission import Admission
 from etbuild.build_engine.decision import Reason, Record
+from etbuild.build_engine.depfile import Depfile, read_depfile
 from etbuild.build_engine.launch import Launcher, Programs, Way, say
 from etbuild.build_engine.local import ProcessLost
+from etbuild.build_engine.unchanged import inputs_unchanged, value
 from etbuild.build_engine.workspace import Workspace, file_name
 from etbuild.errors import EtbuildError, MissingTool, StepError
 from etbuild.system import environment
@@ -97,6 +97,12 @@ class Executor:
         for path in step.inputs:
             if self.workspace.digests.of(path) is None:
                 raise StepError(f"{path}: got no such file, wanted an input of {step.name}")
+            for found, what in self.workspace.digests.unreadable(path).items():
+                # An editor's lock is a hidden link to nothing. A pipe would block whoever opens it.
+                if not (what.startswith("a link") and Path(found).name.startswith(".")):
+                    raise StepError(
+                        f"{found}: got {what}, wanted a file\n    remove it, or fetch the file it stands for"
+                    )
 
     def _restore(self, step: Step, key: str) -> Record | None:
         """Copy the step's outputs from the cache; None when it does not have all of them."""
@@ -149,29 +155,16 @@ class Executor:
             if result.exit:
                 raise self._failure(step, result.exit, log)
             outputs = _check_outputs(step, sandbox)
-            discovered = {path: self._digest_if_unchanged(path, started) for path in _discovered(step, sandbox)}
+            read = read_depfile(step, sandbox)
+            before |= {path: read.seen[path] for path in before if path in read.seen}
+            discovered = {name: value(workspace, name, read, started) for name in read.discovered}
             tools_used, source = workspace.current.tools(step), workspace.source(step)
             measured = round(result.seconds, 3), result.peak_bytes
             record = Record(step.argv, tools_used, source, before, discovered, outputs, *measured)
-            if self._inputs_unchanged(record, started):
+            if _is_tracked(step, read) and inputs_unchanged(workspace, record, started):
                 self.cache.store(step, key, record, sandbox)
             workspace.place_outputs({name: sandbox / name for name in outputs}, outputs)
         return record
-
-    def _inputs_unchanged(self, record: Record, started_ns: int) -> bool:
-        """Whether nothing that the run read changed during it, so that its outputs are right for others too."""
-        read = {**record.inputs, **{str(PACKAGE / file): digest for file, digest in record.source.items()}}
-        unchanged = all(self._digest_if_unchanged(path, started_ns) == digest for path, digest in read.items())
-        return unchanged and all(record.discovered.values())
-
-    def _digest_if_unchanged(self, path: str, started_ns: int) -> str:
-        """The digest of a file that the run read; "" when it changed since the run began."""
-        try:
-            changed = (self.workspace.root / path).stat().st_ctime_ns > started_ns
-        except OSError:
-            return ""
-        self.workspace.digests.forget(path)
-        return "" if changed else self.workspace.digests.of(path) or ""
 
     def _failure(self, step: Step, code: int, log: Path) -> EtbuildError:
         root = self.workspace.root
@@ -182,6 +175,7 @@ class Executor:
                 f"    run it alone: cd {shlex.quote(str(root))} && {command_line(step, self._kinds[step.kind].module)}",
                 *(f"    | {line}" for line in last_lines(log.read_text(errors="replace"))),
                 f"    full log: {log.relative_to(root)}",
+                *_lost_output(log, root),
             ]
         )
         return MissingTool(text) if code == MissingTool.exit_code else StepError(text)
@@ -190,6 +184,17 @@ class Executor:
 def command_line(step: Step, module: str) -> str:
     """The step's command as a shell takes it, in the project's root."""
     return shlex.join(["python", "-m", module, *step.argv])
+
+
+def _lost_output(log: Path, root: Path) -> tuple[str, ...]:
+    """Why the log may lack the end of the step's output: nothing can be written to it now."""
+    try:
+        with log.open("ab") as file:
+            file.write(b"\n")
+    except OSError as error:
+        name = log.relative_to(root)
+        return (f"{name}: got {error.strerror}, wanted the step's whole output\n    make room, then build again",)
+    return ()
 
 
 def _fill(step: Step, root: Path, sandbox: Path) -> None:
@@ -216,6 +221,14 @@ def _link_project(folder: Path, sandbox: Path) -> None:
             _link_project(entry, link)
 
 
+def _is_tracked(step: Step, read: Depfile) -> bool:
+    """Whether another run that reads the same would write the same; what cannot be compared is reported."""
+    if read.untracked:
+        more = f", and {len(read.untracked) - 1} more" if len(read.untracked) > 1 else ""
+        say(f"{step.name}: {read.untracked[0]}{more}\n    the result is not stored in the cache")
+    return not read.untracked
+
+
 def _check_outputs(step: Step, sandbox: Path) -> Mapping[str, str]:
     digests = Digests(sandbox, sandbox / "digests.json")
     found: dict[str, str] = {}
@@ -225,14 +238,3 @@ def _check_outputs(step: Step, sandbox: Path) -> Mapping[str, str]:
             raise StepError(f"{step.name}: its command ended well but did not write {path}")
         found[path] = digest
     return found
-
-
-def _discovered(step: Step, sandbox: Path) -> tuple[str, ...]:
-    """What the depfile names beyond the inputs."""
-    if not step.depfile:
-        return ()
-    try:
-        paths = json.loads((sandbox / step.depfile).read_text())["inputs"]
-        return tuple(sorted({str(path) for path in paths} - set(step.inputs)))
-    except (ValueError, KeyError, TypeError) as error:
-        raise StepError(f'{step.name}: {step.depfile}: got {error}, wanted {{"inputs": [path, ...]}}') from error

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from etbuild.build_engine.local import LocalProcess, ProcessLost, ProcessResult, step_command
-from etbuild.build_engine.server.client import Request
+from etbuild.build_engine.server.client import Request, ServerSilent
 from etbuild.errors import StepError
 from etbuild.system import environment
 
@@ -56,12 +56,14 @@ class Launcher:
         self._running: set[LocalProcess | Request | RemoteStep] = set()
         self._guard = threading.Lock()
         self._stopped = False
+        self._server_silent = False
 
     def ways(self, step: Step) -> tuple[Way, ...]:
         """How the step may be run, each for when the one before is lost; the last one is never lost."""
         kind = self._programs.kinds[step.kind]
         may_be_warm = self._programs.server is not None and self._programs.command is None and kind.warm
-        here: tuple[Way, ...] = ("warm", "plain") if may_be_warm and environment.server_allowed() else ("plain",)
+        may_be_warm = may_be_warm and not self._server_silent and environment.server_allowed()
+        here: tuple[Way, ...] = ("warm", "plain") if may_be_warm else ("plain",)
         may_be_remote = kind.remote and not any(path.startswith("/") for path in step.inputs)
         return ("dask", *here) if self.scheduler and may_be_remote else here
 
@@ -80,7 +82,8 @@ class Launcher:
                 self._running.add(process)
             try:
                 result = process.wait()
-            except ProcessLost:
+            except ProcessLost as lost:
+                self._server_silent |= isinstance(lost, ServerSilent)
                 self._refuse_if_stopped(step)
                 raise
             except BaseException:

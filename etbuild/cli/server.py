@@ -77,5 +77,9 @@ def _ask(question: str) -> dict[str, Any] | None:
     """
     try:
         return client.ask(SERVER, question)
+    except TimeoutError as error:
+        path = protocol.socket_path(SERVER, environment.step_environment())
+        remedy = f"it is stopped or stuck: rm {path}, and the next step starts another"
+        raise StepError(f"compile server: got {error}, wanted an answer\n    {remedy}") from error
     except (OSError, ValueError) as error:
         raise StepError(f"compile server: got {error}, wanted an answer") from error

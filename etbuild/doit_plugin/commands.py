@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from etbuild.errors import MissingTool, UsageError
 from etbuild.system.digests import stat_of
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from etbuild.build_engine.decision import Reason
     from etbuild.doit_plugin.tasks import SharedState, StepTask
     from etbuild.system.digests import StatKey
@@ -64,11 +66,15 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         return {}
 
     def parse_execute(self, in_args: list[str]) -> Any:
+        return guarded(lambda: self._parse_execute(in_args))
+
+    def _parse_execute(self, in_args: list[str]) -> Any:
         if type(self.loader) is DodoTaskLoader and self.loader.task_opts is None:
             self._command = noop.command_key((in_args, self.opt_vals, self.config))
             text = noop.lookup(self._command)
             if text is not None:
-                return _printed(text)
+                sys.stdout.write(text)
+                return 0
         return super().parse_execute(_with_values(in_args))
 
     def execute(self, opt_values: Any, pos_args: list[str]) -> Any:
@@ -78,26 +84,34 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         return super().execute(opt_values, pos_args)
 
     def _execute(self, **options: Any) -> int:
+        from etbuild.doit_plugin.selection import require_known, require_recipes, require_sound
+
         states = _states(self.task_list)
         for state in states:
             state.forced = options["always"]
+            if state.forced:
+                state.executor.workspace.digests.read_again()
             if self._scheduler:
                 state.executor.launcher.scheduler = self._scheduler
-        _require_known({task.name for task in self.task_list}, self.task_list, self.sel_tasks)
+        if not states:
+            require_recipes(self._projects(), self.sel_tasks)
+        require_sound(states, self.sel_tasks)
+        require_known({task.name for task in self.task_list}, self.task_list, self.sel_tasks, self.loader.cmd_names)
         _end_on_sigterm()
         try:
             code: int = super()._execute(**options)
         except BrokenPipeError:
             code = _reader_closed()
         except KeyboardInterrupt:
-            print("\ninterrupted: completed steps are kept", file=sys.stderr)
-            code = 130
+            code = _interrupted()
         finally:
             for state in states:
                 state.executor.launcher.stop()
                 state.executor.save()
         if code == 0 and len(states) == 1:
             self._store(*states)
+        if code == 1 and any(state.progress.usage_error for state in states):
+            return UsageError.exit_code
         return MissingTool.exit_code if code == 1 and any(state.progress.missing_tool for state in states) else code
 
     # doit passes the options that the signature names.
@@ -106,13 +120,17 @@ class Run(cmd_run.Run):  # type: ignore[misc]
     def _database(self, *arguments: Any, **options: Any) -> Any:
         from doit.dependency import JsonDB
 
-        ours: Any = sys.modules.get("etbuild.doit_plugin.project")
-        namespace = getattr(self.loader, "namespace", None) or {}
-        if ours and any(isinstance(value, ours.Project) for value in namespace.values()):
+        if self._projects():
             from etbuild.doit_plugin.database import Database
 
             return Database(*arguments, **options)
         return JsonDB(*arguments, **options)
+
+    def _projects(self) -> list[Any]:
+        """The projects of the dodo.py."""
+        ours: Any = sys.modules.get("etbuild.doit_plugin.project")
+        namespace = getattr(self.loader, "namespace", None) or {}
+        return [value for value in namespace.values() if ours and isinstance(value, ours.Project)]
 
     def _store(self, state: SharedState) -> None:
         """Put what was printed into the no-op cache, if nothing ran and dodo.py is a standard one."""
@@ -132,6 +150,9 @@ class Run(cmd_run.Run):  # type: ignore[misc]
 
 class Forget(cmd_forget.Forget):  # type: ignore[misc]
     """doit forget: our record of the step goes too, so it runs next time."""
+
+    def parse_execute(self, in_args: list[str]) -> Any:
+        return guarded(lambda: super(Forget, self).parse_execute(in_args))
 
     def _execute(self, **options: Any) -> None:
         tasks = {task.name: task for task in self.task_list}
@@ -171,18 +192,17 @@ class Why(DoitCmdBase):  # type: ignore[misc]
         _require_known(set(tasks), self.task_list, self.sel_tasks)
         control = TaskControl(self.task_list)
         control.process(self.sel_tasks)
-        running: dict[str, bool] = {}
+        running = False
         for task in _producers_first(tasks, control.selected_tasks):
             for step_task in _step_tasks([task]):
-                before = [name for name in task.task_dep if running.get(name)]
-                running[task.name] = self._explain(step_task.step.name, step_task.reasons(task), before)
+                running |= self._explain(step_task.step.name, *step_task.forecast(task))
         for state in _states(self.task_list):
             state.executor.save()
-        if not any(running.values()):
+        if not running:
             self.outstream.write("all up to date\n")
-        return int(any(running.values()))
+        return int(running)
 
-    def _explain(self, name: str, why: Sequence[Reason], before: list[str]) -> bool:
+    def _explain(self, name: str, why: Sequence[Reason], before: Sequence[str]) -> bool:
         """Print why one step would run; whether it would, or may."""
         if why:
             self.outstream.write(f"{name} runs\n")
@@ -202,14 +222,22 @@ def _with_values(words: Iterable[str]) -> list[str]:
     return [f"--fit={value}" if word == "--fit" and "=" in (value := next(values, "")) else word for word in words]
 
 
-def _printed(text: str) -> int:
-    """Print a cached output; the exit code."""
+def guarded(command: Callable[[], Any]) -> Any:
+    """The command's exit code; that of a signal when the user, or the reader of the output, ends it."""
     try:
-        sys.stdout.write(text)
+        code = command()
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_closed()
-    return 0
+    except KeyboardInterrupt:
+        return _interrupted()
+    return code
+
+
+def _interrupted() -> int:
+    """The exit code after Ctrl-C."""
+    print("\ninterrupted: completed steps are kept", file=sys.stderr)
+    return 130
 
 
 def _reader_closed() -> int:
@@ -220,6 +248,32 @@ def _reader_closed() -> int:
     return 128 + signal.SIGPIPE
 
 
+def _show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Python's hook: Ctrl-C is no error, whatever it meets."""
+    if issubclass(kind, KeyboardInterrupt):
+        _interrupted()
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def _step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
+    from etbuild.doit_plugin.selection import step_tasks
+
+    return step_tasks(tasks)
+
+
+def _states(tasks: Iterable[Any]) -> list[SharedState]:
+    from etbuild.doit_plugin.selection import states
+
+    return states(tasks)
+
+
+def _require_known(known: set[str], tasks: Iterable[Any], names: list[str] | None) -> None:
+    from etbuild.doit_plugin.selection import require_known
+
+    require_known(known, tasks, names)
+
+
 def _end_on_sigterm() -> None:
     import signal
 
@@ -227,20 +281,6 @@ def _end_on_sigterm() -> None:
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, terminate)
-
-
-def _step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
-    """The steps among doit's tasks; none, without importing anything, if the dodo.py has not imported etbuild."""
-    ours: Any = sys.modules.get("etbuild.doit_plugin.tasks")
-    for task in tasks if ours else ():
-        for check, _, _ in task.uptodate:
-            if isinstance(check, ours.UpToDate):
-                yield check.owner
-
-
-def _states(tasks: Iterable[Any]) -> list[SharedState]:
-    """The shared state of each project among the tasks."""
-    return list({id(task.shared): task.shared for task in _step_tasks(tasks)}.values())
 
 
 def _with_groups(tasks: dict[str, Any], names: list[str], deep: bool) -> Iterator[Any]:
@@ -268,15 +308,4 @@ def _producers_first(tasks: dict[str, Any], names: list[str]) -> Iterator[Any]:
         yield from visit(name)
 
 
-def _require_known(known: set[str], tasks: Iterable[Any], names: list[str] | None) -> None:
-    """End with exit code 2 and the nearest task for a name that is none, where a project of ours is loaded."""
-    if not any(_step_tasks(tasks)):
-        return
-    for name in names or ():
-        if ":" in name and "=" not in name and name not in known and "*" not in name:
-            import difflib
-
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else "doit list --all shows what there is"
-            print(f"{name}: got no such task, wanted one of this project's\n    {hint}", file=sys.stderr)
-            raise SystemExit(UsageError.exit_code)
+sys.excepthook = _show_error

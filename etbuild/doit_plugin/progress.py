@@ -17,9 +17,11 @@ class Progress:
     printed:      the reporter's output.
     idle:         nothing ran, failed or was ignored.
     missing_tool: a step ended because the machine lacks a program or package.
+    usage_error: a step could not begin because a variable of the build cache is wrong.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     printed: list[str] = field(default_factory=list)
     idle: bool = True
     missing_tool: bool = False
+    usage_error: bool = False

@@ -11,6 +11,7 @@ import atexit
 import gc
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from etbuild.doit_plugin.database import content_checker
 from etbuild.doit_plugin.progress import Progress
 from etbuild.doit_plugin.reporter import StepReporter
 from etbuild.doit_plugin.tasks import SharedState, tasks_of
-from etbuild.errors import EtbuildError
+from etbuild.errors import EtbuildError, RecipeError
 from etbuild.plan.engine import executor as project_executor
 from etbuild.plan.plan import load_plan
 
@@ -49,7 +50,8 @@ class Project:
         # Until a step runs there is no garbage, and searching all tasks for it costs a tenth of the time.
         gc.disable()
         state = self.executor.workspace.state
-        state.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # In a folder without write access all is well until a step has to run.
+            state.mkdir(parents=True, exist_ok=True)
         facts = {"progress": self.progress, "root": self.root}
         return {
             "default_tasks": ["build"],
@@ -69,4 +71,8 @@ class Project:
         except EtbuildError as error:
             print(error, file=sys.stderr)
             raise SystemExit(error.exit_code) from None
+        if plan.problems:
+            print(RecipeError(plan.problems), file=sys.stderr)
+            self.shared.broken = plan.broken
+            self.progress.idle = False
         return tasks_of(plan, self.shared)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +16,7 @@ from doit.action import create_action
 from doit.exceptions import TaskFailed
 from doit.task import Task
 
-from etbuild.errors import EtbuildError, MissingTool
+from etbuild.errors import EtbuildError, MissingTool, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from etbuild.build_engine.decision import Reason
     from etbuild.build_engine.execute import Executor
     from etbuild.build_engine.step import Step, StepOption
+    from etbuild.doit_plugin.prediction import Forecast, Prediction
     from etbuild.doit_plugin.progress import Progress
     from etbuild.plan.plan import Plan
 
@@ -33,11 +34,23 @@ DISK = "nothing is lost: make room or give write access, then build again"
 
 @dataclass
 class SharedState:
-    """State that all tasks of a project share. forced: every step that doit selects runs (doit -a)."""
+    """State that all tasks of a project share.
+
+    forced: every step that doit selects runs (doit -a).
+    broken: the recipes that could not be read, by name.
+    """
 
     executor: Executor
     progress: Progress
     forced: bool = False
+    broken: tuple[str, ...] = ()
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        """Of all its steps."""
+        from etbuild.doit_plugin.prediction import Prediction
+
+        return Prediction(self.executor.workspace)
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,10 @@ class StepTask:
     def reasons(self, task: Any) -> tuple[Reason, ...]:
         return self.shared.executor.workspace.reasons(self._with_options(task))
 
+    def forecast(self, task: Any) -> Forecast:
+        """What a build would do with the step; those before it have been asked for."""
+        return self.shared.prediction.of(self._with_options(task))
+
     def run(self, task: Any) -> TaskFailed | None:
         """doit's action: None when the outputs are up to date."""
         gc.enable()
@@ -59,6 +76,8 @@ class StepTask:
         except EtbuildError as error:
             if isinstance(error, MissingTool):
                 progress.missing_tool = True
+            if isinstance(error, UsageError):
+                progress.usage_error = True
             return TaskFailed(str(error))
         except OSError as error:
             file = error.filename or self.step.name
@@ -91,11 +110,22 @@ class UpToDate:
     owner: StepTask
 
     def __call__(self, task: Any) -> bool:
-        return not self.owner.reasons(task)
+        try:
+            return not self.owner.reasons(task)
+        except OSError:  # A file that cannot be read: the action says which.
+            return False
 
     def __repr__(self) -> str:
         """What `doit info` shows: the command that explains the answer."""
         return f"doit why {self.owner.step.name}"
+
+
+class _OwnTask(Task):  # type: ignore[misc]
+    """A task of ours. doit shows an action before it cleans; ours say themselves what they remove."""
+
+    def clean(self, outstream: Any, dryrun: bool) -> None:
+        for action in self.clean_actions:
+            action.py_callable(*action.args, dryrun=dryrun)
 
 
 def tasks_of(plan: Plan, shared: SharedState) -> Iterator[Task | dict[str, object]]:
@@ -106,16 +136,17 @@ def tasks_of(plan: Plan, shared: SharedState) -> Iterator[Task | dict[str, objec
     for task in made:
         members[task.subtask_of].append(task.name)
     for name, names in members.items():
-        clean = [partial(workspace.clean_stale, plan.steps)] if name == "build" else []
+        # What a broken recipe has built is not stale.
+        clean = [partial(workspace.clean_stale, plan.steps)] if name == "build" and not plan.broken else []
         doc = BUILD if name == "build" else workspace.kinds[name].help
-        yield Task(name, None, task_dep=names, clean=clean, doc=doc, has_subtask=True)
+        yield _OwnTask(name, None, task_dep=names, clean=clean, doc=doc, has_subtask=True)
     yield from made
     yield from _debug_tasks(plan, workspace.root)
 
 
 def _step_tasks(plan: Plan, shared: SharedState) -> Iterator[Task]:
     # Messages of a step (a lost server, a full cache) are shown when they happen.
-    model = Task("step", (), io={"capture": False})
+    model = _OwnTask("step", (), io={"capture": False})
     kinds = shared.executor.workspace.kinds
     producers = {path: step.name for step in plan.steps for path in step.outputs}
     for step in plan.steps:
@@ -152,14 +183,14 @@ def _parameter(option: StepOption) -> dict[str, object]:
 
 def _like(model: Task, **own: object) -> Task:
     """Another task, without doit's constructor: its checks of twenty attributes add up over thousands of tasks."""
-    task = Task.__new__(Task)
+    task = Task.__new__(type(model))
     task.__dict__ = {**model.__dict__, "values": {}, "value_savers": [], **own}
     return task
 
 
 def _groups(plan: Plan, shared: SharedState) -> Iterator[Task]:
     """kind:R where a recipe has several steps of that kind, build:R, and build:R@V for each variant."""
-    model = Task("group", None)
+    model = _OwnTask("group", None)
     kinds: dict[str, list[str]] = {}
     # build:R does not include steps on request.
     recipes: dict[str, list[Step]] = {}

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from etbuild import PACKAGE
 from etbuild.build_engine.step import Step
+from etbuild.errors import RecipeError
 from etbuild.steps.kinds import KINDS, steps_of
 from etbuild.system import environment
 from etbuild.system.files import write_atomic
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step_sources import StepSources
+    from etbuild.errors import Problem
     from etbuild.recipe.recipe import Recipe
     from etbuild.system.digests import Digests
 
@@ -33,10 +35,16 @@ class Outline(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Every step of a project, producers first."""
+    """Every step of a project, producers first.
+
+    broken:   the recipes that could not be read, by name; they have no steps.
+    problems: of those recipes.
+    """
 
     outlines: tuple[Outline, ...]
     steps: tuple[Step, ...]
+    broken: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def plan_of(recipes: Iterable[Recipe]) -> Plan:
@@ -51,7 +59,7 @@ def plan_of(recipes: Iterable[Recipe]) -> Plan:
 def load_plan(root: Path, digests: Digests, sources: StepSources) -> Plan:
     """The plan of all recipes below root, from the cache file while nothing that it depends on has changed.
 
-    raises: RecipeError with every problem of every recipe.
+    raises: RecipeError with every problem of every recipe, if none could be read.
     """
     file = root / CACHE_FILE
     for examined in (CACHE_FILE, "recipes"):
@@ -60,10 +68,14 @@ def load_plan(root: Path, digests: Digests, sources: StepSources) -> Plan:
     cached = _read(file, common, digests)
     if cached is not None:
         return cached
-    from etbuild.recipe.load import load_all
+    from etbuild.recipe.load import load_each
 
-    recipes = load_all(root)
+    recipes, broken, problems = load_each(root)
+    if broken and not recipes:
+        raise RecipeError(problems)
     plan = plan_of(recipes)
+    if broken:
+        return plan._replace(broken=broken, problems=problems)
     _write(file, plan, common, _recipe_dependencies(recipes, digests))
     return plan
 

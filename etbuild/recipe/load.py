@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from etbuild.config.diagnostics import Diagnostics, Location, quoted
 from etbuild.config.paths import ProjectPaths
@@ -19,6 +19,14 @@ from etbuild.system.environment import variable
 
 if TYPE_CHECKING:
     from etbuild.recipe.recipe import Recipe
+
+
+class Loaded(NamedTuple):
+    """The recipes of a project. broken: the names of those that could not be read; problems: of these."""
+
+    recipes: tuple[Recipe, ...]
+    broken: tuple[str, ...]
+    problems: tuple[Problem, ...]
 
 
 def load(path: Path, root: Path, environ: Mapping[str, str]) -> Recipe:
@@ -36,17 +44,25 @@ def load_all(root: Path) -> tuple[Recipe, ...]:
 
     raises: RecipeError with every problem of every recipe.
     """
+    recipes, broken, problems = load_each(root)
+    if broken:
+        raise RecipeError(problems)
+    return recipes
+
+
+def load_each(root: Path) -> Loaded:
+    """Every recipe of a project that can be read, and the problems of the others."""
     recipes: list[Recipe] = []
+    broken: list[str] = []
     problems: dict[Problem, None] = {}
     folder = root / "recipes"
     for path in sorted([*folder.glob("[!_.]*.yaml"), *folder.glob("[!_.]*.yml")]):
         try:
             recipes.append(_load(path, root, variable))
         except RecipeError as error:
+            broken.append(path.stem)
             problems |= dict.fromkeys(error.problems)
-    if problems:
-        raise RecipeError(tuple(problems))
-    return tuple(recipes)
+    return Loaded(tuple(recipes), tuple(broken), tuple(problems))
 
 
 def _load(path: Path, root: Path, lookup: Callable[[str], str | None]) -> Recipe:

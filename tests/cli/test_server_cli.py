@@ -71,17 +71,21 @@ def test_a_folder_that_must_not_be_used_is_an_error(
 
 
 @pytest.mark.usefixtures("run_folder")
+@pytest.mark.parametrize("action", ["status", "stop"])
 def test_a_server_that_does_not_answer_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], action: str
 ) -> None:
-    """It listens and does not answer, as a stopped process does."""
-    monkeypatch.setattr(server_command.client, "START_S", 0.01)
+    """It listens and does not answer, as a stopped process does. The message says how to get another."""
+    monkeypatch.setattr(server_command.client, "ANSWER_S", 0.01)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
         listening.bind(str(socket_path()))
         listening.listen()
 
-        assert main(["server", "stop"]) == 1
-    assert capsys.readouterr().err == "compile server: got timed out, wanted an answer\n"
+        assert main(["server", action]) == 1
+    assert capsys.readouterr().err == (
+        "compile server: got timed out, wanted an answer\n"
+        f"    it is stopped or stuck: rm {socket_path()}, and the next step starts another\n"
+    )
 
 
 @pytest.mark.usefixtures("run_folder")

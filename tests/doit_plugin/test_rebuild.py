@@ -4,11 +4,18 @@ The steps of the project, in order: export, quantize, lower, golden, vela, pte, 
 """
 
 import json
+import mmap
 import os
 import time
 from pathlib import Path
 
+import pytest
 from built_project import ALL, RECIPE, VARIANT, FakeProject, rebuilt
+
+from etbuild.hardware.board import BOARDS
+from etbuild.system.digests import AT_REST_NS
+
+FIRMWARE = {"firmware:net@ethos-u55-128", "run:net@ethos-u55-128"}
 
 
 def test_nothing_changed(project: FakeProject) -> None:
@@ -27,6 +34,25 @@ def test_content_changed_under_the_same_mtime(project: FakeProject) -> None:
     os.utime(data, ns=(times.st_atime_ns, times.st_mtime_ns))
 
     assert rebuilt(project) == ALL - {"export:net"}
+
+
+def test_doit_always_finds_an_edit_through_an_open_mapping(project: FakeProject) -> None:
+    """A store into a page that is dirty already changes no time of the file, so that only reading it shows the edit."""
+    data = project.root / "recipes/data/calibration.npz"
+    with data.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        mapped[0:1] = b"S"
+        time.sleep(2 * AT_REST_NS / 1e9)
+        rebuilt(project)
+        before = data.stat()
+        mapped[0:1] = b"Z"
+        if data.stat().st_ctime_ns != before.st_ctime_ns:
+            pytest.skip("this file system has noticed the store")
+        unnoticed = rebuilt(project)
+        always = rebuilt(project, "-a")
+    os.utime(data)
+
+    assert (unnoticed, always) == (set(), ALL)
+    assert rebuilt(project) == set()
 
 
 def test_mtime_changed_and_content_did_not(project: FakeProject) -> None:
@@ -81,6 +107,27 @@ def test_a_sweep_builds_no_more_than_it_compares(tmp_path: Path) -> None:
     compared |= {"vela:net@ethos-u55-128", "pte:net@ethos-u55-128", "sweep:net"}
 
     assert rebuilt(project, "sweep:net") == compared
+
+
+def test_a_comment_in_a_board_file(tmp_path: Path) -> None:
+    """The firmware and its run depend on what the file says, not on its bytes; of a change why names the key."""
+    project = FakeProject(tmp_path)
+    board = tmp_path / "recipes/boards/mine.yaml"
+    board.parent.mkdir()
+    text = (BOARDS / "qemu-mps3-an547.yaml").read_text()
+    board.write_text(text)
+    project.recipe.write_text(f"{RECIPE}runtime: {{board: boards/mine.yaml}}\n")
+    assert rebuilt(project) >= FIRMWARE
+
+    board.write_text(f"# Another comment.\n{text.replace(': ', ':   ')}")
+    after_comment = rebuilt(project)
+    board.write_text(text.replace("clock_hz: 32000000", "clock_hz: 16000000"))
+    why = project.doit("why", "firmware:net")
+
+    assert after_comment == set()
+    cpu = '{"core": "cortex-m55", "clock_hz": %d, "cache_line": 32, "counter": "systick"}'
+    assert why.stdout == f"firmware:net@ethos-u55-128 runs\n    board_line: cpu: {cpu % 32e6} -> cpu: {cpu % 16e6}\n"
+    assert rebuilt(project) >= FIRMWARE
 
 
 def test_the_limits_of_a_sweep_are_settings_of_its_step(project: FakeProject) -> None:
@@ -147,6 +194,47 @@ def test_an_output_that_was_edited(project: FakeProject) -> None:
 
     assert rebuilt(project) == {"pte:net@ethos-u55-128"}
     assert project.outputs() == before
+
+
+@pytest.mark.parametrize(
+    ("lost", "damaged", "steps"),
+    [
+        (["tosa-u55/quantized.pt2"], [], {"quantize:net@tosa-u55"}),
+        ([], ["ethos-u55-128/model.pte"], {"pte:net@ethos-u55-128"}),
+        (["ethos-u55-128/vela/0.bin"], ["export/exported.pt2"], {"export:net", "vela:net@ethos-u55-128"}),
+        (
+            ["tosa-u55/lowered.bin", "ethos-u55-128/manifest.json"],
+            ["tosa-u55/golden.npz", "ethos-u55-128/model.pte"],
+            {"lower:net@tosa-u55", "golden:net@tosa-u55", "pte:net@ethos-u55-128"},
+        ),
+    ],
+)
+def test_why_names_exactly_the_steps_that_write_lost_outputs_again(
+    project: FakeProject, lost: list[str], damaged: list[str], steps: set[str]
+) -> None:
+    """Steps that read them get what they had: they stay up to date, and why does not name them."""
+    for name in lost:
+        (project.root / "build/net" / name).unlink()
+    for name in damaged:
+        (project.root / "build/net" / name).write_bytes(b"mine")
+
+    why = project.doit("why", "build:net")
+
+    assert {line for line in why.stdout.splitlines() if not line.startswith(" ")} == {f"{step} runs" for step in steps}
+    assert rebuilt(project) == steps
+
+
+def test_why_tells_a_lost_output_from_a_changed_setting(project: FakeProject) -> None:
+    """What reads the lost one alone stays up to date; what reads the other's new output may run."""
+    project.recipe.write_text(RECIPE.replace("Shared_Sram", "Sram_Only"))
+    (project.root / "build/net/tosa-u55/lowered.bin").unlink()
+
+    why = project.doit("why", "build:net").stdout
+
+    first = [line for line in why.splitlines() if not line.startswith(" ")]
+    assert first[:2] == ["lower:net@tosa-u55 runs", "vela:net@ethos-u55-128 runs"]
+    assert "header:net@ethos-u55-128 runs if its input changes\n    input from pte:net@ethos-u55-128\n" in why
+    assert {line.split()[0] for line in first} == rebuilt(project)
 
 
 def test_an_output_with_the_same_content_causes_no_further_runs(project: FakeProject) -> None:

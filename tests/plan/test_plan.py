@@ -59,7 +59,7 @@ def test_a_cached_plan_is_used_without_reading_a_recipe(root: Path, monkeypatch:
     def refuse(_: Path) -> None:
         raise AssertionError("a recipe was read")
 
-    monkeypatch.setattr("etbuild.recipe.load.load_all", refuse)
+    monkeypatch.setattr("etbuild.recipe.load.load_each", refuse)
 
     assert load(root) == first
 

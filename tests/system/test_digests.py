@@ -110,3 +110,40 @@ def test_a_path_is_examined_once_a_run_until_it_is_forgotten(tmp_path: Path) -> 
 
     assert unforgotten == before
     assert found.of("a") != before
+
+
+def test_a_link_to_nothing_in_a_folder_counts_as_its_text(tmp_path: Path) -> None:
+    """Another target is another folder, and so is one where the target exists."""
+    (tmp_path / "folder").mkdir()
+    link = tmp_path / "folder/link"
+    link.symlink_to("nothing")
+    found = digests(tmp_path)
+    first = found.of("folder")
+
+    assert found.unreadable("folder") == {"folder/link": "a link to nothing, which does not exist"}
+    assert first == digests(tmp_path).of("folder")
+    (tmp_path / "folder/nothing").write_text("")
+    found.forget("folder")
+    assert found.of("folder") != first
+    assert found.unreadable("folder") == {}
+
+
+def test_a_loop_of_links_in_a_folder_counts_as_its_text(tmp_path: Path) -> None:
+    """Nobody can read it."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/loop").symlink_to("loop")
+    found = digests(tmp_path)
+
+    assert found.of("folder") is not None
+    assert found.unreadable("folder") == {"folder/loop": "a link to loop, which does not exist"}
+
+
+def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
+    """Who opens one waits for a writer for ever; a device may have no end."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "folder/pipe")
+    found = digests(tmp_path)
+
+    assert found.of("folder") is not None
+    assert found.of("/dev/zero") == found.of("folder/pipe")
+    assert found.unreadable("folder") == {"folder/pipe": "a device or pipe"}

@@ -6,12 +6,13 @@ a plain process instead.
 
 from __future__ import annotations
 
+import select
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,15 @@ if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
 
 START_S = 60.0
+# A step that takes longer asks again and again whether its server still answers questions, which it does at once.
+ASK_AFTER_S = 3.0
+# The server gives a client that says nothing 5 s, and answers nobody meanwhile.
+ANSWER_S = 7.0
+SILENT = "the compile server does not answer"
+
+
+class ServerSilent(ProcessLost):
+    """The server is there and does not answer: stopped, or stuck. No step should be given to it."""
 
 
 class Request:
@@ -39,15 +49,19 @@ class Request:
         sandbox, *descriptors = files
         variables = environment.step_environment()
         try:
-            self._connection = _connect(spec, variables)
+            self._path = protocol.socket_path(spec, variables)
+            self._connection = _connect(spec, self._path, variables)
             message = {"ask": "step", "module": module, "argv": step.argv, "cwd": str(sandbox), "env": variables}
             protocol.send(self._connection, message, descriptors)
+        except TimeoutError as error:
+            raise ServerSilent(SILENT) from error
         except (OSError, ValueError) as error:
             raise ProcessLost(f"no compile server: {error}") from error
 
     def wait(self) -> ProcessResult:
-        """raises: ProcessLost when the server went away or the step's process was killed by a signal."""
+        """raises: ProcessLost when the server went away or the step's process was killed by a signal; ServerSilent."""
         try:
+            self._wait_for_answer()
             message, _ = protocol.receive(self._connection)
             numbers = [_number(message, key) for key in ("exit", "seconds", "peak_bytes")]
             result = ProcessResult(int(numbers[0]), numbers[1], int(numbers[2]))
@@ -64,21 +78,40 @@ class Request:
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
 
+    def _wait_for_answer(self) -> None:
+        while not select.select([self._connection], [], [], ASK_AFTER_S)[0]:
+            try:
+                with _asked(self._path, "status") as question:
+                    ends = (question, self._connection)
+                    if not select.select(ends, [], [], question.gettimeout())[0]:
+                        raise ServerSilent(SILENT)
+            except (TimeoutError, BlockingIOError) as error:
+                raise ServerSilent(SILENT) from error
+            except OSError:  # Another server has its place: the step's own connection says how it ends.
+                continue
+
 
 def ask(spec: ServerSpec, question: str) -> dict[str, Any] | None:
     """The answer of the running server to "status" or "stop"; None when none runs.
 
-    raises: OSError, ValueError when one cannot be found or does not answer.
+    raises: TimeoutError when it does not answer; other OSError, ValueError when one cannot be found.
     """
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(START_S)
-            connection.connect(str(protocol.socket_path(spec, environment.step_environment())))
-            protocol.send(connection, {"ask": question})
+        with _asked(protocol.socket_path(spec, environment.step_environment()), question) as connection:
             message, _ = protocol.receive(connection)
             return message
     except (FileNotFoundError, ConnectionError):  # ConnectionError: it ended at that moment.
         return None
+
+
+@contextmanager
+def _asked(path: Path, question: str) -> Iterator[socket.socket]:
+    """The connection on which the server was asked; its timeout is how long an answer may take."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(ANSWER_S if protocol.serves(path) else START_S)
+        connection.connect(str(path))
+        protocol.send(connection, {"ask": question})
+        yield connection
 
 
 def _number(message: Mapping[str, object], key: str) -> float:
@@ -88,12 +121,12 @@ def _number(message: Mapping[str, object], key: str) -> float:
     return value
 
 
-def _connect(spec: ServerSpec, variables: Mapping[str, str]) -> socket.socket:
+def _connect(spec: ServerSpec, path: Path, variables: Mapping[str, str]) -> socket.socket:
     """A connection to the server; starts one if none listens. It answers once its imports are done."""
-    path = protocol.socket_path(spec, variables)
     deadline = time.monotonic() + START_S
     while True:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(ANSWER_S)
         try:
             connection.connect(str(path))
             return connection
@@ -123,15 +156,19 @@ def _start(spec: ServerSpec, path: Path, variables: Mapping[str, str]) -> None:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        deadline = time.monotonic() + START_S
         while process.poll() is None:
             if path.exists() and path.stat().st_ino != before:
                 return
+            if time.monotonic() > deadline:
+                process.kill()
             time.sleep(0.01)
         raise ConnectionRefusedError(f"it ended with exit code {process.returncode}, see {log.name}")
 
 
 def _listens(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(ANSWER_S)
         try:
             connection.connect(str(path))
         except OSError:

@@ -22,6 +22,8 @@ from etbuild.system import environment, tools
 from etbuild.system.files import sha256
 
 MESSAGE_BYTES = 4 << 20
+# The owner's right to read a socket means nothing to the system; a server sets it when it begins to answer.
+SERVES = 0o400
 # A Unix socket's path has at most 107 bytes; this is what remains after "/etbuild/", 16 digits and ".<process>".
 FOLDER_BYTES = 107 - 9 - 16 - 11
 # Read by native libraries or Python when they are loaded, so a server only serves clients with equal values.
@@ -53,6 +55,14 @@ def socket_path(spec: ServerSpec, variables: Mapping[str, str]) -> Path:
     identity = json.dumps([interpreter, path, tools.installed(), spec.module, _digests(spec), settings])
     name = hashlib.sha256(identity.encode()).hexdigest()[:16]
     return private_folder() / f"{name}.sock"
+
+
+def serves(path: Path) -> bool:
+    """Whether the server of this socket has done its imports; until then it answers nobody."""
+    try:
+        return bool(path.stat().st_mode & SERVES)
+    except OSError:
+        return False
 
 
 def private_folder() -> Path:

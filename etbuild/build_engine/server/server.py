@@ -191,12 +191,15 @@ def run_server(preload: Callable[[], None], warm_up: Callable[[], None] | None) 
     listening.bind(str(part))
     listening.listen(64)
     listening.setblocking(False)
+    part.chmod(0o600 & ~protocol.SERVES)
     part.replace(options.socket)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     inode = options.socket.stat().st_ino
     server = Server(listening, options.idle_s, warm_up)
     try:
         preload()
+        with suppress(OSError):  # Somebody has removed it.
+            options.socket.chmod(0o600)
         server.serve()
     finally:
         with suppress(OSError):

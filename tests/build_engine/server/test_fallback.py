@@ -1,14 +1,20 @@
 """A step whose server is lost runs in a plain process: with a message, and the same bytes."""
 
 import json
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
+from running_server import run, server, socket_path, start
 
 from etbuild.build_engine import launch
 from etbuild.build_engine.execute import Executor
 from etbuild.build_engine.launch import Programs
 from etbuild.build_engine.local import ProcessLost, ProcessResult
+from etbuild.build_engine.server import client, protocol
+from etbuild.build_engine.server.client import ServerSilent
 from etbuild.build_engine.workspace import Workspace
 from etbuild.compile_server.spec import SERVER
 from etbuild.errors import StepError
@@ -17,6 +23,8 @@ from etbuild.recipe.model_sections import Model
 from etbuild.recipe.recipe import Recipe
 from etbuild.steps import sweep
 from etbuild.steps.kinds import KINDS
+
+__all__ = ["server"]
 
 # The one step that needs no compiler, as one that the server may run.
 WARM_KINDS = KINDS | {"sweep": KINDS["sweep"]._replace(warm=True)}
@@ -134,3 +142,75 @@ def test_no_server_is_asked_when_it_is_switched_off(root: Path, monkeypatch: pyt
     monkeypatch.setenv("ETBUILD_SERVER", "off")
 
     assert executor(root / "warm").run(STEP).how == "ran"
+
+
+def test_a_stopped_server_costs_seconds_and_the_step_runs_in_a_plain_process(
+    tmp_path: Path, server: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client asks whether its server still answers, and gives up a server that does not."""
+    monkeypatch.setattr(client, "ASK_AFTER_S", 0.1)
+    monkeypatch.setattr(client, "ANSWER_S", 0.5)
+    while not protocol.serves(socket_path()):
+        time.sleep(0.01)
+    server.send_signal(signal.SIGSTOP)
+    begin = time.monotonic()
+
+    with pytest.raises(ServerSilent, match=r"^the compile server does not answer$"):
+        run(tmp_path, "print")
+
+    assert time.monotonic() - begin < 5
+
+
+def test_a_slow_step_of_a_server_that_answers_is_waited_for(
+    tmp_path: Path, server: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often the client has to ask."""
+    monkeypatch.setattr(client, "ASK_AFTER_S", 0.02)
+
+    result, _ = run(tmp_path, "fork")
+
+    assert (result.exit, result.seconds > 0.1, server.poll()) == (5, True, None)
+
+
+def test_a_server_that_is_still_importing_is_waited_for(
+    tmp_path: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers nobody yet, and its socket says so."""
+    monkeypatch.setattr(client, "ASK_AFTER_S", 0.02)
+    monkeypatch.setattr(client, "ANSWER_S", 0.02)
+    monkeypatch.setenv("FAKE_PRELOAD_S", "1")
+    process = start(60)
+    serves_at_first = protocol.serves(socket_path())
+
+    result, _ = run(tmp_path, "print")
+    serves_then = protocol.serves(socket_path())
+    process.kill()
+    process.wait()
+
+    assert (result.exit, serves_at_first, serves_then) == (0, False, True)
+
+
+class SilentServer:
+    """It took the step, and does not answer."""
+
+    asked = 0
+
+    def __init__(self, *_: object):
+        SilentServer.asked += 1
+
+    def wait(self) -> ProcessResult:
+        raise ServerSilent("the compile server does not answer")
+
+
+def test_a_silent_server_is_asked_once_in_a_build(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every further step would wait for nothing."""
+    monkeypatch.setattr(launch, "Request", SilentServer)
+    monkeypatch.setattr(SilentServer, "asked", 0)
+    project = executor(root / "warm")
+    project.run(STEP)
+    project.run(STEP, forced=True)
+
+    assert SilentServer.asked == 1
+    assert capsys.readouterr().err == "sweep:net: the compile server does not answer; a plain process does it\n"
