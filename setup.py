@@ -11,6 +11,8 @@ class BuildWithSchemas(build_py):
 
     def _get_data_files(self):
         schemas = sorted(file.name for file in Path("schemas").glob("*.json"))
+        if not schemas:
+            raise SystemExit("schemas: got no *.json, wanted the JSON Schemas\n    take a whole checkout, or an sdist")
         return [*super()._get_data_files(), ("etbuild", "schemas", f"{self.build_lib}/etbuild/schemas", schemas)]
 
 

@@ -168,15 +168,16 @@ def _torch_build() -> Iterator[Finding]:
     torch = tools.package_version("torch") or ""
     if "+cu" in torch or "+rocm" in torch:
         yield Finding("torch build", torch, "a CPU build", False, True, "gigabytes of GPU libraries that no step uses")
-    if torch and tools.package_version("torchvision"):
-        yield Finding(
-            "torchvision",
-            tools.package_version("torchvision") or "",
-            "none",
-            False,
-            True,
-            "built for another torch it fails to import; no recipe needs it",
-        )
+    vision = tools.package_version("torchvision")
+    pins = [line.removeprefix("torch") for line in metadata.requires("torchvision") or ()] if torch and vision else []
+    if vision and any(pin.startswith("==") and not satisfies(torch, pin) for pin in pins):
+        remedy = f"it fails to import; some built-in models need it: pip install torch=={_public(torch)} torchvision"
+        yield Finding("torchvision", vision, f"one for torch {_public(torch)}", False, True, remedy)
+
+
+def _public(version: str) -> str:
+    """The version without its local part: 2.13.0 of 2.13.0+cpu."""
+    return version.partition("+")[0]
 
 
 def _executorch_source() -> Iterator[Finding]:

@@ -1,4 +1,8 @@
-"""`etbuild new`: writes a commented recipe and, if there is no model yet, an example model. It overwrites nothing."""
+"""`etbuild new`: writes a commented recipe, and what the folder lacks to be a project. It overwrites nothing.
+
+That is: a model to start from, dodo.py, .gitignore, and the recipes' schema for editors: a copy in the repository is
+found on every machine that clones it.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,30 @@ from pathlib import Path
 from etbuild.config.diagnostics import did_you_mean, one_of, quoted
 from etbuild.config.schemas import schema_file
 from etbuild.errors import UsageError
-from etbuild.hardware.npus import Family, catalog
+from etbuild.hardware.boards import board_names
+from etbuild.hardware.npus import catalog
 
-DODO = """\
+DODO = '''\
+"""The tasks of this project: those of the recipes in recipes/. Tasks of your own can follow."""
+
 from etbuild.tasks import Project
+
 project = Project(__file__)
-DOIT_CONFIG = project.doit_config"""
+DOIT_CONFIG = project.doit_config
+'''
+GITIGNORE = """\
+# What doit and Python write; all of it is made again.
+build/
+__pycache__/
+"""
+BOARD = "qemu-mps3-an547"
+SCHEMA = Path("schemas/recipe.schema.json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="name of the recipe; the file is recipes/NAME.yaml")
     parser.add_argument("--model", metavar="FILE.py", help="source of the model; written when it does not exist")
-    parser.add_argument("--npu", default="ethos-u55-128", help="default: %(default)s")
+    parser.add_argument("--npu", default="ethos-u55-128", help="none for the CPU alone; default: %(default)s")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,35 +46,38 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             f"NAME: got {quoted(name)}, wanted letters, digits, _, . and -, beginning with a letter or digit"
         )
-    if npu not in catalog().npus:
-        hint = did_you_mean(npu, catalog().npus)
-        raise UsageError(
-            f"--npu: got {quoted(npu)}, wanted {one_of(catalog().npus)}" + (f"\n    {hint}" if hint else "")
-        )
+    known = [*catalog().npus, "none"]
+    if npu not in known:
+        hint = did_you_mean(npu, known)
+        raise UsageError(f"--npu: got {quoted(npu)}, wanted {one_of(known)}" + (f"\n    {hint}" if hint else ""))
     recipe = Path("recipes") / f"{name}.yaml"
     model = Path(arguments.model or f"recipes/models/{re.sub('[^A-Za-z0-9_]', '_', name)}.py")
     if model.suffix != ".py":
         raise UsageError(f"--model: got {quoted(str(model))}, wanted a .py file")
-    _write_new(recipe, recipe_text(name, npu, recipe, model))
-    print(f"wrote {recipe}")
-    if not model.exists():
+    is_example = not model.exists()
+    _write_new(recipe, recipe_text(name, npu, os.path.relpath(model, recipe.parent), is_example))
+    if is_example:
         _write_new(model, MODEL_TEXT)
-        print(f"wrote {model}")
-    if not Path("dodo.py").exists():
-        print(f"a dodo.py of these lines makes this folder a project:\n\n{DODO}\n")
+    schema = schema_file("recipe").read_text(encoding="utf-8")
+    for path, text in ((Path("dodo.py"), DODO), (Path(".gitignore"), GITIGNORE), (SCHEMA, schema)):
+        if not path.exists():
+            _write_new(path, text)
+    if _text(SCHEMA) != schema:
+        print(f"{SCHEMA} is not that of this etbuild: delete it, and `etbuild new` writes it again")
+    if not any(line.strip().strip("/") == "build" for line in _text(Path(".gitignore")).splitlines()):
+        print(".gitignore has no line build/: add it, all outputs are there")
     print(f"next: doit build:{name}")
     return 0
 
 
-def recipe_text(name: str, npu: str, recipe: Path, model: Path) -> str:
+def recipe_text(name: str, npu: str, source: str, is_example: bool) -> str:
     """The text of a recipe for one NPU, with the system configuration and memory mode that ExecuTorch defaults to.
 
-    recipe, model: paths relative to the project; the recipe names the model relative to itself.
+    source:     the model's file, relative to the recipe's folder.
+    is_example: whether the model is MODEL_TEXT, for which a limit of the difference to the float model is known.
     """
-    family = catalog().npus[npu].family
-    source = os.path.relpath(model, recipe.parent)
     return f"""\
-# yaml-language-server: $schema={_schema(recipe)}
+# yaml-language-server: $schema=../{SCHEMA}
 # `doit build:{name}` builds this recipe into build/{name}/. The schema above describes every key.
 model:
   # It defines ModelUnderTest, a torch.nn.Module, and ModelInputs, a tuple of example tensors.
@@ -72,17 +91,28 @@ quantize:
   # calibration: {{data: data/{name}_calibration.npz, samples: 64}}
 
 targets:
-{_target(npu, family)}
+{_target(npu)}
 
 # Test vectors: outputs are compared with a reference; an array `labels` in the .npz adds the accuracy:
 # vectors: {{data: data/{name}_test.npz, samples: 16}}
 
+# What runs is always compared with the expected outputs, bit by bit. This is a limit of another difference, that of the
+# quantised from the float model, in the unit of the outputs; without a limit it is only reported.
+{GOLDEN if is_example else "".join(f"# {line}" for line in GOLDEN.splitlines(keepends=True))}
 header:
   symbol: {re.sub("[^A-Za-z0-9_]", "_", f"model_{name}")}  # name of the C array
+
+# The firmware that is built and run on the test vectors. {BOARD} is QEMU's, with an emulated NPU; others
+# are {", ".join(name for name in board_names() if name != BOARD)}, and the path of a board's file of your own.
+runtime: {{board: {BOARD}}}
+run: {{on: auto}}  # or host, or none
 """
 
 
-def _target(npu: str, family: Family) -> str:
+def _target(npu: str) -> str:
+    if npu == "none":
+        return "  - npu: none"
+    family = catalog().npus[npu].family
     configs = [name for name, config in catalog().stock.system_configs.items() if config.family == family]
     return f"""\
   - npu: {npu}
@@ -91,10 +121,12 @@ def _target(npu: str, family: Family) -> str:
     memory_mode: {family.memory_mode}"""
 
 
-def _schema(recipe: Path) -> str:
-    """The JSON Schema for editors: of this project when it is a checkout of etbuild, else of the installed etbuild."""
-    own = Path("schemas/recipe.schema.json")
-    return os.path.relpath(own, recipe.parent) if own.exists() else str(schema_file("recipe"))
+def _text(path: Path) -> str:
+    """The text of a file that exists; "" when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _scalar(text: str) -> str:
@@ -107,11 +139,17 @@ def _write_new(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
+        print(f"wrote {path}")
     except FileExistsError:
         raise UsageError(f"{path}: got a file that exists, wanted a new name; nothing was overwritten") from None
     except OSError as error:
         raise UsageError(f"{path}: got {error.strerror}, wanted to write it") from error
 
+
+GOLDEN = """\
+golden:
+  atol: 0.02
+"""
 
 MODEL_TEXT = '''\
 """A small network to start from: two convolutions and a classifier, weights by seed.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from etbuild.config.setting import section, setting
+from etbuild.config.setting import TEXT, section, setting
 
 LARGEST = 2**31 - 1
 DTYPES = ("float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bool")
@@ -83,7 +83,7 @@ class InputSpec:
 @section(
     "model",
     "Where the model comes from: exactly one of source, entry alone, builtin and program.",
-    examples=[{"source": "models/mnist.py", "weights": "models/mnist.safetensors"}, {"builtin": "mv2"}],
+    examples=[{"source": "models/mnist.py", "weights": "models/mnist.safetensors"}, {"builtin": "add"}],
     **{"x-wanted": "a mapping that says where the model comes from"},
 )
 @dataclass(frozen=True)
@@ -107,9 +107,10 @@ class Model:
         pattern=r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*:)?[A-Za-z_]\w*$",
     )
     builtin: str | None = setting(
-        "The name of a model of executorch.examples.models.",
+        "The name of a model of executorch.examples.models. Some need a further package: mv2, mv3, resnet18 and others"
+        " need torchvision.",
         None,
-        examples=["add", "mv2"],
+        examples=["add", "linear"],
         wanted="the name of a model of executorch.examples.models",
         pattern="^[A-Za-z0-9_.-]+$",
     )
@@ -134,6 +135,16 @@ class Model:
         wanted="a list with one entry for each input",
         option="--input",
         minItems=1,
+    )
+    reads: tuple[str, ...] = setting(
+        "Files and folders that the model reads where etbuild cannot see it, as in a subprocess: a change of one is a"
+        " reason to export again.",
+        (),
+        examples=[["data/table.bin", "tools/make_weights"]],
+        wanted="a list of paths",
+        option="--read",
+        minItems=1,
+        items={"pattern": TEXT},
     )
 
 
@@ -189,7 +200,8 @@ class Export:
         off="--no-strict",
     )
     dynamic_shapes: tuple[DynamicDim, ...] = setting(
-        "Axes whose size is not fixed. Only without an NPU: Vela compiles one fixed shape.",
+        "Axes whose size is not fixed. Only without an NPU: Vela compiles one fixed shape. The example inputs need a"
+        " size of at least 2 on each: torch.export takes size 1 as fixed.",
         (),
         examples=[[{"input": 0, "axis": 0, "name": "batch", "range": [1, 8]}]],
         wanted="a list of axes",

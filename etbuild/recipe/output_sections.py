@@ -70,7 +70,11 @@ class Pte:
     etrecord: bool = setting(
         "Also write model.etrecord, which ExecuTorch's profiling tools read.", False, examples=[True]
     )
-    external_weights: bool = setting("Keep the weights out of the program, in model.ptd.", False, examples=[True])
+    external_weights: bool = setting(
+        "Keep the weights out of the program, in model.ptd. Not with a runtime: a firmware has the program alone.",
+        False,
+        examples=[True],
+    )
 
 
 @section("runtime", "The firmware that is built for a board.", examples=[{"board": "qemu-mps3-an547"}])

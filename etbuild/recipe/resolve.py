@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from etbuild.config.diagnostics import quoted
+from etbuild.config.paths import BadPathError, kind_of
 from etbuild.config.section import Reading, Section
 from etbuild.config.setting import read
 from etbuild.recipe.data_sections import Calibration, Data, Golden, Quantize, Rule, Vectors
-from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model, example_remedy
+from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.recipe import Recipe
 from etbuild.recipe.resolve_runtime import read_run, read_runtime
@@ -98,7 +99,27 @@ def _model(section: Section) -> Model:
         section.report("entry", quoted(entry), "a function of model.source", remedy)
     elif given and given[0] != "source" and section.has("entry"):
         section.report("entry", f"entry with {given[0]}", "entry alone, or with source")
-    return read(section, Model, inputs=tuple(_input(item) for item in section.each("inputs")))
+    inputs = tuple(_input(item) for item in section.each("inputs"))
+    return read(section, Model, inputs=inputs, reads=_reads(section))
+
+
+def _reads(section: Section) -> tuple[str, ...]:
+    """Existing files and folders, relative to the project, or absolute if outside it."""
+    paths, found = section.reading.paths, []
+    for text in section.alternatives("reads"):
+        try:
+            path = paths.named(text, section.location("reads").file)
+        except BadPathError as bad:
+            section.report("reads", bad.got, bad.wanted, bad.remedy)
+            continue
+        if path.parts[:1] in ((), ("build",)):
+            section.report("reads", quoted(text), "files and folders that no step writes", "name those that it reads")
+        elif kind_of(paths.absolute(path)) not in ("file", "folder"):
+            wanted, remedy = "existing files and folders", f"looked for {path}"
+            section.report("reads", f"{quoted(text)}, which does not exist", wanted, remedy)
+        else:
+            found.append(path.as_posix())
+    return tuple(found)
 
 
 def _input(section: Section) -> InputSpec:
@@ -166,9 +187,6 @@ def _dynamic_dim(section: Section, model: Model) -> DynamicDim | None:
         shape = model.inputs[dim.input].shape
         if dim.axis >= len(shape):
             section.report("axis", str(dim.axis), f"0 to {len(shape) - 1}, the axes of {list(shape)}")
-        elif shape[dim.axis] == 1:
-            got = f"axis {dim.axis}, whose size is 1 in model.inputs[{dim.input}]"
-            section.report("axis", got, "an example of at least 2", example_remedy(dim, shape))
         elif not low <= shape[dim.axis] <= high:
             section.report("range", f"[{low}, {high}]", f"a range with {shape[dim.axis]} in it, the input's size there")
     return dim
@@ -227,7 +245,7 @@ def _pte(root: Section, targets: Sequence[Target]) -> Pte:
     pte = read(section, Pte)
     if pte.external_weights and root.has("runtime") and any(target.npu != "none" for target in targets):
         remedy = "a firmware has model.pte alone, and cannot read model.ptd; delete the key, or the section runtime"
-        section.report("external_weights", "true with runtime", "the weights in the program", remedy)
+        section.report("external_weights", "true with runtime", "false", remedy)
     return pte
 
 

@@ -1,5 +1,7 @@
 """The JSON Schema of recipes, made from the settings of the section classes and from the NPU catalog.
 
+It requires neither model nor targets: a file that is only something to extend may lack them, and editors cannot tell
+such a file by its name. `resolve.py` requires them of the merged recipe.
 `python -m etbuild.recipe.schema` writes it to schemas/recipe.schema.json.
 """
 
@@ -69,8 +71,6 @@ def recipe_schema() -> Json:
         "additionalProperties": False,
         "properties": {"extends": _EXTENDS, **sections, "targets": _TARGETS},
         "examples": [{"model": {"source": "models/mnist.py"}, "targets": [{"npu": "ethos-u55-128"}]}],
-        "if": {"not": {"required": ["extends"]}},
-        "then": {"required": ["model", "targets"]},
         "$defs": {**_definitions(), **_catalog_definitions()},
     }
 

@@ -13,6 +13,7 @@ import pytest
 
 from etbuild.cli import new
 from etbuild.cli.main import main
+from etbuild.config.schemas import schema_file
 
 FILES = Path(__file__).parents[1] / "pte" / "files"
 
@@ -168,20 +169,19 @@ def test_new_writes_a_recipe_and_a_model(own_folder: Path, capsys: pytest.Captur
     assert capsys.readouterr().out == (
         "wrote recipes/my-net.yaml\n"
         "wrote recipes/models/my_net.py\n"
-        "a dodo.py of these lines makes this folder a project:\n\n"
-        "from etbuild.tasks import Project\n"
-        "project = Project(__file__)\n"
-        "DOIT_CONFIG = project.doit_config\n\n"
+        "wrote dodo.py\n"
+        "wrote .gitignore\n"
+        "wrote schemas/recipe.schema.json\n"
         "next: doit build:my-net\n"
     )
 
 
-def test_the_printed_dodo_is_that_of_this_project() -> None:
+def test_the_written_dodo_is_that_of_this_project() -> None:
     """Another project needs no other lines."""
-    text = (Path(__file__).parents[2] / "dodo.py").read_text()
-    code = ast.unparse(ast.Module(ast.parse(text).body[1:], []))
+    ours = (Path(__file__).parents[2] / "dodo.py").read_text()
+    lines, new_lines = (ast.unparse(ast.Module(ast.parse(text).body[1:], [])) for text in (ours, new.DODO))
 
-    assert code == ast.unparse(ast.parse(new.DODO))
+    assert new_lines == lines
 
 
 @pytest.mark.parametrize("npu", ["ethos-u55-128", "ethos-u65-512", "ethos-u85-1024"])
@@ -201,10 +201,13 @@ def test_a_new_recipe_is_valid(own_folder: Path, npu: str) -> None:
 
 
 def test_new_uses_an_existing_model(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The file is unchanged, in any folder; with a dodo.py nothing about it is printed."""
+    """The file is unchanged, in any folder; nothing that is there is written or mentioned."""
     from etbuild.recipe.load import load_all
 
     (own_folder / "dodo.py").touch()
+    (own_folder / ".gitignore").write_text("/build/\n")
+    (own_folder / "schemas").mkdir()
+    shutil.copy(schema_file("recipe"), own_folder / "schemas")
     (own_folder / "nets").mkdir()
     (own_folder / "nets" / "my net.py").write_text("mine")
 
@@ -236,7 +239,7 @@ def test_new_overwrites_nothing(own_folder: Path, capsys: pytest.CaptureFixture[
             ["x", "--npu", "ethos-u55-129"],
             '--npu: got "ethos-u55-129", wanted one of ethos-u55-32, ethos-u55-64, ethos-u55-128, ethos-u55-256, '
             "ethos-u65-256, ethos-u65-512, ethos-u85-128, ethos-u85-256, ethos-u85-512, ethos-u85-1024, "
-            "ethos-u85-2048\n    did you mean ethos-u55-128?\n",
+            "ethos-u85-2048, none\n    did you mean ethos-u55-128?\n",
         ),
     ],
 )

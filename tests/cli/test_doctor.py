@@ -179,3 +179,26 @@ def test_the_real_machine_is_checked_without_importing_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize(("pin", "is_reported"), [("==1.0.0", True), (f"=={tools.package_version('torch')}", False)])
+def test_a_torchvision_is_reported_when_it_is_for_another_torch(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    pin: str,
+    is_reported: bool,
+) -> None:
+    """Its metadata says for which; one that fits is what some built-in models need."""
+    folder = tmp_path / "torchvision-0.0.1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: torchvision\nVersion: 0.0.1\nRequires-Dist: torch{pin}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    torch = (tools.package_version("torch") or "").partition("+")[0]
+    remedy = f"it fails to import; some built-in models need it: pip install torch=={torch} torchvision"
+    found = findings(capsys).get("torchvision")
+
+    assert (found and found["remedy"]) == (remedy if is_reported else None)

@@ -58,6 +58,8 @@ def test_kills_while_the_cache_is_written_damage_no_entry(tmp_path: Path) -> Non
     """Another checkout restores all outputs from it."""
     disturbed = FakeProject(tmp_path / "disturbed")
     disturbed.environment["ETBUILD_CACHE"] = str(tmp_path / "cache")
+    # `verify` also looks at the user's objects and host libraries, and removes damaged ones: not the developer's.
+    disturbed.environment["XDG_CACHE_HOME"] = str(tmp_path / "user")
     killed_builds(disturbed, 10, 1.0)
     verify = [str(Path(sys.executable).with_name("etbuild")), "cache", "verify"]
     damaged = subprocess.run(verify, env=disturbed.environment, capture_output=True, text=True, check=False)

@@ -1,14 +1,15 @@
-"""etbuild in another repository: the wheel, a dodo.py of three lines and a recipes folder."""
+"""etbuild in another repository: the sdist or the wheel, a dodo.py of three lines and a recipes folder."""
 
-import os
+from __future__ import annotations
+
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from distribution import build_sdist, build_wheel, copy_sources, environment, install
 
-ROOT = Path(__file__).parent.parent.parent
 DODO = "from etbuild.tasks import Project\nproject = Project(__file__)\nDOIT_CONFIG = project.doit_config\n"
 MODEL = """\
 import torch
@@ -27,37 +28,64 @@ model: {source: ../net.py}
 targets: {npu: ethos-u55-64, system_config: Ethos_U55_High_End_Embedded, memory_mode: Shared_Sram}
 run: {on: none}
 """
+DOIT = "import etbuild, sys; from doit.__main__ import main; print(etbuild.__file__); sys.exit(main())"
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A folder each, with what pip installs from the sdist and from the wheel. The sources are gone by then."""
+    folder = tmp_path_factory.mktemp("sites")
+    sdist = build_sdist(copy_sources(folder / "source"), folder / "dist")
+    shutil.rmtree(folder / "source")
+    found = {"sdist": sdist, "wheel": build_wheel(sdist, folder / "wheel")}
+    for name, distribution in found.items():
+        install(distribution, folder / name)
+    return {name: folder / name for name in found}
+
+
+def doit(site: Path, project: Path, *arguments: str) -> str:
+    """What doit prints, of the etbuild in `site`."""
+    command = [sys.executable, "-P", "-c", DOIT, *arguments]
+    done = subprocess.run(command, cwd=project, env=environment(site), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(str(site))
+    return done.stdout
 
 
 @pytest.mark.e2e
-def test_an_installed_etbuild_builds_in_another_repository(tmp_path: Path) -> None:
-    """The wheel contains schemas and tables; outputs are next to that dodo.py, whose own tasks run too."""
-    site, project, source = tmp_path / "site", tmp_path / "project", tmp_path / "source"
-    for folder in ("etbuild", "schemas"):
-        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "setup.py", "README.md"):
-        shutil.copy(ROOT / file, source)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
-    subprocess.run([*pip, "--target", str(site), str(source)], check=True)
-    (project / "recipes").mkdir(parents=True)
+def test_an_etbuild_installed_from_the_sdist_builds_in_another_repository(
+    sites: dict[str, Path], tmp_path: Path
+) -> None:
+    """It contains schemas and tables; outputs are next to that dodo.py, whose own tasks run too."""
+    project = tmp_path
+    (project / "recipes").mkdir()
     (project / "dodo.py").write_text(DODO + "def task_mine():\n    return {'actions': ['echo mine > mine.txt']}\n")
     (project / "recipes/net.yaml").write_text(RECIPE)
     (project / "net.py").write_text(MODEL)
-    environment = {**os.environ, "PYTHONPATH": str(site), "ETBUILD_CACHE": "off", "ETBUILD_SERVER": "off"}
-    script = "import etbuild, sys; from doit.__main__ import main; print(etbuild.__file__); sys.exit(main())"
 
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", script, "build:net", "mine"],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    doit(sites["sdist"], project, "build:net", "mine")
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith(str(site))
     assert (project / "build/net/ethos-u55-64/model.pte").is_file()
     assert (project / "build/net/ethos-u55-64/model.h").is_file()
     assert (project / "build/net/report.json").is_file()
     assert (project / "mine.txt").read_text() == "mine\n"
+
+
+@pytest.mark.e2e
+def test_a_clone_of_a_new_repository_of_the_wheel_builds_runs_and_is_checked(
+    sites: dict[str, Path], tmp_path: Path
+) -> None:
+    """`etbuild new` in an empty folder is all that it takes; the clone has a firmware that ran in QEMU, bit for bit."""
+    site, project, clone = sites["wheel"], tmp_path / "mine", tmp_path / "clone"
+    project.mkdir()
+    command = [str(site / "bin/etbuild"), "new", "net"]
+    subprocess.run(command, cwd=project, env=environment(site), check=True, capture_output=True)
+    for words in (["init", "-q"], ["add", "."]):
+        subprocess.run(["git", *words], cwd=project, check=True)
+    subprocess.run(["git", "checkout-index", "-a", f"--prefix={clone}/"], cwd=project, check=True)
+    shutil.rmtree(project)
+
+    shown = doit(site, clone, "-n", "2", "build:net")
+
+    assert "net@ethos-u55-128  run on qemu-mps3-an547 (emulated NPU): 4/4 vectors bit-exact\n" in shown
+    assert (clone / "build/net/ethos-u55-128/firmware.elf").is_file()

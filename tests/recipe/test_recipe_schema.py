@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from etbuild.config import yaml_tree
+from etbuild.config.diagnostics import Diagnostics
 from etbuild.config.schemas import schema_file, schema_text
 from etbuild.hardware import npus
 from etbuild.recipe.schema import recipe_schema
@@ -21,6 +23,7 @@ from etbuild.recipe.schema import recipe_schema
 ROOT = Path(__file__).parents[2]
 TEXT = schema_file("recipe").read_text()
 SCHEMA: dict[str, Any] = json.loads(TEXT)
+SHIPPED = sorted([*(ROOT / "recipes").glob("*.yaml"), *(ROOT / "etbuild/hardware/boards").glob("*.yaml")])
 UNITS = {
     "arena_cache_size": "bytes",
     "alignment": "bytes",
@@ -95,6 +98,18 @@ def test_the_shipped_recipes_name_their_schema() -> None:
         for file in files
         if not file.read_text().startswith("# yaml-language-server: $schema=../schemas/recipe.schema.json\n")
     ] == []
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
+def test_a_shipped_file_is_valid_by_the_schema_that_it_names(file: Path) -> None:
+    """Editors show no error in it: neither in a recipe, nor in what is only something to extend, nor in a board."""
+    diagnostics = Diagnostics()
+    first = file.read_text().partition("\n")[0]
+    schema = json.loads((file.parent / first.partition("$schema=")[2]).read_text())
+    tree = yaml_tree.read(file.read_bytes(), file, diagnostics)
+
+    assert tree is not None
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(yaml_tree.plain(tree))] == []
 
 
 @pytest.mark.e2e
