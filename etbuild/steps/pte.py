@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from etbuild.compile.delegate_calls import check_delegate_calls
 from etbuild.compile.lowered import read_lowered
 from etbuild.compile.pte_extras import bundle, data_file
 from etbuild.compile.pte_writer import PLACEMENT, assemble
@@ -88,6 +89,7 @@ def main(argv: Sequence[str]) -> int:
     with compiler_imports.serializer() as serializer:
         lowered = read_lowered(options.lowered)
         streams, weights = _streams(options.streams, len(lowered.delegates)), list[NamedPayload]()
+        check_delegate_calls(lowered, streams)
         if options.external_weights:
             moved = [move_weights_out(stream, PLACEMENT) for stream in streams]
             streams, weights = [stream for stream, _ in moved], [data for _, data in moved]
