@@ -22,7 +22,7 @@ class Depfile(NamedTuple):
 
     discovered: names of files and facts beyond the step's inputs, sorted.
     seen:       the digest or value that the run has seen, by name, also of the step's inputs.
-    untracked:  one text for each thing that it read and that nobody can compare later.
+    untracked:  one text for each read that cannot be compared later.
     """
 
     discovered: tuple[str, ...] = ()

@@ -100,9 +100,7 @@ class Executor:
             for found, what in self.workspace.digests.unreadable(path).items():
                 # An editor's lock is a hidden link to nothing. A pipe would block whoever opens it.
                 if not (what.startswith("a link") and Path(found).name.startswith(".")):
-                    raise StepError(
-                        f"{found}: got {what}, wanted a file\n    remove it, or fetch the file it stands for"
-                    )
+                    raise StepError(f"{found}: got {what}, wanted a file\n    remove it, or fetch the file it links to")
 
     def _restore(self, step: Step, key: str) -> Record | None:
         """Copy the step's outputs from the cache; None when it does not have all of them."""

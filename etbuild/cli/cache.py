@@ -154,7 +154,7 @@ def _delete(store: Store, name: str) -> int:
 
 
 def _unfinished(compiled: Sequence[ListedCache], older_than_s: float) -> Iterator[Path]:
-    """What nobody has written to for so long and no entry has: parts of objects, libraries and indexes, and locks."""
+    """Parts of objects, libraries and indexes, and locks, that are in no entry and were not written for so long."""
     now_ns = time.time_ns()
     for cache in compiled:
         yield from cache.abandoned(now_ns, older_than_s)

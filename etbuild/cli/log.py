@@ -38,7 +38,7 @@ def _task(file: Path) -> str:
 
 
 def _matching(wanted: str, logs: dict[str, Path]) -> list[str]:
-    """The tasks that a name stands for, as doit's groups do.
+    """The tasks that a name selects, as doit's groups do.
 
     raises: UsageError when there is none.
     """

@@ -13,7 +13,7 @@ from etbuild import PACKAGE
 
 _PACKAGE = str(PACKAGE.resolve())
 _STANDARD = sysconfig.get_path("stdlib")
-# Our own modules that stand between a model and what it calls.
+# Our own modules that are on the call stack between a model and what it calls.
 _BETWEEN = tuple(
     f"{_PACKAGE}/{name}"
     for name in ("compile/depfile", "compile/imports", "compile/callers", "compile/source_", "system/environment")

@@ -32,7 +32,7 @@ class ModelFinder:
     """The first entry of sys.meta_path while a model is loaded: asks the others, and takes over the user's modules.
 
     is_users:  whether a file belongs to the user.
-    looked_up: is told each module that was not imported yet, with the result.
+    looked_up: called with each module that was not imported yet, and the result.
     """
 
     def __init__(self, is_users: Callable[[str], bool], looked_up: LookedUp):

@@ -28,28 +28,13 @@ _NAME = re.compile(r"[\w./:+#-]*")
 # In expressions: sympy's functions, PyTorch's, and what PyTorch's guards call.
 _FUNCTIONS = frozenset(
     {
-        *(
-            "Symbol",
-            "Integer",
-            "Float",
-            "Rational",
-            "Add",
-            "Mul",
-            "Pow",
-            "Max",
-            "Min",
-            "Mod",
-            "Abs",
-            "And",
-            "Or",
-            "Not",
-        ),
-        *("Not", "floor", "ceiling", "Piecewise", "ExprCondPair", "Tuple", "Eq", "Ne", "Lt", "Le", "Gt", "Ge", "isnan"),
-        *("Equality", "Unequality", "StrictLessThan", "LessThan", "StrictGreaterThan", "GreaterThan"),
+        *("Symbol", "Integer", "Float", "Rational", "Add", "Mul", "Pow", "Max", "Min", "Mod", "Abs", "And", "Or"),
+        *("Not", "floor", "ceiling", "Piecewise", "ExprCondPair", "Tuple", "Eq", "Ne", "Lt", "Le", "Gt", "Ge"),
+        *("isnan", "Equality", "Unequality", "StrictLessThan", "LessThan", "StrictGreaterThan", "GreaterThan"),
         *("FloorDiv", "ModularIndexing", "Where", "PythonMod", "CleanDiv", "CeilToInt", "FloorToInt", "CeilDiv"),
         *("LShift", "RShift", "PowByNatural", "FloatPow", "FloatTrueDiv", "IntTrueDiv", "TruncToFloat", "TruncToInt"),
-        *("RoundToInt", "RoundDecimal", "ToFloat", "Identity", "IsNonOverlappingAndDenseIndicator"),
-        *("size", "stride", "storage_offset", "dim", "numel", "int", "float", "bool", "len"),
+        *("RoundToInt", "RoundDecimal", "ToFloat", "Identity", "IsNonOverlappingAndDenseIndicator", "size", "stride"),
+        *("storage_offset", "dim", "numel", "int", "float", "bool", "len"),
     }
 )
 _ATTRIBUTES = frozenset({"size", "stride", "storage_offset", "shape", "dim", "numel", "isnan", "inf", "nan"})
@@ -103,7 +88,7 @@ def guarded() -> Iterator[_Guard]:
 
 
 class _Guard:
-    """Stands before functions of PyTorch's reader: each `of_` method makes the one that is called instead.
+    """Checks in front of functions of PyTorch's reader: each `of_` method returns a replacement that checks first.
 
     refused: what was refused, in order.
     """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from etbuild.build_engine.decision import Reason
-    from etbuild.doit_plugin.tasks import SharedState, StepTask
+    from etbuild.doit_plugin.tasks import SharedState
     from etbuild.system.digests import StatKey
 
 
@@ -84,9 +84,9 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         return super().execute(opt_values, pos_args)
 
     def _execute(self, **options: Any) -> int:
-        from etbuild.doit_plugin.selection import require_known, require_recipes, require_sound
+        from etbuild.doit_plugin.selection import require_known, require_recipes, require_sound, states_of
 
-        states = _states(self.task_list)
+        states = states_of(self.task_list)
         for state in states:
             state.forced = options["always"]
             if state.forced:
@@ -155,15 +155,17 @@ class Forget(cmd_forget.Forget):  # type: ignore[misc]
         return guarded(lambda: super(Forget, self).parse_execute(in_args))
 
     def _execute(self, **options: Any) -> None:
+        from etbuild.doit_plugin.selection import require_known, step_tasks
+
         tasks = {task.name: task for task in self.task_list}
         if options["forget_all"]:
             chosen: Iterable[Any] = self.task_list
         elif self.sel_default_tasks and options["forget_disable_default"]:
             chosen = ()
         else:
-            _require_known(set(tasks), self.task_list, self.sel_tasks)
+            require_known(set(tasks), self.task_list, self.sel_tasks)
             chosen = _with_groups(tasks, self.sel_tasks, options["forget_sub"])
-        for step_task in _step_tasks(chosen):
+        for step_task in step_tasks(chosen):
             step_task.shared.executor.workspace.forget(step_task.step)
         super()._execute(**options)
 
@@ -180,23 +182,20 @@ class Why(DoitCmdBase):  # type: ignore[misc]
     cmd_options = ()
 
     def parse_execute(self, in_args: list[str]) -> Any:
-        try:
-            code = super().parse_execute(_with_values(in_args))
-            sys.stdout.flush()
-        except BrokenPipeError:
-            code = _reader_closed()
-        return code
+        return guarded(lambda: super(Why, self).parse_execute(_with_values(in_args)))
 
     def _execute(self) -> int:
+        from etbuild.doit_plugin.selection import require_known, states_of, step_tasks
+
         tasks = {task.name: task for task in self.task_list}
-        _require_known(set(tasks), self.task_list, self.sel_tasks)
+        require_known(set(tasks), self.task_list, self.sel_tasks)
         control = TaskControl(self.task_list)
         control.process(self.sel_tasks)
         running = False
         for task in _producers_first(tasks, control.selected_tasks):
-            for step_task in _step_tasks([task]):
+            for step_task in step_tasks([task]):
                 running |= self._explain(step_task.step.name, *step_task.forecast(task))
-        for state in _states(self.task_list):
+        for state in states_of(self.task_list):
             state.executor.save()
         if not running:
             self.outstream.write("all up to date\n")
@@ -254,24 +253,6 @@ def _show_error(kind: type[BaseException], error: BaseException, trace: Tracebac
         _interrupted()
     else:
         sys.__excepthook__(kind, error, trace)
-
-
-def _step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
-    from etbuild.doit_plugin.selection import step_tasks
-
-    return step_tasks(tasks)
-
-
-def _states(tasks: Iterable[Any]) -> list[SharedState]:
-    from etbuild.doit_plugin.selection import states
-
-    return states(tasks)
-
-
-def _require_known(known: set[str], tasks: Iterable[Any], names: list[str] | None) -> None:
-    from etbuild.doit_plugin.selection import require_known
-
-    require_known(known, tasks, names)
 
 
 def _end_on_sigterm() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from doit import cmd_clean, cmd_ignore, cmd_info, cmd_list
 
 from etbuild.doit_plugin.commands import guarded
-from etbuild.doit_plugin.selection import require_known, states
+from etbuild.doit_plugin.selection import require_known, states_of
 from etbuild.errors import StepError, UsageError
 
 
@@ -35,7 +35,7 @@ def _checked(execute: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return execute(self, *arguments, **options)
         except OSError as error:
-            if isinstance(error, BrokenPipeError) or not states(self.task_list):
+            if isinstance(error, BrokenPipeError) or not states_of(self.task_list):
                 raise
             print(f"{error.filename}: got {error.strerror}, wanted write access", file=sys.stderr)
             return StepError.exit_code
@@ -56,7 +56,7 @@ class Info(Checked, cmd_info.Info):  # type: ignore[misc]
 
     def check_names(self, names: list[str] | None) -> None:
         super().check_names(names)
-        if states(self.task_list) and len(names or ()) != 1:
+        if states_of(self.task_list) and len(names or ()) != 1:
             print(f"info: got {len(names or ())} tasks, wanted one\n    doit info TASK", file=sys.stderr)
             raise SystemExit(UsageError.exit_code)
 

@@ -26,7 +26,7 @@ def step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
                 yield check.owner
 
 
-def states(tasks: Iterable[Any]) -> list[SharedState]:
+def states_of(tasks: Iterable[Any]) -> list[SharedState]:
     """The shared state of each project among the tasks."""
     return list({id(task.shared): task.shared for task in step_tasks(tasks)}.values())
 

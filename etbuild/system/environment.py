@@ -99,8 +99,8 @@ def step_environment() -> dict[str, str]:
 
 def compiler_environment() -> dict[str, str]:
     """The environment of every compiler call, equal in every shell but for where programs are."""
-    kept = {name: os.environ[name] for name in _OF_COMPILERS if name in os.environ}
-    return {**kept, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+    own = {name: os.environ[name] for name in _OF_COMPILERS if name in os.environ}
+    return {**own, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
 
 
 def c_locale_environment() -> dict[str, str]:
@@ -122,7 +122,7 @@ class CacheSettings(NamedTuple):
     read_only:   nothing is written to the remote.
     private_key: signs what is written to the remote: text or path of a PEM file; "" for none.
     public_key:  whose records are read from the remote; "" for the one of private_key.
-    unsigned:    records are read from the remote whoever wrote them.
+    unsigned:    records of the remote are read without a signature.
     """
 
     folder: Path | None
@@ -136,7 +136,7 @@ class CacheSettings(NamedTuple):
 def cache_settings() -> CacheSettings:
     """From ETBUILD_CACHE (off, or a folder) and ETBUILD_REMOTE_CACHE with its _MODE, _TRUST and keys.
 
-    raises: UsageError for an unknown mode, and for a remote of which nothing says whose records are read.
+    raises: UsageError for an unknown mode, and for a remote without a key or ETBUILD_REMOTE_CACHE_TRUST=unsigned.
     """
     folder = variable("ETBUILD_CACHE")
     mode = variable("ETBUILD_REMOTE_CACHE_MODE") or "read-write"
@@ -168,7 +168,7 @@ def _remote_trust() -> tuple[str, str, bool]:
         raise UsageError(f'ETBUILD_REMOTE_CACHE_TRUST: got "{trust}", wanted signed or unsigned')
     if trust == "unsigned" and keys:
         raise UsageError(
-            "ETBUILD_REMOTE_CACHE_TRUST: got unsigned beside a key, wanted one of the two\n"
+            "ETBUILD_REMOTE_CACHE_TRUST: got unsigned and a key, wanted one of the two\n"
             "    unset it to read only what was signed, or unset the keys"
         )
     if trust == "signed" and variable("ETBUILD_REMOTE_CACHE") and not keys:

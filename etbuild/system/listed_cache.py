@@ -1,4 +1,4 @@
-"""A cache folder each of whose entries has a list of its files' digests. It knows not what the files are.
+"""A cache folder each of whose entries has a list of its files' digests. It does not know what the files are.
 
 <folder>/<key>.sha256   the list, in the format of sha256sum: one line a file, its name relative to the folder
 <folder>/<key>...       the files of the entry; a folder <key>/ may contain them
@@ -99,7 +99,7 @@ class ListedCache:
         return len(names)
 
     def abandoned(self, now_ns: int, older_than_s: float = ABANDONED_S) -> Iterator[Path]:
-        """Files and folders that no list names, and that nobody writes to: what killed processes left, old locks."""
+        """Files and folders that no list names and no process writes: what killed processes left, old locks."""
         try:
             paths = sorted(self.folder.iterdir())
         except OSError:

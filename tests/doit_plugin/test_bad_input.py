@@ -56,7 +56,7 @@ def test_a_link_to_nothing_in_a_data_folder_is_named(project: FakeProject, folde
     assert done.returncode == 1
     assert (
         "recipes/data/samples/1.npy: got a link to /nowhere/1.npy, which does not exist, wanted a file\n"
-        "    remove it, or fetch the file it stands for\n"
+        "    remove it, or fetch the file it links to\n"
     ) in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert project.ran() == set()

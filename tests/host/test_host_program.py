@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from host_programs import FILES, etbuild, zeros
 
 from etbuild import RUNTIME
 from etbuild.errors import MissingTool, StepError, UsageError
 from etbuild.host import abi, generate, library
 from etbuild.host.program import HostProgram, Memory, TensorInfo
 
-FILES = Path(__file__).parents[1] / "pte" / "files"
-
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def linear() -> HostProgram:
-    return HostProgram(FILES / "linear_u55.pte")
-
-
-def zeros(program: HostProgram) -> list[np.ndarray]:
-    return [np.zeros(info.shape, info.dtype) for info in program.inputs]
 
 
 def test_a_program_describes_its_inputs_and_outputs(linear: HostProgram) -> None:
@@ -208,11 +196,6 @@ def test_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         "c++: got no such program on PATH, wanted one",
         "    sudo apt-get install g++, or start through ./bootstrap",
     ]
-
-
-def etbuild(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "etbuild.cli.main", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=dict(os.environ))
 
 
 def test_the_command_run_writes_outputs_and_a_trace(linear: HostProgram, tmp_path: Path) -> None:

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import flatbuffers
 import numpy as np
 import pytest
+from host_programs import FILES, etbuild, zeros
 
 from etbuild.errors import StepError
 from etbuild.host.program import FAST_SCRATCH_BYTES, HostProgram
 
-FILES = Path(__file__).parents[1] / "pte" / "files"
-
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def linear() -> HostProgram:
-    return HostProgram(FILES / "linear_u55.pte")
-
-
-def zeros(program: HostProgram) -> list[np.ndarray]:
-    return [np.zeros(info.shape, info.dtype) for info in program.inputs]
-
-
-def etbuild(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "etbuild.cli.main", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
 
 
 def with_buffers(sizes: list[int]) -> bytes:

@@ -120,7 +120,7 @@ def _is_of(file: StoredFile, step: Step) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Whether the operating system accepts it as a path at all, and a terminal prints it without obeying it."""
+    """Whether the operating system accepts it as a path at all, and it has no character that controls a terminal."""
     try:
         os.fsencode(text)
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The header of a record in a cache: its name, its integrity, and who vouches for it. It stores nothing.
+"""The header of a record in a cache: its name, its checksum, and its signature or origin. It stores nothing.
 
     etbuild <sha256> <mark>\\n<body>
 
@@ -55,7 +55,7 @@ class Keys:
     """Whose records are read, and with what own ones are signed.
 
     private, public: text or path of a PEM file; "" for none. The public key follows from a private one.
-    unsigned:        records of a remote are read whoever wrote them.
+    unsigned:        records of a remote are read without a signature.
     """
 
     private: str = ""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 START_S = 60.0
 # A step that takes longer asks again and again whether its server still answers questions, which it does at once.
 ASK_AFTER_S = 3.0
-# The server gives a client that says nothing 5 s, and answers nobody meanwhile.
+# The server waits 5 s for a silent client, and answers no other client meanwhile.
 ANSWER_S = 7.0
 SILENT = "the compile server does not answer"
 

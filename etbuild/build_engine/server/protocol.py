@@ -58,7 +58,7 @@ def socket_path(spec: ServerSpec, variables: Mapping[str, str]) -> Path:
 
 
 def serves(path: Path) -> bool:
-    """Whether the server of this socket has done its imports; until then it answers nobody."""
+    """Whether the server of this socket has done its imports; until then it does not answer."""
     try:
         return bool(path.stat().st_mode & SERVES)
     except OSError:

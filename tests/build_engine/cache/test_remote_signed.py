@@ -128,7 +128,7 @@ def test_reading_a_remote_needs_a_key_or_the_word_unsigned(machine: Machine, sha
         ({TRUST: "all"}, 'ETBUILD_REMOTE_CACHE_TRUST: got "all", wanted signed or unsigned'),
         (
             {TRUST: "unsigned", PUBLIC: PAIR.public},
-            "ETBUILD_REMOTE_CACHE_TRUST: got unsigned beside a key, wanted one of the two\n"
+            "ETBUILD_REMOTE_CACHE_TRUST: got unsigned and a key, wanted one of the two\n"
             "    unset it to read only what was signed, or unset the keys",
         ),
         (
