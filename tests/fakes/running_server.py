@@ -93,7 +93,8 @@ def gone(*pids: int) -> bool:
 
 
 def alive(pid: int) -> bool:
+    """Whether it runs; a process that ends between open and read gives ProcessLookupError."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
