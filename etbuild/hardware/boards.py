@@ -17,9 +17,6 @@ from etbuild.hardware.board import BOARDS, NAME, Board
 if TYPE_CHECKING:
     from etbuild.config.yaml_tree import MapNode
 
-# The data files that this module reads.
-SOURCES = ("hardware/boards",)
-
 # The parts of a placement that the NPU accesses.
 _NPU_PARTS = ("model", "scratch", "fast_scratch")
 
@@ -45,7 +42,7 @@ def load_board(file: Path, label: Path | None = None) -> Board:
 
 
 def board_of(name: str, lines: Sequence[str]) -> Board:
-    """The board that a step's command line names, by the file that comes with etbuild, or by its `Board.lines`.
+    """The board that a step's command line names: by its `Board.lines`, as the plan writes them, or by its file.
 
     raises: RecipeError with every problem of it.
     """

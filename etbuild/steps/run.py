@@ -74,7 +74,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         host,
         elf=folder / "firmware.elf",
         board=str(board.file) if board.is_of_user else board.name,
-        board_line=board.lines if board.is_of_user else (),
+        board_line=board.lines,
         driver=runtime.npu,
         on=run.on,
         timeout=run.timeout_s,

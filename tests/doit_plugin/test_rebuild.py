@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from built_project import ALL, RECIPE, VARIANT, FakeProject, rebuilt
 
+from etbuild.build_engine.step_sources import StepSources
 from etbuild.hardware.board import BOARDS
-from etbuild.system.digests import AT_REST_NS
+from etbuild.steps.kinds import KINDS
+from etbuild.system.digests import AT_REST_NS, Digests
 
 FIRMWARE = {"firmware:net@ethos-u55-128", "run:net@ethos-u55-128"}
 
@@ -128,6 +130,16 @@ def test_a_comment_in_a_board_file(tmp_path: Path) -> None:
     cpu = '{"core": "cortex-m55", "clock_hz": %d, "cache_line": 32, "counter": "systick"}'
     assert why.stdout == f"firmware:net@ethos-u55-128 runs\n    board_line: cpu: {cpu % 32e6} -> cpu: {cpu % 16e6}\n"
     assert rebuilt(project) >= FIRMWARE
+
+
+def test_a_comment_in_a_board_that_comes_with_etbuild(tmp_path: Path) -> None:
+    """Its file is no source of a step: what it says is on the step's command line, as for a user's board."""
+    sources = StepSources(Digests(tmp_path, tmp_path / "digests.json"), tmp_path / "sources.json")
+
+    for kind in ("firmware", "run"):
+        read = sources.of(KINDS[kind].module)
+        assert "hardware/boards.py" in read
+        assert not [file for file in read if file.startswith("hardware/boards/") or file == "hardware/boards"]
 
 
 def test_the_limits_of_a_sweep_are_settings_of_its_step(project: FakeProject) -> None:
