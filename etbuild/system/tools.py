@@ -58,7 +58,8 @@ def version(name: str) -> str:
     if name == "python":
         return f"{sys.implementation.name} {sys.version.split()[0]}"
     if name in PROGRAMS or name in FVPS:
-        return _program_version(str(program(name)))
+        path = program(name)
+        return _program_version(str(path)) + (_script_digest(path) if name == "c++" else "")
     if name == NEWLIB:
         return _newlib_version(str(program("arm-none-eabi-g++")))
     found = package_version(name)
@@ -150,6 +151,17 @@ def _program_version(path: str) -> str:
         cached[key] = _answer(path)
         _write_cache(cached)
     return cached[key]
+
+
+@functools.cache
+def _script_digest(compiler: Path) -> str:
+    """Of a compiler that is a script, whose version does not tell the flags that it adds; "" of a binary."""
+    import hashlib
+
+    with compiler.open("rb") as file:
+        if file.read(2) != b"#!":
+            return ""
+        return f" script {hashlib.sha256(file.read()).hexdigest()[:16]}"
 
 
 @functools.cache

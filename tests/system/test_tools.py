@@ -21,6 +21,7 @@ def own_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("FVP_PATH", raising=False)
     monkeypatch.delenv("CXX", raising=False)
     tools._program_version.cache_clear()
+    tools._script_digest.cache_clear()
     tools._packages.cache_clear()
     return programs
 
@@ -141,7 +142,21 @@ def test_cxx_names_the_cpp_compiler(own_machine: Path, monkeypatch: pytest.Monke
     fake(own_machine, "clang++-14", "clang 14")
     monkeypatch.setenv("CXX", "clang++-14")
 
-    assert tools.version("c++") == "clang 14"
+    assert tools.version("c++").startswith("clang 14 script ")
+
+
+def test_a_compiler_that_is_a_script_is_known_by_its_content(
+    own_machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may add flags, which its --version does not tell."""
+    script = fake(own_machine, "my-c++", "g++ 12")
+    monkeypatch.setenv("CXX", "my-c++")
+    before = tools.version("c++")
+    script.write_text(script.read_text() + "# -ffast-math\n")
+    tools._script_digest.cache_clear()
+
+    assert before.startswith("g++ 12 script ")
+    assert tools.version("c++") != before
 
 
 def test_the_version_of_newlib_is_a_digest_of_its_content(own_machine: Path, tmp_path: Path) -> None:
