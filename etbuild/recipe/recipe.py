@@ -8,7 +8,8 @@ from pathlib import Path
 from etbuild.hardware.target import Target
 from etbuild.recipe.data_sections import Data, Golden, Quantize, Vectors
 from etbuild.recipe.model_sections import Export, Model
-from etbuild.recipe.output_sections import Header, Pte, Run, Runtime
+from etbuild.recipe.output_sections import Header, Pte
+from etbuild.recipe.runtime_sections import Run, Runtime
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from etbuild.config.setting import read
 from etbuild.errors import RecipeError
 from etbuild.hardware.boards import board_file, board_names, load_board
 from etbuild.hardware.npus import catalog
-from etbuild.recipe.output_sections import Run, Runtime
+from etbuild.recipe.runtime_sections import Run, Runtime
 
 if TYPE_CHECKING:
     from etbuild.config.section import Section

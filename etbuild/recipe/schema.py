@@ -18,7 +18,8 @@ from etbuild.hardware.npus import catalog
 from etbuild.hardware.target import Target, Vela
 from etbuild.recipe.data_sections import Calibration, Golden, Quantize, Rule, Vectors
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
-from etbuild.recipe.output_sections import Header, Pte, Run, Runtime
+from etbuild.recipe.output_sections import Header, Pte
+from etbuild.recipe.runtime_sections import Run, Runtime
 
 # The sections of a recipe by key, in the order of the schema. `targets` is a list of its section.
 SECTIONS = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from etbuild.errors import exit_code_of
 from etbuild.firmware.image import ImageSpec, build_image
 from etbuild.hardware.boards import board_of
-from etbuild.recipe.output_sections import Runtime
+from etbuild.recipe.runtime_sections import Runtime
 from etbuild.steps.options import from_section, option, parse, plan, reads
 
 if TYPE_CHECKING:

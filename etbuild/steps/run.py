@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from etbuild.errors import exit_code_of
 from etbuild.firmware import simulators
 from etbuild.hardware.boards import board_of
-from etbuild.recipe.output_sections import Run
+from etbuild.recipe.runtime_sections import Run
 from etbuild.report.figures import bit_exact_text
 from etbuild.steps.options import from_section, option, parse, plan, reads, writes
 from etbuild.verify.host_run import expected_outputs, run_on_host

@@ -12,8 +12,9 @@ from etbuild.hardware.target import Target, Vela
 from etbuild.recipe.data_sections import Calibration, Golden, Quantize, Rule, Vectors
 from etbuild.recipe.load import load, load_all
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
-from etbuild.recipe.output_sections import Header, Pte, Run
+from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.recipe import Recipe
+from etbuild.recipe.runtime_sections import Run
 
 U55 = Target("ethos-u55-128", "ethos-u55-128", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")
 NEEDED = "model: {source: net.py}\ntargets: [{npu: ethos-u55-128}]\n"

@@ -20,13 +20,13 @@ struct Arena {
         return arena;
     }
 
-    // alignment: of the address; a power of two. no_memory: Status.number is the number of bytes missing before
-    // alignment.
+    // alignment: of the address; a power of two. no_memory: Status.number is the number of bytes missing.
     Status allocate(std::uint64_t count, std::size_t alignment, MutableBytes& out) {
         const auto address = reinterpret_cast<std::uintptr_t>(memory.data) + used;
         const std::size_t gap = static_cast<std::size_t>((alignment - address % alignment) % alignment);
-        if (gap > memory.size - used || count > memory.size - used - gap)
-            return error(Code::no_memory, "arena is too small by bytes", count - (memory.size - used));
+        const std::size_t left = memory.size - used;
+        if (gap > left || count > left - gap)
+            return error(Code::no_memory, "arena is too small by bytes", count > left ? count - left : count + gap - left);
         out = counting ? MutableBytes{} : MutableBytes{memory.data + used + gap, static_cast<std::size_t>(count)};
         used += gap + static_cast<std::size_t>(count);
         if (used > peak) peak = used;

@@ -1,0 +1,106 @@
+"""The sections of a recipe about the firmware that is built for a target, and where it runs: runtime, run.
+
+Each key is one field: see model_sections.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from etbuild.config.setting import section, setting
+from etbuild.hardware.board import Board
+
+
+@section("runtime", "The firmware that is built for a board.", examples=[{"board": "qemu-mps3-an547"}])
+@dataclass(frozen=True)
+class Runtime:
+    """The firmware that is built. stack_size: bytes. prefix: of an installed ExecuTorch, for engine executorch."""
+
+    board: Board = setting(
+        "A board that comes with etbuild (corstone-300, corstone-320, qemu-mps3-an547), or the path of a board's file.",
+        examples=["qemu-mps3-an547"],
+        required=True,
+        minLength=1,
+        type="string",
+    )
+    engine: str = setting(
+        "etbuild: our own runtime, with what the model needs and no more; executorch: ExecuTorch's, from an installed"
+        " prefix.",
+        "etbuild",
+        examples=["etbuild"],
+        enum=["etbuild", "executorch"],
+    )
+    npu: str = setting(
+        "ethosu drives the board's NPU; emulator brings one in software. Without it: what the board says.",
+        "",
+        examples=["emulator"],
+        computed=True,
+        enum=["ethosu", "emulator"],
+    )
+    prefix: Path | None = setting(
+        "Where ExecuTorch's runtime is installed, with engine: executorch; without it the environment's"
+        " EXECUTORCH_PREFIX.",
+        None,
+        examples=["~/executorch-prefix"],
+        minLength=1,
+    )
+    stack_size: int = setting(
+        "Size of the firmware's stack; without it the board's.",
+        0,
+        examples=[16384],
+        unit="bytes",
+        computed=True,
+        minimum=1024,
+        maximum=67108864,
+    )
+
+
+@section("run", "Where the built program is run.", examples=[{"on": "host", "timeout_s": 60}])
+@dataclass(frozen=True)
+class Run:
+    """Where and how the built program is run."""
+
+    on: str = setting(
+        "host: on this machine, the NPU emulated; qemu, fvp: the firmware in a simulator of its board; auto: the"
+        " board's FVP where it is found, else QEMU where the firmware can run there, else the host; none: not at all."
+        " Without it: auto where the recipe has a board, else host.",
+        "host",
+        examples=["auto"],
+        computed=True,
+        always=True,
+        enum=["auto", "host", "qemu", "fvp", "none"],
+    )
+    timeout_s: float = setting(
+        "How long all vectors together may take.",
+        60,
+        examples=[60],
+        unit="seconds",
+        option="--timeout",
+        always=True,
+        exclusiveMinimum=0,
+        maximum=86400,
+    )
+    fvp: Path | None = setting(
+        "The FVP's program, where it is not on PATH nor in FVP_PATH.",
+        None,
+        examples=["~/FVP/FVP_Corstone_SSE-300_Ethos-U55"],
+        minLength=1,
+    )
+    timing_adapters: bool = setting(
+        "Whether an FVP slows memory down to what the system is meant to have; false is faster, and its cycles mean"
+        " less.",
+        True,
+        examples=[False],
+        off="--no-timing-adapters",
+    )
+    tolerance: float = setting(
+        "How far float outputs may be from the expected ones, as a part of the largest magnitude among them; 0 asks"
+        " for the same bits, which is right for everything that the NPU computes. Without it: 0, or 1e-5 where a target"
+        " has no NPU.",
+        0.0,
+        examples=[1e-05],
+        computed=True,
+        minimum=0,
+        maximum=1,
+    )
