@@ -1,6 +1,8 @@
 """What the tests of the cache share: a machine with a cache of its own, other machines, a remote cache in a folder."""
 
 import os
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,24 @@ def shared(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = machine.base / "shared"
     monkeypatch.setenv("ETBUILD_REMOTE_CACHE", f"file://{folder}")
     return folder
+
+
+@pytest.fixture
+def bucket(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket on a real S3-protocol server, behind ETBUILD_REMOTE_CACHE."""
+    boto3 = pytest.importorskip("boto3")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "ETBUILD_REMOTE_CACHE": "s3://models/etbuild",
+    }.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3").create_bucket(Bucket="models")
+    yield "models"
+    urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()  # It keeps all in this process.
+    server.stop()

@@ -67,26 +67,6 @@ def test_an_http_server_is_read_and_not_written(
     assert stored_files(shared) == before
 
 
-@pytest.fixture
-def bucket(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A bucket on a real S3-protocol server, behind ETBUILD_REMOTE_CACHE."""
-    boto3 = pytest.importorskip("boto3")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "ETBUILD_REMOTE_CACHE": "s3://models/etbuild",
-    }.items():
-        monkeypatch.setenv(name, value)
-    boto3.client("s3").create_bucket(Bucket="models")
-    yield "models"
-    server.stop()
-
-
 def test_an_s3_server_is_read_and_written(machine: Machine, bucket: str, elsewhere: Elsewhere) -> None:
     """Found from another machine; a blob that is there is not sent again; a damaged one is replaced."""
     import boto3
