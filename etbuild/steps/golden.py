@@ -21,6 +21,7 @@ from etbuild.recipe.data_sections import Data, Golden
 from etbuild.steps.options import inline, parse, plan, reads, writes
 from etbuild.system.provenance import digests
 from etbuild.verify import golden as reference
+from etbuild.verify.cpu_operators import set_lines
 from etbuild.verify.tosa_reference import TosaGraph
 
 if TYPE_CHECKING:
@@ -69,16 +70,21 @@ def main(argv: Sequence[str]) -> int:
     import numpy as np
 
     exported, quantized = load_program(options.exported), load_program(options.quantized)
-    border = json.loads(options.partition.read_text())["border"]
+    partition = json.loads(options.partition.read_text())
+    border = partition["border"]
     samples = read_samples(options.vectors, exported.example_inputs[0], reference.RANDOM_VECTORS)
     with compiler_imports.serializer():
         lowered = read_lowered(options.lowered)
     graphs = [TosaGraph(options.delegates / f"{n}.tosa") for n in range(len(lowered.delegates))]
     made = reference.compute(lowered, graphs, (quantized, exported), samples, border["inputs"])
+    set_lines(made.cpu_operators, partition["operators"])
     report = reference.describe(made, samples, border["outputs"])
     report["digests"] = digests((options.lowered, options.vectors.data))
     np.savez(options.output, **made.arrays(samples))
     options.report.write_text(json.dumps(report, indent=1) + "\n")
+    for one in made.cpu_operators:
+        if one.worst:
+            print(one)
     reference.check_limits(made.outputs, border["outputs"], options.limits, report)
     return 0
 

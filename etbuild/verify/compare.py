@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 # Quantisation parameters of a model input or output, as partition.json has them: dtype (numpy's name), scale (a float,
 # in the unit of the model), zero_point (an integer), range (the lowest and the highest integer).
 QuantParams = dict[str, Any]
+# Relative to the largest output: what two orders of addition may give.
+LAST_BITS = 1e-4
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,6 @@ def against_float(got: Any, wanted: Any) -> dict[str, float | None]:
     return: max_abs and mean_abs in the unit of the model; sqnr_db, the signal to quantisation noise ratio in dB, None
             without signal or noise.
     """
-    import math
-
     import numpy as np
 
     error = got.astype(np.float64) - wanted.astype(np.float64)
@@ -102,6 +103,30 @@ def accuracy(outputs: Any, labels: Sequence[int]) -> float:
     """The share of vectors, 0 to 1, whose largest output has the index of their label. outputs: [vectors, ...]."""
     right = sum(int(row.reshape(-1).argmax()) == label for row, label in zip(outputs, labels, strict=True))
     return right / len(labels)
+
+
+def remedy(got: Any, wanted: Any) -> str:
+    """What to write when an output differs, as the end of a message; `difference` has said how.
+
+    got, wanted: of one dtype and shape.
+    """
+    import numpy as np
+
+    if got.dtype.kind != "f":
+        return "integers have no tolerance: a float before them differs, so have its operator on the NPU"
+    largest = np.abs(wanted, where=np.isfinite(wanted), out=np.zeros_like(wanted)).max(initial=0.0)
+    error = np.abs(got.astype(np.float64) - wanted)
+    needed = float(error.max(initial=0.0)) / float(largest) if largest else math.inf
+    if not needed <= 1:
+        return "no run.tolerance accepts it: the outputs have nothing in common, or are not numbers"
+    why = ": floats that are added in another order differ in their last bits" if needed < LAST_BITS else ""
+    return f"run: {{tolerance: {rounded_up(needed)}}} accepts it{why}"
+
+
+def rounded_up(value: float) -> float:
+    """With two digits. value: positive."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return float(f"{math.ceil(value / unit) * unit:.2g}")
 
 
 def difference(got: Any, wanted: Any, tolerance: float = 0.0) -> str:

@@ -1,7 +1,7 @@
 """Expected outputs (golden) for the test vectors, and the differences between the versions of a model.
 
-The reference is the lowered program, its delegates computed by the TOSA reference model and its CPU operators by
-PyTorch. It is compared with the quantised PyTorch program and the float model.
+The reference is the lowered program, its delegates computed by the TOSA reference model and its CPU operators by the
+kernels of ExecuTorch's runtime. It is compared with the quantised PyTorch program and the float model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import StepError
-from etbuild.verify.compare import QuantParams, Worst, accuracy, against_float, dequantize, lsb_error, quantize, worst
+from etbuild.verify.compare import (
+    QuantParams,
+    Worst,
+    accuracy,
+    against_float,
+    dequantize,
+    lsb_error,
+    quantize,
+    rounded_up,
+    worst,
+)
+from etbuild.verify.cpu_operators import Compared, CpuOperators
 
 if TYPE_CHECKING:
     from etbuild.compile.lowered import Lowered
@@ -55,11 +66,16 @@ class RecordingDelegate:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a model computes. inputs: one tuple of tensors per vector, with the dtypes of the program's inputs."""
+    """What a model computes.
+
+    inputs:       one tuple of tensors per vector, with the dtypes of the program's inputs.
+    cpu_operators: in the order of the program, how PyTorch's results differ from ExecuTorch's.
+    """
 
     inputs: list[tuple[Any, ...]]
     outputs: Outputs
     delegates: list[RecordingDelegate]
+    cpu_operators: list[Compared]
 
     def arrays(self, samples: Samples) -> dict[str, Any]:
         """The arrays of golden.npz, [vectors, ...] each."""
@@ -81,17 +97,17 @@ def compute(
     raises:   StepError when a graph or an operator cannot be computed.
     """
     quantized, exported = programs
-    delegates = [RecordingDelegate(graph) for graph in graphs]
+    delegates, kernels = [RecordingDelegate(graph) for graph in graphs], CpuOperators()
     inputs = _program_inputs(samples, params, lowered)
-    reference = _run_reference(lowered, delegates, inputs)
-    return Expected(
-        inputs, Outputs(reference, _run(quantized, samples.inputs), _run(exported, samples.inputs)), delegates
-    )
+    reference = _run_reference(lowered, delegates, kernels, inputs)
+    outputs = Outputs(reference, _run(quantized, samples.inputs), _run(exported, samples.inputs))
+    return Expected(inputs, outputs, delegates, list(kernels.compared.values()))
 
 
 def describe(expected: Expected, samples: Samples, output_params: Sequence[QuantParams | None]) -> dict[str, Any]:
     """golden.json: for each output the error in LSB between reference and quantised program, and the errors of both
-    against the float model; accuracy when there are labels; the calls of each delegate."""
+    against the float model; accuracy when there are labels; the calls of each delegate; for each CPU operator how
+    PyTorch's results differ from those of ExecuTorch's kernel."""
     outputs, rows = expected.outputs, []
     for reference, quantized, floating, params in zip(
         outputs.reference, outputs.quantized, outputs.floating, output_params, strict=True
@@ -118,6 +134,7 @@ def describe(expected: Expected, samples: Samples, output_params: Sequence[Quant
         report["accuracy"] = {name: accuracy(column[0], samples.labels) for name, column in columns.items()}
     calls = [sum(map(len, delegate.calls)) for delegate in expected.delegates]
     report["delegates"] = [{"delegate": number, "calls": count} for number, count in enumerate(calls)]
+    report["cpu_operators"] = [one.to_json() for one in expected.cpu_operators]
     return report
 
 
@@ -130,7 +147,7 @@ def check_limits(
     """
     for index, params in enumerate(output_params):
         reference, quantized, floating = outputs.reference[index], outputs.quantized[index], outputs.floating[index]
-        _check_lsb(index, (reference, quantized), params, limits.lsb)
+        _check_lsb(index, (reference, quantized), params, (limits.lsb, report["cpu_operators"]))
         _check_float(index, (_floating(reference, params), floating), limits)
     if limits.accuracy is not None:
         _check_accuracy(limits.accuracy, report["accuracy"])
@@ -143,8 +160,11 @@ def _worst_lsb(arrays: tuple[Any, Any], params: QuantParams | None) -> Worst | N
     return worst(lsb_error(reference, quantized, params), reference, shown)
 
 
-def _check_lsb(index: int, arrays: tuple[Any, Any], params: QuantParams | None, most: int | None) -> None:
-    """arrays: as of `_worst_lsb`."""
+def _check_lsb(
+    index: int, arrays: tuple[Any, Any], params: QuantParams | None, limit: tuple[int | None, Sequence[Any]]
+) -> None:
+    """arrays: as of `_worst_lsb`. limit: golden.lsb, and cpu_operators of golden.json."""
+    most, on_cpu = limit
     found = _worst_lsb(arrays, params)
     if found and most is not None and found.difference > most:
         lsb = params["scale"] if params else "1e-5 of the largest output" if arrays[0].dtype.kind == "f" else 1
@@ -153,7 +173,17 @@ def _check_lsb(index: int, arrays: tuple[Any, Any], params: QuantParams | None, 
             f"{found.got:.9g}, the quantised PyTorch program {found.wanted:.9g}: got an error of "
             f"{found.difference:.0f} LSB (1 LSB is {lsb}), wanted at most {most} (golden.lsb)\n"
             f"    golden: {{lsb: {found.difference:.0f}}} accepts it; without lsb it is only reported"
+            f"{_pytorchs_kernels(on_cpu)}"
         )
+
+
+def _pytorchs_kernels(on_cpu: Sequence[dict[str, Any]]) -> str:
+    """The end of a message: the CPU operators that PyTorch computes in another way. on_cpu: of golden.json."""
+    other = [(one["operator"], one["pytorch"]) for one in on_cpu if one["pytorch"] and one["pytorch"]["differing"]]
+    return "".join(
+        f"\n    on the CPU PyTorch's {name} differs from ExecuTorch's kernel by at most {found['max_abs']:.3g}"
+        for name, found in other
+    )
 
 
 def _check_float(index: int, arrays: tuple[Any, Any], limits: Golden) -> None:
@@ -170,14 +200,8 @@ def _check_float(index: int, arrays: tuple[Any, Any], limits: Golden) -> None:
         raise StepError(
             f"output {index}: vector {found.vector}, element {list(found.element)}: got {found.got:.9g}, the float "
             f"model {found.wanted:.9g}, wanted within atol {limits.atol or 0} and rtol {limits.rtol or 0} (golden)\n"
-            f"    golden: {{atol: {_rounded_up(needed)}}} accepts it; more calibration data may reduce it"
+            f"    golden: {{atol: {rounded_up(needed)}}} accepts it; more calibration data may reduce it"
         )
-
-
-def _rounded_up(value: float) -> float:
-    """With two digits."""
-    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return float(f"{math.ceil(value / unit) * unit:.2g}")
 
 
 def _check_accuracy(wanted: float, found: dict[str, float] | None) -> None:
@@ -210,13 +234,17 @@ def _program_inputs(
 
 
 def _run_reference(
-    lowered: Lowered, delegates: Sequence[RecordingDelegate], inputs: Sequence[tuple[Any, ...]]
+    lowered: Lowered,
+    delegates: Sequence[RecordingDelegate],
+    kernels: CpuOperators,
+    inputs: Sequence[tuple[Any, ...]],
 ) -> list[Any]:
     from etbuild.verify.interpreter import Interpreter
 
-    interpreter = Interpreter(lowered, delegates)
+    interpreter = Interpreter(lowered, delegates, kernels)
     rows = []
     for number, sample in enumerate(inputs):
+        kernels.vector = number
         for delegate in delegates:
             delegate.calls.append([])
         try:

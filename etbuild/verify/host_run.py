@@ -9,18 +9,27 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etbuild.errors import StepError
 from etbuild.pte.program import Tensor
 from etbuild.pte.reader import read
-from etbuild.verify.compare import difference
+from etbuild.verify.compare import difference, remedy
 from etbuild.verify.verdict import ExpectedOutput
 
 if TYPE_CHECKING:
     from etbuild.host.program import HostProgram
 
 RUNNER = "host (emulated NPU)"
+
+
+class _Run(NamedTuple):
+    """The arguments of `run_on_host`, and the loaded program."""
+
+    pte: Path
+    program: HostProgram
+    golden: dict[str, Any]
+    tolerance: float
 
 
 def run_on_host(pte: Path, ptd: Path | None, golden: dict[str, Any], tolerance: float) -> dict[str, Any]:
@@ -35,6 +44,7 @@ def run_on_host(pte: Path, ptd: Path | None, golden: dict[str, Any], tolerance: 
 
     begin = time.perf_counter()
     program = HostProgram(pte, ptd)
+    run = _Run(pte, program, golden, tolerance)
     vectors = columns_of(golden, "input")
     wanted = columns_of(golden, "output")
     count = len(wanted[0]) if wanted else 0
@@ -42,7 +52,7 @@ def run_on_host(pte: Path, ptd: Path | None, golden: dict[str, Any], tolerance: 
     for number in range(count):
         got = program.run(*(column[number] for column in vectors))
         right = [column[number] for column in wanted]
-        exact += _compare(program, golden, number, got, right, tolerance)
+        exact += _compare(run, number, got, right)
     seconds = {"value": round(time.perf_counter() - begin, 3), "unit": "s", "kind": "measured"}
     return {
         "runner": RUNNER,
@@ -70,14 +80,7 @@ def columns_of(golden: dict[str, Any], name: str) -> list[Any]:
     return found
 
 
-def _compare(
-    program: HostProgram,
-    golden: dict[str, Any],
-    number: int,
-    got: Sequence[Any],
-    wanted: Sequence[Any],
-    tolerance: float,
-) -> bool:
+def _compare(run: _Run, number: int, got: Sequence[Any], wanted: Sequence[Any]) -> bool:
     """Whether one vector's outputs equal golden's bit for bit.
 
     raises: StepError when they differ by more than the tolerance.
@@ -85,15 +88,15 @@ def _compare(
     if len(got) != len(wanted):
         raise StepError(f"vector {number}: got {len(got)} outputs, wanted {len(wanted)} as golden has")
     for index, (ours, right) in enumerate(zip(got, wanted, strict=True)):
-        problem = difference(ours, right, tolerance)
+        problem = difference(ours, right, run.tolerance)
         if problem:
-            cause = _first_wrong_delegate(program, golden, number)
+            cause = _first_wrong_delegate(run.program, run.golden, number) or _on_cpu(run.pte, remedy(ours, right))
             raise StepError(f"vector {number}, output {index}: {problem}\n    {cause}")
     return not any(difference(ours, right) for ours, right in zip(got, wanted, strict=True))
 
 
 def _first_wrong_delegate(program: HostProgram, golden: dict[str, Any], number: int) -> str:
-    """A message with the first delegate that computes wrong outputs from golden's inputs, or that none does."""
+    """A message with the first delegate that computes wrong outputs from golden's inputs; "" when none does."""
     unchecked = []
     for index in range(program.delegates):
         inputs = [column[number] for column in columns_of(golden, f"delegate_{index}_input")]
@@ -109,9 +112,18 @@ def _first_wrong_delegate(program: HostProgram, golden: dict[str, Any], number: 
                 return f"first in delegate {index}, output {output}: {problem}\n    {writer}"
     if unchecked:
         return f"delegates {unchecked} run in a loop or branch; golden.npz has no inputs and outputs of theirs"
+    return ""
+
+
+def _on_cpu(pte: Path, accepts: str) -> str:
+    """A message for a difference that arises on the CPU. accepts: what accepts it."""
+    method = read(pte).methods[0]
+    called = dict.fromkeys(str(method.operators[call.operator]) for call in method.kernel_calls())
+    names = [name for name in called if "quantize_per" not in name]
+    which = f" ({', '.join(names)})" if names else ""
     return (
-        "every delegate is right on golden's inputs: the difference arises in an operator on the CPU\n"
-        "    floats that are added in another order differ in their last bits; run.tolerance is the limit"
+        f"every delegate is right on golden's inputs: the difference arises in an operator on the CPU{which}\n"
+        f"    {accepts}"
     )
 
 

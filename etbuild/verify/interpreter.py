@@ -1,18 +1,20 @@
-"""Interprets an emitted ExecuTorch program in Python: PyTorch computes CPU operators, the caller provides delegates.
+"""Interprets an emitted ExecuTorch program in Python: the caller provides delegates and the kernels of CPU operators.
 
-It is a reference for values. It does not reproduce the memory plan, except that views share the memory of their base.
-Mutable state persists between runs, as in ExecuTorch's runtime.
+PyTorch computes what those kernels do not, and is compared with them. It is a reference for values. It does not
+reproduce the memory plan, except that views share the memory of their base. Mutable state persists between runs, as in
+ExecuTorch's runtime.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from etbuild.errors import StepError
 from etbuild.pte.schema import SCALAR_TYPES
+from etbuild.verify.cpu_operators import CpuOperators, Operand
 
 if TYPE_CHECKING:
     from etbuild.compile.lowered import Lowered
@@ -35,6 +37,9 @@ _SCALAR_OPERATORS: dict[str, Callable[..., Any]] = {
     "round": round,
     "trunc": math.trunc,
 }
+REMEDY = "replace the operator in the model, or build without expected outputs: doit pte"
+# Lists of indices of values; -1 for None.
+_LISTS = ("IntList", "TensorList", "OptionalTensorList")
 
 
 class Delegate(Protocol):
@@ -47,14 +52,17 @@ class Delegate(Protocol):
 
 
 class Interpreter:
-    """The state of one program. delegates: one for each delegate of the program, in order."""
+    """The state of one program.
 
-    def __init__(self, lowered: Lowered, delegates: Sequence[Delegate]):
+    delegates: one for each delegate of the program, in order.
+    kernels:   of the CPU operators.
+    """
+
+    def __init__(self, lowered: Lowered, delegates: Sequence[Delegate], kernels: CpuOperators):
         self._plan = lowered.program.execution_plan[0]
+        self._kernels = kernels
         self._delegates = delegates
-        self._values = [_initial(value.val, lowered) for value in self._plan.values]
-        # By address in the memory plan: the index of the value written there last.
-        self._writers: dict[tuple[int, int], int] = {}
+        self._values = _Values(lowered)
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Run one inference.
@@ -64,12 +72,12 @@ class Interpreter:
         raises: StepError for an operator that PyTorch lacks or cannot compute.
         """
         for index, value in zip(self._plan.inputs, inputs, strict=True):
-            self._write(index, value)
+            self._values.write(index, value)
         for chain in self._plan.chains:
             at = 0
             while at < len(chain.instructions):
                 at = self._step(chain.instructions[at].instr_args, at)
-        return [self._read(index) for index in self._plan.outputs]
+        return [self._values.read(index) for index in self._plan.outputs]
 
     def _step(self, instruction: Any, at: int) -> int:
         """Execute one instruction; the index of the next one."""
@@ -79,17 +87,17 @@ class Interpreter:
         elif kind == "DelegateCall":
             self._call_delegate(instruction)
         elif kind == "MoveCall":
-            self._write(instruction.move_to, self._read(instruction.move_from))
-        elif kind == "JumpFalseCall" and not bool(self._read(instruction.cond_value_index)):
+            self._values.write(instruction.move_to, self._values.read(instruction.move_from))
+        elif kind == "JumpFalseCall" and not bool(self._values.read(instruction.cond_value_index)):
             return int(instruction.destination_instruction)
         return at + 1
 
     def _call_delegate(self, call: Any) -> None:
         delegate = self._delegates[call.delegate_index]
         input_count = len(call.args) - delegate.outputs
-        inputs = [_to_array(self._read(index), self._tensor(index)) for index in call.args[:input_count]]
+        inputs = [_to_array(self._values.read(index), self._values.schema(index)) for index in call.args[:input_count]]
         for index, array in zip(call.args[input_count:], delegate.run(inputs), strict=True):
-            self._write(index, _from_array(array, self._tensor(index)))
+            self._values.write(index, _from_array(array, self._values.schema(index)))
 
     def _call_kernel(self, target: Any, indices: Sequence[int]) -> None:
         namespace, _, name = target.name.partition("::")
@@ -99,7 +107,9 @@ class Interpreter:
         if namespace == "dim_order_ops":
             # A copy into another dim order: values are unchanged, and bytes matter only at delegates, see _to_array.
             out = indices[-1]
-            self._write(out, self._value(indices[0]).to(_dtype(self._tensor(out).scalar_type), copy=True))
+            self._values.write(
+                out, self._values.value(indices[0]).to(_dtype(self._values.schema(out).scalar_type), copy=True)
+            )
             return
         if namespace in ("cortex_m", "quantized_decomposed"):
             # ExecuTorch has out variants of these; PyTorch has functions, with the same arguments before the output.
@@ -121,9 +131,9 @@ class Interpreter:
                 break
             if argument.is_out:
                 written.append(index)
-                named[argument.name] = torch.empty(0, dtype=_dtype(self._tensor(index).scalar_type))
+                named[argument.name] = torch.empty(0, dtype=_dtype(self._values.schema(index).scalar_type))
                 continue
-            value = self._value(index)
+            value = self._values.value(index)
             if value is not None and str(argument.real_type).startswith(("ScalarType", "Optional[ScalarType]")):
                 value = _dtype(value)
             if argument.kwarg_only:
@@ -135,14 +145,18 @@ class Interpreter:
         except Exception as error:
             message = (str(error).strip().splitlines() or [""])[0]
             raise StepError(
-                f"{target.name}.{target.overload} on the CPU: got {type(error).__name__}: {message}"
+                f"{target.name}.{target.overload} on the CPU: got {type(error).__name__}: {message}\n    {REMEDY}"
             ) from error
         results = list(result) if isinstance(result, (tuple, list)) else [result]
+        if is_variant:
+            outputs = dict(zip(written, results, strict=True))
+            operands = [self._values.operand(index, outputs) for index in indices]
+            results = self._kernels.results((target.name, target.overload), operands, outputs)
         for index, value in zip(written or indices[-len(results) :], results, strict=True):
-            self._write(index, value)
+            self._values.write(index, value)
 
     def _call_primitive(self, target: Any, name: str, indices: Sequence[int]) -> None:
-        values = [self._value(index) for index in indices[:-1]]
+        values = [self._values.value(index) for index in indices[:-1]]
         if name == "et_view":
             result: Any = values[0].reshape(values[1])
         elif name == "sym_size":
@@ -152,34 +166,54 @@ class Interpreter:
         elif name in _SCALAR_OPERATORS:
             result = _SCALAR_OPERATORS[name](*values)
         else:
-            raise StepError(f"{target.name}.{target.overload}: got a primitive that step golden does not support")
-        self._write(indices[-1], result)
+            raise StepError(
+                f"{target.name}.{target.overload}: got a primitive that step golden does not support\n    {REMEDY}"
+            )
+        self._values.write(indices[-1], result)
 
-    def _tensor(self, index: int) -> Any:
-        return self._plan.values[index].val
 
-    def _write(self, index: int, value: Any) -> None:
+class _Values:
+    """The program's table of values: what each holds now, and where it is in the memory plan."""
+
+    def __init__(self, lowered: Lowered):
+        self._schemas = [value.val for value in lowered.program.execution_plan[0].values]
+        self._values = [_initial(schema, lowered) for schema in self._schemas]
+        # By address in the memory plan: the index of the value written there last.
+        self._writers: dict[tuple[int, int], int] = {}
+
+    def schema(self, index: int) -> Any:
+        return self._schemas[index]
+
+    def write(self, index: int, value: Any) -> None:
         self._values[index] = value
-        address = _address(self._tensor(index))
+        address = _address(self.schema(index))
         if address is not None:
             self._writers[address] = index
 
-    def _read(self, index: int) -> Any:
+    def read(self, index: int) -> Any:
         """A value; a tensor that no instruction writes is a view of the tensor at the same address."""
         if self._values[index] is not None:
             return self._values[index]
-        address = _address(self._tensor(index))
+        address = _address(self.schema(index))
         if address is None or address not in self._writers:
             return None
         base = self._writers[address]
-        return _from_array(_to_array(self._values[base], self._tensor(base)), self._tensor(index))
+        return _from_array(_to_array(self._values[base], self.schema(base)), self.schema(index))
 
-    def _value(self, index: int) -> Any:
+    def value(self, index: int) -> Any:
         """A value as a PyTorch argument; lists of integers and tensors hold indices of values, -1 for None."""
-        schema = self._tensor(index)
-        if type(schema).__name__ in ("IntList", "TensorList", "OptionalTensorList"):
-            return [None if item < 0 else self._read(item) for item in schema.items]
-        return self._read(index)
+        schema = self.schema(index)
+        if type(schema).__name__ in _LISTS:
+            return [None if item < 0 else self.read(item) for item in schema.items]
+        return self.read(index)
+
+    def operand(self, index: int, outputs: Mapping[int, Any]) -> Operand:
+        if index < 0 or index in outputs:
+            return Operand(index, self.schema(index) if index >= 0 else None, outputs.get(index))
+        schema = self.schema(index)
+        if type(schema).__name__ in _LISTS:
+            return Operand(index, schema, None, tuple(self.operand(item, outputs) for item in schema.items))
+        return Operand(index, schema, self.read(index))
 
 
 def _address(schema: Any) -> tuple[int, int] | None:
@@ -195,7 +229,7 @@ def _operator(target: Any, namespace: str, name: str, overload: str) -> Any:
         return getattr(getattr(getattr(torch.ops, namespace), name), overload)
     except AttributeError as error:
         raise StepError(
-            f"{target.name}.{target.overload}: got an operator that is not registered in PyTorch"
+            f"{target.name}.{target.overload}: got an operator that is not registered in PyTorch\n    {REMEDY}"
         ) from error
 
 
@@ -245,5 +279,5 @@ def _dtype(number: int) -> Any:
 
     scalar = SCALAR_TYPES.get(int(number))
     if scalar is None or scalar.is_quantized:
-        raise StepError(f"scalar type {int(number)}: got a dtype that step golden does not support")
+        raise StepError(f"scalar type {int(number)}: got a dtype that step golden does not support\n    {REMEDY}")
     return getattr(torch, scalar.name)

@@ -11,13 +11,14 @@ from etbuild.firmware.elf_texts import Texts
 from etbuild.firmware.protocol import EXITS, Fault, Transcript, read_transcript
 from etbuild.firmware.toolchain import run_tool
 from etbuild.system.programs import last_lines
-from etbuild.verify.compare import difference
+from etbuild.verify.compare import difference, remedy
 
 if TYPE_CHECKING:
     from etbuild.firmware.protocol import VectorRun
     from etbuild.firmware.simulators import Request, SimulatorResult
 
 LAST_LINES = 10
+WHERE = "run: {on: host} says in which delegate, or that it is in an operator on the CPU"
 _REGISTERS = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
 
 
@@ -123,9 +124,10 @@ def _difference(run: VectorRun, wanted: Sequence[ExpectedOutput], number: int, t
         right = column.values[number]
         if len(output) != right.nbytes:
             return f"vector {number}, output {index}: got {len(output)} bytes, wanted {right.nbytes}"
-        problem = difference(_array(output, right, column.order), right, tolerance)
+        ours = _array(output, right, column.order)
+        problem = difference(ours, right, tolerance)
         if problem:
-            return f"vector {number}, output {index}: {problem}"
+            return f"vector {number}, output {index}: {problem}\n    {WHERE}\n    {remedy(ours, right)}"
     return ""
 
 

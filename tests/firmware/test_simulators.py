@@ -142,7 +142,9 @@ def test_a_wrong_output_fails(project: Project) -> None:
     project.prepare_fvp(b"".join(whole(rows)))
 
     assert project.failure().startswith(
-        "run on corstone-300 (FVP): vector 1, output 0: element [0, 0]: got 3.5, wanted 3.0; 3 of 3 elements differ"
+        "run on corstone-300 (FVP): vector 1, output 0: element [0, 0]: got 3.5, wanted 3.0; 3 of 3 elements differ\n"
+        "    run: {on: host} says in which delegate, or that it is in an operator on the CPU\n"
+        "    run: {tolerance: 0.1} accepts it"
     )
 
 

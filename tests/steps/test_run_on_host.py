@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,10 @@ def golden() -> dict[str, Any]:
     }
 
 
-def attempt(golden: dict[str, Any], folder: Path) -> dict[str, Any]:
+def attempt(golden: dict[str, Any], folder: Path, tolerance: str = "0") -> dict[str, Any]:
     np.savez(folder / "golden.npz", **golden)
     argv = ["--pte", str(PTE), "--golden", str(folder / "golden.npz"), "--output", str(folder / "run.json")]
-    assert run.main(argv) == 0
+    assert run.main([*argv, "--tolerance", tolerance]) == 0
     return dict(json.loads((folder / "run.json").read_text()))
 
 
@@ -61,7 +62,26 @@ def test_a_difference_on_the_cpu_is_reported_as_such(golden: dict[str, Any], tmp
     assert first.startswith("vector 1, output 0: element ")
     assert first.endswith(f"; 1 of {wrong[1].size} elements differ")
     assert second == "    every delegate is right on golden's inputs: the difference arises in an operator on the CPU"
-    assert third == "    floats that are added in another order differ in their last bits; run.tolerance is the limit"
+    assert third == "    no run.tolerance accepts it: the outputs have nothing in common, or are not numbers"
+
+
+def test_a_small_difference_on_the_cpu_has_the_tolerance_that_accepts_it(
+    golden: dict[str, Any], tmp_path: Path
+) -> None:
+    """Its text is a part of a recipe, and the same run with it passes."""
+    wrong = golden["output_0"].copy()
+    wrong[1].reshape(-1)[2] *= np.float32(1.00001)
+
+    with pytest.raises(StepError) as caught:
+        attempt({**golden, "output_0": wrong}, tmp_path)
+
+    remedy = str(caught.value).splitlines()[-1]
+    found = re.fullmatch(
+        r"    run: \{tolerance: (\S+)\} accepts it: floats that are added in another order differ in their last bits",
+        remedy,
+    )
+    assert found, remedy
+    assert attempt({**golden, "output_0": wrong}, tmp_path, found[1])["bit_exact"] == 2
 
 
 def test_a_difference_in_a_delegate_names_the_operation(golden: dict[str, Any], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etbuild.verify.compare import accuracy, against_float, dequantize, lsb_error, quantize, worst
+from etbuild.verify.compare import accuracy, against_float, dequantize, difference, lsb_error, quantize, remedy, worst
 
 PARAMS = {"dtype": "int8", "scale": 0.5, "zero_point": 10, "range": [-128, 127]}
 
@@ -68,3 +68,30 @@ def test_accuracy_is_the_share_of_right_largest_outputs() -> None:
     import numpy as np
 
     assert accuracy(np.array([[[0, 1]], [[1, 0]], [[1, 0]]]), [1, 0, 1]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "text"),
+    [
+        ([1.0, 2.5], [1.0, 2.0], "run: {tolerance: 0.25} accepts it"),
+        (
+            [1.0, 2.0001],
+            [1.0, 2.0],
+            "run: {tolerance: 5e-05} accepts it: floats that are added in another order differ in their last bits",
+        ),
+        ([1.0, 9.0], [1.0, 2.0], "no run.tolerance accepts it: the outputs have nothing in common, or are not numbers"),
+        ([0.0, 1.0], [0.0, 0.0], "no run.tolerance accepts it: the outputs have nothing in common, or are not numbers"),
+        ([1, 3], [1, 2], "integers have no tolerance: a float before them differs, so have its operator on the NPU"),
+    ],
+)
+def test_the_remedy_names_a_tolerance_that_accepts(got: list[float], wanted: list[float], text: str) -> None:
+    """Relative to the largest output; with two digits, rounded up."""
+    import numpy as np
+
+    arrays = [np.array(one, np.int8 if isinstance(one[0], int) else np.float32) for one in (got, wanted)]
+
+    found = remedy(*arrays)
+
+    assert found == text
+    if found.startswith("run: "):
+        assert difference(*arrays, float(found.split()[2].rstrip("}"))) == ""
