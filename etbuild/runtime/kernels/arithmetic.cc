@@ -77,6 +77,8 @@ ETB_KERNEL(mul, "aten::mul.out", binary<Mul>);
 ETB_KERNEL(mul_scalar, "aten::mul.Scalar_out", binary<Mul>);
 ETB_KERNEL(minimum, "aten::minimum.out", binary<Minimum>);
 ETB_KERNEL(maximum, "aten::maximum.out", binary<Maximum>);
+ETB_KERNEL(cortex_m_minimum, "cortex_m::minimum.out", binary<Minimum>);
+ETB_KERNEL(cortex_m_maximum, "cortex_m::maximum.out", binary<Maximum>);
 ETB_KERNEL(pow, "aten::pow.Tensor_Tensor_out", binary<Pow>);
 ETB_KERNEL(pow_tensor_scalar, "aten::pow.Tensor_Scalar_out", binary<Pow>);
 ETB_KERNEL(pow_scalar, "aten::pow.Scalar_out", binary<Pow>);

@@ -225,6 +225,7 @@ Status pixel_shuffle(Args& args) {
 }  // namespace
 
 ETB_KERNEL(permute_copy, "aten::permute_copy.out", permute);
+ETB_KERNEL(cortex_m_transpose, "cortex_m::transpose.out", permute);
 ETB_KERNEL(transpose_copy, "aten::transpose_copy.int_out", transpose);
 ETB_KERNEL(t_copy, "aten::t_copy.out", transpose_matrix);
 ETB_KERNEL(slice_copy, "aten::slice_copy.Tensor_out", slice);

@@ -73,6 +73,9 @@ def test_damaged_programs_of_kernels_never_harm(fuzzer: Path, tmp_path: Path) ->
 def zoo(folder: Path) -> list[Path]:
     """Programs of the kernels' own test cases."""
     sys.path.insert(0, str(HERE.parent / "kernels"))
+    import executorch.backends.cortex_m.passes  # noqa: F401 - registers the operators
+    import test_cortex_m
+    import test_cortex_m_windows
     import test_linear
     import test_movement
     import test_reduction
@@ -86,6 +89,9 @@ def zoo(folder: Path) -> list[Path]:
         test_movement.INDEX,
         test_reduction.EXTREME,
         test_window.POOL,
+        test_cortex_m.CASES[::5],
+        test_cortex_m_windows.CONVOLUTIONS[::3],
+        test_cortex_m_windows.POOLS,
     )
     for number, table in enumerate(tables):
         path = folder / f"{number}.pte"
