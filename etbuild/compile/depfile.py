@@ -182,20 +182,23 @@ def write_depfile(path: Path, reads: Reads, declared: Iterable[Path | None]) -> 
 
 @contextmanager
 def _stat_recorded(looked_for: Callable[[Any], None]) -> Iterator[None]:
-    """Inside this context os.stat, which Path.exists and os.path.exists call, calls `looked_for` first; it raises no
-    audit event."""
-    original = os.stat
+    """Inside this context what looks for a path calls `looked_for` first: os.stat (Path.exists and os.path.exists use
+    it), os.lstat (glob, lexists) and os.access. They raise no audit event."""
+    originals: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in ("stat", "lstat", "access")}
 
-    def recorded(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
-        if not options.get("dir_fd"):
+    def recorded(original: Callable[..., Any], path: Any, *arguments: Any, **options: Any) -> Any:
+        # realpath asks of every folder above a path whether it is a link.
+        if not options.get("dir_fd") and sys._getframe(1).f_code.co_name != "_joinrealpath":
             looked_for(path)
         return original(path, *arguments, **options)
 
-    os.stat = recorded
+    for name, original in originals.items():
+        setattr(os, name, partial(recorded, original))
     try:
         yield
     finally:
-        os.stat = original
+        for name, original in originals.items():
+            setattr(os, name, original)
 
 
 @contextmanager

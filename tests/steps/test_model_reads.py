@@ -51,6 +51,7 @@ READS_MUCH = """
     SCALE += len(os.listdir(ROOT / "data")) + len(glob.glob("data/more/*.txt"))
     SCALE += int(os.environ.get("MODEL_SCALE", "0"))
     SCALE += os.path.exists("models/flag") + (ROOT / "models/other flag").is_file()
+    SCALE += os.path.lexists("models/late") + os.access("models/allowed", os.R_OK) + len(glob.glob("data/o*/one.txt"))
     SCALE += len((ROOT / ".hidden/x.txt").read_text())
     SCALE += len(Path("OUTSIDE/far.txt").read_text())
     with open("data/both.txt", "r+") as file:
@@ -99,7 +100,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Made:
     made = Made(Project(tmp_path_factory.mktemp("project")), tmp_path_factory.mktemp("outside"))
     made.project.write("models/m.py", READS_MUCH.replace("OUTSIDE", str(made.outside)))
     made.project.write("lib/blocks.py", "SCALE = 2.0\n")
-    for name in ("data/a.txt", "data/both.txt", "data/more/b.txt", ".hidden/x.txt", "data/unread.txt"):
+    for name in ("data/a.txt", "data/both.txt", "data/more/b.txt", ".hidden/x.txt", "data/unread.txt", "data/only/two.txt"):
         made.project.write(name, "one\n")
     (made.outside / "far.txt").write_text("one\n")
     (made.outside / "path").mkdir()
@@ -144,6 +145,9 @@ def test_an_exported_model_is_up_to_date(made: Made) -> None:
         ("data/more/new.txt", "names in data/more"),
         ("models/flag", "whether there is models/flag"),
         ("models/other flag", "whether there is models/other flag"),
+        ("models/late", "whether there is models/late"),
+        ("models/allowed", "whether there is models/allowed"),
+        ("data/only/one.txt", "whether there is data/only/one.txt"),
         ("models/table.txt", "whether there is models/table.txt"),
         ("models/lib/__init__.py", "what is imported from models#lib"),
         ("lib/blocks/__init__.py", "what is imported from lib#blocks"),
