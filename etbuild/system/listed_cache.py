@@ -94,7 +94,7 @@ class ListedCache:
         names = list(self._digests(key))
         with suppress(OSError):
             self._list(key).unlink()
-        for name in {name.split("/", 1)[0] for name in names}:
+        for name in {name.partition("/")[0] for name in names}:
             _remove(self.folder / name)
         return len(names)
 
@@ -104,7 +104,7 @@ class ListedCache:
             paths = sorted(self.folder.iterdir())
         except OSError:
             return
-        named = {name.split("/", 1)[0] for entry in self.entries() for name in entry.digests}
+        named = {name.partition("/")[0] for entry in self.entries() for name in entry.digests}
         for path in paths:
             with suppress(OSError):
                 old = now_ns - path.stat().st_mtime_ns >= older_than_s * 1e9
@@ -156,7 +156,7 @@ def _synced_digest(file: Path) -> str:
 def _is_locked(path: Path) -> bool:
     """Whether a process writes the entry that a file belongs to: it holds the lock <key>.lock, also of <key>.part."""
     try:
-        with path.with_name(f"{path.name.split('.', 1)[0]}.lock").open("rb") as file:
+        with path.with_name(f"{path.name.partition('.')[0]}.lock").open("rb") as file:
             return not try_lock(file)
     except FileNotFoundError:
         return False
