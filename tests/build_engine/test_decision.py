@@ -22,6 +22,8 @@ RECORD = Record(
     {"in": "i1"},
     {"models/blocks.py": "m1"},
     {"build/out": "o1"},
+    1.5,
+    1 << 20,
 )
 
 
@@ -80,6 +82,13 @@ def test_a_tool_of_another_version_is_a_reason() -> None:
     assert [str(reason) for reason in reasons(STEP, other, current())] == ["ethos-u-vela: 5.0.0 -> 5.1.0"]
 
 
+def test_a_tool_that_only_one_side_has_is_a_reason() -> None:
+    """A compiler that a step no longer uses, and one that it uses now."""
+    other = replace(RECORD, tools={"c++": "12"})
+
+    assert reasons(STEP, other, current()) == (Reason("c++", "12", ""), Reason("ethos-u-vela", "", "5.1.0"))
+
+
 def test_a_change_of_our_own_source_is_a_reason() -> None:
     """An upgrade of etbuild rebuilds what its change may have touched."""
     other = replace(RECORD, source={"steps/vela.py": "s0"})
@@ -90,6 +99,79 @@ def test_a_change_of_our_own_source_is_a_reason() -> None:
 def test_a_record_is_read_back_as_it_was_written() -> None:
     """JSON and back changes nothing."""
     assert Record.from_json(RECORD.to_json()) == RECORD
+
+
+def test_every_difference_is_named_in_the_order_of_interest() -> None:
+    """Settings, tools, our own source, inputs, what was discovered, outputs: one step may have them all."""
+    other = Record(
+        ("--x", "1"), {"ethos-u-vela": "5.0.0"}, {"steps/vela.py": "s0"}, {"in": "i0"}, {"models/blocks.py": "m0"}
+    )
+
+    assert [reason.key for reason in reasons(STEP, other, current())] == [
+        *("x", "memory_mode", "out", "ethos-u-vela", "source of steps/vela.py", "input in"),
+        *("imported models/blocks.py", "output build/out is not what the step wrote"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("--mode=a", "--mode=b", "mode: a -> b"),
+        ("--dry-run", "", "dry_run"),
+        ("--a-b 1 2", "--a-b 2 3", "a_b: 1 -> 3"),
+        ("--n 1", "--n 1 1", "n: 1 -> 1 1"),
+        ("--n 1 2", "--n 2 1", "n: 1 2 -> 2 1"),
+        ("--n 1", "--n 1 2", "n: (nothing) -> 2"),
+        ("--n 1 2 3", "--n 1", "n: 2 3 -> (nothing)"),
+        ("--n 1", "--n 1 2 3", "n: (nothing) -> 2 3"),
+        ("first --n 1", "second --n 1", "arguments: first -> second"),
+        ("--a 1 --b 2", "--b 2 --a 1", "order of settings: --a 1 --b 2 -> --b 2 --a 1"),
+        ("--n 1 --n 2", "--n 1 --n 3", "n: 2 -> 3"),
+    ],
+)
+def test_what_differs_in_a_setting_is_shown(old: str, new: str, text: str) -> None:
+    """Only the values that one side has; both sides in full where the same values are in another order or number."""
+    step = STEP._replace(argv=tuple(new.split()))
+    record = replace(RECORD, argv=tuple(old.split()))
+
+    assert [str(reason) for reason in reasons(step, record, current())] == [text]
+
+
+def test_of_a_digest_ten_digits_are_shown() -> None:
+    """What is no SHA-256, such as a version, is shown in full."""
+    digest, no_digest = "0123456789abcdef" * 4, "0123456789abcdef" * 4 + "0"
+    record = replace(RECORD, inputs={"in": digest}, tools={"ethos-u-vela": no_digest})
+
+    assert [str(reason) for reason in reasons(STEP, record, current())] == [
+        f"ethos-u-vela: {no_digest} -> 5.1.0",
+        "input in: 0123456789 -> i1",
+    ]
+
+
+def test_a_record_is_json_with_one_value_a_line() -> None:
+    """People read and compare records; what was not measured is nothing."""
+    assert Record(("--x",), outputs={"a": "o1"}).to_json() == (
+        '{\n "argv": [\n  "--x"\n ],\n "tools": {},\n "source": {},\n "inputs": {},\n "discovered": {},\n'
+        ' "outputs": {\n  "a": "o1"\n },\n "seconds": 0.0,\n "peak_bytes": 0\n}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("argv", ["--x", 1]),
+        *((name, {"a": "1", "b": 2}) for name in ("tools", "source", "inputs", "discovered", "outputs")),
+        ("seconds", "1"),
+        ("seconds", None),
+        ("peak_bytes", 1.5),
+        ("peak_bytes", "1"),
+    ],
+)
+def test_a_record_with_one_field_of_another_type_is_none(field: str, value: object) -> None:
+    """All other fields are right: none of them makes up for it."""
+    data = json.loads(RECORD.to_json())
+
+    assert Record.from_json(json.dumps(data | {field: value})) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"argv": 3}', json.dumps({"argv": [], "tools": 1})])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,81 @@ def test_a_damaged_cache_file_only_costs_time(stored: Path, text: str) -> None:
     (stored / "cache.json").write_text(text)
 
     assert not cache(stored).is_up_to_date(STEP, AT_REST)
+
+
+def test_an_entry_is_stored_for_a_record_at_rest_from_the_first_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record that is as old as that cannot change under its stat any more; one that is a nanosecond younger can."""
+    monkeypatch.setattr(time, "time_ns", lambda: 10 * AT_REST_NS)
+    found = []
+    for changed_ns in (9 * AT_REST_NS, 9 * AT_REST_NS + 1):
+        made = cache(tmp_path)
+        made.store(STEP, (1, 2, 3, 4, changed_ns), RECORD)
+        found.append(made.is_up_to_date(STEP, (1, 2, 3, 4, changed_ns)))
+
+    assert found == [True, False]
+
+
+def test_the_cache_file_is_written_only_after_a_change(stored: Path) -> None:
+    """A build with nothing to do writes nothing; nor does a second save."""
+    (stored / "cache.json").unlink()
+    unchanged, changed = cache(stored), cache(stored)
+    unchanged.save()
+    changed.store(STEP, AT_REST, RECORD)
+    before = (stored / "cache.json").exists()
+    changed.save()
+    once = (stored / "cache.json").exists()
+    (stored / "cache.json").unlink()
+    changed.save()
+
+    assert (before, once, (stored / "cache.json").exists()) == (False, True, False)
+
+
+def test_a_disk_that_refuses_the_cache_file_only_costs_time(stored: Path) -> None:
+    """A folder has its name."""
+    (stored / "cache.json").unlink()
+    (stored / "cache.json").mkdir()
+    made = cache(stored)
+    made.store(STEP, AT_REST, RECORD)
+
+    made.save()
+
+    assert made.is_up_to_date(STEP, AT_REST)
+
+
+def test_the_source_of_a_kind_is_looked_up_once(stored: Path) -> None:
+    """A project has hundreds of steps of one kind."""
+    asked: list[str] = []
+
+    def source(step: Step) -> Mapping[str, str]:
+        asked.append(step.kind)
+        return RECORD.source
+
+    made = FreshnessCache(CurrentState(FILES.get, lambda _: RECORD.tools, source), stored / "cache.json")  # type: ignore[arg-type]
+
+    assert [made.is_up_to_date(STEP, AT_REST) for _ in range(2)] == [True, True]
+    assert asked == ["vela"]
+
+
+def test_equal_facts_are_equal_however_they_are_kept_in_memory(tmp_path: Path) -> None:
+    """The record is read from JSON, where every text is an object of its own; here one object is everywhere."""
+    text = "".join(["one", "text"])
+    step = Step("vela:net@a", (text, text), ("in",), ("build/out",))
+    shared = Record(step.argv, {"vela": text}, {"vela.py": text}, {"in": text}, {}, {"build/out": text})
+    separate = Record.from_json(shared.to_json())
+    assert separate is not None
+    made = FreshnessCache(
+        CurrentState(lambda _: text, lambda _: {"vela": text}, lambda _: {"vela.py": text}), tmp_path / "c"
+    )
+    made.store(step, AT_REST, separate)
+
+    assert made.is_up_to_date(step, AT_REST)
+
+
+def test_a_file_that_a_run_missed_and_that_is_still_missing_changes_nothing(tmp_path: Path) -> None:
+    """Its digest in the record is empty."""
+    made = cache(tmp_path)
+    made.store(STEP, AT_REST, replace(RECORD, discovered={"gone.py": ""}))
+
+    assert made.is_up_to_date(STEP, AT_REST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import subprocess
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from etbuild.system.listed_cache import ListedCache
+from etbuild.system.listed_cache import ListedCache, ListedEntry, remove
 
 
 @pytest.fixture
@@ -99,3 +100,104 @@ def test_what_no_list_names_is_abandoned_unless_it_is_locked(cache: ListedCache)
         found = [[path.name for path in cache.abandoned(time.time_ns(), *age)] for age in ((), (0,))]
 
     assert found == [["free.lock", "old.o"], ["free.lock", "new.o", "old.o"]]
+
+
+def test_an_entry_replaces_all_of_the_one_before(cache: ListedCache) -> None:
+    """Files that the new one does not have are gone, and so is what has its names; nothing temporary is left."""
+    (cache.folder / "two").write_text("another content")
+    (cache.folder / "made").write_text("made")
+
+    cache.add("one", {"two": cache.folder / "made"})
+
+    assert sorted(path.name for path in cache.folder.iterdir()) == ["one.sha256", "two"]
+    assert cache.holds("one")
+
+
+def test_the_list_is_written_beside_its_name(cache: ListedCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one process each; the lock of the entry is for that name too."""
+    renamed: list[str] = []
+    rename = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda path, target: renamed.append(path.name) or rename(path, target))
+
+    add(cache)
+
+    assert renamed[-1] == f"one.{os.getpid()}.part"
+
+
+def test_entries_are_listed_with_size_and_last_use(cache: ListedCache) -> None:
+    """By key, damaged ones too: without digests, or without the files that are gone."""
+    listed = {
+        name: hashlib.sha256(text).hexdigest() for name, text in (("one/library.so", b"library"), ("one.o", b"object"))
+    }
+    (cache.folder / "one.o").unlink()
+    (cache.folder / "bad.sha256").write_text("no list")
+    for number, key in enumerate(("one", "bad")):
+        os.utime(cache.folder / f"{key}.sha256", ns=(number, number))
+
+    entries = list(cache.entries())
+
+    assert entries == [ListedEntry("bad", {}, 0, 1), ListedEntry("one", listed, len("library"), 0)]
+    assert [cache.is_intact(entry) for entry in entries] == [False, False]
+    add(cache)
+    assert [cache.is_intact(entry) for entry in cache.entries()] == [False, True]
+
+
+def test_an_entry_that_is_held_counts_as_used(cache: ListedCache) -> None:
+    """A damaged one does not."""
+    used = []
+    for content in ("object", "objecT"):
+        (cache.folder / "one.o").write_text(content)
+        os.utime(cache.folder / "one.sha256", (0, 0))
+        assert cache.holds("one") is (content == "object")
+        used.append((cache.folder / "one.sha256").stat().st_mtime_ns != 0)
+
+    assert used == [True, False]
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/../../outside", "/outside", "a b", ""])
+def test_one_impossible_name_makes_a_list_damaged(cache: ListedCache, name: str) -> None:
+    """The other lines are right."""
+    file = cache.folder / "one.sha256"
+    file.write_text(f"{file.read_text()}{'0' * 64}  {name}\n")
+
+    assert not cache.holds("one")
+    assert cache.delete("one") == 0
+
+
+def test_a_name_twice_in_a_list_makes_it_damaged(cache: ListedCache) -> None:
+    """It has more lines than files; so does one that is no text."""
+    file = cache.folder / "one.sha256"
+    file.write_text(file.read_text() * 2)
+    twice = cache.holds("one")
+    file.write_bytes(b"\xff")
+
+    assert (twice, cache.holds("one")) == (False, False)
+
+
+def test_deleting_tells_how_many_files_there_were(cache: ListedCache) -> None:
+    """None of an entry that does not exist."""
+    assert (cache.delete("one"), cache.delete("one")) == (2, 0)
+    assert list(cache.folder.iterdir()) == []
+
+
+def test_what_is_as_old_as_a_day_is_abandoned(cache: ListedCache) -> None:
+    """Not a nanosecond earlier; lists and what they name are never."""
+    for path in [cache.folder / "left.1.o", *cache.folder.iterdir()]:
+        path.touch()
+        os.utime(path, ns=(0, 0))
+    day_ns = 24 * 3600 * 10**9
+    found = [[path.name for path in cache.abandoned(now_ns)] for now_ns in (day_ns - 1, day_ns)]
+
+    assert found == [[], ["left.1.o"]]
+    assert list(ListedCache(cache.folder / "none").abandoned(day_ns)) == []
+
+
+def test_removing_a_link_leaves_what_it_leads_to(cache: ListedCache, tmp_path: Path) -> None:
+    """Files, folders and links count, what is not there does not."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/file").write_text("")
+    (cache.folder / "link").symlink_to(tmp_path / "folder")
+
+    assert remove([cache.folder / name for name in ("link", "one", "one.o", "gone")]) == 3
+    assert (tmp_path / "folder/file").exists()
+    assert [path.name for path in cache.folder.iterdir()] == ["one.sha256"]
