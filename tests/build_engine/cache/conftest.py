@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cached_project import Elsewhere, Machine
 
+from etbuild.build_engine.cache.store import Store
 from etbuild.build_engine.execute import Executor
 
 
@@ -64,3 +65,16 @@ def bucket(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     yield "models"
     urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()  # It keeps all in this process.
     server.stop()
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Store:
+    """An empty one."""
+    return Store(tmp_path / "local")
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Path:
+    """The folder of a run."""
+    (tmp_path / "ran").mkdir()
+    return tmp_path / "ran"

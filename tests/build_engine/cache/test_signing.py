@@ -1,6 +1,8 @@
 """The header of a record: undamaged, of that name, and signed with the private key of a pair."""
 
+import hashlib
 import sys
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
@@ -11,6 +13,7 @@ from key_pairs import Pair
 
 from etbuild.build_engine.cache.signing import NO_MARK, Keys, seal, unseal
 from etbuild.errors import MissingTool, UsageError
+from etbuild.system.environment import CacheSettings
 
 PAIR, OTHER = Pair.of(1), Pair.of(2)
 WRITER, READER = Keys(PAIR.private), Keys(public=PAIR.public)
@@ -88,6 +91,63 @@ def test_the_local_store_keeps_where_a_record_came_from(mark: bytes, accepted_by
     assert [name for name, keys in readers.items() if keys.verify_local("name", record) == b"body"] == accepted_by
 
 
+def test_a_record_is_a_header_and_its_body() -> None:
+    """Other programs can read it; the checksum is over name and body."""
+    checksum = hashlib.sha256(b"name\0body\n").hexdigest()
+    record = seal("name", b"body\n", b"mark")
+
+    assert record == f"etbuild {checksum} mark\nbody\n".encode()
+    assert seal("name", b"") == f"etbuild {hashlib.sha256(b'name' + bytes(1)).hexdigest()} -\n".encode()
+    assert unseal("name", record) == (b"body\n", b"mark")
+    for damaged in (record[1:], record.replace(b" mark", b" mark mark"), record.replace(b" mark", b"")):
+        assert unseal("name", damaged) is None
+
+
+def test_only_exact_base64_is_a_signature() -> None:
+    """A mark with characters between is another record, which nobody has signed."""
+    _, mark = unseal("name", SIGNED) or (b"", b"")
+
+    assert READER.verify("name", seal("name", b"body", mark)) == b"body"
+    assert READER.verify("name", seal("name", b"body", mark[:8] + b"!" + mark[8:])) is None
+
+
+def test_the_origin_of_what_was_verified_is_the_fingerprint_of_the_public_key() -> None:
+    """Of the pair for who signs; a word for who reads whatever there is."""
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32).public_key()
+    fingerprint = hashlib.sha256(key.public_bytes_raw()).hexdigest().encode()
+    both = Keys(PAIR.private, PAIR.public)
+
+    assert [keys.origin for keys in (WRITER, READER, both)] == [fingerprint] * 3
+    assert [Keys(PAIR.private, unsigned=True).origin, Keys().origin] == [b"unsigned", b"-"]
+
+
+def test_who_cannot_sign_writes_nothing_where_records_are_signed() -> None:
+    """Nobody could accept it. Who reads unsigned records signs none."""
+    assert [keys.may_write for keys in (WRITER, READER, Keys(), Keys(unsigned=True))] == [True, False, False, True]
+    assert Keys(unsigned=True).sign("name", b"body") == seal("name", b"body")
+
+
+def test_with_a_remote_a_wrong_key_is_found_at_once() -> None:
+    """Without one no key is looked at, nor the package that would."""
+    right = CacheSettings(Path("cache"), "s3://a", False, PAIR.private, PAIR.public, False)
+    unsigned = CacheSettings(Path("cache"), "s3://a", False, "", "", True)
+
+    assert Keys.of(right) == Keys(PAIR.private, PAIR.public) and Keys.of(unsigned) == Keys(unsigned=True)
+    wrong = right._replace(public_key=PAIR.private)
+    assert Keys.of(wrong._replace(remote=None)) == Keys(PAIR.private, PAIR.private)
+    with pytest.raises(UsageError):
+        Keys.of(wrong)
+
+
+def test_a_key_may_be_the_path_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the home folder as well; text may begin with blank lines."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "key").write_text(PAIR.private)
+
+    for key in ("~/key", str(tmp_path / "key"), f"\n {PAIR.private}"):
+        assert Keys(key).sign("name", b"body") == SIGNED
+
+
 KEY_OF_ANOTHER_KIND = x25519.X25519PrivateKey.generate()
 ENCRYPTED = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIG\n-----END ENCRYPTED PRIVATE KEY-----\n"
 
@@ -151,8 +211,14 @@ def test_without_the_package_the_message_says_how_to_install_it(monkeypatch: pyt
     """It comes with the extra `remote`."""
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.serialization", None)
 
-    with pytest.raises(MissingTool, match=r"wanted the package cryptography\n    pip install 'etbuild\[remote\]'$"):
+    message = (
+        r"^ETBUILD_REMOTE_CACHE_PUBLIC_KEY: got .*cryptography.*, wanted the package cryptography\n"
+        r"    pip install 'etbuild\[remote\]'$"
+    )
+    with pytest.raises(MissingTool, match=message):
         Keys(public=PAIR.public).verify("name", SIGNED)
+    with pytest.raises(MissingTool, match=message):
+        Keys(PAIR.private).sign("name", b"body")
 
 
 def test_the_signature_is_ed25519_over_purpose_name_and_body() -> None:

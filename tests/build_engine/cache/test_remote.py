@@ -1,0 +1,207 @@
+"""Requests to a remote cache: what is asked of its files, how long, and what ends its use."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import fsspec.core
+import pytest
+
+from etbuild.build_engine.cache import remote as module
+from etbuild.build_engine.cache.remote import Remote
+
+URL = "memory://user:password@host/base"
+
+
+class Files:
+    """A file system as fsspec has them. fails: what each request raises or does instead; asked: all requests."""
+
+    def __init__(self) -> None:
+        self.content = {"base/v1/name": b"content"}
+        self.asked: list[tuple[str, ...]] = []
+        self.threads: list[threading.Thread] = []
+        self.fails: Callable[[], object] = lambda: None
+
+    def _ask(self, *what: str) -> None:
+        self.threads.append(threading.current_thread())
+        self.asked.append(what)
+        self.fails()
+
+    def cat_file(self, path: str) -> bytes:
+        self._ask("read", path)
+        if path not in self.content:
+            raise FileNotFoundError(path)
+        return self.content[path]
+
+    def pipe_file(self, path: str, data: bytes) -> None:
+        self._ask("write", path)
+        self.content[path] = data
+
+    def info(self, path: str) -> dict[str, int]:
+        self._ask("info", path)
+        return {"size": len(self.content[path])}
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> Files:
+    """Behind every URL; its root is base/."""
+    made = Files()
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda url, **options: (made, "base/"))
+    return made
+
+
+def fail(error: Exception) -> Callable[[], object]:
+    def raised() -> None:
+        raise error
+
+    return raised
+
+
+def message(got: str) -> str:
+    return f"memory://host/base: got {got}, wanted the remote cache\n    the build goes on without it\n"
+
+
+def test_a_name_is_a_path_below_the_format(files: Files, capfd: pytest.CaptureFixture[str]) -> None:
+    """Read, written and asked for its size; what there is none of is no failure."""
+    remote = Remote(URL, read_only=False)
+    remote.write("new", b"more")
+
+    assert [remote.read("name"), remote.read("new"), remote.read("none")] == [b"content", b"more", None]
+    assert [remote.has("name", 7), remote.has("name", 6)] == [True, False]
+    assert files.asked == [
+        *(("write", "base/v1/new"), ("read", "base/v1/name"), ("read", "base/v1/new"), ("read", "base/v1/none")),
+        *[("info", "base/v1/name")] * 2,
+    ]
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "read_only", "writable", "location"),
+    [
+        ("s3://bucket/cache", False, True, "s3://bucket/cache"),
+        ("s3://key:secret@bucket/a@b", False, True, "s3://b"),
+        ("s3://bucket", True, False, "s3://bucket"),
+        ("http://user:secret@host/cache", False, False, "http://host/cache"),
+        ("https://host", False, False, "https://host"),
+        ("folder", False, True, "folder"),
+    ],
+)
+def test_a_web_server_is_read_only_and_messages_have_no_password(
+    url: str, read_only: bool, writable: bool, location: str
+) -> None:
+    """Whatever else is asked for."""
+    remote = Remote(url, read_only)
+
+    assert (remote.writable, remote.location) == (writable, location)
+
+
+@pytest.mark.parametrize(
+    ("error", "got"),
+    [
+        (OSError("no route\nto the host"), "no route"),
+        (ValueError(), "ValueError"),
+        (PermissionError("\nsecond"), "PermissionError"),
+    ],
+)
+def test_the_first_failure_ends_the_use_of_the_remote(
+    files: Files, capfd: pytest.CaptureFixture[str], error: Exception, got: str
+) -> None:
+    """With one message of one line; nothing is asked any more."""
+    remote = Remote(URL, read_only=False)
+    files.fails = fail(error)
+    first = remote.read("name")
+    files.fails = lambda: None
+
+    assert [first, remote.read("name"), remote.has("name", 7)] == [None, None, False]
+    assert len(files.asked) == 1
+    assert capfd.readouterr().err == message(got)
+
+
+def test_two_failures_at_once_are_reported_once(files: Files, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of two threads that asked before the first answer."""
+    remote = Remote(URL, read_only=False)
+    together = threading.Barrier(2, timeout=60)
+
+    def broken() -> None:
+        together.wait()
+        raise OSError("broken")
+
+    files.fails = broken
+    threads = [threading.Thread(target=remote.has, args=("name", 7)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert capfd.readouterr().err == message("broken")
+
+
+def test_what_cannot_be_created_is_a_failure(files: Files, capfd: pytest.CaptureFixture[str]) -> None:
+    """Not a name that does not exist: such as a bucket that is missing."""
+    files.fails = fail(FileNotFoundError("no such bucket"))
+    Remote(URL, read_only=False).write("name", b"")
+
+    assert capfd.readouterr().err == message("no such bucket")
+
+
+@pytest.mark.parametrize(
+    ("request_of", "limit"),
+    [
+        (lambda remote: remote.read("name"), "0.02"),
+        (lambda remote: remote.read("name", 30), "0.05"),
+        (lambda remote: remote.write("name", b"x" * 30), "0.05"),
+        (lambda remote: remote.has("name", 30), "0.02"),
+    ],
+)
+def test_a_request_has_its_time_and_that_of_its_bytes(
+    files: Files,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    request_of: Callable[[Remote], Any],
+    limit: str,
+) -> None:
+    """Then the remote is given up; the thread that hangs keeps no process alive."""
+    assert (module.TIMEOUT_S, module.BYTES_PER_S) == (10.0, 1_000_000)
+    monkeypatch.setattr(module, "TIMEOUT_S", 0.02)
+    monkeypatch.setattr(module, "BYTES_PER_S", 1000)
+    remote, end = Remote(URL, read_only=False), threading.Event()
+    remote._opened = files, "base"
+    files.fails = end.wait
+
+    assert request_of(remote) in (None, False)
+    assert capfd.readouterr().err == message(f"no answer within {limit} s")
+    end.set()
+    for thread in files.threads:
+        assert (thread.daemon, thread.name) == (True, "remote cache")
+        thread.join()
+
+
+def test_an_unknown_protocol_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing is asked; the build goes on."""
+    remote = Remote("nothing://host", read_only=False)
+
+    assert [remote.has("name", 7), remote.read("name")] == [False, None]
+    assert capfd.readouterr().err == (
+        "nothing://host: got Protocol not known: nothing, wanted the remote cache\n    the build goes on without it\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "opened", "options"),
+    [("file:///shared/", "file:///shared", {"auto_mkdir": True}), ("memory://a//", "memory://a", {})],
+)
+def test_a_remote_is_opened_once(
+    monkeypatch: pytest.MonkeyPatch, url: str, opened: str, options: dict[str, bool]
+) -> None:
+    """No answer is cached; folders are created where that is needed."""
+    calls: list[tuple[str, dict[str, bool]]] = []
+    made = Files()
+    monkeypatch.setattr(
+        fsspec.core, "url_to_fs", lambda url, **options: calls.append((url, options)) or (made, "base//")
+    )
+    remote = Remote(url, read_only=False)
+
+    assert [remote.read("name"), remote.read("name")] == [b"content", b"content"]
+    assert calls == [(opened, {"use_listings_cache": False, **options})]
