@@ -18,7 +18,10 @@ URL = "memory://user:password@host/base"
 
 
 class Files:
-    """A file system as fsspec has them, without an event loop. fails: what each request raises or does instead; asked: all requests."""
+    """A file system as fsspec has them, without an event loop.
+
+    fails: what each request raises or does instead. asked: all requests.
+    """
 
     async_impl = False
 
