@@ -34,11 +34,12 @@ def read_samples(data: Data, example: Sequence[Any], random_count: int) -> Sampl
     """The samples that a section of a recipe describes.
 
     example:      the model's example inputs; without data they are the first sample.
-    random_count: number of random samples that follow it.
+    random_count: number of random samples that follow it, unless the section says how many samples there are.
     raises:       StepError with the file's name when an array does not fit the model.
     """
     if data.data is None:
-        return Samples((tuple(example), *_random_samples(example, random_count, data.seed or 0)))
+        count = random_count if data.samples is None else data.samples - 1
+        return Samples((tuple(example), *_random_samples(example, count, data.seed or 0)))
     inputs: list[tuple[Any, ...]] = []
     labels: list[int] = []
     files = _files(data.data)

@@ -96,6 +96,15 @@ def test_without_data_there_are_the_example_and_random_samples(example: tuple[An
     assert all(-2 <= one[0].min() <= one[0].max() <= 4 for one in samples.inputs)
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_without_data_the_example_counts_as_the_first_of_the_samples(example: tuple[Any, ...], count: int) -> None:
+    """One sample is the example alone, with which ExecuTorch's scripts calibrate."""
+    samples = read_samples(Data(samples=count), example, 3)
+
+    assert len(samples.inputs) == count
+    assert samples.inputs[0] == example
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
