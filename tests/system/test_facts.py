@@ -142,13 +142,13 @@ def test_the_names_in_a_folder_are_hashed_in_their_order(tmp_path: Path) -> None
 
 def test_a_value_is_looked_up_once_until_it_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of every kind."""
-    names = ["file", "exists://more", "names://lib", "module://lib#x", "env://A_VARIABLE"]
+    names = ["file", "exists://more", "names://lib", "module://lib#thing", "env://A_VARIABLE"]
     (tmp_path / "lib").mkdir()
     (tmp_path / "file").write_text("1")
     monkeypatch.delenv("A_VARIABLE", raising=False)
     facts = Facts(Digests(tmp_path, tmp_path / "none.json"))
     before = [facts.of(name) for name in names]
-    for name in ("file", "more", "lib/x.py"):
+    for name in ("file", "more", "lib/thing.py"):
         (tmp_path / name).write_text("22")
     monkeypatch.setenv("A_VARIABLE", "1")
     same = [facts.of(name) for name in names]
@@ -159,7 +159,7 @@ def test_a_value_is_looked_up_once_until_it_is_forgotten(tmp_path: Path, monkeyp
     assert before == same
     assert before[1:4] == ["absent", "absent", "absent"]
     assert [one != other for one, other in zip(before, after, strict=True)] == [True] * 5
-    assert (after[1], after[3]) == ("file", "x.py")
+    assert (after[1], after[3]) == ("file", "thing.py")
 
 
 def test_a_folder_is_listed_once_for_all_its_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

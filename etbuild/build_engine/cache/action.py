@@ -68,12 +68,13 @@ class Action:
 def files_of(outputs: Iterable[str], folder: Path) -> Iterator[StoredFile]:
     """The files of these outputs, which are paths below the folder."""
     for output in outputs:
-        if not (folder / output).is_dir():
+        base = folder / output
+        if base.is_dir():
+            for at, _, names in os.walk(base):
+                for name in sorted(names):
+                    yield _stored(folder, output, (Path(at) / name).relative_to(base).as_posix())
+        else:
             yield _stored(folder, output, "")
-            continue
-        for at, _, names in os.walk(folder / output):
-            for name in sorted(names):
-                yield _stored(folder, output, (Path(at) / name).relative_to(folder / output).as_posix())
 
 
 def _stored(folder: Path, output: str, inner: str) -> StoredFile:

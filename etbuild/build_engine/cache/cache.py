@@ -130,9 +130,12 @@ class Cache:
 
     def _read(self, storage: Store | Remote, name: str) -> bytes | None:
         data = storage.read(name)
-        verify = self._keys.verify if isinstance(storage, Remote) else self._keys.verify_local
-        body = None if data is None else verify(name, data)
-        if data is not None and body is None and isinstance(storage, Store):
+        if data is None:
+            return None
+        if isinstance(storage, Remote):
+            return self._keys.verify(name, data)
+        body = self._keys.verify_local(name, data)
+        if body is None:
             storage.delete(name)
         return body
 
