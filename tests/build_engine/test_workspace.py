@@ -122,6 +122,14 @@ def test_the_record_of_a_fresh_step_is_not_read(workspace: Workspace) -> None:
     assert (before, workspace.reasons(STEP)) == ((), ())
 
 
+def test_a_step_with_a_damaged_record_was_never_built(workspace: Workspace) -> None:
+    """The file is there, at rest."""
+    workspace._record_file(STEP).write_text("{")
+    time.sleep(2 * AT_REST_NS / 1e9)
+
+    assert workspace.reasons(STEP) == (Reason("never built"),)
+
+
 def test_clean_leaves_nothing_of_a_step(workspace: Workspace) -> None:
     """Outputs, record, log and the folders that are then empty, but for build/ itself; twice is no error."""
     workspace.digests.of("build/net/a/out.bin")

@@ -169,7 +169,7 @@ def test_the_digest_of_a_folder_is_that_of_its_sorted_names_and_digests(tmp_path
 
 def test_everything_that_was_examined_has_its_stat(tmp_path: Path) -> None:
     """Files, folders at any depth, links to nothing, and what does not exist: the no-op cache compares them."""
-    (tmp_path / "d/e").mkdir(parents=True)
+    (tmp_path / "d/e/deep").mkdir(parents=True)
     (tmp_path / "d/e/f").write_text("")
     (tmp_path / "d/link").symlink_to("nothing")
     found = digests(tmp_path)
@@ -177,8 +177,9 @@ def test_everything_that_was_examined_has_its_stat(tmp_path: Path) -> None:
         found.of(path)
     found.of_lines("no lines", lambda line: True)
 
+    assert found.record_stat("d/e/f") == stat_of(str(tmp_path / "d/e/f"))
     assert found.stats_seen == {
-        **{path: stat_of(str(tmp_path / path)) for path in ("d", "d/e", "d/e/f")},
+        **{path: stat_of(str(tmp_path / path)) for path in ("d", "d/e", "d/e/deep", "d/e/f")},
         **dict.fromkeys(("d/link", "gone", "d/e/f/through a file", "no lines")),
     }
 

@@ -184,9 +184,9 @@ def test_what_is_as_old_as_a_day_is_abandoned(cache: ListedCache) -> None:
     """Not a nanosecond earlier; lists and what they name are never."""
     for path in [cache.folder / "left.1.o", *cache.folder.iterdir()]:
         path.touch()
-        os.utime(path, ns=(0, 0))
+        os.utime(path, ns=(0, 5))
     day_ns = 24 * 3600 * 10**9
-    found = [[path.name for path in cache.abandoned(now_ns)] for now_ns in (day_ns - 1, day_ns)]
+    found = [[path.name for path in cache.abandoned(5 + age_ns)] for age_ns in (day_ns - 1, day_ns)]
 
     assert found == [[], ["left.1.o"]]
     assert list(ListedCache(cache.folder / "none").abandoned(day_ns)) == []

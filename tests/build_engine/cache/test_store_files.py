@@ -82,13 +82,13 @@ def test_a_copy_has_the_permissions_that_the_umask_leaves(
     (store.folder / "v1" / BLOB).chmod(0o600)
     mask = os.umask(0o022)
     try:
-        found = store.get(DIGEST, tmp_path / "deep/target", executable)
+        found = store.get(DIGEST, tmp_path / "deep/er/target", executable)
     finally:
         os.umask(mask)
 
     assert found is True
-    assert (tmp_path / "deep/target").read_bytes() == b"content"
-    assert (tmp_path / "deep/target").stat().st_mode & 0o777 == mode
+    assert (tmp_path / "deep/er/target").read_bytes() == b"content"
+    assert (tmp_path / "deep/er/target").stat().st_mode & 0o777 == mode
     assert is_used(store)
 
 
@@ -103,13 +103,13 @@ def test_content_that_is_missing_or_damaged_makes_no_file(store: Store, tmp_path
 
 def test_a_new_file_is_never_one_that_exists(tmp_path: Path) -> None:
     """Its folders are created; it can be read and written, and is not inherited by processes."""
-    with create(tmp_path / "a/b", False) as file:
+    with create(tmp_path / "a/b/c", False) as file:
         file.write(b"text")
         file.seek(0)
         assert file.read() == b"text"
         assert os.get_inheritable(file.fileno()) is False
     with pytest.raises(FileExistsError):
-        create(tmp_path / "a/b", False)
+        create(tmp_path / "a/b/c", False)
 
 
 def test_a_copy_without_shared_blocks_has_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,12 +154,12 @@ def test_the_files_of_a_store_are_listed_by_kind_and_name(store: Store) -> None:
 def test_what_a_killed_writer_left_is_removed_after_a_day(store: Store) -> None:
     """Not a nanosecond earlier, unless another age is asked for; a folder there stays."""
     left = []
-    for now_ns, age in ((DAY_NS - 1, ()), (DAY_NS, ()), (2 * 10**9 - 1, (2,)), (2 * 10**9, (2,))):
+    for age_ns, age in ((DAY_NS - 1, ()), (DAY_NS, ()), (2 * 10**9 - 1, (2,)), (2 * 10**9, (2,))):
         (store.folder / "v1/tmp/folder").mkdir(exist_ok=True)
         (store.folder / "v1/tmp/part").write_bytes(b"")
-        os.utime(store.folder / "v1/tmp/part", ns=(0, 0))
-        os.utime(store.folder / "v1/tmp/folder", ns=(0, 0))
-        store.remove_abandoned(now_ns, *age)
+        os.utime(store.folder / "v1/tmp/part", ns=(0, 5))
+        os.utime(store.folder / "v1/tmp/folder", ns=(0, 5))
+        store.remove_abandoned(5 + age_ns, *age)
         left.append(sorted(temporary(store)))
 
     assert left == [["folder", "part"], ["folder"]] * 2

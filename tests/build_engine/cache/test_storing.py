@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,10 @@ def test_what_was_stored_is_found_and_fetched(local: Store, ran: Path, tmp_path:
     found = find(Cache(local))
 
     assert found is not None and found.record == record(ran)
-    assert fetch(cache, found, tmp_path) is True
-    assert [(tmp_path / "0").read_bytes(), (tmp_path / "1/b").read_bytes(), [*(tmp_path / "2").iterdir()]] == [
-        b"1",
-        b"2",
-        [],
-    ]
+    targets = tmp_path / "new/targets"
+    assert fetch(cache, found, targets) is True
+    assert ((targets / "0").read_bytes(), (targets / "1/b").read_bytes()) == (b"1", b"2")
+    assert list((targets / "2").iterdir()) == []
     with cache.claimed("key", "step"):
         assert (local.folder / "v1/tmp/key.lock").exists()
 
@@ -157,3 +156,10 @@ def test_a_list_leads_only_to_files_that_a_step_may_read(tmp_path: Path, path: s
 
     assert module._digest(state(), path) == (f"digest of {path}" if allowed else "")
     assert module._digest(state(**{path: None}), path) == ""
+
+
+def test_a_file_in_the_memory_of_a_device_is_not_read() -> None:
+    """It is a regular one, but no source."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as shared:
+        assert Path(shared.name).is_file()
+        assert module._digest(state(), shared.name) == ""

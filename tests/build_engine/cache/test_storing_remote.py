@@ -112,6 +112,23 @@ def test_a_damaged_record_is_deleted_where_it_is_ours(local: Store, ran: Path) -
     assert name not in names(local) and name in remote.content
 
 
+def test_a_store_that_fails_is_reported(
+    local: Store, ran: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """At the first failure, with what the system says."""
+
+    def put(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(local, "put", put)
+    store(Cache(local), ran)
+
+    assert capfd.readouterr().err == (
+        f"{local.folder}: got No space left on device, wanted a cache that can be written\n"
+        "    the build goes on without storing in it\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "got"), [(OSError(28, "No space left on device"), "No space left on device"), (OSError("text"), "text")]
 )
