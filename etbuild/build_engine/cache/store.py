@@ -148,7 +148,7 @@ class Store:
             part.replace(self._base / name)
         finally:
             with suppress(OSError):
-                part.unlink(missing_ok=True)
+                part.unlink()
 
 
 def name_of(kind: str, digest: str) -> str:
