@@ -109,6 +109,7 @@ def test_how_a_step_ended_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     run.executor.workspace.forget(STEP)
     outcomes.append(run.executor.run(STEP))
     run.executor.save()
+    assert (run.executor.workspace.state / "digests.json").is_file()
 
     assert [(outcome.how, outcome.seconds, outcome.why) for outcome in outcomes] == [
         ("ran", 1.235, (Reason("never built"),)),
@@ -351,6 +352,7 @@ def test_outputs_are_restored_in_one_folder_that_goes_away(run: Run) -> None:
     run.executor.workspace.forget(STEP)
     assert run.executor.run(STEP).how == "cached"
     run.executor.save()
+    assert list(sandboxes.iterdir()) == []
 
 
 def test_the_cache_is_that_of_the_environment(run: Run) -> None:

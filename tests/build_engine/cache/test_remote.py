@@ -231,3 +231,17 @@ def test_without_a_driver_the_message_says_how_to_install_it(
         "    pip install 'etbuild[remote]' brings the drivers of s3:// and https://\n"
         "    the build goes on without it\n"
     )
+
+
+def test_without_the_driver_of_a_protocol_the_message_is_the_same(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each protocol has its own."""
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+
+    assert Remote("gs://bucket", read_only=False).read("name") is None
+    assert capfd.readouterr().err == (
+        "gs://bucket: got Please install gcsfs to access Google Storage, wanted the remote cache\n"
+        "    pip install 'etbuild[remote]' brings the drivers of s3:// and https://\n"
+        "    the build goes on without it\n"
+    )

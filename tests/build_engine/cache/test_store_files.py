@@ -42,6 +42,13 @@ def test_a_name_has_a_folder_of_two_digits() -> None:
     assert name_of("blobs", DIGEST) == BLOB
 
 
+def test_a_store_is_created_by_the_first_record(tmp_path: Path) -> None:
+    """Or the first blob."""
+    Store(tmp_path / "new").write("lists/ab/abc", b"record")
+
+    assert Store(tmp_path / "new").read("lists/ab/abc") == b"record"
+
+
 def test_reading_a_record_is_a_use(store: Store) -> None:
     """None where there is none, and where a folder has the name."""
     assert store.read("lists/ab/abc") == b"record"

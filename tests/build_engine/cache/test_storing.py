@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,16 @@ def test_a_list_leads_only_to_files_that_a_step_may_read(tmp_path: Path, path: s
 
     assert module._digest(state(), path) == (f"digest of {path}" if allowed else "")
     assert module._digest(state(**{path: None}), path) == ""
+
+
+@pytest.mark.parametrize("error", [OSError("loop of links"), ValueError("embedded null byte")])
+def test_a_path_that_cannot_be_looked_up_is_unknown(error: Exception) -> None:
+    """Whatever is wrong with it."""
+
+    def refuse(path: object) -> str | None:
+        raise error
+
+    assert module._digest(replace(state(), digest=refuse), "a.py") == ""
 
 
 def test_a_file_in_the_memory_of_a_device_is_not_read() -> None:
