@@ -51,7 +51,7 @@ class Run:
     def _run(self, step: Step, files: tuple[Path, Path, int], way: Way) -> ProcessResult:
         sandbox, log, _ = files
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("last words\n")
+        log.write_bytes(b"last \xff words\n")
         self.tried.append(way)
         code = self.program(sandbox)
         return ProcessResult(code if isinstance(code, int) else 0, 1.23456, 7)
@@ -231,7 +231,7 @@ def test_a_failure_is_reported_with_command_and_log(
 
     assert str(raised.value) == (
         f"{first}\n    run it alone: cd {run.root} && python -m etbuild.steps.export --x 'a b'\n"
-        "    | last words\n    full log: build/.etbuild/logs/export.net.log"
+        "    | last \ufffd words\n    full log: build/.etbuild/logs/export.net.log"
     )
     assert (type(raised.value), run.stored) == (error, 0)
     assert run.executor.workspace.record(STEP) is None

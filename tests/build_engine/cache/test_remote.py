@@ -15,7 +15,7 @@ from etbuild.build_engine.cache import remote as module
 from etbuild.build_engine.cache.remote import Remote
 from etbuild.build_engine.cache.remote_files import _Blocking
 
-URL = "memory://user:password@host/base"
+URL = "memory://user:password@host/box"
 
 
 class Files:
@@ -27,7 +27,7 @@ class Files:
     async_impl = False
 
     def __init__(self) -> None:
-        self.content = {"base/v1/name": b"content"}
+        self.content = {"box/v1/name": b"content"}
         self.asked: list[tuple[str, ...]] = []
         self.threads: list[threading.Thread] = []
         self.fails: Callable[[], object] = lambda: None
@@ -54,9 +54,9 @@ class Files:
 
 @pytest.fixture
 def files(monkeypatch: pytest.MonkeyPatch) -> Files:
-    """Behind every URL; its root is base/."""
+    """Behind every URL; its root is box/."""
     made = Files()
-    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda url, **options: (made, "base/"))
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda url, **options: (made, "box/"))
     return made
 
 
@@ -68,7 +68,7 @@ def fail(error: Exception) -> Callable[[], object]:
 
 
 def message(got: str) -> str:
-    return f"memory://host/base: got {got}, wanted the remote cache\n    the build goes on without it\n"
+    return f"memory://host/box: got {got}, wanted the remote cache\n    the build goes on without it\n"
 
 
 def test_a_name_is_a_path_below_the_format(files: Files, capfd: pytest.CaptureFixture[str]) -> None:
@@ -79,9 +79,9 @@ def test_a_name_is_a_path_below_the_format(files: Files, capfd: pytest.CaptureFi
     assert [remote.read("name"), remote.read("new"), remote.read("none")] == [b"content", b"more", None]
     assert [remote.has("name", 7), remote.has("name", 6)] == [True, False]
     assert files.asked == [
-        ("write", "base/v1/new"),
-        *(("info", "base/v1/name"), ("rb", "base/v1/name"), ("info", "base/v1/new"), ("rb", "base/v1/new")),
-        *(("info", "base/v1/none"), ("info", "base/v1/name"), ("info", "base/v1/name")),
+        ("write", "box/v1/new"),
+        *(("info", "box/v1/name"), ("rb", "box/v1/name"), ("info", "box/v1/new"), ("rb", "box/v1/new")),
+        *(("info", "box/v1/none"), ("info", "box/v1/name"), ("info", "box/v1/name")),
     ]
     assert capfd.readouterr().err == ""
 
@@ -178,7 +178,7 @@ def test_a_request_has_its_time_and_that_of_its_bytes(
     monkeypatch.setattr(module, "TIMEOUT_S", 0.02)
     monkeypatch.setattr(module, "BYTES_PER_S", 1000)
     remote, end = Remote(URL, read_only=False), threading.Event()
-    remote._files = _Blocking(files, "base")
+    remote._files = _Blocking(files, "box")
     files.fails = end.wait
 
     assert request_of(remote) is answer
@@ -201,7 +201,7 @@ def test_an_unknown_protocol_is_named(capfd: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize(
     ("url", "opened", "options"),
-    [("file:///shared/", "file:///shared", {"auto_mkdir": True}), ("memory://a//", "memory://a", {})],
+    [("file:///mailbox/", "file:///mailbox", {"auto_mkdir": True}), ("memory://a//", "memory://a", {})],
 )
 def test_a_remote_is_opened_once(
     monkeypatch: pytest.MonkeyPatch, url: str, opened: str, options: dict[str, bool]
@@ -210,7 +210,7 @@ def test_a_remote_is_opened_once(
     calls: list[tuple[str, dict[str, bool]]] = []
     made = Files()
     monkeypatch.setattr(
-        fsspec.core, "url_to_fs", lambda url, **options: calls.append((url, options)) or (made, "base//")
+        fsspec.core, "url_to_fs", lambda url, **options: calls.append((url, options)) or (made, "box//")
     )
     remote = Remote(url, read_only=False)
 
@@ -227,7 +227,7 @@ def test_without_a_driver_the_message_says_how_to_install_it(
 
     assert [remote.has("name", 7), remote.read("name")] == [False, None]
     assert capfd.readouterr().err == (
-        "memory://host/base: got import of fsspec halted; None in sys.modules, wanted the remote cache\n"
+        "memory://host/box: got import of fsspec halted; None in sys.modules, wanted the remote cache\n"
         "    pip install 'etbuild[remote]' brings the drivers of s3:// and https://\n"
         "    the build goes on without it\n"
     )

@@ -43,10 +43,12 @@ def test_a_name_has_a_folder_of_two_digits() -> None:
 
 
 def test_a_store_is_created_by_the_first_record(tmp_path: Path) -> None:
-    """Or the first blob."""
+    """Or the first claim."""
     Store(tmp_path / "new").write("lists/ab/abc", b"record")
 
     assert Store(tmp_path / "new").read("lists/ab/abc") == b"record"
+    with Store(tmp_path / "claimed").claimed("key", "step"):
+        assert (tmp_path / "claimed/v1/tmp/key.lock").exists()
 
 
 def test_reading_a_record_is_a_use(store: Store) -> None:
