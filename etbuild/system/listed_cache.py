@@ -92,8 +92,7 @@ class ListedCache:
     def delete(self, key: str) -> int:
         """Remove an entry; how many files it had."""
         names = list(self._digests(key))
-        with suppress(OSError):
-            self._list(key).unlink()
+        _remove(self._list(key))
         for name in {name.partition("/")[0] for name in names}:
             _remove(self.folder / name)
         return len(names)
@@ -115,14 +114,15 @@ class ListedCache:
         return self.folder / f"{key}.sha256"
 
     def _digests(self, key: str) -> dict[str, str]:
-        """By name; none when the list is missing or damaged: a name never leads out of the folder."""
+        """By name; none when the list is missing or damaged: a name leads neither out of the folder nor to the files of
+        another entry."""
         try:
             lines = self._list(key).read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError):
             return {}
         found = {match[2]: match[1] for match in map(_LINE.fullmatch, lines) if match}
-        whole = len(found) == len(lines)
-        return found if whole and all(".." not in name and not name.startswith("/") for name in found) else {}
+        own = all(".." not in name and name.startswith((f"{key}.", f"{key}/")) for name in found)
+        return found if own and len(found) == len(lines) else {}
 
     def _are_intact(self, digests: Mapping[str, str]) -> bool:
         try:

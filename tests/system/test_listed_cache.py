@@ -65,6 +65,30 @@ def test_a_list_that_leads_out_of_the_folder_is_damaged(cache: ListedCache) -> N
     assert outside.exists()
 
 
+def test_a_list_of_another_entry_is_damaged(cache: ListedCache) -> None:
+    """Its files say nothing of this entry's, and deleting this one does not delete them."""
+    (cache.folder / "one.1.o").write_text("object")
+    cache.add("two", {"two.o": cache.folder / "one.1.o"})
+    (cache.folder / "one.sha256").write_bytes((cache.folder / "two.sha256").read_bytes())
+    (cache.folder / "one.o").write_text("damaged")
+
+    assert not cache.holds("one")
+    add(cache)
+    assert cache.holds("one")
+    assert cache.holds("two")
+
+
+def test_an_entry_replaces_a_folder_in_place_of_its_list(cache: ListedCache) -> None:
+    """Whatever is in it."""
+    (cache.folder / "one.sha256").unlink()
+    (cache.folder / "one.sha256").mkdir()
+    (cache.folder / "one.sha256/inside").write_text("")
+
+    assert not cache.holds("one")
+    add(cache)
+    assert cache.holds("one")
+
+
 def test_files_are_on_the_disk_before_they_have_their_names(
     cache: ListedCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
