@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from etbuild.build_engine.live import shown
 from etbuild.build_engine.local import LocalProcess, ProcessLost, ProcessResult, step_command
 from etbuild.build_engine.server.client import Request, ServerSilent
 from etbuild.errors import StepError
@@ -47,10 +48,12 @@ class Launcher:
     """All running step processes of this doit; `stop` ends them, with all their children.
 
     scheduler: the address of a Dask scheduler; None for none.
+    show:      gets each line that a step prints, when it prints it; None: lines are only in the log.
     """
 
     def __init__(self, programs: Programs, scheduler: str | None = None):
         self.scheduler = scheduler
+        self.show: Callable[[str], None] | None = None
         self._programs = programs
         self._cluster: Cluster | None = None
         self._running: set[LocalProcess | Request | RemoteStep] = set()
@@ -75,7 +78,7 @@ class Launcher:
         """
         sandbox, log, alive = files
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:
+        with log.open("wb") as output, shown(log, step.name, self.show):
             with self._guard:
                 self._refuse_if_stopped(step)
                 process = self._start(step, (sandbox, output.fileno(), alive), way)
@@ -122,4 +125,4 @@ class Launcher:
         assert self.scheduler is not None
         self._cluster = self._cluster or Cluster(self.scheduler, say)
         job = Job(step, kind, tuple(command(step)) if command else None, self._programs.server, ())
-        return RemoteStep(self._cluster, job, *files[:2])
+        return RemoteStep(self._cluster, job, *files[:2], is_live=self.show is not None)

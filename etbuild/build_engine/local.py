@@ -60,5 +60,5 @@ class LocalProcess:
 
 
 def step_command(step: Step, kind: StepKind) -> list[str]:
-    """The step's command: this Python with the kind's module."""
-    return [sys.executable, "-m", kind.module, *step.argv]
+    """The step's command: this Python with the kind's module. Each line is in the log when it is printed."""
+    return [sys.executable, "-u", "-m", kind.module, *step.argv]

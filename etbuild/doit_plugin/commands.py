@@ -38,6 +38,8 @@ OPT_SCHEDULER = {
     "help": "steps run on the workers of this Dask scheduler, tcp://HOST:PORT [default: $ETBUILD_SCHEDULER]",
 }
 DODO = "dodo.py"
+# doit's verbosity: nothing of what a task prints is kept back.
+SHOW_OUTPUT = 2
 
 
 class Run(cmd_run.Run):  # type: ignore[misc]
@@ -91,6 +93,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             state.forced = options["always"]
             if state.forced:
                 state.executor.workspace.digests.read_again()
+            if options["verbosity"] == SHOW_OUTPUT:
+                state.executor.launcher.show = state.progress.show
             if self._scheduler:
                 state.executor.launcher.scheduler = self._scheduler
         if not states:

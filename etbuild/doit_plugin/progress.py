@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ class Progress:
     idle:         nothing ran, failed or was ignored.
     missing_tool: a step ended because the machine lacks a program or package.
     usage_error: a step could not begin because a variable of the build cache is wrong.
+    write_line:   how the reporter writes a line while steps run; None: another reporter than ours is used.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -25,3 +27,8 @@ class Progress:
     idle: bool = True
     missing_tool: bool = False
     usage_error: bool = False
+    write_line: Callable[[str], None] | None = None
+
+    def show(self, text: str) -> None:
+        """Show a line that a running step has printed."""
+        (self.write_line or print)(text)

@@ -41,6 +41,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         self._recipes: dict[str, list[str]] = {}
         self._guard = threading.Lock()
         self._done = threading.Event()
+        self.progress.write_line = self._line
 
     def write(self, text: str) -> None:
         self.progress.printed.append(text)

@@ -94,3 +94,33 @@ def rebuilt(project: FakeProject, *arguments: str) -> set[str]:
     done = project.doit(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return project.ran()
+
+
+def talked(project: FakeProject, *steps: str, options: tuple[str, ...] = ()) -> tuple[list[str], str]:
+    """Build with -v 2 while these steps print: the first line of each, shown while all of them ran, and what doit
+    printed in all."""
+    project.behave(dict.fromkeys(steps, "talk"))
+    process = subprocess.Popen(
+        [*project.command(), "-v", "2", *options],
+        cwd=project.root,
+        env=project.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout
+    printed: list[str] = []
+    try:
+        begun: list[str] = []
+        while len(begun) < len(steps):
+            line = process.stdout.readline()
+            assert line, "".join(printed)
+            printed.append(line)
+            begun += [line.rstrip()] if line.endswith("| begins\n") else []
+        project.behave({})
+        printed.append(process.stdout.read())
+        assert process.wait() == 0, "".join(printed)
+    finally:
+        process.kill()
+        process.wait()
+    return begun, "".join(printed)

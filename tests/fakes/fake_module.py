@@ -17,6 +17,10 @@ def main(argv: Sequence[str]) -> int:
     if what == "print":
         print(f"cwd {Path.cwd()}")
         print(f"SEEN {os.environ.get('SEEN')}", file=sys.stderr)
+    if what == "talk":
+        print("begins")
+        while not Path("end").exists():
+            time.sleep(0.01)
     if what == "native":
         ctypes.CDLL(None).printf(b"from native code\n")
     if what == "write":

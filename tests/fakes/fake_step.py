@@ -36,6 +36,11 @@ def main() -> int:
     text = "constant" if behaviour == "constant" else digest.hexdigest()
     if behaviour == "wait":
         time.sleep(0.5)
+    if behaviour == "talk":
+        print("begins\n" + "x" * 5000, flush=True)
+        while json.loads(Path(os.environ["FAKE_CONTROL"]).read_text()).get(step["name"]) == "talk":
+            time.sleep(0.02)
+        print("ends\nwithout a line end", end="")
     if behaviour == "nothing":
         return 0
     for number, path in enumerate(step["outputs"]):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -90,6 +92,34 @@ class Cluster:
             with self._guard:
                 self._busy[chosen] -= 1
 
+    @contextmanager
+    def log_written(self, topic: str, log: int) -> Iterator[None]:
+        """Inside this context what workers send with a topic is written to the log. topic: "" for nothing.
+
+        raises: ProcessLost when the scheduler cannot be reached.
+        """
+        if not topic:
+            yield
+            return
+        client, guard, open_ = self.client(), threading.Lock(), [True]
+
+        def write(event: tuple[float, tuple[int, bytes]]) -> None:
+            at, data = event[1]
+            with guard:
+                if open_:
+                    if at == 0:  # The first part, perhaps of another worker after the first was lost.
+                        os.ftruncate(log, 0)
+                    os.pwrite(log, data, at)
+
+        client.subscribe_topic(topic, write)
+        try:
+            yield
+        finally:
+            with guard:
+                open_.clear()
+            with suppress(Exception):  # The scheduler may be gone already.
+                client.unsubscribe_topic(topic)
+
     def _connect(self) -> None:
         try:
             import distributed
@@ -151,31 +181,38 @@ class RemoteStep:
     """One step given to the cluster; `wait` for its end, or `cancel` it from another thread.
 
     job:     the step; its inputs' content is read from the sandbox.
+    is_live: the log grows while the step runs, else it is written at the end.
     """
 
-    def __init__(self, cluster: Cluster, job: Job, sandbox: Path, log: int):
+    def __init__(self, cluster: Cluster, job: Job, sandbox: Path, log: int, is_live: bool = False):
         self._cluster = cluster
         self._job = job
         self._sandbox = sandbox
         self._log = log
+        self._topic = f"etbuild-log-{uuid.uuid4()}" if is_live else ""
         self._cancelled = threading.Event()
         self._future: Any = None
 
     def wait(self) -> ProcessResult:
         """raises: ProcessLost when no worker has run it."""
         step = self._job.step
-        job = replace(self._job, files=tuple(files_of(step.inputs, self._sandbox)))
+        job = replace(self._job, files=tuple(files_of(step.inputs, self._sandbox)), topic=self._topic)
+        with self._cluster.log_written(self._topic, self._log):
+            done = self._attempts(job)
+        self._write_outputs(done)
+        return done.result
+
+    def _attempts(self, job: Job) -> Done:
+        step = job.step
         for loss in range(1, MOST_LOSSES + 1):
             try:
                 with self._cluster.worker(step, job.kind) as worker:
-                    done = self._done(job, worker)
-                break
+                    return self._done(job, worker)
             except _WorkerLost as lost:
                 if loss == MOST_LOSSES:
                     raise ProcessLost(f"{lost}, the {loss}. time") from lost
                 self._cluster.say(f"{step.name}: {lost}; another worker does it")
-        self._write_outputs(done)
-        return done.result
+        raise AssertionError("the last loss was raised")
 
     def cancel(self) -> None:
         """The worker kills the step with all its children."""

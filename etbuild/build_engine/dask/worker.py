@@ -10,13 +10,14 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etbuild.build_engine.cache.action import StoredFile, files_of
 from etbuild.build_engine.cache.store import Store, name_of
+from etbuild.build_engine.live import followed
 from etbuild.build_engine.local import LocalProcess, ProcessLost, ProcessResult, step_command
 from etbuild.build_engine.sandbox import Sandboxes
 from etbuild.build_engine.server.client import Request
@@ -35,6 +36,7 @@ class Job:
 
     command: its fresh process; None: the kind's module. server: whose children may run it; None for none.
     files:   the content of its inputs.
+    topic:   of Dask's events that send the log while it is written, as offset and bytes; "" for none.
     """
 
     step: Step
@@ -42,6 +44,7 @@ class Job:
     command: tuple[str, ...] | None
     server: ServerSpec | None
     files: tuple[StoredFile, ...]
+    topic: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,25 @@ def perform(job: Job, sent: Mapping[str, bytes]) -> Lacks | Done:
 
     worker = get_worker()
     key = worker.get_current_task()
-    return perform_in(Path(worker.local_directory) / "etbuild", job, sent, lambda: _is_wanted(worker, key))
+
+    def send(at: int, data: bytes) -> None:
+        worker.log_event(job.topic, (at, data))
+
+    folder = Path(worker.local_directory) / "etbuild"
+    return perform_in(folder, job, sent, lambda: _is_wanted(worker, key), send if job.topic else None)
 
 
-def perform_in(base: Path, job: Job, sent: Mapping[str, bytes], wanted: Callable[[], bool]) -> Lacks | Done:
-    """As `perform`, with the folder to work in, and whether anybody still waits for the result."""
+def perform_in(
+    base: Path,
+    job: Job,
+    sent: Mapping[str, bytes],
+    wanted: Callable[[], bool],
+    send: Callable[[int, bytes], None] | None = None,
+) -> Lacks | Done:
+    """As `perform`, with the folder to work in, and whether anybody still waits for the result.
+
+    send: gets what is appended to the log.
+    """
     store = Store(base / "store")
     for digest, data in sent.items():
         if hashlib.sha256(data).hexdigest() != digest:
@@ -87,7 +104,9 @@ def perform_in(base: Path, job: Job, sent: Mapping[str, bytes], wanted: Callable
             return Lacks(tuple(dict.fromkeys(lacking)))
         _create_folders(job, sandbox)
         log = sandbox / "step.log"
-        result = _run(job, sandbox, log, alive, wanted)
+        log.touch()
+        with followed(log, send) if send else nullcontext():
+            result = _run(job, sandbox, log, alive, wanted)
         files = _written(job.step, sandbox) if result.exit == 0 else ()
         sources = {file: sandbox / file.output / file.inner for file in files}
         for file, source in sources.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import re
 import signal
@@ -95,6 +96,8 @@ def run_step(message: dict[str, object], log: int, own: OwnFiles) -> int:
     time.tzset()
     os.chdir(str(message["cwd"]))
     sys.argv = [name, *argv]
+    if isinstance(sys.stdout, io.TextIOWrapper):  # Each line is in the log when it is printed.
+        sys.stdout.reconfigure(line_buffering=True)
     if not own.unchanged():
         # The packages too: `from etbuild.system import tools` reads an attribute of the package, which is the server's.
         for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == PACKAGE.name]:

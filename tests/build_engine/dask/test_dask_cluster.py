@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from built_project import ALL, FakeProject
+from built_project import ALL, FakeProject, talked
 from dask_cluster import LOWER, PATIENCE_S, FakeCluster, begun_hanging, leftovers, wait_for, wait_until_begun
 
 pytest.importorskip("distributed")
@@ -47,6 +47,20 @@ def test_two_workers_build_the_same_bytes_as_this_machine(project: FakeProject, 
     assert project.ran() == ALL
     assert project.outputs() == local
     assert cluster.was_used("a") and cluster.was_used("b")
+
+
+def test_verbosity_2_shows_a_line_of_a_worker_while_its_step_runs(project: FakeProject, cluster: FakeCluster) -> None:
+    """Sent by the worker; the log has the same lines at the end."""
+    cluster.add("a")
+    project.environment["ETBUILD_SCHEDULER"] = cluster.address
+
+    begun, rest = talked(project, LOWER)
+
+    assert begun == [f"{LOWER} | begins"]
+    assert f"{LOWER} | ends\n{LOWER} | without a line end\n" in rest
+    assert cluster.was_used("a")
+    log = project.root / "build/.etbuild/logs/lower.net@tosa-u55.log"
+    assert log.read_text() == f"begins\n{'x' * 5000}\nends\nwithout a line end"
 
 
 def test_a_worker_killed_in_the_middle_loses_nothing(project: FakeProject, cluster: FakeCluster) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,17 @@ def test_an_exit_code_is_that_of_a_plain_process(
     result, printed = run(tmp_path, *argv)
 
     assert (result.exit, (printed.splitlines() or [""])[-1]) == (code, last_line)
+
+
+@pytest.mark.usefixtures("server")
+def test_a_line_is_in_the_log_when_it_is_printed(tmp_path: Path) -> None:
+    """Not only when the step ends: doit -v 2 shows it."""
+    with requested(tmp_path, "talk") as request:
+        while "begins\n" not in (tmp_path / "log").read_text():
+            time.sleep(0.01)
+        (tmp_path / "end").touch()
+
+        assert request.wait().exit == 0
 
 
 @pytest.mark.usefixtures("server")
