@@ -1,4 +1,4 @@
-// Per-channel quantisation parameters: the scales and zero points of quantize_per_channel and dequantize_per_channel.
+// Quantisation parameters in tensors: the scales and zero points of channels, tokens, or of a whole tensor.
 #pragma once
 
 #include "kernels/layout.h"
@@ -26,6 +26,21 @@ struct ChannelGrids {
         if (!zeros) return 0;
         return zeros->dtype == DType::i32 ? zeros->as<std::int32_t>()[c]
                                           : static_cast<std::int32_t>(zeros->as<std::int64_t>()[c]);
+    }
+};
+
+// A tensor's memory as tokens: all dimensions but the last, in row-major order.
+struct Tokens {
+    std::size_t count = 0;
+    std::size_t length = 0;
+
+    static Status of(const Tensor& tensor, Tokens& tokens) {
+        for (int d = 0; d < tensor.rank; ++d)
+            if (tensor.order[d] != d) return error(Code::unsupported, "tokens that are not in plain memory order");
+        if (tensor.rank == 0) return error(Code::mismatch, "tokens of a scalar");
+        tokens.length = static_cast<std::size_t>(tensor.sizes[tensor.rank - 1]);
+        tokens.count = tokens.length ? tensor.count() / tokens.length : 0;
+        return {};
     }
 };
 

@@ -59,6 +59,36 @@ Status per_tensor(Args& args) {
     return {};
 }
 
+// dequantize_per_tensor.Tensor(in, scale [1], zero_point [1], quant_min, quant_max, dtype[, out_dtype], out).
+// Tested by "dequantize_per_tensor" in test_quantization.py.
+Status per_tensor_of_tensors(Args& args) {
+    const Tensor& in = args.tensor(0);
+    const ChannelGrids grids{args.tensor(1), &args.tensor(2)};
+    Tensor& out = args.out(args.size() - 1);
+    ETB_TRY(check(args, in, out));
+    ETB_TRY(grids.check(1));
+    run_for(in.dtype)({static_cast<float>(grids.scale(0)), grids.zero(0)}, in.data, out.as<float>(), in.count());
+    return {};
+}
+
+// dequantize_per_token(in [..., N], scales [tokens], zero_points [tokens], quant_min, quant_max, dtype, output_dtype,
+// out): N elements with one scale. Tested by "per_token" in test_quantization.py.
+Status per_token(Args& args) {
+    const Tensor& in = args.tensor(0);
+    const ChannelGrids grids{args.tensor(1), &args.tensor(2)};
+    Tensor& out = args.out(7);
+    ETB_TRY(check(args, in, out));
+    Tokens tokens;
+    ETB_TRY(Tokens::of(in, tokens));
+    ETB_TRY(grids.check(tokens.count));
+    const Run run = run_for(in.dtype);
+    const std::size_t step = element_size(in.dtype) * tokens.length;
+    for (std::size_t t = 0; t < tokens.count; ++t)
+        run({static_cast<float>(grids.scale(t)), grids.zero(t)}, in.data + t * step,
+            out.as<float>() + t * tokens.length, tokens.length);
+    return {};
+}
+
 // dequantize_per_channel(in, scales [channels], zero_points [channels] or None, axis, quant_min, quant_max, dtype
 // [, out_dtype], out).
 // Tested by "dequantize_per_channel" in test_quantization.py.
@@ -85,6 +115,9 @@ Status per_channel(Args& args) {
 
 ETB_KERNEL(dequantize_per_tensor, "quantized_decomposed::dequantize_per_tensor.out", per_tensor);
 ETB_KERNEL(cortex_m_dequantize_per_tensor, "cortex_m::dequantize_per_tensor.out", per_tensor);
+ETB_KERNEL(dequantize_per_tensor_of_tensors, "quantized_decomposed::dequantize_per_tensor.Tensor_out",
+           per_tensor_of_tensors);
+ETB_KERNEL(dequantize_per_token, "quantized_decomposed::dequantize_per_token.out", per_token);
 ETB_KERNEL(dequantize_per_channel, "quantized_decomposed::dequantize_per_channel.out", per_channel);
 
 }  // namespace etb

@@ -1,6 +1,6 @@
 // Quantisation: q = clamp(zero_point + nearest(x / scale), quant_min, quant_max), ties to even. Operators
-// quantized_decomposed::quantize_* and cortex_m::quantize_per_tensor; float32 to uint8, int8, int16 or int32, any
-// shape.
+// quantized_decomposed::quantize_*, quantized_decomposed::add and cortex_m::quantize_per_tensor; float32 to uint8,
+// int8, int16 or int32, any shape.
 //
 // x / scale is computed as x * (1 / scale); product and sum are in float32, as in the scalar code of ExecuTorch's
 // kernel. NaN gives quant_min.
@@ -75,6 +75,20 @@ Status per_tensor(Args& args) {
     return {};
 }
 
+// quantize_per_tensor.Tensor(in, scale [1], zero_point [1], quant_min, quant_max, dtype, out).
+// Tested by "quantize_per_tensor" in test_quantization.py.
+Status per_tensor_of_tensors(Args& args) {
+    const Tensor& in = args.tensor(0);
+    const ChannelGrids grids{args.tensor(1), &args.tensor(2)};
+    const std::int64_t low = args.integer(3);
+    const std::int64_t high = args.integer(4);
+    Tensor& out = args.out(6);
+    ETB_TRY(check(args, in, out));
+    ETB_TRY(grids.check(1));
+    run_for(out.dtype)(Grid(grids.scale(0), grids.zero(0), low, high), in.as<float>(), out.data, in.count());
+    return {};
+}
+
 // quantize_per_channel(in, scales [channels], zero_points [channels], axis, quant_min, quant_max, dtype, out).
 // Tested by "quantize_per_channel" in test_quantization.py.
 Status per_channel(Args& args) {
@@ -98,10 +112,75 @@ Status per_channel(Args& args) {
     return {};
 }
 
+// quantize_per_token(in [..., N], scales [tokens], zero_points [tokens], quant_min, quant_max, dtype, out): N elements
+// with one scale. Tested by "per_token" in test_quantization.py.
+Status per_token(Args& args) {
+    const Tensor& in = args.tensor(0);
+    const ChannelGrids grids{args.tensor(1), &args.tensor(2)};
+    const std::int64_t low = args.integer(3);
+    const std::int64_t high = args.integer(4);
+    Tensor& out = args.out(6);
+    ETB_TRY(check(args, in, out));
+    Tokens tokens;
+    ETB_TRY(Tokens::of(in, tokens));
+    ETB_TRY(grids.check(tokens.count));
+    const Run run = run_for(out.dtype);
+    const std::size_t step = element_size(out.dtype) * tokens.length;
+    for (std::size_t t = 0; t < tokens.count; ++t)
+        run(Grid(grids.scale(t), grids.zero(t), low, high), in.as<float>() + t * tokens.length, out.data + t * step,
+            tokens.length);
+    return {};
+}
+
+// out = quantized(a + b), all of type T.
+template <class T>
+void add_run(const Tensor& a, const Tensor& b, const Tensor& out, const Grid& grid, const float (&scales)[2],
+             const std::int32_t (&zeros)[2]) {
+    const auto real = [&](T q, int side) { return static_cast<float>(std::int64_t{q} - zeros[side]) * scales[side]; };
+    for (std::size_t i = 0; i < a.count(); ++i)
+        out.as<T>()[i] = static_cast<T>(grid.quantize(real(a.as<T>()[i], 0) + real(b.as<T>()[i], 1)));
+}
+
+// add(a, scale, zero_point, quant_min, quant_max, b, scale, zero_point, quant_min, quant_max, out_scale,
+// out_zero_point, out_quant_min, out_quant_max, out): of equal shape and type. Tested by "add" in test_quantization.py.
+Status add(Args& args) {
+    const Tensor& a = args.tensor(0);
+    const Tensor& b = args.tensor(5);
+    const Grid grid(args.number(10), args.integer(11), args.integer(12), args.integer(13));
+    const float scales[] = {static_cast<float>(args.number(1)), static_cast<float>(args.number(6))};
+    const std::int32_t zeros[] = {static_cast<std::int32_t>(args.integer(2)),
+                                  static_cast<std::int32_t>(args.integer(7))};
+    Tensor& out = args.out(14);
+    args.demand(a.dtype == b.dtype && a.dtype == out.dtype && run_for(a.dtype),
+                "quantized add takes uint8, int8, int16 or int32");
+    ETB_TRY(args.status);
+    ETB_TRY(resize(out, Dims(a)));
+    if (!same_layout(a, b) || !same_layout(a, out))
+        return error(Code::mismatch, "quantized add: tensors with other shapes or memory orders");
+    switch (a.dtype) {
+        case DType::u8:
+            add_run<std::uint8_t>(a, b, out, grid, scales, zeros);
+            break;
+        case DType::i8:
+            add_run<std::int8_t>(a, b, out, grid, scales, zeros);
+            break;
+        case DType::i16:
+            add_run<std::int16_t>(a, b, out, grid, scales, zeros);
+            break;
+        default:
+            add_run<std::int32_t>(a, b, out, grid, scales, zeros);
+    }
+    return {};
+}
+
 }  // namespace
 
 ETB_KERNEL(quantize_per_tensor, "quantized_decomposed::quantize_per_tensor.out", per_tensor);
 ETB_KERNEL(cortex_m_quantize_per_tensor, "cortex_m::quantize_per_tensor.out", per_tensor);
+ETB_KERNEL(quantize_per_tensor_of_tensors, "quantized_decomposed::quantize_per_tensor.Tensor_out",
+           per_tensor_of_tensors);
+ETB_KERNEL(quantize_per_token, "quantized_decomposed::quantize_per_token.out", per_token);
+ETB_KERNEL(quantized_decomposed_add, "quantized_decomposed::add.out", add);
 ETB_KERNEL(quantize_per_channel, "quantized_decomposed::quantize_per_channel.out", per_channel);
 
 }  // namespace etb

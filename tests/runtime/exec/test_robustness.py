@@ -73,11 +73,13 @@ def test_damaged_programs_of_kernels_never_harm(fuzzer: Path, tmp_path: Path) ->
 def zoo(folder: Path) -> list[Path]:
     """Programs of the kernels' own test cases."""
     sys.path.insert(0, str(HERE.parent / "kernels"))
-    import executorch.backends.cortex_m.passes  # noqa: F401 - registers the operators
+    import executorch.backends.cortex_m.passes
+    import executorch.exir.passes._quant_patterns_and_replacements  # noqa: F401 - likewise
     import test_cortex_m
     import test_cortex_m_windows
     import test_linear
     import test_movement
+    import test_quantization
     import test_reduction
     import test_window
     from kernel_oracle import compile_cases
@@ -92,6 +94,7 @@ def zoo(folder: Path) -> list[Path]:
         test_cortex_m.CASES[::5],
         test_cortex_m_windows.CONVOLUTIONS[::3],
         test_cortex_m_windows.POOLS,
+        [*test_quantization.embeddings()],
     )
     for number, table in enumerate(tables):
         path = folder / f"{number}.pte"

@@ -9,7 +9,7 @@ import yaml
 
 from etbuild.firmware.select_sources import Needs, kernel_places, select
 
-TABLES = ["backends/cortex_m/ops/operators.yaml"]
+TABLES = ["backends/cortex_m/ops/operators.yaml", "kernels/quantized/quantized.yaml"]
 
 
 def operators(table: str) -> list[str]:
