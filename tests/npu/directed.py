@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.npu import directed_convolution, directed_elementwise, directed_memory, directed_u85
+from tests.npu import directed_branch, directed_convolution, directed_elementwise, directed_memory, directed_u85
 from tests.npu.expected import ROUNDINGS_U55, ROUNDINGS_U85, average, rescaled, wrapped
 from tests.npu.program import Program, StreamTest, write
 
@@ -109,6 +109,7 @@ FILES: dict[str, tuple[str, Callable[[], Iterator[StreamTest]]]] = {
     "convolution": ("Kernels, channels, formats and the order of weights.", directed_convolution.tests),
     "elementwise": ("Every elementwise mode, scale mode and broadcast.", directed_elementwise.tests),
     "memory": ("Tiles, bricks, tables and DMA.", directed_memory.tests),
+    "branch": ("Branches of Ethos-U85.", directed_branch.tests),
     "u85": ("Chains, accumulators, transposes, reversals and resizing of Ethos-U85.", directed_u85.tests),
 }
 

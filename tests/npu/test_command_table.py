@@ -62,7 +62,7 @@ def test_every_field_takes_its_extremes_and_gives_them_back() -> None:
 
 
 def test_every_operation_has_a_function_or_is_listed_as_not_emulated() -> None:
-    """Operations without effect on memory say "none"; BRANCH is a register that acts."""
+    """Operations without effect on memory say "none"; BRANCH is a register that acts, see npu/branch_u85.cc."""
     sources = "".join(path.read_text(encoding="utf-8") for path in SOURCE.parent.glob("*.cc"))
     functions = set(re.findall(r"^Verdict (\w+?)(?:_u\d\d)?\(Machine& machine, Operation& operation\)", sources, re.M))
     known = functions | {"none"} | set(load().not_emulated)
@@ -70,7 +70,7 @@ def test_every_operation_has_a_function_or_is_listed_as_not_emulated() -> None:
     acting = [register.name for register in load().registers if register.operation]
 
     assert missing == []
-    assert acting == sorted(load().not_emulated)
+    assert [name for name in acting if name not in load().not_emulated] == ["BRANCH"]
 
 
 @pytest.mark.parametrize("path", generate.outputs(), ids=lambda path: path.name)

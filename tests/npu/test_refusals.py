@@ -51,6 +51,17 @@ def run_text(config: int, *lines: str) -> tuple[int, str, int]:
         (U85, ("OFM_PRECISION transpose=4", "POOL SUM"), (Code.UNSUPPORTED, "transpose of the output is not known", 0)),
         (U85, ("IFM_PRECISION storage=CHAIN", "POOL SUM"), (Code.MALFORMED, "reads a chain buffer that is empty", 0)),
         (U85, ("ACC_FORMAT input=KEEP", "POOL SUM"), (Code.MISMATCH, "continues accumulators of another shape", 0)),
+        (U85, ("IRQ 1", "BRANCH target=6 condition=0"), (Code.MALFORMED, "BRANCH out of the stream", 1)),
+        (U85, ("IRQ 1", "BRANCH target=12 condition=0"), (Code.MALFORMED, "BRANCH out of the stream", 1)),
+        (U85, ("BRANCH target=4 condition=0", "STOP 65535"),
+         (Code.MALFORMED, "BRANCH to a word that begins no command", 0)),
+        (U85, ("BRANCH target=12 condition=0", "STOP 65535", "IRQ 1"),
+         (Code.MALFORMED, "BRANCH to a word that begins no command", 0)),
+        (U85, ("BRANCH target=0 condition=2", "STOP 65535"), (Code.UNSUPPORTED, "BRANCH condition is not known", 0)),
+        (U85, ("BRANCH target=0 condition=RESULT", "STOP 65535"),
+         (Code.UNSUPPORTED, "BRANCH on a result that is not of one element", 0)),
+        (U85, ("IRQ 1", "BRANCH target=0 condition=ALWAYS", "STOP 65535"),
+         (Code.TIMEOUT, "BRANCH after more work than the limit", 1)),
         (U85, ("KERNEL_WIDTH 2", "POOL AVERAGE"), (Code.UNSUPPORTED, "average pool with a scale or an accumulator", 0)),
     ],
 )  # fmt: skip
@@ -76,6 +87,7 @@ def test_an_operation_of_another_family_is_refused() -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [((0x00000106,), "unknown command at word"), ((0x00004040, 0), "unknown two-word command at word"),
+     ((0x00004100, 0), "unknown two-word command at word"),
      ((0x00008000,), "unknown command at word")],
 )  # fmt: skip
 def test_an_unknown_command_is_refused_with_its_place(words: tuple[int, ...], text: str) -> None:

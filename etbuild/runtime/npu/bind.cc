@@ -42,6 +42,11 @@ Verdict bind_output(const Machine& machine, FeatureMap& map) {
     if (map.storage == Storage::none) return {};
     if (map.storage == Storage::chain) {
         describe_dense(map, map.shape);
+        const std::uint64_t bytes =
+            static_cast<std::uint64_t>(map.stride_y) * static_cast<std::uint64_t>(map.shape.height);
+        const bool planned = bytes <= machine.chain_bytes && (machine.chains_used >> map.region & 1);
+        // A branch may lead here with other registers than those that the memory was planned for.
+        if (!machine.planning && !planned) return ETB_REFUSE(mismatch, "chained output was planned with another size");
         map.memory = machine.spare_chain;
         return {};
     }

@@ -16,7 +16,7 @@
 // - Ethos-U85, tables S8_S16, S8_S32 and S16_S32 are unverified.
 // - Ethos-U85, an average pool with a scale or an accumulator input is an error.
 // - A DMA to internal memory outside the tables is an error.
-// - BRANCH is an error. No known compiler emits it.
+// - A BRANCH on a result of more than one element is an error, and so is a stream that branches for ever.
 // - POOL ARGMAX_X, unverified: which axis is reduced and how the index is encoded.
 // - POOL ARGMAX_Y, unverified: which axis is reduced and how the index is encoded.
 // - ELEMENTWISE LRELU, unverified: scaling of the negative side.

@@ -1,10 +1,10 @@
 // The loop over a command stream. A job takes two passes: the first validates the whole stream and computes the memory
-// and work that it needs, the second runs it. Only the indices of an indexed DMA, which are data, remain to be checked
-// in the second.
+// and work that it needs, the second runs it. In a stream without branches only the indices of an indexed DMA, which
+// are data, remain to be checked in the second; after a branch every operation is checked again, with the registers it
+// finds.
 #include "npu/emulator.h"
 
-#include "base/little_endian.h"
-#include "npu/machine.h"
+#include "npu/branch.h"
 
 namespace etb::npu {
 namespace {
@@ -18,8 +18,6 @@ const Family* family_of(const Emulator& emulator, Product product) {
 bool is_known(const Config& config, bool wide, std::uint32_t code) {
     return known_registers[static_cast<int>(config.product)][wide ? 1 : 0][(code & 0xFF) >> 3] >> (code & 7) & 1;
 }
-
-constexpr std::uint32_t kind_mask = 0xC000, kind_wide = 0x4000, code_mask = 0x3FF;
 
 // Sets one register. For a wide register it reads the second word.
 Status set_register(const Config& config, std::uint32_t word, Cursor& cursor, Registers& registers) {
@@ -36,8 +34,6 @@ Status set_register(const Config& config, std::uint32_t word, Cursor& cursor, Re
     registers.narrow[code & 0xFF] = parameter;
     return {};
 }
-
-bool is_operation(std::uint32_t word) { return (word & kind_mask) == 0 && (word & code_mask) < 0x100; }
 
 bool has_no_effect(Op code) {
     return code == Op::irq || code == Op::dma_wait || code == Op::kernel_wait || code == Op::pmu_mask;
@@ -58,13 +54,19 @@ void commit_chain(Machine& machine, const Operation& operation) {
     machine.chains_used = static_cast<std::uint8_t>(machine.chains_used | 1U << operation.ofm.region);
 }
 
-// Decodes the stream and calls `visit` for each operation that accesses memory.
+// Decodes the stream and calls `visit` for each operation that accesses memory. While planning it takes no branch: the
+// commands are visited as they lie.
 Status walk(Machine& machine, const Family& family, Bytes stream, Visit visit) {
     Registers registers;
     Cursor cursor{stream};
     std::uint32_t word = 0, index = 0;
     while (cursor.left() > 0) {
         ETB_TRY(cursor.read(word));
+        ++machine.commands;
+        if (family.branching && is_branch(word)) {
+            ETB_TRY(family.branching->jump(machine, word, cursor, index));
+            continue;
+        }
         if (!is_operation(word)) {
             ETB_TRY(set_register(machine.config, word, cursor, registers));
             continue;
@@ -104,12 +106,14 @@ Verdict run_one(Machine& machine, const Family& family, Operation& operation) {
     const std::size_t mark = machine.arena->mark();
     const Verdict verdict = family.execute(machine, operation);
     machine.arena->release(mark);
+    if (verdict.ok() && machine.branches) family.branching->note(machine, operation);
+    machine.done = saturating_sum(machine.done, operation.macs);
     if (verdict.ok() && observer && observer->after) observer->after(observer->context, operation);
     return verdict;
 }
 
-// Allocates the memory that lives as long as the job: tables, accumulators, chain buffers.
-Status allocate_state(Machine& machine) {
+// Allocates the memory that lives as long as the job: tables, accumulators, chain buffers, the map of branches.
+Status allocate_state(Machine& machine, const Family& family, Bytes stream) {
     ETB_TRY(machine.arena->allocate(machine.config.tables_size, 16, machine.tables));
     ETB_TRY(machine.arena->array(machine.accumulator_count, machine.accumulators.values));
     MutableBytes bytes;
@@ -123,7 +127,7 @@ Status allocate_state(Machine& machine) {
         machine.chains[i].memory = bytes.data;
     }
     for (std::uint8_t& byte : machine.tables) byte = 0;
-    return {};
+    return machine.branches ? family.branching->map(machine, stream) : Status();
 }
 
 // The first pass. Afterwards `machine` holds the sizes that the job needs, and the peak of its counting arena is the
@@ -134,6 +138,7 @@ Status plan(Machine& machine, const Family& family, Bytes stream) {
     for (Chain& chain : machine.chains) chain = {};
     machine.spare_chain = nullptr;
     machine.accumulators = {};
+    machine.commands = 0;
     machine.planning = false;
     return {};
 }
@@ -158,7 +163,7 @@ Status scratch_size(const void* context, Bytes payload, std::uint64_t& bytes) {
     ETB_TRY(plan(machine, *family, stream));
     Arena state = Arena::counter();
     machine.arena = &state;
-    ETB_TRY(allocate_state(machine));
+    ETB_TRY(allocate_state(machine, *family, stream));
     bytes = std::uint64_t{state.used} + operations.peak + 16;
     return {};
 }
@@ -166,7 +171,7 @@ Status scratch_size(const void* context, Bytes payload, std::uint64_t& bytes) {
 Status run_walked(Machine& machine, const Family& family, Bytes stream, Arena& scratch) {
     machine.arena = &scratch;
     const std::size_t mark = scratch.mark();
-    Status status = allocate_state(machine);
+    Status status = allocate_state(machine, family, stream);
     if (status.ok()) status = walk(machine, family, stream, run_one);
     scratch.release(mark);
     return status;
@@ -181,6 +186,8 @@ Status run(const void* context, const Job& job, Arena& scratch) {
     machine.regions = job.regions;
     machine.has_regions = true;
     machine.observer = job.observer;
+    machine.work_limit = emulator.work_limit;
+    machine.command_limit = emulator.command_limit;
     Arena operations = Arena::counter();
     machine.arena = &operations;
     ETB_TRY(plan(machine, *family, stream));

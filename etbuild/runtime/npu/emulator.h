@@ -13,10 +13,12 @@ extern const Family u85;
 
 // u55_u65, u85: the families that payloads may be compiled for; a payload for a family that is null is a mismatch.
 // work_limit: a job with more multiply-accumulates and elements is refused before it starts (Code::timeout).
+// command_limit: of a job with branches; it ends at the first BRANCH after that many commands, or after that much work.
 struct Emulator {
     const Family* u55_u65 = nullptr;
     const Family* u85 = nullptr;
     std::uint64_t work_limit = std::uint64_t{1} << 42;
+    std::uint64_t command_limit = std::uint64_t{1} << 24;
 };
 
 // An Npu that runs jobs on the emulator. `emulator` must outlive it.

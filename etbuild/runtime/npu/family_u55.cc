@@ -191,6 +191,6 @@ Verdict execute(Machine& machine, Operation& operation) {
 
 }  // namespace
 
-const Family u55_u65 = {describe, execute};
+const Family u55_u65 = {describe, execute, nullptr};
 
 }  // namespace etb::npu

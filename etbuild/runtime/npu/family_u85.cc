@@ -336,6 +336,6 @@ Verdict execute(Machine& machine, Operation& operation) {
 
 }  // namespace
 
-const Family u85 = {describe, execute};
+const Family u85 = {describe, execute, &branching_u85};
 
 }  // namespace etb::npu

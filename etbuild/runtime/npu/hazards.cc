@@ -154,7 +154,10 @@ void before(void* context, const Operation& operation) {
         for_each_access(operation, &reading, read_bytes);
     }
     Writing writing{hazards, operation.index + 1};
-    if (WriterHistory* const writer = writer_history(hazards, writing.writer)) writer->layout = layout_of(operation);
+    if (WriterHistory* const writer = writer_history(hazards, writing.writer)) {
+        *writer = {};  // of an earlier pass of a loop
+        writer->layout = layout_of(operation);
+    }
     for_each_access(operation, &writing, write_bytes);
 }
 

@@ -19,6 +19,12 @@ struct Accumulators {
     Shape shape;
 };
 
+struct BranchRow;  // npu/branch.h
+struct Branching;
+
+// What a conditional branch reads: whether the last result, of one element, was not zero.
+enum class ResultFlag : std::uint8_t { unknown, clear, set };
+
 struct Machine {
     Config config;
     Regions regions;
@@ -35,14 +41,22 @@ struct Machine {
     std::uint64_t chain_bytes = 0;
     std::uint8_t chains_used = 0;  // one bit per buffer
     std::uint64_t accumulator_count = 0;
+    bool branches = false;  // the stream has some
+    // Of a stream with branches, while it runs:
+    Span<BranchRow> branch_rows;
+    ResultFlag flag = ResultFlag::unknown;
+    std::uint64_t commands = 0, command_limit = 0;
+    std::uint64_t done = 0, work_limit = 0;
 };
 
 // An NPU family. describe: decodes the registers into a validated operation. execute: runs it; if machine.planning, it
-// only allocates.
+// only allocates. branching: null for a family without BRANCH.
 struct Family {
     Verdict (*describe)(const Machine& machine, const Registers& registers, Operation& operation);
     Verdict (*execute)(Machine& machine, Operation& operation);
+    const Branching* branching;
 };
+extern const Branching branching_u85;
 
 // Allocates scratch of the current operation, 8-byte aligned. It is released after the operation.
 Verdict take_bytes(Machine& machine, std::uint64_t count, MutableBytes& out);

@@ -129,13 +129,12 @@ void finish_sums(Machine& machine, const Operation& operation, const OutputRun& 
 }
 
 Verdict plan_accumulators(Machine& machine, const Operation& operation) {
-    if (!machine.planning) return {};
     const Shape &out = operation.out, &kept = machine.accumulators.shape;
     const bool same = out.height == kept.height && out.width == kept.width && out.depth == kept.depth;
     const bool keeps = operation.accumulator_input == AccumulatorInput::keep;
     if (keeps && !same) return ETB_REFUSE(mismatch, "continues accumulators of another shape");
     machine.accumulators.shape = out;
-    if (!keeps && !operation.output_disabled) return {};
+    if (!machine.planning || (!keeps && !operation.output_disabled)) return {};
     const std::uint64_t count = static_cast<std::uint64_t>(out.height) * static_cast<std::uint64_t>(out.width) *
                                 static_cast<std::uint64_t>(out.depth);
     if (count > machine.accumulator_count) machine.accumulator_count = count;
