@@ -1,4 +1,7 @@
-"""`etbuild run`: runs a .pte on .npy inputs, its delegates on an emulated NPU. It checks no output; step run does."""
+"""`etbuild run`: runs a .pte on .npy inputs and numbers, its delegates on an emulated NPU.
+
+It checks no output; step run does.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,16 @@ if TYPE_CHECKING:
     from etbuild.host.program import HostProgram
 
 
+_INPUT_HELP = (
+    "one for each input, in order; for one that is no tensor a number, true, false or none; all these may be left out"
+)
+
+_WORDS = {"true": True, "false": False, "none": None}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE.pte")
-    parser.add_argument("--input", action="append", default=[], metavar="X.npy", help="one for each input, in order")
+    parser.add_argument("--input", action="append", default=[], metavar="X.npy", help=_INPUT_HELP)
     parser.add_argument("--output", metavar="FOLDER", help="folder for output_0.npy...")
     parser.add_argument("--data", metavar="FILE.ptd", help="file with the weights that are not in the .pte")
     parser.add_argument(
@@ -46,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not limit:
         raise UsageError(f"--memory-limit: got {arguments.memory_limit}, wanted a size such as 500M or 4G")
     program = HostProgram(arguments.file, Path(arguments.data) if arguments.data else None, memory_limit=limit)
-    inputs = [_read(Path(name)) for name in arguments.input]
+    inputs = [_input(text) for text in arguments.input]
     times: list[float] = []
     outputs: tuple[Any, ...] = ()
     for _ in range(arguments.repeat):
@@ -69,6 +79,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.check_hazards:
         print(f"hazards: {len(hazards)}")
     return 1 if any(hazard.kind == "never written" for hazard in hazards) else 0
+
+
+def _input(text: str) -> Any:
+    """A number or none, or the array in a file."""
+    if text in _WORDS:
+        return _WORDS[text]
+    for parse in (int, float):
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    return _read(Path(text))
 
 
 def _read(path: Path) -> Any:

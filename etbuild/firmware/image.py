@@ -21,6 +21,7 @@ from etbuild.firmware.image_check import check_start
 from etbuild.firmware.select_sources import Needs, Selection, select, selection_source
 from etbuild.firmware.toolchain import Compilation, Object, Toolchain, run_tool
 from etbuild.firmware.vectors import vector_block
+from etbuild.pte.program import Tensor
 from etbuild.pte.reader import read
 
 if TYPE_CHECKING:
@@ -108,8 +109,9 @@ class Firmware:
         if not self.selection.sources:
             return []
         flags = (*self.board.cpu.flags, *COMPILER_FLAGS)
+        own = {**_HOT, "exec/method.cc": (f"-DETB_SCALAR_INPUTS={int(self.needs.scalars)}",)}
         units = [
-            Compilation(name.removesuffix(".cc"), RUNTIME / name, (*flags, *_HOT.get(name, ())))
+            Compilation(name.removesuffix(".cc"), RUNTIME / name, (*flags, *own.get(name, ())))
             for name in self.selection.sources
         ]
         return [*units, Compilation("selection", self.work / "generated/selection.cc", flags)]
@@ -155,9 +157,10 @@ def needs_of(pte: Path, driver: str, npu: str, memory_mode: str) -> Needs:
     method = read(pte).methods[0]
     called = {call.operator for call in method.kernel_calls()}
     operators = tuple(sorted(str(method.operators[index]) for index in called))
+    scalars = any(not isinstance(method.values[index], Tensor) for index in method.inputs)
     if not method.delegates:
-        return Needs(operators, "", "")
-    return Needs(operators, driver, npu.split("-")[1], memory_mode)
+        return Needs(operators, "", "", scalars=scalars)
+    return Needs(operators, driver, npu.split("-")[1], memory_mode, scalars)
 
 
 def _generate(firmware: Firmware, own: bool) -> None:

@@ -18,6 +18,8 @@ _PORT = "port/cortex_m"
 _OTHER = {"u55": "_u85", "u65": "_u85", "u85": "_u55"}
 # The source that implements a header, where it has another name.
 _SOURCE_OF = {"kernels/kernel.h": "kernels/args.cc"}
+# For inputs that are no tensors.
+_SCALARS = "exec/scalar_inputs.cc"
 # Sources in npu/ that are not part of the emulator, or only of its observers on the host.
 _NOT_EMULATOR = ("observe", "hazards", "ethosu")
 
@@ -30,12 +32,14 @@ class Needs:
     npu:       emulator or ethosu; "" when the .pte has no delegate.
     family:    u55, u65 or u85; "" without a delegate.
     mode:      Vela's memory mode.
+    scalars:   whether an input is no tensor.
     """
 
     operators: tuple[str, ...]
     npu: str
     family: str
     mode: str = ""
+    scalars: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def select(needs: Needs) -> Selection:
     starts = [
         *_all("app"),
         *_all("pte"),
-        *_all("exec"),
+        *(name for name in _all("exec") if needs.scalars or name != _SCALARS),
         *(name for name in _all(_PORT) if not name.startswith(f"{_PORT}/npu_")),
         *(file for _, file in chosen),
         *_npu_sources(needs),

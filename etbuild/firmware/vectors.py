@@ -91,23 +91,28 @@ def _column(name: str, file: bytes) -> Column:
     return Column(name, header["descr"][1:], tuple(header["shape"]), file[start + length :])
 
 
-def _row(column: Column, tensor: object, label: str) -> bytes:
-    """The row of one input. label: of the array, for messages."""
+def _row(column: Column, value: object, label: str) -> bytes:
+    """The row of one input. value: of the program. label: of the array, for messages."""
     shape = column.shape[1:]
-    if not isinstance(tensor, Tensor):
-        raise StepError(f"{label}: got an array, wanted a number: the model's input is no tensor but {tensor}")
-    fits = len(shape) == len(tensor.sizes) and (tensor.dynamism != "static" or shape == tensor.sizes)
+    if isinstance(value, Tensor):
+        fits = len(shape) == len(value.sizes) and (value.dynamism != "static" or shape == value.sizes)
+        wanted = str(list(value.sizes))
+    elif isinstance(value, bool | int | float):
+        fits, wanted = shape == (), "[], a number"
+    else:
+        # A text or None has no bytes: the program has it.
+        fits, wanted = shape == (0,), "[0], nothing"
+        shape = ()
     if not fits or len(shape) > _ROW_SIZES:
-        raise StepError(f"{label}: got shape {list(shape)}, wanted {list(tensor.sizes)}")
+        raise StepError(f"{label}: got shape {list(column.shape[1:])}, wanted {wanted}")
     sizes = [*shape, *[0] * (_ROW_SIZES - len(shape))]
     return struct.pack("<I8iIII", len(shape), *sizes, column.vector_bytes, 0, 0)
 
 
 def _stored(column: Column, tensor: object, number: int) -> bytes:
     """One vector in the order of the model's memory."""
-    assert isinstance(tensor, Tensor)
     data = column.vector(number)
-    if tensor.dim_order == tuple(range(len(tensor.sizes))):
+    if not isinstance(tensor, Tensor) or tensor.dim_order == tuple(range(len(tensor.sizes))):
         return data
     shape = column.shape[1:]
     element = len(data) // max(1, prod(shape))

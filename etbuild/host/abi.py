@@ -19,7 +19,7 @@ class Value(Structure):
         ("kind", c_int32),
         ("dtype", c_int32),
         ("rank", c_int32),
-        ("resizable", c_int32),
+        ("dynamic", c_int32),
         ("sizes", c_int32 * 8),
         ("order", c_int32 * 8),
         ("bytes", c_uint64),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from etbuild.errors import StepError, UsageError
 from etbuild.host import abi
 from etbuild.host.observation import Event, Observation, event_of, hazard_of
-from etbuild.pte.schema import SCALAR_TYPES
+from etbuild.host.values import TensorInfo, array_of, info_of, scalar_input
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,25 +27,6 @@ if TYPE_CHECKING:
 FAST_SCRATCH_BYTES = 4 << 20
 # The most that a .pte may ask for: its numbers are untrusted, and a microcontroller's program needs far less.
 MEMORY_LIMIT = 2 << 30
-
-# NumPy's type of a scalar value.
-_SCALARS = {abi.INTEGER: "int64", abi.BOOLEAN: "bool", abi.REAL: "float64"}
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """An input or output of a program.
-
-    dtype:     NumPy's name; of a scalar, of the array that it is passed in.
-    shape:     of a dynamic tensor the largest.
-    dim_order: the dimensions, outermost in memory first.
-    dynamic:   whether its sizes may be smaller than `shape`.
-    """
-
-    dtype: str
-    shape: tuple[int, ...]
-    dim_order: tuple[int, ...]
-    dynamic: bool
 
 
 @dataclass(frozen=True)
@@ -93,16 +74,17 @@ class HostProgram:
         used = self._library.etb_memory_used(self._handle)
         return Memory(used.method, used.planned, used.temp)
 
-    def run(self, *arrays: Array) -> tuple[Array, ...]:
+    def run(self, *arrays: Array | float | None) -> tuple[Array, ...]:
         """The outputs for these inputs, in the program's order; the caller owns the arrays.
 
-        raises: UsageError for a wrong number, shape or type of inputs; StepError when an instruction fails.
+        arrays: for each input, or for each that is a tensor. None in place of a number is its own value.
+        raises: UsageError for a wrong number, shape, type or value of inputs; StepError when an instruction fails.
         """
         self._set_inputs(arrays)
         self._check(self._library.etb_run(self._handle))
         return self._outputs()
 
-    def observe(self, *arrays: Array, hazards: bool = False) -> Observation:
+    def observe(self, *arrays: Array | float | None, hazards: bool = False) -> Observation:
         """As `run`, slower, with an event per operation. hazards: also record which operation wrote each byte."""
         self._set_inputs(arrays)
         self._check(self._library.etb_observe(self._handle, hazards))
@@ -146,10 +128,7 @@ class HostProgram:
     def _info(self, index: int, describe: Any) -> TensorInfo:
         value = abi.Value()
         self._check(describe(self._handle, index, ctypes.byref(value)))
-        if value.kind != abi.TENSOR:
-            return TensorInfo(_SCALARS.get(value.kind, "none"), (), (), False)
-        sizes, order = tuple(value.sizes[: value.rank]), tuple(value.order[: value.rank])
-        return TensorInfo(SCALAR_TYPES[value.dtype].name, sizes, order, bool(value.resizable))
+        return info_of(value)
 
     def _listed(self, function: Any) -> Any:
         """The array that a function of the library returns together with its length."""
@@ -157,13 +136,20 @@ class HostProgram:
         first = function(self._handle, ctypes.byref(count))
         return first[: count.value]
 
-    def _set_inputs(self, arrays: Sequence[Array]) -> None:
+    def _set_inputs(self, arrays: Sequence[Array | float | None]) -> None:
         import numpy as np
 
-        if len(arrays) != len(self.inputs):
-            raise UsageError(f"{self._name}: got {len(arrays)} inputs, wanted {len(self.inputs)}")
-        for index, (array, info) in enumerate(zip(arrays, self.inputs, strict=True)):
-            self._set_input(index, np.asarray(array), info)
+        tensors = sum(info.is_tensor for info in self.inputs)
+        if len(arrays) not in (len(self.inputs), tensors):
+            fewer = f", or {tensors} without those that are no tensors" if tensors < len(self.inputs) else ""
+            raise UsageError(f"{self._name}: got {len(arrays)} inputs, wanted {len(self.inputs)}{fewer}")
+        given = iter(arrays)
+        for index, info in enumerate(self.inputs):
+            array = next(given) if info.is_tensor or len(arrays) > tensors else None
+            if info.is_tensor:
+                self._set_input(index, np.asarray(array), info)
+            elif (scalar := scalar_input(array, info, f"{self._name}: input {index}")) is not None:
+                self._pass(index, (), scalar)
 
     def _outputs(self) -> tuple[Array, ...]:
         return tuple(self._output(index) for index in range(len(self.outputs)))
@@ -180,26 +166,20 @@ class HostProgram:
                 f"{self._name}: input {index}: got shape {list(array.shape)}, wanted {most}{list(info.shape)}"
             )
         packed = np.ascontiguousarray(array.transpose(info.dim_order) if info.dim_order else array)
-        sizes = (ctypes.c_int32 * array.ndim)(*array.shape)
-        self._check(
-            self._library.etb_set_input(
-                self._handle, index, sizes, array.ndim, packed.ctypes.data_as(ctypes.c_void_p), packed.nbytes
-            )
-        )
+        self._pass(index, array.shape, packed)
+
+    def _pass(self, index: int, shape: tuple[int, ...], data: Array) -> None:
+        """data: the elements in the order of memory."""
+        sizes = (ctypes.c_int32 * len(shape))(*shape)
+        pointer = data.ctypes.data_as(ctypes.c_void_p)
+        self._check(self._library.etb_set_input(self._handle, index, sizes, len(shape), pointer, data.nbytes))
 
     def _output(self, index: int) -> Array:
-        import numpy as np
-
         value = abi.Value()
         self._check(self._library.etb_output(self._handle, index, ctypes.byref(value)))
         if value.kind == abi.OTHER:
             raise StepError(f"{self._name}: output {index} is neither a tensor nor a number")
-        raw = ctypes.string_at(value.data, value.bytes)
-        if value.kind != abi.TENSOR:
-            return np.frombuffer(raw, _SCALARS[value.kind]).reshape(()).copy()
-        order = value.order[: value.rank]
-        stored = np.frombuffer(raw, SCALAR_TYPES[value.dtype].name).reshape([value.sizes[d] for d in order])
-        return np.ascontiguousarray(stored.transpose(np.argsort(order))) if order else stored.copy()
+        return array_of(value)
 
     def _check(self, status: int) -> None:
         if status:

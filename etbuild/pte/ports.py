@@ -14,9 +14,10 @@ DEQUANTIZE = ("cortex_m::dequantize_per_tensor", "quantized_decomposed::dequanti
 class Port:
     """One input or output of a method.
 
-    dtype, shape, bytes: as the caller sees it. scale, zero_point: the quantisation parameters of the kernel that
-    quantises the input or dequantises the output, None without such a kernel. quantized: the dtype on the integer side
-    of that kernel, "" without one.
+    dtype, shape, bytes: as the caller sees it; dtype of an input that is no tensor: its type and value, "int 3".
+    scale, zero_point:   the quantisation parameters of the kernel that quantises the input or dequantises the output,
+                         None without such a kernel.
+    quantized:           the dtype on the integer side of that kernel, "" without one.
     """
 
     dtype: str
@@ -28,7 +29,7 @@ class Port:
 
 
 def inputs(method: Method) -> tuple[Port, ...]:
-    """The method's inputs, in order; a scalar input has shape ()."""
+    """The method's inputs, in order; one that is no tensor has shape () and 0 bytes."""
     readers = {call.args[0]: call for call in _calls(method, QUANTIZE)}
     return tuple(_port(method, index, readers.get(index), other=-1) for index in method.inputs)
 
@@ -60,7 +61,9 @@ def _port(method: Method, index: int, call: KernelCall | None, other: int) -> Po
     """other: which argument of `call` is the quantised tensor."""
     value = method.values[index]
     if not isinstance(value, Tensor):
-        return Port(type(value).__name__, (), 0)
+        kind = type(value).__name__ if value is not None else "none"
+        number = f" {value}" if index in method.inputs and isinstance(value, int | float) else ""
+        return Port(kind + number, (), 0)
     if call is None:
         return Port(value.dtype, value.sizes, value.bytes)
     scale, zero_point, integer = (method.values[call.args[at]] for at in (1, 2, other))

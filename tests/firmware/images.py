@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from etbuild.host.program import HostProgram
+from etbuild.host.program import HostProgram, TensorInfo
 from etbuild.pte.reader import read
 from etbuild.pte.vela import read_stream
 from etbuild.steps import firmware
@@ -47,10 +47,11 @@ def write_inputs(folder: Path, name: str) -> None:
     (folder / "model.pte").write_bytes(pte)
     program = HostProgram(folder / "model.pte")
     source = np.random.default_rng(0)
-    vectors = [
-        [source.uniform(-1, 1, port.shape).astype(port.dtype) for port in program.inputs] for _ in range(VECTORS)
+    vectors = [[drawn(source, port) for port in program.inputs] for _ in range(VECTORS)]
+    outputs = [
+        program.run(*(None if port.dtype == "none" else one for one, port in zip(vector, program.inputs, strict=True)))
+        for vector in vectors
     ]
-    outputs = [program.run(*vector) for vector in vectors]
     arrays = {f"input_{i}": np.stack([one[i] for one in vectors]) for i in range(len(program.inputs))}
     arrays |= {f"output_{i}": np.stack([one[i] for one in outputs]) for i in range(len(program.outputs))}
     np.savez(folder / "golden.npz", **arrays)
@@ -63,6 +64,15 @@ def write_inputs(folder: Path, name: str) -> None:
         "fast_scratch_bytes": 0,
     }
     (folder / "manifest.json").write_text(json.dumps({"pte": {"bytes": len(pte)}, "memory": memory}))
+
+
+def drawn(source: np.random.Generator, port: TensorInfo) -> np.ndarray:
+    """Random values of one input; a number that the program fixes keeps its value, and None has no elements."""
+    if port.dtype == "none":
+        return np.empty(0, np.uint8)
+    if not port.is_tensor:
+        return np.asarray(source.integers(1, 9) if port.dynamic else port.value, port.dtype)
+    return source.uniform(-1, 1, port.shape).astype(port.dtype)
 
 
 def build(folder: Path, name: str, npu: str = "ethos-u55-128", board: str = BOARD, stack: int = 16384) -> Image:

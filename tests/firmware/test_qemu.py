@@ -57,12 +57,14 @@ def exit_code(image: Image, elf: Path | None = None) -> int | None:
         ("linear_u65_512.pte", "ethos-u65-512"),
         ("linear_u85_segment.pte", "ethos-u85-256"),
         ("linear_cpu.pte", ""),
+        ("numbers_cpu.pte", ""),
+        ("open_number_5_cpu.pte", ""),
     ],
 )
 def test_an_image_gives_the_bytes_of_the_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, npu: str
 ) -> None:
-    """For each family, with a delegate inline and in a segment, and without one."""
+    """For each family, with a delegate inline and in a segment, and without one; with inputs that are no tensors."""
     monkeypatch.chdir(tmp_path)
     image = build(tmp_path, name, npu)
 

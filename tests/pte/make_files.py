@@ -6,6 +6,7 @@ upgrade of ExecuTorch and look at the difference.
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from executorch.backends.cortex_m.passes.replace_quant_nodes_pass import Replace
 from executorch.devtools import BundledProgram
 from executorch.devtools.bundled_program.config import MethodTestCase, MethodTestSuite
 from executorch.devtools.bundled_program.serialize import serialize_from_bundled_program_to_flatbuffer
-from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
+from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, schema, to_edge_transform_and_lower
+from executorch.exir._serialize._program import PTEFile, serialize_pte_binary
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 FILES = Path(__file__).parent / "files"
@@ -60,6 +62,20 @@ class Joined(torch.nn.Module):
         return torch.cat([x, y], 1)
 
 
+class Numbers(torch.nn.Module):
+    """Inputs that are no tensors: torch.export fixes them to their values."""
+
+    def forward(self, x: torch.Tensor, scale: float, on: bool, count: int, mask: torch.Tensor | None) -> torch.Tensor:
+        return x * scale + count if on and mask is None else x
+
+
+class OpenNumber(torch.nn.Module):
+    """A number that torch.export leaves open, and instructions read."""
+
+    def forward(self, x: torch.Tensor, count: int) -> tuple[torch.Tensor, int]:
+        return x * count, count + 1
+
+
 def npu_program(module: torch.nn.Module, example: tuple[torch.Tensor, ...], npu: str, **spec: Any) -> Any:
     compile_spec = EthosUCompileSpec(npu, **spec)
     graph = torch.export.export(module.eval(), example).module(check_guards=False)
@@ -76,8 +92,20 @@ def npu_program(module: torch.nn.Module, example: tuple[torch.Tensor, ...], npu:
     return edge.transform([ReplaceQuantNodesPass()])
 
 
-def cpu_program(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> Any:
+def cpu_program(module: torch.nn.Module, example: tuple[Any, ...]) -> Any:
     return to_edge_transform_and_lower(torch.export.export(module.eval(), example)).to_executorch()
+
+
+def open_number(row: torch.Tensor) -> tuple[bytes, bytes]:
+    """As ExecuTorch writes it, without type and value of the number; and as it would be with them."""
+    shapes = {"x": None, "count": torch.export.Dim.DYNAMIC}
+    exported = torch.export.export(OpenNumber(), (row, 5), dynamic_shapes=shapes)
+    program = to_edge_transform_and_lower(exported).to_executorch()
+    plan = program.executorch_program.execution_plan[0]
+    assert isinstance(plan.values[plan.inputs[1]].val, schema.Null)
+    file = PTEFile(copy.deepcopy(program.executorch_program), mutable_data=None)
+    file.program.execution_plan[0].values[plan.inputs[1]].val = schema.Int(5)
+    return program.buffer, bytes(serialize_pte_binary(file))
 
 
 def write(name: str, program: Any) -> None:
@@ -107,6 +135,10 @@ def main() -> None:
     (FILES / "linear_cpu.bpte").write_bytes(bundled)
     direct = ["--separate-io-regions", "--cop-format=COP2"]
     write("linear_direct.pte", npu_program(Linear(), row, "ethos-u85-256", extra_flags=direct).to_executorch(inline))
+    write("numbers_cpu.pte", cpu_program(Numbers(), (*row, 0.5, True, 3, None)))
+    without, with_value = open_number(row[0])
+    (FILES / "open_number_cpu.pte").write_bytes(without)
+    (FILES / "open_number_5_cpu.pte").write_bytes(with_value)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,11 @@ Status Method::run_delegate(std::size_t index, Span<Value* const> args, const np
 Status Method::set_input(std::size_t i, const Dims& sizes, MutableBytes data) {
     if (i >= inputs()) return error(Code::mismatch, "program has no such input", i);
     Value& value = input(i);
-    if (value.type != ValueType::tensor) return error(Code::mismatch, "input is not a tensor", i);
+    if (value.type != ValueType::tensor) {
+        // Firmware for programs without such inputs has no code for them.
+        if constexpr (ETB_SCALAR_INPUTS) return set_scalar(i, sizes, data);
+        return error(Code::mismatch, "input is not a tensor", i);
+    }
     Tensor& tensor = *value.tensor;
     const bool planned = tensor.memory == Memory::planned;
     if (tensor.memory == Memory::constant) return error(Code::mismatch, "input is a constant", i);

@@ -55,9 +55,14 @@ public:
 
     // Copies `data` into an input with planned memory. An input without refers to `data`, which must then stay valid
     // and may be written by a kernel that updates its input in place.
+    // An input that is no tensor takes the bytes of its value, with rank 0: a number 8, a bool 1, all others none. It has
+    // a value from the program, and accepts another only if the program reads it.
     Status set_input(std::size_t i, const Dims& sizes, MutableBytes data);
     // Memory for an output without planned memory; must stay valid.
     Status set_output(std::size_t i, MutableBytes data);
+
+    // Whether an instruction, a list or the outputs refer to a value of this method. In scalar_inputs.cc.
+    [[nodiscard]] bool is_read(const Value& value) const;
 
     [[nodiscard]] Span<const EthosU> delegates() const { return delegates_; }
     // Runs a single delegate, to compare it with a reference.
@@ -91,6 +96,7 @@ private:
     Status check_instructions();
     Status check_call(Table arguments, std::size_t limit, std::size_t& most);
     Status check_temp();
+    Status set_scalar(std::size_t i, const Dims& sizes, Bytes data);  // in scalar_inputs.cc
     void set_place(std::uint32_t index, Instruction kind, Table arguments);
     Span<Value* const> gather(Table call);
     Status step(Table instruction, const npu::Observer* observer, std::uint32_t& next);

@@ -63,7 +63,7 @@ Error run_vector(Method& method, const Vectors& vectors, std::uint32_t vector) {
     if (const Error error = method.get_inputs(inputs, most_inputs); error != Error::Ok) return error;
     for (std::size_t i = 0; i < method.inputs_size(); ++i) {
         const Bytes data = vectors.data(vector, i);
-        if (!inputs[i].isTensor()) return Error::InvalidType;
+        if (!inputs[i].isTensor()) continue;  // a number: the program has its value
         const auto& tensor = inputs[i].toTensor();
         if (tensor.nbytes() != data.size) return Error::InvalidArgument;
         std::memcpy(tensor.mutable_data_ptr(), data.data, data.size);

@@ -75,7 +75,12 @@ int attempt(const std::vector<std::uint8_t>& bytes) {
     if (!method.load(program, 0, resources).ok()) return OPENED;
     for (std::size_t i = 0; i < method.inputs(); ++i) {
         const Value& value = method.input(i);
-        if (value.type != ValueType::tensor || value.tensor->bytes() > input.size) return LOADED;
+        if (value.type != ValueType::tensor) {  // a number, or nothing that can be set; the program has its own value
+            const Dims scalar;
+            if (method.set_input(i, scalar, {input.data, 8}).ok() && !method.is_read(value)) return LOADED;
+            continue;
+        }
+        if (value.tensor->bytes() > input.size) return LOADED;
         const Dims sizes(*value.tensor);
         if (!method.set_input(i, sizes, {input.data, value.tensor->bytes()}).ok()) return LOADED;
     }

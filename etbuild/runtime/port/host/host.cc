@@ -24,7 +24,7 @@ void describe_value(const Value& value, etb_value& out) {
             out.kind = ETB_TENSOR;
             out.dtype = static_cast<std::int32_t>(tensor.dtype);
             out.rank = tensor.rank;
-            out.resizable = tensor.resizable;
+            out.dynamic = tensor.resizable;
             for (int d = 0; d < tensor.rank; ++d) {
                 out.sizes[d] = tensor.sizes[d];
                 out.order[d] = tensor.order[d];
@@ -252,7 +252,9 @@ size_t etb_delegates(const etb_program* program) { return program->method.delega
 
 int etb_input(etb_program* program, size_t index, etb_value* value) {
     if (index >= program->method.inputs()) return program->finish(error(Code::mismatch, "no such input", index));
-    describe_value(program->method.input(index), *value);
+    const Value& input = program->method.input(index);
+    describe_value(input, *value);
+    if (input.type != ValueType::tensor) value->dynamic = program->method.is_read(input);
     return 0;
 }
 
