@@ -12,15 +12,29 @@ from pathlib import Path
 from etbuild.errors import StepError
 
 
+def talk() -> None:
+    """Print a line, and wait for the file "end"."""
+    print("begins")
+    while not Path("end").exists():
+        time.sleep(0.01)
+
+
+def end_after_a_child() -> int:
+    pid = os.fork()
+    if pid == 0:
+        sys.exit(0)
+    os.waitpid(pid, 0)
+    time.sleep(0.1)
+    return 5
+
+
 def main(argv: Sequence[str]) -> int:
     what, *rest = argv
     if what == "print":
         print(f"cwd {Path.cwd()}")
         print(f"SEEN {os.environ.get('SEEN')}", file=sys.stderr)
     if what == "talk":
-        print("begins")
-        while not Path("end").exists():
-            time.sleep(0.01)
+        talk()
     if what == "native":
         ctypes.CDLL(None).printf(b"from native code\n")
     if what == "write":
@@ -44,12 +58,7 @@ def main(argv: Sequence[str]) -> int:
     if what == "quiet":
         sys.stdout.close()
     if what == "fork":
-        pid = os.fork()
-        if pid == 0:
-            sys.exit(0)
-        os.waitpid(pid, 0)
-        time.sleep(0.1)
-        return 5
+        return end_after_a_child()
     if what == "hang forked":
         pid = os.fork()
         if pid:
