@@ -77,6 +77,11 @@ def source_line(stack_trace: str | None) -> str | None:
     return f"{frames[-1].group(1)}:{frames[-1].group(2)}" if frames else None
 
 
+def module_path(path: str) -> str:
+    """A path in nn_module_stack as the model has it: without the name of the root."""
+    return path.removeprefix("L['self'].").removeprefix("L__self__.")
+
+
 def portable_trace(stack_trace: str) -> str:
     """A stack trace without the compiler's own frames and with portable paths."""
     lines: list[str] = []

@@ -45,7 +45,7 @@ def lower_program(program: Any, profile: str, io: str, name: Path) -> Lowering:
     """
     from etbuild.compile import patches
 
-    record, graph_of_placeholder = PartitionRecord(), dict[bytes, bytes]()
+    record, graph_of_placeholder = PartitionRecord(profile), dict[bytes, bytes]()
     try:
         with (
             patches.lazy_code_generation(),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from etbuild.compile.exported_program import source_line
+from etbuild.compile.advice import advice_for
+from etbuild.compile.exported_program import module_path, source_line
 
 NO_NPU = "the target has no NPU"
 NO_REASON = "ExecuTorch's partitioner gave no reason"
@@ -15,7 +16,8 @@ QUANTIZES_IO = "on the border between floating point and the NPU's integers"
 class PartitionRecord:
     """The operators of a graph that an EthosUPartitioner has tagged, as partition.json has them."""
 
-    def __init__(self) -> None:
+    def __init__(self, profile: str) -> None:
+        self._profile = profile
         self.operators: list[dict[str, Any]] = []
 
     def partitioner(self, spec: Any) -> Any:
@@ -52,6 +54,10 @@ class PartitionRecord:
             operator["place"] = "NPU" if on_npu else "CPU"
             if on_npu:
                 operator["reason"] = None
+            is_left = not on_npu and operator["class"] == "compute" and self._profile != "cpu"
+            operator["advice"] = (
+                advice_for(operator["operator"], operator["reason"], self._profile) if is_left else None
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The operators, how many compute, how many of these on the NPU, and their share (0 to 1)."""
@@ -90,4 +96,11 @@ def _describe(node: Any, reason: str) -> dict[str, Any]:
         "delegate": node.meta.get("delegation_tag"),
         "reason": QUANTIZES_IO if quantizes and reason == NO_REASON else reason,
         "line": source_line(node.meta.get("stack_trace")),
+        "module": _module(node),
     }
+
+
+def _module(node: Any) -> str | None:
+    """The path of the innermost module that calls the operator, "features.0.conv"; None for the model itself."""
+    paths = [module_path(path) for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
+    return (paths[-1] if paths else "") or None

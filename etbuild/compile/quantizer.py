@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from etbuild.compile.exported_program import source_line
+from etbuild.compile.exported_program import module_path, source_line
 from etbuild.compile.profiles import reference_spec
 from etbuild.errors import StepError
 
@@ -88,7 +88,7 @@ def _matches(rule: Rule, node: Any) -> bool:
         target = str(node.target)
         return node.op == "call_function" and rule.match in (target, target.rpartition(".")[0], *target.split(".")[1:2])
     for path, module_type in (node.meta.get("nn_module_stack") or {}).values():
-        name = path.removeprefix("L['self'].").removeprefix("L__self__.")
+        name = module_path(path)
         kind = module_type if isinstance(module_type, str) else f"{module_type.__module__}.{module_type.__qualname__}"
         if rule.kind == "module_name" and (name == rule.match or name.startswith(f"{rule.match}.")):
             return True
@@ -126,7 +126,7 @@ def _names(kind: str, nodes: Sequence[Any]) -> list[str]:
         return sorted({str(node.target) for node in nodes if node.op == "call_function"})
     stacks = [entry for node in nodes for entry in (node.meta.get("nn_module_stack") or {}).values()]
     if kind == "module_name":
-        return sorted({path.removeprefix("L['self'].").removeprefix("L__self__.") for path, _ in stacks} - {""})
+        return sorted({module_path(path) for path, _ in stacks} - {""})
     return sorted({kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}" for _, kind in stacks})
 
 

@@ -66,14 +66,12 @@ def _on_cpu(operators: Sequence[Json]) -> list[Json]:
     """Operators that run on the CPU, with their number, most frequent first; without those that quantise inputs and
     outputs."""
     found = Counter(
-        (one["operator"], one["reason"], one["line"])
+        (one["operator"], one["reason"], one["line"], one["module"], one["advice"])
         for one in operators
         if one["place"] == "CPU" and one["class"] == "compute"
     )
-    return [
-        {"operator": operator, "reason": reason, "line": line, "count": count}
-        for (operator, reason, line), count in found.most_common()
-    ]
+    names = ("operator", "reason", "line", "module", "advice")
+    return [{**dict(zip(names, row, strict=True)), "count": count} for row, count in found.most_common()]
 
 
 def _variant(folder: Path, variant: str, profile: str) -> Json:

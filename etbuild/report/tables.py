@@ -33,16 +33,23 @@ def report_table(reports: Sequence[Json]) -> str:
 
 
 def _cpu_lines(report: Json) -> Iterator[str]:
-    """Each operator that an NPU did not take: where it is in the model, and why."""
+    """Each operator that an NPU did not take: where it is in the model, why, and what to use instead."""
     for profile in report["profiles"]:
         for one in profile["operators"]["on_cpu"] if profile["profile"] != "cpu" else ():
             times = f"{one['count']} times " if one["count"] > 1 else ""
-            yield (
-                f"{report['recipe']}@{profile['profile']}  on the CPU: {one['operator']} {times}"
-                f"at {one['line'] or 'an unknown line'}"
-            )
+            yield (f"{report['recipe']}@{profile['profile']}  on the CPU: {one['operator']} {times}at {_place(one)}")
             if one["reason"]:
                 yield f"    {' '.join(one['reason'].split())}"
+            if one["advice"]:
+                yield f"    instead: {one['advice']}"
+
+
+def _place(operator: Json) -> str:
+    """The line and the module of an operator, as far as they are known."""
+    line, module = operator["line"], operator["module"]
+    if line and module:
+        return f"{line} (module {module})"
+    return line or (f"module {module}" if module else "an unknown line")
 
 
 def _result_lines(report: Json, variant: Json) -> list[str]:

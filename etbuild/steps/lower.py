@@ -1,7 +1,7 @@
 """Step lower: the program of one profile, partitioned: one .tosa a delegate, and all around them. It runs no Vela.
 
 build/<recipe>/<profile>/: lowered.bin (the emitted program, see etbuild.compile.lowered), delegates/<n>.tosa,
-partition.json (each operator: NPU or CPU, why, from which line of the model).
+partition.json (each operator: NPU or CPU, why, from which line and module of the model, what to use instead).
 """
 
 from __future__ import annotations

@@ -97,6 +97,8 @@ def test_an_operator_on_the_cpu_has_its_reason_and_line(split: Project) -> None:
     (stayed,) = [one for one in report["operators"] if one["place"] == "CPU" and one["class"] == "compute"]
     assert stayed["reason"] == "U55 nearest-neighbor resize requires equal 2x, 4x, or 8x scale factors."
     assert stayed["line"] == "model.py:12"
+    assert stayed["module"] == "up"
+    assert stayed["advice"].startswith("factors 2, 4 or 8, equal in height and width, run on the NPU, and for other ")
 
 
 @pytest.mark.e2e
@@ -155,3 +157,28 @@ def test_lowering_again_removes_old_graphs(project: Project) -> None:
     lowered(project, recipe(U85), "tosa-u85")
 
     assert [file.name for file in stale.parent.iterdir()] == ["0.tosa"]
+
+
+SEQUENTIAL = """
+    import torch
+    from torch import nn
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        ModelUnderTest = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Sequential(nn.Upsample(scale_factor=3)))
+        ModelInputs = (torch.randn(1, 2, 6, 6),)
+"""
+
+
+@pytest.mark.e2e
+def test_the_partition_names_the_module_of_an_operator_also_in_a_bare_sequential(project: Project) -> None:
+    """Its path in the model, with the indices of nn.Sequential; such a model has no line of its own."""
+    lowered(project, recipe(), source=SEQUENTIAL)
+
+    report = project.json("build/r/tosa-u55/partition.json")
+    compute = [one for one in report["operators"] if one["class"] == "compute"]
+    assert [(one["operator"], one["module"]) for one in compute] == [
+        ("convolution.default", "0"),
+        ("relu.default", "1"),
+        ("upsample_nearest2d.vec", "2.0"),
+    ]

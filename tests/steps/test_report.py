@@ -26,7 +26,7 @@ ERRORS = {"max_abs": 0.5, "mean_abs": 0.25, "sqnr_db": 30.0}
 
 QUANTIZATION = {"scheme": "int8", "tensors": [1, 2, 3], "accepted": [1], "rejected": []}
 SORT = {"node": "sort", "operator": "sort.default", "class": "compute", "place": "CPU", "delegate": None,
-        "reason": "not supported", "line": "models/kws.py:9"}  # fmt: skip
+        "reason": "not supported", "line": "models/kws.py:9", "module": "sorter", "advice": "another one"}  # fmt: skip
 PARTITION = {
     "operators": [
         {**SORT, "operator": "linear.default", "place": "NPU", "delegate": 0, "reason": None},
@@ -208,7 +208,14 @@ def test_without_an_npu_there_is_no_estimate(folder: Path) -> None:
 def test_operators_on_the_cpu_are_counted_by_reason_and_line(folder: Path) -> None:
     """Conversions at model inputs and outputs do not count."""
     assert make(U55)["profiles"][0]["operators"]["on_cpu"] == [
-        {"operator": "sort.default", "reason": "not supported", "line": "models/kws.py:9", "count": 2}
+        {
+            "operator": "sort.default",
+            "reason": "not supported",
+            "line": "models/kws.py:9",
+            "module": "sorter",
+            "advice": "another one",
+            "count": 2,
+        }
     ]
 
 
@@ -259,8 +266,9 @@ inference: estimated by Vela, not measured; SRAM, DRAM, flash: as Vela places we
 golden: error of the TOSA reference model against quantised PyTorch on the test vectors; exact: 0 LSB
 right: share of vectors classified right by the float model, quantised PyTorch, the delegates
 
-kws@tosa-u55  on the CPU: sort.default 2 times at models/kws.py:9
+kws@tosa-u55  on the CPU: sort.default 2 times at models/kws.py:9 (module sorter)
     not supported
+    instead: another one
 
 kws@ethos-u55-128  build/kws/ethos-u55-128/: model.pte, model.h
 kws@cpu  build/kws/cpu/: model.pte, model.h"""
