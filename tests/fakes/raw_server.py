@@ -36,6 +36,12 @@ class RawServer:
                 self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
                 self._threads[-1].start()
 
+    def wait_until_all_are_gone(self, seconds: float) -> bool:
+        """Whether every client so far has closed its connection by then."""
+        for thread in self._threads:
+            thread.join(seconds)
+        return not any(thread.is_alive() for thread in self._threads)
+
     def close(self) -> None:
         for connection in self._connections:
             with contextlib.suppress(OSError):

@@ -6,9 +6,11 @@ import threading
 import time
 import tracemalloc
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import fsspec.implementations.http  # noqa: F401 - a second that no test is to measure
 import pytest
 from cached_project import STEP, Elsewhere, Machine
 from raw_server import raw_server
@@ -20,6 +22,8 @@ from etbuild.build_engine.cache.store import name_of
 RECORD = name_of("lists", "ab" * 32)
 BLOB = name_of("blobs", "ab" * 32)
 PIECE = bytes(1 << 16)
+# On a busy machine; otherwise at once.
+SOON_S = 5
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -86,7 +90,7 @@ def test_a_server_that_sends_too_much_is_stopped_at_once(case: str, capfd: pytes
         finally:
             tracemalloc.stop()
         took_s = time.monotonic() - started
-        gone = server.gone.wait(2)
+        gone = server.gone.wait(SOON_S)
 
         assert (read, gone, remote.read(RECORD)) == (None, True, None)
     assert took_s < remote_module.TIMEOUT_S
@@ -99,19 +103,19 @@ def test_a_server_that_sends_too_much_is_stopped_at_once(case: str, capfd: pytes
 
 
 TOO_SLOW = {
-    "nothing": (lambda: [], "no answer within 0.5 s"),
-    "half of it": (lambda: [announced(1 << 30), bytes(700)], "700 bytes within 0.501 s"),
+    "nothing": (lambda: [], "no answer within 1 s"),
+    "half of it": (lambda: [announced(1 << 30), bytes(700)], "700 bytes within 1 s"),
     "one byte after the other": (
         lambda: slowly(itertools.chain([announced(1 << 30)], itertools.repeat(b"b"))),
-        "bytes within 0.5 s",
+        "bytes within 1 s",
     ),
     "one byte of a header after the other": (
         lambda: slowly(itertools.chain([OK], itertools.repeat(b"X"))),
-        "no answer within 0.5 s",
+        "no answer within 1 s",
     ),
     "preliminary answers for ever": (
         lambda: itertools.repeat(b"HTTP/1.1 102 Processing\r\n\r\n" * 9),
-        "no answer within 0.5 s",
+        "no answer within 1 s",
     ),
 }
 
@@ -121,7 +125,7 @@ def test_a_server_that_sends_too_slowly_is_given_up_whatever_it_announces(
     case: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The time grows with the bytes that came, not with those that were promised. Nothing more is read then."""
-    monkeypatch.setattr(remote_module, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(remote_module, "TIMEOUT_S", 1)
     answer, got = TOO_SLOW[case]
     with raw_server(lambda request: answer()) as server:
         remote = Remote(server.url, read_only=True)
@@ -129,8 +133,8 @@ def test_a_server_that_sends_too_slowly_is_given_up_whatever_it_announces(
         read = remote.read(BLOB, 1 << 30)
         took_s = time.monotonic() - started
 
-        assert (read, server.gone.wait(2)) == (None, True)
-    assert took_s < 2
+        assert (read, server.gone.wait(SOON_S)) == (None, True)
+    assert took_s < 8
     first, *rest = capfd.readouterr().err.splitlines()
     assert first.startswith(f"{server.url}: got ") and first.endswith(f"{got}, wanted the remote cache")
     assert rest == ["    the build goes on without it"]
@@ -139,7 +143,7 @@ def test_a_server_that_sends_too_slowly_is_given_up_whatever_it_announces(
 
 def test_a_slow_server_that_keeps_up_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A large blob takes longer than the time-out of an answer."""
-    monkeypatch.setattr(remote_module, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(remote_module, "TIMEOUT_S", 1)
     monkeypatch.setattr(remote_module, "BYTES_PER_S", 100_000)
     pieces = [announced(10 * len(PIECE)), *[PIECE] * 10]
     with raw_server(lambda request: slowly(pieces)) as server:
@@ -164,43 +168,39 @@ def test_giving_up_stops_the_requests_of_other_threads(
         remote = Remote(server.url, read_only=True)
         other = threading.Thread(target=remote.read, args=(BLOB, 1 << 30))
         other.start()
-        assert asked.wait(5)
+        assert asked.wait(30)
         remote.read(RECORD)
-        other.join(2)
+        other.join(SOON_S)
 
         assert not other.is_alive()
-        assert server.gone.wait(2)
+        assert server.gone.wait(SOON_S)
     assert capfd.readouterr().err.count("the build goes on without it") == 1
 
 
-@pytest.mark.parametrize("request_of", ["has", "write", "read"])
 def test_every_request_to_an_s3_server_is_bounded_by_time_and_stopped(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], request_of: str
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """It accepts and sends nothing."""
+    """It accepts and sends nothing. Three at once: the driver needs a while before it asks."""
     pytest.importorskip("s3fs")
-    monkeypatch.setattr(remote_module, "TIMEOUT_S", 2)
-    with raw_server(lambda request: []) as server:
-        for name, value in {
-            "AWS_ENDPOINT_URL": server.url,
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-        }.items():
-            monkeypatch.setenv(name, value)
-        remote = Remote("s3://models", read_only=False)
+    monkeypatch.setattr(remote_module, "TIMEOUT_S", 6)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    requests: list[Callable[[Remote], object]] = [
+        lambda remote: remote.has(BLOB, 7),
+        lambda remote: remote.write(BLOB, b"content"),
+        lambda remote: remote.read(BLOB, 7),
+    ]
+    with raw_server(lambda request: []) as server, ThreadPoolExecutor() as pool:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         started = time.monotonic()
-        if request_of == "has":
-            assert remote.has(BLOB, 7) is False
-        elif request_of == "write":
-            remote.write(BLOB, b"content")
-        else:
-            assert remote.read(BLOB, 7) is None
+        answers = list(pool.map(lambda request: request(Remote("s3://models", read_only=False)), requests))
         took_s = time.monotonic() - started
 
-        assert server.requests, "the driver did not get as far as to ask"
-        assert server.gone.wait(2)
-    assert took_s < 6
-    assert capfd.readouterr().err.startswith("s3://models: got no answer within 2 s, wanted the remote cache\n")
+        assert answers == [False, None, None]
+        assert sorted(line.split()[0] for line in server.requests) == ["GET", "HEAD", "PUT"]
+        assert server.wait_until_all_are_gone(SOON_S)
+    assert took_s < 15
+    assert capfd.readouterr().err.count("s3://models: got no answer within 6 s, wanted the remote cache\n") == 3
 
 
 def test_of_a_huge_object_in_a_bucket_only_as_much_is_read_as_a_record_has(
