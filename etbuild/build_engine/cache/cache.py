@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
     from etbuild.system.environment import CacheSettings
 
+# Of all files outside the project that an unsigned remote may have read to look for one result.
+UNSIGNED_BYTES = 1 << 30
+
 # Of one first key; the oldest is dropped. Each costs a look at its files.
 MOST_LISTS = 16
 
@@ -124,7 +127,8 @@ class Cache:
         """The lists of paths that runs with this first key have read, newest first."""
         try:
             lists = json.loads(self._read(storage, name_of("lists", key)) or b"[]")
-            return [[str(path) for path in paths] for paths in lists][:MOST_LISTS]
+            found = [[str(path) for path in paths] for paths in lists][:MOST_LISTS]
+            return _affordable(found) if isinstance(storage, Remote) and self._keys.unsigned else found
         except (ValueError, TypeError, RecursionError):
             return []
 
@@ -218,3 +222,21 @@ def _digest(current: CurrentState, path: str) -> str:
         return (current.digest(path) or "") if allowed else ""
     except (OSError, ValueError):
         return ""
+
+
+def _affordable(lists: list[list[str]]) -> list[list[str]]:
+    """The lists, up to the first one with which there is more than UNSIGNED_BYTES to read outside the project."""
+    total = 0
+    for number, paths in enumerate(lists):
+        total += sum(_bytes_outside(path) for path in paths)
+        if total > UNSIGNED_BYTES:
+            return lists[:number]
+    return lists
+
+
+def _bytes_outside(path: str) -> int:
+    """The size of a file outside the project; 0 for all else."""
+    try:
+        return Path(path).stat().st_size if path.startswith("/") else 0
+    except (OSError, ValueError):
+        return 0

@@ -12,6 +12,7 @@ from etbuild.build_engine.cache import action as action_module
 from etbuild.build_engine.cache.action import StoredFile
 from etbuild.build_engine.cache.signing import seal
 from etbuild.build_engine.cache.store import name_of
+from etbuild.system.digests import Digests
 
 
 def test_a_blob_with_another_digest_is_built_again_and_replaced(
@@ -115,6 +116,26 @@ def test_a_list_leads_to_files_and_not_to_devices(
     known.write_bytes(seal(name_of("lists", known.name), json.dumps([[path]]).encode()))
 
     assert elsewhere("second").run(TRACED).how == "ran"
+
+
+def test_an_unsigned_list_has_no_huge_file_read_outside_the_project(
+    machine: Machine, shared: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its author may know of a disk image that takes hours to hash."""
+    machine.behave(imports=("blocks.py",))
+    elsewhere("first").run(TRACED)
+    huge = tmp_path / "disk.img"
+    with huge.open("w") as file:
+        file.truncate((1 << 30) + 1)
+    (known,) = stored_files(shared, "lists")
+    known.write_bytes(seal(name_of("lists", known.name), json.dumps([["blocks.py", str(huge)]]).encode()))
+    read: list[str] = []
+    of = Digests.of
+    monkeypatch.setattr(Digests, "of", lambda self, path: read.append(str(path)) or of(self, path))
+
+    assert elsewhere("second").run(TRACED).how == "ran"
+    assert "model.py" in read
+    assert str(huge) not in read
 
 
 @pytest.mark.parametrize(
