@@ -98,7 +98,7 @@ class HostProgram:
         """One delegate alone: its outputs, flat, for its inputs.
 
         inputs: in its order, of the sizes that it takes. dtypes: NumPy's name of each output's elements.
-        raises: UsageError for inputs of other sizes; StepError when the delegate fails.
+        raises: UsageError for inputs of other sizes; StepError when it has another number of outputs, or fails.
         """
         import numpy as np
 
@@ -109,6 +109,8 @@ class HostProgram:
         got, wanted = [array.nbytes for array in given], sizes[:count]
         if got != wanted:
             raise UsageError(f"{self._name}: delegate {index}: got inputs of {got} bytes, wanted {wanted}")
+        if len(dtypes) != len(sizes) - count:
+            raise StepError(f"{self._name}: delegate {index}: got {len(sizes) - count} outputs, wanted {len(dtypes)}")
         outputs = [
             np.empty(size // np.dtype(dtype).itemsize, dtype) for size, dtype in zip(sizes[count:], dtypes, strict=True)
         ]

@@ -234,3 +234,11 @@ def test_the_command_disasm_numbers_operations(tmp_path: Path) -> None:
     assert lines[0].startswith("delegate 0 of forward: ethos-u55-128, config 0x00001807, ")
     assert any(line.endswith("; operation 0") for line in lines)
     assert "STOP" in lines[-1]
+
+
+def test_a_delegate_with_another_number_of_outputs_than_expected(linear: HostProgram) -> None:
+    """Expected outputs of another program: the step fails, and says of which delegate."""
+    count = int(np.prod(linear.inputs[0].shape))
+
+    with pytest.raises(StepError, match=r"linear_u55\.pte: delegate 0: got 1 outputs, wanted 2$"):
+        linear.run_delegate(0, [np.zeros(count, np.int8)], ["int8", "int8"])
