@@ -18,3 +18,11 @@ def schema_file(name: str) -> Path:
 def schema_text(schema: dict[str, Any]) -> str:
     """The text of a schema's file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_schema(name: str, schema: dict[str, Any]) -> int:
+    """Write a schema's file and print its path; the exit code of the program that does it."""
+    file = schema_file(name)
+    file.write_text(schema_text(schema), encoding="utf-8")
+    print(file)
+    return 0

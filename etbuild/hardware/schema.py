@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
-from etbuild.config.schemas import schema_file, schema_text
+from etbuild.config.schemas import write_schema
 from etbuild.config.setting_schema import Json, section_schema
 from etbuild.errors import exit_code_of
 from etbuild.hardware.board import Board
@@ -41,13 +40,5 @@ def _inlined(part: Any, shared: Json) -> Any:
     return {key: _inlined(value, shared) for key, value in part.items()}
 
 
-def main(argv: Sequence[str]) -> int:
-    """Write the schema's file."""
-    file = schema_file("board")
-    file.write_text(schema_text(board_schema()), encoding="utf-8")
-    print(file)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main, sys.argv[1:]))
+    sys.exit(exit_code_of(lambda _: write_schema("board", board_schema()), sys.argv[1:]))

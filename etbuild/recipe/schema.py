@@ -8,9 +8,8 @@ such a file by its name. `resolve.py` requires them of the merged recipe.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
-from etbuild.config.schemas import schema_file, schema_text
+from etbuild.config.schemas import write_schema
 from etbuild.config.setting import TEXT, section_info
 from etbuild.config.setting_schema import Json, definitions
 from etbuild.errors import exit_code_of
@@ -113,13 +112,5 @@ def _only_known_names() -> Json:
     return {"if": own_file, "else": {"properties": names}}
 
 
-def main(argv: Sequence[str]) -> int:
-    """Write the schema's file."""
-    file = schema_file("recipe")
-    file.write_text(schema_text(recipe_schema()), encoding="utf-8")
-    print(file)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main, sys.argv[1:]))
+    sys.exit(exit_code_of(lambda _: write_schema("recipe", recipe_schema()), sys.argv[1:]))
