@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from distribution import build_sdist, build_wheel, copy_sources, environment, install
+from distribution import ROOT, build_sdist, build_wheel, copy_sources, environment, install
 
 DODO = "from etbuild.tasks import Project\nproject = Project(__file__)\nDOIT_CONFIG = project.doit_config\n"
 MODEL = """\
@@ -28,19 +29,26 @@ model: {source: ../net.py}
 targets: {npu: ethos-u55-64, system_config: Ethos_U55_High_End_Embedded, memory_mode: Shared_Sram}
 run: {on: none}
 """
+MNIST = ("mnist.yaml", "mnist_u55.yaml", "models/mnist.py", "models/mnist.safetensors", "data/digits_*.npz")
 DOIT = "import etbuild, sys; from doit.__main__ import main; print(etbuild.__file__); sys.exit(main())"
 
 
 @pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A folder each, with what pip installs from the sdist and from the wheel. The sources are gone by then."""
-    folder = tmp_path_factory.mktemp("sites")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The sdist and the wheel. The sources are gone."""
+    folder = tmp_path_factory.mktemp("distributions")
     sdist = build_sdist(copy_sources(folder / "source"), folder / "dist")
     shutil.rmtree(folder / "source")
-    found = {"sdist": sdist, "wheel": build_wheel(sdist, folder / "wheel")}
-    for name, distribution in found.items():
+    return {"sdist": sdist, "wheel": build_wheel(sdist, folder / "wheel")}
+
+
+@pytest.fixture(scope="module")
+def sites(distributions: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A folder each, with what pip installs of etbuild alone."""
+    folder = tmp_path_factory.mktemp("sites")
+    for name, distribution in distributions.items():
         install(distribution, folder / name)
-    return {name: folder / name for name in found}
+    return {name: folder / name for name in distributions}
 
 
 def doit(site: Path, project: Path, *arguments: str) -> str:
@@ -89,3 +97,29 @@ def test_a_clone_of_a_new_repository_of_the_wheel_builds_runs_and_is_checked(
 
     assert "net@ethos-u55-128  run on qemu-mps3-an547 (emulated NPU): 4/4 vectors bit-exact\n" in shown
     assert (clone / "build/net/ethos-u55-128/firmware.elf").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_pip_installs_all_that_another_repository_needs_to_build_mnist(
+    distributions: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    """In a fresh environment, with the dependencies that pip finds; one installation takes minutes and 2 GB."""
+    venv, project = tmp_path / "venv", tmp_path / "project"
+    for pattern in MNIST:
+        for file in (ROOT / "recipes").glob(pattern):
+            copy = project / "recipes" / file.relative_to(ROOT / "recipes")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+    (project / "dodo.py").write_text(DODO)
+    own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    own |= {"PATH": f"{venv}/bin:/usr/bin:/bin", "ETBUILD_SERVER": "off"}
+
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    subprocess.run([venv / "bin/python", "-m", "pip", "install", "-q", distributions[kind]], env=own, check=True)
+    done = subprocess.run(["doit", "build:mnist"], cwd=project, env=own, capture_output=True, text=True, check=False)
+    shutil.rmtree(venv)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("(emulated NPU): 16/16 vectors bit-exact\n") == 11
+    assert len(list(project.glob("build/mnist/*/model.pte"))) == 11
