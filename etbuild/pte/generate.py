@@ -19,6 +19,7 @@ from etbuild.pte.schema import (
     SCALAR_TYPES,
     SHAPE_DYNAMISMS,
     TENSOR_DATA_LOCATIONS,
+    ScalarType,
 )
 
 HEADER = RUNTIME / "pte" / "format.h"
@@ -61,6 +62,8 @@ def header() -> str:
         "",
         "#include <cstddef>",
         "#include <cstdint>",
+        "",
+        '#include "base/wide.h"',
         "",
         "namespace etb {",
         "",
@@ -114,13 +117,22 @@ def _scalar_types() -> Iterator[str]:
     yield ""
     yield "// Bytes of one element; 0 for a type without a name here."
     yield "constexpr std::size_t element_size(DType type) {"
+    yield "    if constexpr (all_types) switch (type) {"
+    yield from _sizes([scalar for scalar in known.values() if scalar.wide])
     yield "    switch (type) {"
-    for bits in sorted({scalar.bits for scalar in known.values()}):
-        yield from (f"        case DType::{scalar.short}:" for scalar in known.values() if scalar.bits == bits)
-        yield f"            return {bits // 8};"
-    yield "    }"
+    yield from _sizes([scalar for scalar in known.values() if not scalar.wide])
     yield "    return 0;"
     yield "}"
+
+
+def _sizes(scalars: Sequence[ScalarType]) -> Iterator[str]:
+    """The body of a switch that returns the sizes of these types."""
+    for bits in sorted({scalar.bits for scalar in scalars}):
+        yield from (f"        case DType::{scalar.short}:" for scalar in scalars if scalar.bits == bits)
+        yield f"            return {bits // 8};"
+    yield "        default:"
+    yield "            break;"
+    yield "    }"
 
 
 def outputs() -> dict[Path, str]:

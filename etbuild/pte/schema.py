@@ -115,11 +115,16 @@ DEVICE_TYPES = ("cpu", "cuda")
 
 
 class ScalarType(NamedTuple):
-    """An element type. name: PyTorch's. bits: of one element. short: its name in C++, "" where no CPU kernel has it."""
+    """An element type.
+
+    name: PyTorch's. bits: of one element. short: its name in C++, "" where no CPU kernel has it.
+    wide: only the runtime that is built for all element types has it (runtime/base/wide.h).
+    """
 
     name: str
     bits: int
     short: str = ""
+    wide: bool = False
 
     @property
     def is_quantized(self) -> bool:
@@ -140,7 +145,7 @@ SCALAR_TYPES = {
     12: ScalarType("qint8", 8),
     13: ScalarType("quint8", 8),
     14: ScalarType("qint32", 32),
-    15: ScalarType("bfloat16", 16),
+    15: ScalarType("bfloat16", 16, "bf16", True),
     16: ScalarType("quint4x2", 4),
     17: ScalarType("quint2x4", 2),
     22: ScalarType("bits16", 16),
@@ -148,9 +153,9 @@ SCALAR_TYPES = {
     24: ScalarType("float8_e4m3fn", 8),
     25: ScalarType("float8_e5m2fnuz", 8),
     26: ScalarType("float8_e4m3fnuz", 8),
-    27: ScalarType("uint16", 16),
-    28: ScalarType("uint32", 32),
-    29: ScalarType("uint64", 64),
+    27: ScalarType("uint16", 16, "u16", True),
+    28: ScalarType("uint32", 32, "u32", True),
+    29: ScalarType("uint64", 64, "u64", True),
 }
 """The enum ScalarType by number."""
 

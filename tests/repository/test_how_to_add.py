@@ -81,7 +81,7 @@ def header_text(model: Model, settings: Header) -> str:
 def _header_text(model: Model, settings: Header) -> str:
 """
 NEW_KERNEL = """\
-// atan2(self, other, out), with broadcasting.
+// hypot(self, other, out), with broadcasting.
 #include <cmath>
 
 #include "kernels/pointwise.h"
@@ -89,20 +89,20 @@ NEW_KERNEL = """\
 namespace etb {
 namespace {
 
-struct Atan2 {
-    float operator()(float y, float x) const { return std::atan2(y, x); }
+struct Hypot {
+    float operator()(float y, float x) const { return std::hypot(y, x); }
 };
 
-Status atan2_out(Args& args) {
+Status hypot_out(Args& args) {
     const Operand y(args, 0);
     const Operand x(args, 1);
     const Operand* const all[] = {&y, &x};
-    return run_pointwise(args, {map2<float, Atan2>, nullptr}, all, args.out(2));
+    return run_pointwise(args, {map2<float, Hypot>, nullptr}, all, args.out(2));
 }
 
 }  // namespace
 
-ETB_KERNEL(atan2, "aten::atan2.out", atan2_out);
+ETB_KERNEL(hypot, "aten::hypot.out", hypot_out);
 
 }  // namespace etb
 """
@@ -112,7 +112,7 @@ import torch
 
 class Angle(torch.nn.Module):
     def forward(self, y, x):
-        return torch.atan2(y, x)
+        return torch.hypot(y, x)
 
 
 ModelUnderTest = Angle().eval()
@@ -196,7 +196,7 @@ def add_board(copy: Copy) -> None:
 
 
 def add_kernel(copy: Copy) -> None:
-    (copy.root / "etbuild/runtime/kernels/atan2.cc").write_text(NEW_KERNEL)
+    (copy.root / "etbuild/runtime/kernels/hypot.cc").write_text(NEW_KERNEL)
 
 
 LISTS = {

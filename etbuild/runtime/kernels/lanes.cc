@@ -1,5 +1,7 @@
 #include "kernels/lanes.h"
 
+#include "kernels/small_float.h"
+
 namespace etb {
 namespace {
 
@@ -13,6 +15,10 @@ T widen(T x) {
     return x;
 }
 inline int widen(Boolean x) { return x.byte != 0; }
+template <class Format>
+float widen(SmallFloat<Format> x) {
+    return x.value();
+}
 
 template <class To, class From>
 struct Narrow {
@@ -25,6 +31,14 @@ struct Narrow<Boolean, From> {
 template <>
 struct Narrow<std::int64_t, float> {
     static std::int64_t of(float x) { return truncate(x); }
+};
+template <>
+struct Narrow<std::int64_t, double> {
+    static std::int64_t of(double x) { return truncate(x); }
+};
+template <class Format, class From>
+struct Narrow<SmallFloat<Format>, From> {
+    static SmallFloat<Format> of(From x) { return SmallFloat<Format>::of(static_cast<double>(x)); }
 };
 
 template <class T, class Lane>
@@ -43,6 +57,44 @@ void store_as(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, int coun
     for (int i = 0; i < count; ++i) first[i * step] = Narrow<T, Lane>::of(from[i]);
 }
 
+// The types that only a build with all_types has.
+template <class Lane>
+void load_other(const Tensor& from, std::ptrdiff_t at, std::ptrdiff_t step, int count, Lane* to) {
+    switch (from.dtype) {
+        case DType::f16:
+            return load_as<SmallFloat<Binary16>>(from, at, step, count, to);
+        case DType::bf16:
+            return load_as<SmallFloat<Bfloat16>>(from, at, step, count, to);
+        case DType::u16:
+            return load_as<std::uint16_t>(from, at, step, count, to);
+        case DType::u32:
+            return load_as<std::uint32_t>(from, at, step, count, to);
+        case DType::u64:
+            return load_as<std::uint64_t>(from, at, step, count, to);
+        default:
+            return;
+    }
+}
+template <class Lane>
+void store_other(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, int count, const Lane* from) {
+    switch (to.dtype) {
+        case DType::f16:
+            return store_as<SmallFloat<Binary16>>(to, at, step, count, from);
+        case DType::bf16:
+            return store_as<SmallFloat<Bfloat16>>(to, at, step, count, from);
+        case DType::f64:
+            return store_as<double>(to, at, step, count, from);
+        case DType::u16:
+            return store_as<std::uint16_t>(to, at, step, count, from);
+        case DType::u32:
+            return store_as<std::uint32_t>(to, at, step, count, from);
+        case DType::u64:
+            return store_as<std::uint64_t>(to, at, step, count, from);
+        default:
+            return;
+    }
+}
+
 template <class Lane>
 void load_any(const Tensor& from, std::ptrdiff_t at, std::ptrdiff_t step, int count, Lane* to) {
     switch (from.dtype) {
@@ -59,8 +111,9 @@ void load_any(const Tensor& from, std::ptrdiff_t at, std::ptrdiff_t step, int co
         case DType::boolean:
             return load_as<Boolean>(from, at, step, count, to);
         default:
-            return;
+            break;
     }
+    if constexpr (all_types) load_other(from, at, step, count, to);
 }
 
 template <class Lane>
@@ -79,13 +132,17 @@ void store_integers(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, in
         case DType::f32:
             return store_as<float>(to, at, step, count, from);
         default:
-            return;
+            break;
     }
+    if constexpr (all_types) store_other(to, at, step, count, from);
 }
 
 }  // namespace
 
-bool computes(DType type) { return type == DType::f32 || (!is_float(type) && element_size(type) != 0); }
+bool computes(DType type) {
+    if constexpr (all_types) return element_size(type) != 0;
+    return type == DType::f32 || (!is_float(type) && element_size(type) != 0);
+}
 
 std::int64_t truncate(float x) {
     if (x >= 9223372036854775808.0f) return INT64_MAX;
@@ -93,7 +150,19 @@ std::int64_t truncate(float x) {
     return x == x ? static_cast<std::int64_t>(x) : 0;
 }
 
+std::int64_t truncate(double x) {
+    if (x >= 9223372036854775808.0) return INT64_MAX;
+    if (x <= -9223372036854775808.0) return INT64_MIN;
+    return x == x ? static_cast<std::int64_t>(x) : 0;
+}
+
 void load_lanes(const Tensor& from, std::ptrdiff_t at, std::ptrdiff_t step, int count, float* to) {
+    if (from.dtype == DType::f32) return load_as<float>(from, at, step, count, to);
+    if (from.dtype == DType::f64) return load_as<double>(from, at, step, count, to);
+    load_any(from, at, step, count, to);
+}
+
+void load_lanes(const Tensor& from, std::ptrdiff_t at, std::ptrdiff_t step, int count, double* to) {
     if (from.dtype == DType::f32) return load_as<float>(from, at, step, count, to);
     if (from.dtype == DType::f64) return load_as<double>(from, at, step, count, to);
     load_any(from, at, step, count, to);
@@ -106,6 +175,16 @@ void load_lanes(const Tensor& from, std::ptrdiff_t at, std::ptrdiff_t step, int 
 void store_lanes(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, int count, const float* from) {
     if (to.dtype == DType::f32) return store_as<float>(to, at, step, count, from);
     if (to.dtype == DType::boolean) return store_as<Boolean>(to, at, step, count, from);
+    if (all_types && is_float(to.dtype)) return store_other(to, at, step, count, from);
+    std::int64_t whole[most_lanes];
+    for (int i = 0; i < count; ++i) whole[i] = truncate(from[i]);
+    store_integers(to, at, step, count, whole);
+}
+
+void store_lanes(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, int count, const double* from) {
+    if (to.dtype == DType::f32) return store_as<float>(to, at, step, count, from);
+    if (to.dtype == DType::boolean) return store_as<Boolean>(to, at, step, count, from);
+    if (all_types && is_float(to.dtype)) return store_other(to, at, step, count, from);
     std::int64_t whole[most_lanes];
     for (int i = 0; i < count; ++i) whole[i] = truncate(from[i]);
     store_integers(to, at, step, count, whole);

@@ -1,7 +1,7 @@
 // y = (x - mean) / sqrt(variance + eps) * weight + bias. Mean and variance are those of the normalised dimensions
 // (aten::native_layer_norm), of a group of channels (native_group_norm), of a channel over the batch
-// (_native_batch_norm_legit.no_stats), or arguments (_native_batch_norm_legit_no_training). Sums are in double
-// precision. float32 in contiguous memory order. Tested by "norm" in test_normalisation.py.
+// (_native_batch_norm_legit.no_stats), or arguments (_native_batch_norm_legit, _native_batch_norm_legit_no_training).
+// Sums are in double precision. float32 in contiguous memory order. Tested by "norm" in test_normalisation.py.
 #include <cmath>
 
 #include "kernels/layout.h"
@@ -162,15 +162,17 @@ Status check_batch(const Tensor& in, Span<const Tensor* const> others, Channels&
 }
 
 // _native_batch_norm_legit_no_training(input [N, C, ...], weight, bias, running_mean, running_var ([C] each), momentum,
-// eps, out, mean, rstd). weight and bias may be None. The last two outputs are empty.
+// eps, out, mean, rstd). weight and bias may be None. The last two outputs are empty. After: of the arguments between
+// running_var and momentum.
+template <std::size_t After>
 Status batch_norm(Args& args) {
     const Tensor& in = args.tensor(0);
     const Tensor* weight = args.optional_tensor(1);
     const Tensor* bias = args.optional_tensor(2);
     const Tensor& mean = args.tensor(3);
     const Tensor& variance = args.tensor(4);
-    const double eps = args.number(6);
-    const Results out(args, 7);
+    const double eps = args.number(6 + After);
+    const Results out(args, 7 + After);
     ETB_TRY(args.status);
     Channels channels;
     const Tensor* const others[] = {weight, bias, &mean, &variance};
@@ -186,6 +188,13 @@ Status batch_norm(Args& args) {
                           at_or(bias, c, 0));
     }
     return {};
+}
+
+// _native_batch_norm_legit(input, weight, bias, running_mean, running_var, training, momentum, eps, out, mean, rstd):
+// not in training, as above. ExecuTorch refuses training too.
+Status batch_norm_or_training(Args& args) {
+    if (args.boolean(5)) return error(Code::unsupported, "batch_norm in training");
+    return batch_norm<1>(args);
 }
 
 // _native_batch_norm_legit.no_stats(input [N, C, ...], weight, bias ([C] each), training, momentum, eps, out,
@@ -228,7 +237,8 @@ Status batch_norm_of_batch(Args& args) {
 
 ETB_KERNEL(layer_norm, "aten::native_layer_norm.out", layer_norm);
 ETB_KERNEL(group_norm, "aten::native_group_norm.out", group_norm);
-ETB_KERNEL(batch_norm, "aten::_native_batch_norm_legit_no_training.out", batch_norm);
+ETB_KERNEL(batch_norm, "aten::_native_batch_norm_legit_no_training.out", batch_norm<0>);
+ETB_KERNEL(batch_norm_legit, "aten::_native_batch_norm_legit.out", batch_norm_or_training);
 ETB_KERNEL(batch_norm_of_batch, "aten::_native_batch_norm_legit.no_stats_out", batch_norm_of_batch);
 
 }  // namespace etb

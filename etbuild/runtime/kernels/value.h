@@ -6,7 +6,9 @@
 
 namespace etb {
 
-constexpr bool is_float(DType type) { return type == DType::f32 || type == DType::f64 || type == DType::f16; }
+constexpr bool is_float(DType type) {
+    return type == DType::f32 || type == DType::f64 || type == DType::f16 || (all_types && type == DType::bf16);
+}
 
 constexpr int max_rank = 8;
 

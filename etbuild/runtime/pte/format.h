@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/wide.h"
+
 namespace etb {
 
 // Field ids, field::<table>::<field> with the names of program.fbs; of flat_tensor.fbs in field::ptd.
@@ -168,10 +170,25 @@ enum class DType : std::int8_t {
     f32 = 6,  // float32
     f64 = 7,  // float64
     boolean = 11,  // bool
+    bf16 = 15,  // bfloat16
+    u16 = 27,  // uint16
+    u32 = 28,  // uint32
+    u64 = 29,  // uint64
 };
 
 // Bytes of one element; 0 for a type without a name here.
 constexpr std::size_t element_size(DType type) {
+    if constexpr (all_types) switch (type) {
+        case DType::bf16:
+        case DType::u16:
+            return 2;
+        case DType::u32:
+            return 4;
+        case DType::u64:
+            return 8;
+        default:
+            break;
+    }
     switch (type) {
         case DType::u8:
         case DType::i8:
@@ -186,6 +203,8 @@ constexpr std::size_t element_size(DType type) {
         case DType::i64:
         case DType::f64:
             return 8;
+        default:
+            break;
     }
     return 0;
 }

@@ -79,6 +79,8 @@ def zoo(folder: Path) -> list[Path]:
     import test_cortex_m_windows
     import test_linear
     import test_movement
+    import test_portable_movement
+    import test_portable_numeric
     import test_quantization
     import test_reduction
     import test_window
@@ -95,6 +97,13 @@ def zoo(folder: Path) -> list[Path]:
         test_cortex_m_windows.CONVOLUTIONS[::3],
         test_cortex_m_windows.POOLS,
         [*test_quantization.embeddings()],
+        test_portable_movement.REARRANGE[::3],
+        test_portable_movement.PAD,
+        test_portable_movement.SCATTER[::2],
+        test_portable_movement.INDEX_PUT[::2],
+        test_portable_movement.CHOSEN[::2],
+        test_portable_numeric.SAMPLE[::2],
+        test_portable_numeric.UPSAMPLE + test_portable_numeric.BACKWARD + test_portable_numeric.DISTANCE[::3],
     )
     for number, table in enumerate(tables):
         path = folder / f"{number}.pte"
