@@ -55,8 +55,8 @@ public:
 
     // Copies `data` into an input with planned memory. An input without refers to `data`, which must then stay valid
     // and may be written by a kernel that updates its input in place.
-    // An input that is no tensor takes the bytes of its value, with rank 0: a number 8, a bool 1, all others none. It has
-    // a value from the program, and accepts another only if the program reads it.
+    // An input that is no tensor takes the bytes of its value, with rank 0: a number 8, a bool 1, all others none. It
+    // has a value from the program, and accepts another only if the program reads it.
     Status set_input(std::size_t i, const Dims& sizes, MutableBytes data);
     // Memory for an output without planned memory; must stay valid.
     Status set_output(std::size_t i, MutableBytes data);

@@ -21,7 +21,8 @@ enum { ETB_TENSOR, ETB_INTEGER, ETB_BOOLEAN, ETB_REAL, ETB_OTHER };
 enum { ETB_NEVER_WRITTEN, ETB_OVERWRITTEN, ETB_UNREAD };
 
 /* A tensor or a scalar. dtype: the number of the type in the .pte. dynamic: whether a tensor's sizes may be smaller; of
-   another input, whether the program reads it and so accepts another value. data: valid until the next call for the program. */
+   another input, whether the program reads it and so accepts another value. data: valid until the next call for the
+   program. */
 typedef struct {
     int32_t kind;
     int32_t dtype;
@@ -90,8 +91,8 @@ ETB_API size_t etb_delegates(const etb_program* program);
 ETB_API int etb_input(etb_program* program, size_t index, etb_value* value);
 ETB_API int etb_output(etb_program* program, size_t index, etb_value* value);
 
-/* data is copied. A number has rank 0 and 8 bytes, a bool 1 byte, any other scalar none; each keeps its value until it is
-   set again. */
+/* data is copied. A number has rank 0 and 8 bytes, a bool 1 byte, any other scalar none; each keeps its value until it
+   is set again. */
 ETB_API int etb_set_input(etb_program* program, size_t index, const int32_t* sizes, size_t rank, const void* data,
                           size_t bytes);
 ETB_API int etb_run(etb_program* program);
