@@ -24,7 +24,9 @@ def export(model: Model, settings: Export) -> Any:
     module = module.module(check_guards=False) if is_program else module.eval()
     module.requires_grad_(False)
     with users_code(f"{name}: forward, called with its example inputs"), torch.no_grad():
-        module(*inputs)
-    shapes = dynamic_shapes(inputs, settings.dynamic_shapes)
+        inputs.call(module)
+    shapes = dynamic_shapes(module, inputs, settings.dynamic_shapes)
     with remedy_of_size_one(inputs, settings.dynamic_shapes), users_code(f"{name}: torch.export"):
-        return torch.export.export(module, inputs, dynamic_shapes=shapes, strict=settings.strict)
+        return torch.export.export(
+            module, inputs.arguments, inputs.keywords, dynamic_shapes=shapes, strict=settings.strict
+        )

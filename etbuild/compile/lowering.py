@@ -123,8 +123,11 @@ def _without_vela(graphs: dict[bytes, bytes]) -> Iterator[None]:
 
 def _io_params(program: Any) -> dict[str, Any]:
     """Quantisation parameters of the quantize nodes after the inputs and the dequantize nodes before the outputs."""
+    from torch.export.graph_signature import InputKind
+
     nodes = {node.name: node for node in program.graph_module.graph.nodes}
-    inputs = [nodes[name] for name in program.graph_signature.user_inputs]
+    specs = program.graph_signature.input_specs
+    inputs = [nodes[spec.arg.name] for spec in specs if spec.kind == InputKind.USER_INPUT]
     outputs = list(program.graph_module.graph.output_node().args[0])[-len(program.graph_signature.user_outputs) :]
     readers = [[user for user in node.users if "quantize_per_tensor" in str(user.target)] for node in inputs]
     return {
@@ -146,20 +149,34 @@ def _integer_io(edge: Any, io: str, io_params: dict[str, Any]) -> Any:
     """The program without quantize nodes after its inputs and dequantize nodes before its outputs."""
     from executorch.exir.passes.quantize_io_pass import QuantizeInputs, QuantizeOutputs
 
+    tensors = _tensor_ports(edge.exported_program())
     for side, column in io_params.items():
-        for index, params in enumerate(column):
+        for index in tensors[side]:
+            params = column[index]
             if params is None or params["dtype"] != io:
                 found = f"quantised as {params['dtype']}" if params else "in floating point"
                 raise StepError(
                     f"quantize.io: got {io}, but {side.removesuffix('s')} {index} of the model is {found}\n"
                     "    use io: float32, or a scheme and rules that quantise it so"
                 )
-    inputs, outputs = (list(range(len(io_params[side]))) for side in ("inputs", "outputs"))
     config_methods = edge._config_methods
-    edge = edge.transform([QuantizeInputs(edge, inputs), QuantizeOutputs(edge, outputs)])
+    edge = edge.transform([QuantizeInputs(edge, tensors["inputs"]), QuantizeOutputs(edge, tensors["outputs"])])
     # The passes add methods that return scales and zero points; the manifest has these, and each method needs memory.
     edge._config_methods = config_methods
     return edge
+
+
+def _tensor_ports(program: Any) -> dict[str, list[int]]:
+    """The numbers of the model's "inputs" and "outputs" that are tensors."""
+    from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
+
+    signature = program.graph_signature
+    inputs = [spec.arg for spec in signature.input_specs if spec.kind == InputKind.USER_INPUT]
+    outputs = [spec.arg for spec in signature.output_specs if spec.kind == OutputKind.USER_OUTPUT]
+    return {
+        side: [index for index, argument in enumerate(arguments) if isinstance(argument, TensorArgument)]
+        for side, arguments in (("inputs", inputs), ("outputs", outputs))
+    }
 
 
 def _delegate_of_tag(edge: Any, placeholders: Sequence[bytes]) -> dict[str, int]:

@@ -15,12 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etbuild.compile.example_inputs import given_inputs
 from etbuild.compile.exported_program import load_program, portable_path
+from etbuild.compile.inputs import Inputs, described, inputs_of, kind
 from etbuild.compile.source_imports import SourceLoader
 from etbuild.errors import MissingTool, StepError
 
 if TYPE_CHECKING:
-    from etbuild.recipe.model_sections import InputSpec, Model
+    from etbuild.recipe.model_sections import Model
 
 # A frame of the user's code in the message of an error of torch.export.
 _MESSAGE_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+), in (\S+)')
@@ -36,20 +38,20 @@ def import_path() -> Iterator[None]:
         sys.path[:] = before
 
 
-def load_model(model: Model) -> tuple[Any, tuple[Any, ...]]:
-    """The torch.nn.Module (for model.program an ExportedProgram) and its example inputs, tensors.
+def load_model(model: Model) -> tuple[Any, Inputs]:
+    """The torch.nn.Module (for model.program an ExportedProgram) and its example inputs.
 
     raises: StepError; MissingTool when a built-in model needs a package that is not installed.
     """
     if model.program:
         module = load_program(model.program)
-        inputs = _inputs_of_program(module, model.program)
+        inputs = _inputs_of_program(module, model)
     elif model.builtin:
         module, inputs = _builtin(model.builtin)
     else:
         module, inputs = _from_source(model)
     if model.inputs:
-        inputs = tuple(make_input(spec, index) for index, spec in enumerate(model.inputs))
+        inputs = given_inputs(model.inputs, inputs)
     if model.weights:
         _load_weights(module, model.weights)
     return module, inputs
@@ -66,57 +68,27 @@ def users_code(doing: str) -> Iterator[None]:
     except (StepError, MissingTool):
         raise
     except (Exception, SystemExit) as error:
-        raise StepError(f"{doing}: got {_describe(error)}\n{_users_frames(error)}".rstrip()) from error
+        raise StepError(f"{doing}: got {described(error)}\n{_users_frames(error)}".rstrip()) from error
 
 
-def make_input(spec: InputSpec, index: int) -> Any:
-    """One example input: read from a file, or uniformly random by its seed.
-
-    index:  of the input, for messages.
-    raises: StepError.
-    """
-    import torch
-
-    if spec.file:
-        return _input_from_file(spec.file)
-    dtype = getattr(torch, spec.dtype, None)
-    if not isinstance(dtype, torch.dtype):
-        raise StepError(f"model.inputs[{index}].dtype: got {spec.dtype}, wanted a torch dtype, e.g. float32 or int8")
-    generator = torch.Generator().manual_seed(spec.seed)
-    if dtype == torch.bool:
-        return torch.randint(0, 2, spec.shape, generator=generator).to(dtype)
-    low, high = spec.range or (-1.0, 1.0)
-    if not dtype.is_floating_point:
-        return torch.randint(int(low), int(high) + 1, spec.shape, generator=generator).to(dtype)
-    return (torch.rand(spec.shape, generator=generator) * (high - low) + low).to(dtype)
-
-
-def _input_from_file(path: Path) -> Any:
-    import numpy as np
-    import torch
-
-    try:
-        if path.suffix == ".npy":
-            value = torch.from_numpy(np.load(path, allow_pickle=False))
-        else:
-            value = torch.load(path, weights_only=True)
-    except Exception as error:
-        raise StepError(f"{path}: got {_describe(error)}, wanted one tensor in a .npy or .pt file") from error
-    if not isinstance(value, torch.Tensor):
-        raise StepError(f"{path}: got {type(value).__name__}, wanted one tensor")
-    return value.float() if value.dtype == torch.float64 else value
-
-
-def _inputs_of_program(program: Any, path: Path) -> tuple[Any, ...]:
+def _inputs_of_program(program: Any, model: Model) -> Inputs:
     arguments, named = program.example_inputs or ((), {})
-    if named:
-        raise StepError(f"{path}: got keyword inputs {', '.join(named)}, wanted positional ones only")
-    if not arguments:
-        raise StepError(f"{path}: got a program without example inputs\n    give them in the recipe's model.inputs")
-    return tuple(arguments)
+    if not arguments and not named and not model.inputs:
+        raise StepError(
+            f"{model.program}: got a program without example inputs\n    give them in the recipe's model.inputs"
+        )
+    return _placed(f"{model.program}: its inputs", arguments, named)
 
 
-def _builtin(name: str) -> tuple[Any, tuple[Any, ...]]:
+def _placed(place: str, value: Any, keywords: Any = None) -> Inputs:
+    """The inputs; errors begin with the place."""
+    try:
+        return inputs_of(value, keywords)
+    except StepError as error:
+        raise StepError(f"{place}: {error}") from None
+
+
+def _builtin(name: str) -> tuple[Any, Inputs]:
     import torch
     from executorch.examples.models import MODEL_NAME_TO_MODEL
     from executorch.examples.models.model_factory import EagerModelFactory
@@ -125,7 +97,7 @@ def _builtin(name: str) -> tuple[Any, tuple[Any, ...]]:
         known = ", ".join(sorted(MODEL_NAME_TO_MODEL))
         raise StepError(f"model.builtin: got {name}, wanted one of {known}")
     try:
-        module, inputs, _, _ = EagerModelFactory.create_model(*MODEL_NAME_TO_MODEL[name])
+        module, inputs, keywords, _ = EagerModelFactory.create_model(*MODEL_NAME_TO_MODEL[name])
     except ModuleNotFoundError as error:
         # With torch in the command pip chooses a version for this PyTorch, and does not replace PyTorch.
         raise MissingTool(
@@ -134,18 +106,18 @@ def _builtin(name: str) -> tuple[Any, tuple[Any, ...]]:
         ) from error
     except Exception as error:
         raise StepError(
-            f"model.builtin {name}: got {_describe(error)}, wanted the model\n"
+            f"model.builtin {name}: got {described(error)}, wanted the model\n"
             "    it needs the network, or a package that is not compatible with the installed PyTorch"
         ) from error
-    return module, tuple(inputs)
+    return module, _placed(f"model.builtin {name}: its inputs", inputs, keywords)
 
 
-def _from_source(model: Model) -> tuple[Any, tuple[Any, ...]]:
+def _from_source(model: Model) -> tuple[Any, Inputs]:
     source = str(model.source or model.entry)
     with users_code(f"{source}: import"):
         namespace = _import_source(model)
     if model.entry:
-        module, inputs = _call_factory(namespace, model.entry.rpartition(":")[2], source)
+        module, *inputs = _call_factory(namespace, model.entry.rpartition(":")[2], source)
     else:
         missing = [name for name in ("ModelUnderTest", "ModelInputs") if not hasattr(namespace, name)]
         if missing:
@@ -153,8 +125,10 @@ def _from_source(model: Model) -> tuple[Any, tuple[Any, ...]]:
                 f"{source}: got no {' and no '.join(missing)}, wanted ModelUnderTest (a torch.nn.Module) "
                 "and ModelInputs (a tuple of tensors)\n    define them, or name a factory in model.entry"
             )
-        module, inputs = namespace.ModelUnderTest, namespace.ModelInputs
-    return _validated(module, inputs, source)
+        module, inputs = namespace.ModelUnderTest, [namespace.ModelInputs]
+        inputs += [namespace.ModelKeywordInputs] if hasattr(namespace, "ModelKeywordInputs") else []
+    _check_module(module, source)
+    return module, _placed(f"{source}: its inputs", *inputs)
 
 
 def _import_source(model: Model) -> Any:
@@ -191,28 +165,24 @@ def _module_name(path: Path) -> str:
     return name if name.isidentifier() and not is_used else f"model_{name}"
 
 
-def _call_factory(namespace: Any, function: str, source: str) -> tuple[Any, Any]:
+def _call_factory(namespace: Any, function: str, source: str) -> tuple[Any, ...]:
+    """What the factory returns: module and inputs, or module, inputs and keyword inputs."""
     factory: Callable[[], Any] | None = getattr(namespace, function, None)
     if not callable(factory):
         raise StepError(f"{source}: model.entry: got no function {function}, wanted one that returns (module, inputs)")
     with users_code(f"{source}: {function}()"):
-        pair = factory()
-    if not isinstance(pair, tuple) or len(pair) != 2:
-        raise StepError(f"{source}: {function}(): got {type(pair).__name__}, wanted a pair (module, inputs)")
-    return pair
+        made = factory()
+    if not isinstance(made, tuple) or len(made) not in (2, 3):
+        raise StepError(f"{source}: {function}(): got {type(made).__name__}, wanted a pair (module, inputs)")
+    return made
 
 
-def _validated(module: Any, inputs: Any, source: str) -> tuple[Any, tuple[Any, ...]]:
+def _check_module(module: Any, source: str) -> None:
     import torch
 
     if not isinstance(module, torch.nn.Module):
         hint = "\n    call it: ModelUnderTest = MyModel()" if isinstance(module, type) else ""
-        raise StepError(f"{source}: the model: got {_kind(module)}, wanted a torch.nn.Module{hint}")
-    if isinstance(inputs, torch.Tensor):
-        inputs = (inputs,)
-    if not isinstance(inputs, (tuple, list)) or not all(isinstance(value, torch.Tensor) for value in inputs):
-        raise StepError(f"{source}: its inputs: got {_kind(inputs)}, wanted a tuple of tensors")
-    return module, tuple(inputs)
+        raise StepError(f"{source}: the model: got {kind(module)}, wanted a torch.nn.Module{hint}")
 
 
 def _load_weights(module: Any, path: Path) -> None:
@@ -226,9 +196,9 @@ def _load_weights(module: Any, path: Path) -> None:
         else:
             state = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:
-        raise StepError(f"{path}: got {_describe(error)}, wanted weights: .safetensors or a .pt state_dict") from error
+        raise StepError(f"{path}: got {described(error)}, wanted weights: .safetensors or a .pt state_dict") from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise StepError(f"{path}: got {_kind(state)}, wanted a state_dict: names and tensors")
+        raise StepError(f"{path}: got {kind(state)}, wanted a state_dict: names and tensors")
     own = module.state_dict if isinstance(module, torch.export.ExportedProgram) else module.state_dict()
     mismatches = [f"missing: {name} {_shape(own[name])}" for name in own if name not in state]
     mismatches += [f"unexpected: {name} {_shape(state[name])}" for name in state if name not in own]
@@ -248,15 +218,6 @@ def _load_weights(module: Any, path: Path) -> None:
 
 def _shape(tensor: Any) -> str:
     return f"[{', '.join(str(size) for size in tensor.shape)}]"
-
-
-def _kind(value: object) -> str:
-    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
-
-
-def _describe(error: BaseException) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _users_frames(error: BaseException) -> str:

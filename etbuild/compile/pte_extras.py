@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from etbuild.compile.pte_writer import PLACEMENT
+from etbuild.errors import StepError
+from etbuild.pte.program import Tensor
+from etbuild.pte.reader import read
 from etbuild.pte.vela import ALIGNMENT, NamedPayload
 
 
@@ -41,8 +44,22 @@ def bundle(pte: Path, golden: Path) -> bytes:
 
     with np.load(golden, allow_pickle=False) as arrays:
         inputs, outputs = column(arrays, "input"), column(arrays, "output")
+
+    def case(column: Any, value: object, vector: int) -> Any:
+        return column[vector] if isinstance(value, Tensor) else column[vector].item()
+
+    method = read(pte).methods[0]
+    values = [method.values[index] for index in method.inputs]
+    if not all(isinstance(value, Tensor | bool | int | float) for value in values):
+        raise StepError(
+            f"{pte}: got an input that is None or a text, which a bundled program cannot have\n"
+            "    pte: {bundled_io: false}, or leave that input out of the model's example inputs"
+        )
     cases = [
-        MethodTestCase(inputs=[one[vector] for one in inputs], expected_outputs=[one[vector] for one in outputs])
+        MethodTestCase(
+            inputs=[case(one, value, vector) for one, value in zip(inputs, values, strict=True)],
+            expected_outputs=[one[vector] for one in outputs],
+        )
         for vector in range(len(inputs[0]))
     ]
     bundle = BundledProgram(None, [MethodTestSuite(method_name="forward", test_cases=cases)], pte_file_path=str(pte))

@@ -27,10 +27,11 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
 
     from etbuild.compile import patches
     from etbuild.compile.dynamic_shapes import dynamic_shapes
+    from etbuild.compile.inputs import inputs_of
     from etbuild.compile.quantizer import describe, make_quantizer
     from etbuild.compile.samples import read_samples
 
-    example = program.example_inputs[0]
+    example = inputs_of(*program.example_inputs)
     samples = read_samples(settings.calibration, example, RANDOM_SAMPLES)
     module = program.module(check_guards=False)
     quantizer = make_quantizer(settings, profile, module)
@@ -38,7 +39,7 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
         prepared = prepare_pt2e(module, quantizer)
     for number, sample in enumerate(samples.inputs):
         try:
-            prepared(*sample)
+            example.with_leaves(sample).call(prepared)
         except Exception as error:
             first_line = (str(error).strip().splitlines() or [""])[0]
             raise StepError(f"calibration sample {number}: got {type(error).__name__}: {first_line}") from error
@@ -46,6 +47,8 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
         converted = convert_pt2e(prepared)
     converted.recompile()  # TorchDynamo reads the code, see lazy_code_generation.
     report = describe(quantizer, converted)
-    shapes = dynamic_shapes(example, exporting.dynamic_shapes)
+    shapes = dynamic_shapes(converted, example, exporting.dynamic_shapes)
     with patches.export_without_guards() if shapes is None else nullcontext():
-        return torch.export.export(converted, example, dynamic_shapes=shapes, strict=exporting.strict), report
+        return torch.export.export(
+            converted, example.arguments, example.keywords, dynamic_shapes=shapes, strict=exporting.strict
+        ), report

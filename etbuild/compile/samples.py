@@ -5,24 +5,24 @@ The first axis of an array counts samples, unless the array has exactly the shap
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etbuild.compile.sample_files import SUFFIXES, read_file
 from etbuild.errors import StepError
 
 if TYPE_CHECKING:
+    from etbuild.compile.inputs import Inputs
     from etbuild.recipe.data_sections import Data
-
-SUFFIXES = (".npy", ".npz", ".pt", ".pth")
 
 
 @dataclass(frozen=True)
 class Samples:
     """Samples for calibration or for test vectors.
 
-    inputs: one tuple of tensors per sample, each of the shape and dtype of the model's input.
+    inputs: one tuple per sample, with the leaves of the model's inputs; tensors have their shapes and dtypes.
     labels: one class number per sample; None when the data has none.
     """
 
@@ -30,21 +30,21 @@ class Samples:
     labels: tuple[int, ...] | None = None
 
 
-def read_samples(data: Data, example: Sequence[Any], random_count: int) -> Samples:
+def read_samples(data: Data, example: Inputs, random_count: int) -> Samples:
     """The samples that a section of a recipe describes.
 
     example:      the model's example inputs; without data they are the first sample.
     random_count: number of random samples that follow it, unless the section says how many samples there are.
-    raises:       StepError with the file's name when an array does not fit the model.
+    raises:       StepError with the names of file and input when an array does not fit the model.
     """
     if data.data is None:
         count = random_count if data.samples is None else data.samples - 1
-        return Samples((tuple(example), *_random_samples(example, count, data.seed or 0)))
+        return Samples((example.leaves, *_random_samples(example.leaves, count, data.seed or 0)))
     inputs: list[tuple[Any, ...]] = []
     labels: list[int] = []
     files = _files(data.data)
     for file in files:
-        arrays, file_labels = _arrays(file, len(example))
+        arrays, file_labels = read_file(file, example)
         found = _split(file, arrays, example)
         if file_labels is not None and len(file_labels) != len(found):
             raise StepError(f"{file}: labels: got {len(file_labels)}, wanted {len(found)}, one per sample")
@@ -62,13 +62,15 @@ def _random_samples(example: Sequence[Any], count: int, seed: int) -> list[tuple
     import torch
 
     generator = torch.Generator().manual_seed(seed)
-    return [tuple(_like(value, generator) for value in example) for _ in range(count)]
+    return [tuple(_like(leaf, generator) for leaf in example) for _ in range(count)]
 
 
 def _like(value: Any, generator: Any) -> Any:
-    """Random values in the range of the example's values; widened by 1 on both sides when they are all equal."""
+    """Random values in the range of a tensor's values; widened by 1 on both sides when they are all equal."""
     import torch
 
+    if not isinstance(value, torch.Tensor):
+        return value
     if value.dtype == torch.bool:
         return torch.randint(0, 2, value.shape, generator=generator).bool()
     low, high = (value.min().item(), value.max().item()) if value.numel() else (0, 0)
@@ -90,49 +92,18 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _arrays(file: Path, count: int) -> tuple[list[Any], list[int] | None]:
-    """The file's arrays as tensors, one per input of the model, and its labels."""
-    import numpy as np
-    import torch
-
-    labels = None
-    try:
-        if file.suffix == ".npz":
-            with np.load(file, allow_pickle=False) as archive:
-                named = {name: archive[name] for name in archive.files}
-            labels = [int(label) for label in named.pop("labels").reshape(-1)] if "labels" in named else None
-            wanted = [f"input_{index}" for index in range(count)]
-            keys = list(named) if len(named) == 1 == count else wanted
-            missing = [key for key in keys if key not in named]
-            if missing:
-                raise StepError(f"{file}: got {', '.join(named) or 'nothing'}, wanted {', '.join(wanted)}")
-            return [torch.from_numpy(named[key]) for key in keys], labels
-        if file.suffix == ".npy":
-            value: Any = torch.from_numpy(np.load(file, allow_pickle=False))
-        elif file.suffix in SUFFIXES:
-            value = torch.load(file, weights_only=True)
-        else:
-            raise StepError(f"{file}: got the suffix {file.suffix}, wanted one of {', '.join(SUFFIXES)}")
-    except StepError:
-        raise
-    except Exception as error:
-        raise StepError(f"{file}: got {type(error).__name__}: {error}, wanted samples") from error
-    values = list(value) if isinstance(value, (tuple, list)) else [value]
-    if len(values) != count or not all(isinstance(one, torch.Tensor) for one in values):
-        raise StepError(f"{file}: got {len(values)} arrays, wanted {count}, one per input of the model")
-    return values, labels
-
-
-def _split(file: Path, arrays: Sequence[Any], example: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The samples of one file."""
-    columns = [_column(file, index, array, example[index]) for index, array in enumerate(arrays)]
-    counts = [len(column) for column in columns]
+def _split(file: Path, arrays: Mapping[str, Any], example: Inputs) -> list[tuple[Any, ...]]:
+    """The samples of one file. arrays: by the name of the input; inputs that are no tensors keep their value."""
+    columns = {name: _column(file, name, arrays[name], leaf) for name, leaf in example.tensors.items()}
+    counts = [len(column) for column in columns.values()] or [1]
     if len(set(counts)) > 1:
         raise StepError(f"{file}: got {counts} samples for the inputs, wanted the same number for each")
-    return list(zip(*columns, strict=True))
+    return list(
+        zip(*(columns[name] if name in columns else [leaf] * counts[0] for name, leaf in example.named), strict=True)
+    )
 
 
-def _column(file: Path, index: int, array: Any, example: Any) -> list[Any]:
+def _column(file: Path, name: str, array: Any, example: Any) -> list[Any]:
     """The samples of one input, each in the shape and dtype of its example."""
     import torch
 
@@ -142,13 +113,13 @@ def _column(file: Path, index: int, array: Any, example: Any) -> list[Any]:
         samples = array
     else:
         raise StepError(
-            f"{file}: input {index}: got an array of {list(array.shape)}, "
+            f"{file}: input {name}: got an array of {list(array.shape)}, "
             f"wanted [samples, ...] with samples of {list(example.shape)}"
         )
     if array.dtype.is_floating_point and not example.dtype.is_floating_point:
-        raise StepError(f"{file}: input {index}: got {array.dtype}, wanted {example.dtype}")
+        raise StepError(f"{file}: input {name}: got {array.dtype}, wanted {example.dtype}")
     if array.dtype.is_floating_point and not torch.isfinite(array).all():
-        raise StepError(f"{file}: input {index}: got NaN or infinity, wanted finite values")
+        raise StepError(f"{file}: input {name}: got NaN or infinity, wanted finite values")
     return [sample.reshape(example.shape).to(example.dtype) for sample in samples]
 
 

@@ -17,7 +17,8 @@ DATA_SUFFIXES = (".npy", ".npz", ".pt", ".pth")
 
 _DATA = (
     "A .npy, .npz or .pt file, or a folder of such files in the order of their names; an array's first axis counts"
-    " samples. An .npz holds input_0, input_1, ... (or one array of any name)"
+    " samples. An .npz holds input_0, input_1, ... (or one array of any name); an array of nested or keyword inputs has"
+    " the input's path in its name, as input_1.0 or input_mask"
 )
 _DATA_LIMITS: dict[str, Any] = {
     "wanted": "the path of a file or folder",
@@ -31,8 +32,8 @@ _DATA_LIMITS: dict[str, Any] = {
 class Data:
     """Samples on disk: .npy, .npz, .pt, or a folder of such files, in the order of their names.
 
-    An array's first axis counts samples; each sample is reshaped to the model's input. .npz: `input_0`,
-    `input_1`... (or any single name) and, optionally, `labels` ([samples], integer classes).
+    An array's first axis counts samples; each sample is reshaped to the model's input. .npz: `input_0`, `input_1`...,
+    by the name of the input (or any single name) and, optionally, `labels` ([samples], integer classes).
     data:    None for random samples with the shapes of the example inputs.
     samples: how many to use, from the start; None for all.
     seed:    when set, `samples` of them are chosen at random.

@@ -51,7 +51,8 @@ class InputSpec:
     )
     seed: int = setting("Seed of the random values.", 0, examples=[0], minimum=0, maximum=2**32 - 1)
     file: Path | None = setting(
-        "An array saved as .npy, or a tensor saved as .pt, with its batch axis.",
+        "An array saved as .npy, or a tensor saved as .pt, with its batch axis. A .pt may have all inputs, in a tuple"
+        " or dict.",
         None,
         examples=["data/x.npy"],
         wanted="the path of a .npy, .pt or .pth file",
@@ -91,16 +92,16 @@ class Model:
     """Where the model comes from: exactly one of source, builtin and program, or entry alone."""
 
     source: Path | None = setting(
-        "A .py that defines ModelUnderTest (a torch.nn.Module) and ModelInputs (a tuple), or the factory that `entry`"
-        " names.",
+        "A .py that defines ModelUnderTest (a torch.nn.Module) and ModelInputs (a tuple, or a dict of keyword inputs;"
+        " with ModelKeywordInputs both), or the factory that `entry` names.",
         None,
         examples=["models/mnist.py"],
         wanted="the path of a .py file",
         suffixes=(".py",),
     )
     entry: str | None = setting(
-        "A factory without arguments that returns (module, inputs): a function of `source`, or `module:function` that"
-        " can be imported from the project.",
+        "A factory without arguments that returns (module, inputs) or (module, inputs, keyword inputs): a function of"
+        " `source`, or `module:function` that can be imported from the project.",
         None,
         examples=["make_model", "models.mnist:make_model"],
         wanted="function or module:function",
@@ -129,7 +130,8 @@ class Model:
         suffixes=(".safetensors", ".pt", ".pth"),
     )
     inputs: tuple[InputSpec, ...] = setting(
-        "Example inputs in place of the model's own, one entry for each argument.",
+        "Example inputs in place of the model's own, one entry for each tensor of these; or one .pt file with all"
+        " inputs in their structure.",
         (),
         examples=[[{"shape": [1, 1, 28, 28]}], [{"file": "data/x.npy"}]],
         wanted="a list with one entry for each input",
@@ -157,7 +159,13 @@ class Model:
 class DynamicDim:
     """One dynamic axis of one input. range: smallest and largest size, inclusive."""
 
-    input: int = setting("Position of the input, from 0.", examples=[0], required=True, minimum=0, maximum=255)
+    input: int = setting(
+        "Position of the input, from 0; in nested inputs each tensor, number and None counts.",
+        examples=[0],
+        required=True,
+        minimum=0,
+        maximum=255,
+    )
     axis: int = setting("Position of the axis, from 0.", examples=[0], required=True, minimum=0, maximum=7)
     name: str = setting(
         "Its name; axes of one name have one size.",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.compile.exported_program import load_program
+from etbuild.compile.inputs import inputs_of
 from etbuild.compile.lowered import read_lowered
 from etbuild.compile.samples import read_samples
 from etbuild.errors import exit_code_of
@@ -72,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
     exported, quantized = load_program(options.exported), load_program(options.quantized)
     partition = json.loads(options.partition.read_text())
     border = partition["border"]
-    samples = read_samples(options.vectors, exported.example_inputs[0], reference.RANDOM_VECTORS)
+    samples = read_samples(options.vectors, inputs_of(*exported.example_inputs), reference.RANDOM_VECTORS)
     with compiler_imports.serializer():
         lowered = read_lowered(options.lowered)
     graphs = [TosaGraph(options.delegates / f"{n}.tosa") for n in range(len(lowered.delegates))]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from etbuild.compile.inputs import inputs_of
 from etbuild.errors import StepError
 from etbuild.verify.compare import (
     QuantParams,
@@ -68,7 +69,7 @@ class RecordingDelegate:
 class Expected:
     """What a model computes.
 
-    inputs:       one tuple of tensors per vector, with the dtypes of the program's inputs.
+    inputs:       one tuple of leaves per vector, with the dtypes of the program's inputs.
     cpu_operators: in the order of the program, how PyTorch's results differ from ExecuTorch's.
     """
 
@@ -223,7 +224,8 @@ def _program_inputs(
     import torch
 
     plan = lowered.program.execution_plan[0]
-    is_float = [int(plan.values[index].val.scalar_type) in _FLOATING for index in plan.inputs]
+    schemas = [plan.values[index].val for index in plan.inputs]
+    is_float = [int(getattr(schema, "scalar_type", -1)) in _FLOATING for schema in schemas]
     return [
         tuple(
             value if wants_float or params is None else torch.from_numpy(quantize(value.numpy(), params))
@@ -248,7 +250,7 @@ def _run_reference(
         for delegate in delegates:
             delegate.calls.append([])
         try:
-            rows.append([value.detach().clone() for value in interpreter.run(sample)])
+            rows.append(_copies(interpreter.run(sample)))
         except StepError as error:
             raise StepError(f"vector {number}: {error}") from error
     return _columns(rows)
@@ -259,16 +261,33 @@ def _run(program: Any, inputs: Sequence[tuple[Any, ...]]) -> list[Any]:
     import torch
     from torch.utils import _pytree as pytree
 
+    example = inputs_of(*program.example_inputs)
     module = program.module(check_guards=False)
     with torch.no_grad():
-        return _columns([[leaf.clone() for leaf in pytree.tree_leaves(module(*sample))] for sample in inputs])
+        return _columns([_copies(pytree.tree_leaves(example.with_leaves(sample).call(module))) for sample in inputs])
+
+
+def _copies(values: Sequence[Any]) -> list[Any]:
+    """The next run may change what tensors refer to."""
+    import torch
+
+    return [value.detach().clone() if isinstance(value, torch.Tensor) else value for value in values]
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[Any]:
-    """One array per input or output, [vectors, ...]. rows: one sequence of tensors per vector."""
+    """One array per input or output, [vectors, ...]. rows: one sequence of values per vector."""
+    return [_column([row[index] for row in rows]) for index in range(len(rows[0]))]
+
+
+def _column(values: Sequence[Any]) -> Any:
+    """[vectors, ...] of tensors, [vectors] of numbers, [vectors, 0] of texts and None, which a program has itself."""
+    import numpy as np
     import torch
 
-    return [torch.stack([row[index] for row in rows]).contiguous().numpy() for index in range(len(rows[0]))]
+    if isinstance(values[0], torch.Tensor):
+        return torch.stack(list(values)).contiguous().numpy()
+    dtype = {bool: np.bool_, int: np.int64, float: np.float64}.get(type(values[0]))
+    return np.array(values, dtype) if dtype else np.empty((len(values), 0), np.uint8)
 
 
 def _floating(values: Any, params: QuantParams | None) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from etbuild.compile.inputs import Inputs
 from etbuild.compile.samples import read_samples
 from etbuild.errors import StepError
 from etbuild.recipe.data_sections import Data
@@ -15,10 +16,10 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def example() -> tuple[Any, ...]:
+def example() -> Inputs:
     import torch
 
-    return (torch.zeros(1, 2, 3),)
+    return Inputs((torch.zeros(1, 2, 3),))
 
 
 def saved(path: Path, **arrays: Any) -> Data:
@@ -28,7 +29,7 @@ def saved(path: Path, **arrays: Any) -> Data:
     return Data(path)
 
 
-def test_the_first_axis_counts_samples(tmp_path: Path, example: tuple[Any, ...]) -> None:
+def test_the_first_axis_counts_samples(tmp_path: Path, example: Inputs) -> None:
     """Each sample has the shape and dtype of the model's input."""
     import numpy as np
 
@@ -38,11 +39,11 @@ def test_the_first_axis_counts_samples(tmp_path: Path, example: tuple[Any, ...])
 
     assert [tuple(one[0].shape) for one in samples.inputs] == [(1, 2, 3)] * 4
     assert samples.inputs[1][0].flatten().tolist() == [6, 7, 8, 9, 10, 11]
-    assert samples.inputs[0][0].dtype == example[0].dtype
+    assert samples.inputs[0][0].dtype == example.leaves[0].dtype
     assert samples.labels == (0, 1, 2, 3)
 
 
-def test_an_array_of_the_inputs_shape_is_one_sample(tmp_path: Path, example: tuple[Any, ...]) -> None:
+def test_an_array_of_the_inputs_shape_is_one_sample(tmp_path: Path, example: Inputs) -> None:
     """Its first axis is the batch, not a count."""
     import numpy as np
 
@@ -51,7 +52,7 @@ def test_an_array_of_the_inputs_shape_is_one_sample(tmp_path: Path, example: tup
     assert len(read_samples(Data(tmp_path / "d.npy"), example, 0).inputs) == 1
 
 
-def test_files_of_a_folder_are_read_in_the_order_of_their_names(tmp_path: Path, example: tuple[Any, ...]) -> None:
+def test_files_of_a_folder_are_read_in_the_order_of_their_names(tmp_path: Path, example: Inputs) -> None:
     """Not in the order of the directory."""
     import numpy as np
 
@@ -63,7 +64,7 @@ def test_files_of_a_folder_are_read_in_the_order_of_their_names(tmp_path: Path, 
     assert [one[0].max().item() for one in samples.inputs] == [1, 2, 3]
 
 
-def test_hidden_files_of_a_folder_are_no_samples(tmp_path: Path, example: tuple[Any, ...]) -> None:
+def test_hidden_files_of_a_folder_are_no_samples(tmp_path: Path, example: Inputs) -> None:
     """An editor's lock is a link to nothing."""
     saved(tmp_path / "a.npz", input_0=[[1.0] * 6])
     (tmp_path / ".#a.npz").symlink_to("user@host.1234")
@@ -71,7 +72,7 @@ def test_hidden_files_of_a_folder_are_no_samples(tmp_path: Path, example: tuple[
     assert len(read_samples(Data(tmp_path), example, 0).inputs) == 1
 
 
-def test_a_random_choice_depends_on_its_seed(tmp_path: Path, example: tuple[Any, ...]) -> None:
+def test_a_random_choice_depends_on_its_seed(tmp_path: Path, example: Inputs) -> None:
     """Equal seeds give equal choices, in the order of the data, with their labels."""
     import numpy as np
 
@@ -83,13 +84,13 @@ def test_a_random_choice_depends_on_its_seed(tmp_path: Path, example: tuple[Any,
     assert [one[0][0, 0, 0].item() / 6 for one in first.inputs] == list(first.labels or ())
 
 
-def test_without_data_there_are_the_example_and_random_samples(example: tuple[Any, ...]) -> None:
+def test_without_data_there_are_the_example_and_random_samples(example: Inputs) -> None:
     """Within the range of the example."""
     import torch
 
     value = torch.tensor([[[-2.0, 0.0, 1.0], [0.5, 0.0, 4.0]]])
 
-    samples = read_samples(Data(), (value,), 3)
+    samples = read_samples(Data(), Inputs((value,)), 3)
 
     assert len(samples.inputs) == 4
     assert samples.inputs[0][0] is value
@@ -118,7 +119,7 @@ def test_without_data_the_example_counts_as_the_first_of_the_samples(example: tu
     ],
 )
 def test_an_array_that_does_not_fit_is_named(
-    tmp_path: Path, example: tuple[Any, ...], arrays: dict[str, str], message: str
+    tmp_path: Path, example: Inputs, arrays: dict[str, str], message: str
 ) -> None:
     """With file, array, got and wanted."""
     import numpy as np
@@ -139,7 +140,7 @@ def test_an_array_that_does_not_fit_is_named(
     assert str(caught.value) == f"{data.data}: {message}"
 
 
-def test_more_samples_than_the_data_has_are_an_error(tmp_path: Path, example: tuple[Any, ...]) -> None:
+def test_more_samples_than_the_data_has_are_an_error(tmp_path: Path, example: Inputs) -> None:
     """Fewer samples would go unnoticed."""
     import numpy as np
 

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "steps"))
 
 from project import ADD, CONV, TWO_DELEGATES, U55, U65, U85, Project, compile_steps, recipe
 
+from etbuild.compile.inputs import inputs_of
 from etbuild.compile.quantizing import RANDOM_SAMPLES
 from etbuild.compile.samples import read_samples
 from etbuild.recipe.data_sections import Data, Quantize
@@ -93,15 +94,36 @@ def both(project: Project, one: Recipe, target: Target) -> tuple[bytes, bytes]:
     module, inputs = load(project.root / one.model.source, weights)
     data = one.quantize.calibration
     given = replace(data, data=project.root / data.data) if data.data else data
-    samples = read_samples(given, inputs, RANDOM_SAMPLES).inputs
+    example = inputs_of(inputs)
+    samples = [example.with_leaves(one).arguments for one in read_samples(given, example, RANDOM_SAMPLES).inputs]
     ours = (project.root / f"build/r/{target.variant}/model.pte").read_bytes()
     return ours, executorchs_own(module, inputs, samples, target)
 
 
+NESTED = """
+    import torch
+
+    class Nested(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 4)
+
+        def forward(self, x, state, options, scale):
+            h, c = state
+            return self.layer(x) * scale + h * options["gain"], (h + c, c)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        x, h, c, gain = torch.randn(4, 1, 4).split(1)
+        ModelUnderTest = Nested()
+        ModelInputs = (x[0], (h[0], c[0]), {"gain": gain[0]}, 0.5)
+"""
+
+
 @pytest.mark.parametrize(
     ("source", "target"),
-    [(ADD, U55), (CONV, U65), (CONV, U85), (TWO_DELEGATES, U55)],
-    ids=["add-u55", "convolution-u65", "convolution-u85", "two delegates-u55"],
+    [(ADD, U55), (CONV, U65), (CONV, U85), (TWO_DELEGATES, U55), (NESTED, U55)],
+    ids=["add-u55", "convolution-u65", "convolution-u85", "two delegates-u55", "nested inputs-u55"],
 )
 def test_a_small_model_is_executorchs_to_the_byte(tmp_path: Path, source: str, target: Target) -> None:
     """With one delegate and with two, for each family."""

@@ -89,9 +89,9 @@ def described(load: Any, name: str) -> tuple[int, list[tuple[int, ...]], list[tu
 
     module, inputs = load(name)
     with torch.no_grad():
-        output = module(*inputs)
+        output = inputs.call(module)
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    return parameters, [tuple(value.shape) for value in inputs], [tuple(output.shape)]
+    return parameters, [tuple(value.shape) for value in inputs.leaves], [tuple(output.shape)]
 
 
 @pytest.mark.e2e
