@@ -75,7 +75,9 @@ class Cache:
         if self._store is None:
             return None
         found = self._find(self._store, step, key, current)
-        return found or (self._find(self._remote, step, key, current) if self._remote else None)
+        if found is None and self._remote is not None:
+            found = self._find(self._remote, step, key, current)
+        return found
 
     def fetch(self, step: Step, key: str, action: Action, targets: Mapping[str, Path]) -> bool:
         """Write each output to its target, a new path; False when a blob is missing or damaged."""
