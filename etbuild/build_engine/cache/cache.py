@@ -97,19 +97,17 @@ class Cache:
         """Store what a run has written below the folder; if the cache cannot, that is reported once."""
         if self._store is None:
             return
-        action = Action(
-            name_of("actions", second_key(key, record.discovered)), record, tuple(files_of(step.outputs, folder))
-        )
+        name = name_of("actions", second_key(key, record.discovered))
+        action = Action(name, record, tuple(files_of(step.outputs, folder)))
         digests = Digests(folder, folder / "digests.json")
         if any(digests.of(path) != digest for path, digest in record.outputs.items()):
             return  # A process of the step is still writing.
-        sources = {file: folder / file.output / file.inner for file in action.files}
-        self._locally(lambda store: self._store_action(store, step, key, action, sources))
+        self._locally(lambda store: self._store_action(store, step, key, action, folder))
         if self._remote is not None and self._remote.writable:
-            for file, source in sources.items():
+            for file in action.files:
                 blob = name_of("blobs", file.digest)
                 if file.digest in self._damaged or not self._remote.has(blob, file.size):
-                    self._remote.write(blob, source.read_bytes())
+                    self._remote.write(blob, (folder / file.output / file.inner).read_bytes())
             self._write(self._remote, step, key, action)
 
     def _find(self, storage: Store | Remote, step: Step, key: str, current: CurrentState) -> Action | None:
@@ -143,11 +141,9 @@ class Cache:
             storage.delete(name)
         return body
 
-    def _store_action(
-        self, store: Store, step: Step, key: str, action: Action, sources: Mapping[StoredFile, Path]
-    ) -> None:
-        for file, source in sources.items():
-            store.put(source, file.digest)
+    def _store_action(self, store: Store, step: Step, key: str, action: Action, folder: Path) -> None:
+        for file in action.files:
+            store.put(folder / file.output / file.inner, file.digest)
         self._write(store, step, key, action)
 
     def _write(self, storage: Store | Remote, step: Step, key: str, action: Action, origin: bytes = NO_MARK) -> None:
