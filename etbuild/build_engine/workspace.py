@@ -115,7 +115,7 @@ class Workspace:
                 continue
             target = self.root / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            if made[name].is_dir():
+            if made[name].is_dir() or (target.is_dir() and not target.is_symlink()):
                 self.sandboxes.discard(target)
             made[name].replace(target)
             self.digests.forget(name)

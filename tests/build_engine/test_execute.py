@@ -56,6 +56,20 @@ def test_a_step_writes_its_outputs_and_is_then_up_to_date(executor: Executor, ro
     assert (root / "build/r/folder/0.bin").is_file()
 
 
+def test_a_folder_in_place_of_a_file_is_replaced(executor: Executor, root: Path) -> None:
+    """And a file in place of a folder."""
+    executor.run(STEP)
+    (root / "build/r/a.bin").rename(root / "build/r/file")
+    (root / "build/r/folder").rename(root / "build/r/a.bin")
+    (root / "build/r/file").rename(root / "build/r/folder")
+
+    again = executor.run(STEP)
+
+    assert again.how == "ran"
+    assert (root / "build/r/a.bin").is_file()
+    assert (root / "build/r/folder/0.bin").is_file()
+
+
 def test_a_forced_step_runs_though_nothing_changed(executor: Executor) -> None:
     """doit -a."""
     executor.run(STEP)

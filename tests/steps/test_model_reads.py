@@ -100,8 +100,14 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Made:
     made = Made(Project(tmp_path_factory.mktemp("project")), tmp_path_factory.mktemp("outside"))
     made.project.write("models/m.py", READS_MUCH.replace("OUTSIDE", str(made.outside)))
     made.project.write("lib/blocks.py", "SCALE = 2.0\n")
-    names = ("a.txt", "both.txt", "more/b.txt", "unread.txt", "only/two.txt")
-    for name in (*(f"data/{name}" for name in names), ".hidden/x.txt"):
+    for name in (
+        "data/a.txt",
+        "data/both.txt",
+        "data/more/b.txt",
+        ".hidden/x.txt",
+        "data/unread.txt",
+        "data/only/two.txt",
+    ):
         made.project.write(name, "one\n")
     (made.outside / "far.txt").write_text("one\n")
     (made.outside / "path").mkdir()
