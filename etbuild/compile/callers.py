@@ -50,6 +50,15 @@ def is_users_call() -> bool:
     return False
 
 
+def is_users_import() -> bool:
+    """Whether a line of the model imports or looks for a module, itself or through importlib."""
+    for frame in _frames():
+        file = frame.f_code.co_filename
+        if not file.startswith(("<frozen importlib", f"{_STANDARD}/importlib/")):
+            return is_users(file)
+    return False
+
+
 @cache
 def _is_standard(file: str) -> bool:
     inside = file.startswith((f"{_STANDARD}/", "<frozen ", "<string>"))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild import PACKAGE
-from etbuild.compile.callers import is_users, is_users_call
+from etbuild.compile.callers import is_users, is_users_call, is_users_import
 from etbuild.compile.project_names import is_input
 from etbuild.compile.source_imports import SourceLoader, imported_names
 from etbuild.system import tools
@@ -41,7 +41,8 @@ class Imports:
         """A module was searched: a new file in one of the folders up to where it was found would be found instead."""
         places = [spec.origin] if spec and spec.origin else (spec and spec.submodule_search_locations) or ()
         found_users = any(is_users(place) for place in places)
-        if found_users or is_users_call():
+        # Of modules that exist, some are loaded already: in a compile server more, and those are not looked up.
+        if found_users or is_users_call() or (spec is None and is_users_import()):
             self._search(module.rpartition(".")[2], sys.path if folders is None else folders, spec)
 
     def _search(self, name: str, folders: Iterable[str], spec: ModuleSpec | None) -> None:

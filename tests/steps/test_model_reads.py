@@ -28,6 +28,7 @@ STEP = export.step(recipe(source="models/m.py"))
 
 READS_MUCH = """
     import glob
+    import importlib.util
     import os
     import sys
     from pathlib import Path
@@ -42,6 +43,11 @@ READS_MUCH = """
         import perhaps
     except ImportError:
         pass
+    try:
+        importlib.import_module("dyna" + "mic")
+    except ImportError:
+        pass
+    SCALE = SCALE + (importlib.util.find_spec("sought") is not None)
     try:
         open("models/table.txt")
     except FileNotFoundError:
@@ -160,6 +166,8 @@ def test_an_exported_model_is_up_to_date(made: Made) -> None:
         ("lib/blocks/__init__.py", "what is imported from lib#blocks"),
         ("lib/__init__.py", "what is imported from .#lib"),
         ("perhaps.py", "what is imported from .#perhaps"),
+        ("dynamic.py", "what is imported from .#dynamic"),
+        ("models/sought/__init__.py", "what is imported from models#sought"),
         ("models/on_path.py", "what is imported from models#on_path"),
         ("OUTSIDE/far.txt", "imported OUTSIDE/far.txt"),
         ("OUTSIDE/sibling.txt", "imported OUTSIDE/sibling.txt"),
