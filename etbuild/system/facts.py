@@ -117,8 +117,8 @@ class Facts:
                 if os.path.isdir(self._digests.full(inner)):  # noqa: PTH112 - no Path for each
                     package = [name for name in self._listed(inner) if name.partition(".")[0] == "__init__"]
                     found += [f"{entry}/", *(f"{entry}/{name}" for name in package)]
-            elif entry.removeprefix(module) in all_suffixes():
-                found.append(entry)
+            elif entry.removeprefix(module) in all_suffixes() and self._exists(f"{folder}/{entry}") != ABSENT:
+                found.append(entry)  # And no link to what does not exist.
         return " ".join(sorted(found)) or ABSENT
 
     def _package(self, package: str) -> str:

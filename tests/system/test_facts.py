@@ -48,6 +48,18 @@ def test_a_module_has_the_entries_that_an_import_considers(
     assert value(tmp_path, "module://.#lib") == expected
 
 
+def test_a_module_that_is_a_link_to_nothing_is_absent(tmp_path: Path) -> None:
+    """Until what it links to exists, also for the no-op cache."""
+    (tmp_path / "lib.py").symlink_to(tmp_path / "elsewhere.py")
+    digests = Digests(tmp_path, tmp_path / "none.json")
+
+    before = Facts(digests).of("module://.#lib")
+    (tmp_path / "elsewhere.py").write_text("")
+
+    assert (before, value(tmp_path, "module://.#lib")) == ("absent", "lib.py")
+    assert digests.stats_seen["./lib.py"] is None
+
+
 def test_a_folder_has_its_names(tmp_path: Path) -> None:
     """Not their content, and no bytecode; a folder that is gone has none."""
     (tmp_path / "data").mkdir()
