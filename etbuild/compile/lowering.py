@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from etbuild.compile import cortex_m
 from etbuild.compile.exported_program import make_portable
 from etbuild.compile.lowered import Lowered, placeholder_of
 from etbuild.compile.partition import NO_NPU, PartitionRecord
@@ -68,8 +69,8 @@ def lower_program(program: Any, profile: str, io: str, name: Path) -> Lowering:
 
 
 def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> tuple[Any, dict[str, Any]]:
-    """The partitioned EdgeProgramManager, its quantize nodes replaced by Cortex-M's, and the quantisation parameters of
-    the model's inputs and outputs (see Lowering.io_params).
+    """The partitioned EdgeProgramManager, its quantize nodes replaced by Cortex-M's (with a Cortex-M profile all nodes
+    that can be), and the quantisation parameters of the model's inputs and outputs (see Lowering.io_params).
 
     raises: StepError when inputs and outputs cannot have the type `io`.
     source: executorch/examples/arm/aot_arm_compiler.py; tests/e2e/test_byte_identity.py compares the bytes.
@@ -78,17 +79,20 @@ def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> tuple
     from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
     quantised = any("quantized_decomposed" in str(node.target) for node in program.graph.nodes)
-    spec = reference_spec(profile, quantised)
+    on_cortex_m = cortex_m.is_cortex_m(profile)
+    on_npu = profile != "cpu" and not on_cortex_m
     edge = to_edge_transform_and_lower(
         program,
-        partitioner=None if profile == "cpu" else [record.partitioner(spec)],
-        compile_config=EdgeCompileConfig(_check_ir_validity=False),
+        partitioner=[record.partitioner(reference_spec(profile, quantised))] if on_npu else None,
+        compile_config=cortex_m.edge_config() if on_cortex_m else EdgeCompileConfig(_check_ir_validity=False),
     )
     if profile == "cpu":
         record.add(edge.exported_program().graph_module, {}, NO_NPU)
     io_params = _io_params(edge.exported_program())
     if io != "float32":
         edge = _integer_io(edge, io, io_params)
+    if on_cortex_m:
+        return cortex_m.transform(edge, profile, record), io_params
     return edge.transform([ReplaceQuantNodesPass()]), io_params
 
 

@@ -38,11 +38,11 @@ class PartitionRecord:
 
         return Recorded(spec)
 
-    def add(self, graph_module: Any, reasons: Mapping[Any, str], default: str) -> None:
+    def add(self, graph_module: Any, reasons: Mapping[Any, str], default: str | None) -> None:
         """Record every operator of a tagged graph; its "delegate" is the tag until `assign_delegates`.
 
         reasons: by node, why it runs on the CPU.
-        default: the reason for nodes that are not in `reasons`.
+        default: the reason for nodes that are not in `reasons`; None where a reason needs no words.
         """
         self.operators = [_describe(node, reasons.get(node, default)) for node in _operators(graph_module)]
 
@@ -72,19 +72,22 @@ class PartitionRecord:
 
 
 def _operators(graph_module: Any) -> list[Any]:
-    """Nodes that call an operator, in the graph and in its branches and loop bodies; getitem of a tuple is none."""
+    """Nodes that call an operator, in the graph and in its branches and loop bodies; getitem of a tuple and the
+    allocation of a buffer are none."""
     import operator
 
     import torch
+    from executorch.exir import memory
 
+    none = (operator.getitem, memory.alloc)
     found = []
     for module in graph_module.modules():
         if isinstance(module, torch.fx.GraphModule):
-            found += [n for n in module.graph.nodes if n.op == "call_function" and n.target is not operator.getitem]
+            found += [n for n in module.graph.nodes if n.op == "call_function" and n.target not in none]
     return found
 
 
-def _describe(node: Any, reason: str) -> dict[str, Any]:
+def _describe(node: Any, reason: str | None) -> dict[str, Any]:
     target = str(getattr(node.target, "_op", None) or node.target)
     namespace, _, name = target.partition(".")
     quantizes = "quantize_per" in name

@@ -1,4 +1,6 @@
-"""The lowering profiles: one for U55 and U65, one for U85, one without an NPU; each has a reference NPU."""
+"""The lowering profiles with an Ethos-U or none: one for U55 and U65, one for U85, one without an NPU; each has a
+reference NPU. Those of ExecuTorch's Cortex-M backend are in `cortex_m`.
+"""
 
 from __future__ import annotations
 

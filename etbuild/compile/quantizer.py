@@ -37,12 +37,12 @@ def make_quantizer(settings: Quantize, profile: str, graph_module: Any) -> Any:
 def describe(quantizer: Any, graph_module: Any) -> dict[str, Any]:
     """quantization.json: the patterns that the quantiser accepted and rejected, and each quantised tensor.
 
-    quantizer:    from `make_quantizer`, after it was used.
+    quantizer:    from `make_quantizer`, here or in `cortex_m`, after it was used.
     graph_module: the converted model.
     """
     accepted: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
-    for part in quantizer.quantizer.quantizers:
+    for part in getattr(quantizer, "quantizer", quantizer).quantizers:
         report = part.reporter.quantizers.get(part) if getattr(part, "reporter", None) else None
         if report is None:
             continue

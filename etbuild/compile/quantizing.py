@@ -25,7 +25,7 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
     import torch
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    from etbuild.compile import patches
+    from etbuild.compile import cortex_m, patches
     from etbuild.compile.dynamic_shapes import dynamic_shapes
     from etbuild.compile.inputs import inputs_of
     from etbuild.compile.quantizer import describe, make_quantizer
@@ -34,10 +34,16 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
     example = inputs_of(*program.example_inputs)
     samples = read_samples(settings.calibration, example, RANDOM_SAMPLES)
     module = program.module(check_guards=False)
-    quantizer = make_quantizer(settings, profile, module)
+    inputs = samples.inputs
+    if cortex_m.is_cortex_m(profile):
+        example, inputs = cortex_m.channels_last(example), tuple(map(cortex_m.channels_last, inputs))
+        module = cortex_m.channels_last_module(module, example, exporting.strict)
+        quantizer = cortex_m.make_quantizer()
+    else:
+        quantizer = make_quantizer(settings, profile, module)
     with patches.lazy_code_generation():
         prepared = prepare_pt2e(module, quantizer)
-    for number, sample in enumerate(samples.inputs):
+    for number, sample in enumerate(inputs):
         try:
             example.with_leaves(sample).call(prepared)
         except Exception as error:

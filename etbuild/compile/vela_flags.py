@@ -43,6 +43,7 @@ def target_json(target: Target) -> dict[str, object]:
     """The target as manifest.json and vela.json have it."""
     return {
         "npu": target.npu,
+        **({"cpu": target.cpu} if target.cpu else {}),
         "system_config": target.system_config,
         "memory_mode": target.memory_mode,
         "config": _portable_ini(target.vela.ini) if target.npu != "none" else "",

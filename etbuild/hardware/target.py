@@ -12,6 +12,20 @@ from etbuild.config.setting import section, setting
 
 GOALS = ("Performance", "Size")
 
+# By processor: what a model is lowered for. CMSIS-NN, for which ExecuTorch plans memory, has three kinds of kernels.
+CPU_PROFILES = {
+    "cortex-m0": "cortex-m-scalar",
+    "cortex-m0plus": "cortex-m-scalar",
+    "cortex-m3": "cortex-m-scalar",
+    "cortex-m4": "cortex-m-dsp",
+    "cortex-m7": "cortex-m-dsp",
+    "cortex-m23": "cortex-m-scalar",
+    "cortex-m33": "cortex-m-dsp",
+    "cortex-m35p": "cortex-m-dsp",
+    "cortex-m55": "cortex-m-mve",
+    "cortex-m85": "cortex-m-mve",
+}
+
 
 @section("vela", "Settings of the Vela compiler.", examples=[{"optimise": "Size"}])
 @dataclass(frozen=True)
@@ -66,9 +80,10 @@ class Target:
     """One target with every default filled in.
 
     variant: its name in the recipe and its folder in build/<recipe>/: the NPU, with "+..." for each setting in which
-             several targets with that NPU differ; "cpu" without an NPU.
+             several targets with that NPU differ; without an NPU the processor, or "cpu".
     npu:     e.g. "ethos-u55-128"; "none" for the whole model on the CPU.
-    profile: what the model is lowered for: "tosa-u55" (U55 and U65), "tosa-u85" or "cpu".
+    profile: what the model is lowered for: "tosa-u55" (U55 and U65), "tosa-u85", one of CPU_PROFILES, or "cpu".
+    cpu:     the processor that computes in integers; "" for ExecuTorch's portable kernels, in floating point.
     """
 
     variant: str
@@ -99,3 +114,12 @@ class Target:
         computed=True,
     )
     vela: Vela = setting("", Vela)
+    cpu: str = setting(
+        "With npu: none, the processor: the model goes through ExecuTorch's Cortex-M backend and computes in int8 from"
+        " end to end. Without it the CPU computes in floating point, also what is quantised.",
+        "",
+        examples=["cortex-m55"],
+        ref="cpu",
+        choices=tuple(CPU_PROFILES),
+        matrix="a list of processors",
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from etbuild.config.diagnostics import did_you_mean, one_of, quoted
 from etbuild.errors import EtbuildError
 from etbuild.hardware.npus import Family, MemoryMode, SystemConfig, VelaConfig, catalog, incompatibility, legal_modes
-from etbuild.hardware.target import Target, Vela
+from etbuild.hardware.target import CPU_PROFILES, Target, Vela
 
 # Flags of Vela that etbuild sets, and the setting for each; vela.flags must not repeat them. Vela accepts any unique
 # prefix of a flag.
@@ -48,6 +48,7 @@ class TargetSpec:
     flags: tuple[str, ...] = ()
     matrix: bool = False
     own_file: VelaConfig | None = None
+    cpu: tuple[str, ...] = ()
 
 
 class IllegalTargetError(EtbuildError):
@@ -77,9 +78,10 @@ def expand(spec: TargetSpec) -> tuple[Target, ...]:
         raise IllegalTargetError("", f"a matrix of {combinations} combinations", f"at most {MAX_COMBINATIONS}")
     targets: dict[Target, None] = {}
     first_illegal: IllegalTargetError | None = None
+    _check_cpu(spec)
     for npu in spec.npu:
         if npu == "none":
-            targets[_on_cpu(spec)] = None
+            targets |= dict.fromkeys(_on_cpu(spec))
             continue
         for choice in _choices(spec):
             try:
@@ -149,8 +151,15 @@ def _choices(spec: TargetSpec) -> Iterator[tuple[str, str, Vela]]:
         yield config, mode, Vela(spec.ini, optimise, arena, spec.flags)
 
 
-def _on_cpu(spec: TargetSpec) -> Target:
-    """The target without an NPU. In a matrix the other settings are for the other targets."""
+def _check_cpu(spec: TargetSpec) -> None:
+    """raises: IllegalTargetError for a processor where every target has an NPU."""
+    if spec.cpu and "none" not in spec.npu:
+        remedy = "beside an NPU the CPU runs what the NPU cannot, in floating point"
+        raise IllegalTargetError("cpu", quoted(spec.cpu[0]), "npu: none with it", remedy)
+
+
+def _on_cpu(spec: TargetSpec) -> list[Target]:
+    """The targets without an NPU. In a matrix the other settings are for the other targets."""
     written = {
         "system_config": spec.system_config,
         "memory_mode": spec.memory_mode,
@@ -160,7 +169,7 @@ def _on_cpu(spec: TargetSpec) -> Target:
         if value and not spec.matrix:
             got = "settings" if key == "vela" else quoted(str(getattr(spec, key)[0]))
             raise IllegalTargetError(key, got, "nothing", "npu: none runs the whole model on the CPU")
-    return Target("cpu", "none", "cpu")
+    return [Target(cpu or "cpu", "none", CPU_PROFILES.get(cpu, "cpu"), cpu=cpu) for cpu in spec.cpu or ("",)]
 
 
 def _resolved(npu: str, choice: tuple[str, str, Vela], config_file: VelaConfig) -> Target:
@@ -204,7 +213,7 @@ def _free_name(target: Target, columns: Sequence[set[str]], taken: set[str]) -> 
     """The variant: the NPU, and the settings in which targets of this NPU differ; with a number when it is taken."""
     parts = [setting for setting, column in zip(_settings(target), columns, strict=True) if len(column) > 1 and setting]
     words = [re.sub(r"[^A-Za-z0-9_.-]+", "-", part).strip("-")[:48] for part in parts]
-    name = "+".join(["cpu" if target.npu == "none" else target.npu, *words])
+    name = "+".join([(target.cpu or "cpu") if target.npu == "none" else target.npu, *words])
     if name in taken:
         name = next(copy for number in count(2) if (copy := f"{name}+{number}") not in taken)
     taken.add(name)

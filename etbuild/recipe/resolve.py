@@ -161,6 +161,10 @@ def _export(section: Section, model: Model, targets: Sequence[Target]) -> Export
         elif dim:
             dims[dim.input, dim.axis] = dim
     on_npu = [target.npu for target in targets if target.npu != "none"]
+    fixed = [target.cpu for target in targets if target.cpu]
+    if dims and fixed:
+        remedy = "ExecuTorch's Cortex-M backend plans buffers for one shape; write a recipe for each, or delete cpu"
+        section.report("dynamic_shapes", f"a dynamic axis with cpu: {fixed[0]}", "fixed shapes", remedy)
     if dims and on_npu:
         got = f"a dynamic axis with target {on_npu[0]}"
         remedy = "Vela compiles one fixed shape into the NPU's commands; write a recipe for each shape, or npu: none"
@@ -201,9 +205,26 @@ def _quantize(section: Section, targets: Sequence[Target]) -> Quantize:
         remedy = f"{on_npu[0]} computes with integers only; quantise something by quantize.rules, or choose npu: none"
         section.report("scheme", quoted(scheme), "int8 or int16x8", remedy)
     io = section.text("io", "float32")
+    _check_cpu_settings(section, targets)
     if scheme == "none" and not quantizes and io != "float32":
         section.report("io", quoted(io), "float32", "without quantisation the model's inputs and outputs stay floats")
     return read(section, Quantize, calibration=_data(section.section("calibration"), Calibration), rules=rules)
+
+
+def _check_cpu_settings(section: Section, targets: Sequence[Target]) -> None:
+    """Reports what ExecuTorch's Cortex-M quantiser has no setting for."""
+    on_cpu = [target.cpu for target in targets if target.cpu]
+    if not on_cpu:
+        return
+    remedy = f"cpu: {on_cpu[0]} computes in int8, with the settings of ExecuTorch's Cortex-M quantiser; or delete cpu"
+    for key, wanted in {"scheme": "int8", "io": "float32 or int8"}.items():
+        got = section.text(key)
+        if got and got not in wanted.split(" or "):
+            section.report(key, quoted(got), wanted, remedy)
+    if section.alternatives("per_channel") == ("False",):
+        section.report("per_channel", "false", "true", remedy)
+    if section.has("rules"):
+        section.report("rules", "rules", "no rules", remedy)
 
 
 def _rules(section: Section) -> tuple[Rule, ...]:

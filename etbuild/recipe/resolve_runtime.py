@@ -55,7 +55,8 @@ def read_run(section: Section, runtime: Runtime | None, has_runtime: bool, targe
         section.report("on", on, "fvp, host or none: QEMU has no Ethos-U", remedy)
     elif runtime and on == "fvp" and runtime.board.fvp is None:
         section.report("on", on, f"qemu, host or none: there is no FVP of {runtime.board.title}")
-    tolerance = section.number("tolerance", CPU_TOLERANCE if any(target.npu == "none" for target in targets) else 0.0)
+    in_float = any(target.npu == "none" and not target.cpu for target in targets)
+    tolerance = section.number("tolerance", CPU_TOLERANCE if in_float else 0.0)
     return read(section, Run, on=on, tolerance=tolerance)
 
 

@@ -33,9 +33,12 @@ def report_table(reports: Sequence[Json]) -> str:
 
 
 def _cpu_lines(report: Json) -> Iterator[str]:
-    """Each operator that an NPU did not take: where it is in the model, why, and what to use instead."""
+    """Each operator that an NPU did not take: where it is in the model, why, and what to use instead. Without an NPU,
+    each that computes in floating point beside others that compute in integers."""
     for profile in report["profiles"]:
         for one in profile["operators"]["on_cpu"] if profile["profile"] != "cpu" else ():
+            if one["reason"] is None:
+                continue
             times = f"{one['count']} times " if one["count"] > 1 else ""
             yield (f"{report['recipe']}@{profile['profile']}  on the CPU: {one['operator']} {times}at {_place(one)}")
             if one["reason"]:

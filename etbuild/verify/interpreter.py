@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from etbuild.errors import StepError
 from etbuild.pte.schema import SCALAR_TYPES
+from etbuild.verify import cortex_m_reference
 from etbuild.verify.cpu_operators import CpuOperators, Operand
 
 if TYPE_CHECKING:
@@ -111,11 +112,23 @@ class Interpreter:
                 out, self._values.value(indices[0]).to(_dtype(self._values.schema(out).scalar_type), copy=True)
             )
             return
+        if namespace == "cortex_m" and "quantize_per_tensor" not in name:
+            self._call_cortex_m(name, indices)
+            return
         if namespace in ("cortex_m", "quantized_decomposed"):
             # ExecuTorch has out variants of these; PyTorch has functions, with the same arguments before the output.
             self._call_operator(_operator(target, "quantized_decomposed", name, "default"), target, indices)
             return
         self._call_operator(_operator(target, namespace, name, target.overload or "default"), target, indices)
+
+    def _call_cortex_m(self, name: str, indices: Sequence[int]) -> None:
+        """indices: of the operator's arguments, then of its output."""
+        function = cortex_m_reference.operator(name)
+        arguments = indices[: len(function._schema.arguments)]
+        read = cortex_m_reference.argument_positions(function)
+        values = [self._values.value(index) if at in read else None for at, index in enumerate(arguments)]
+        orders = [getattr(self._values.schema(index), "dim_order", None) for index in arguments]
+        self._values.write(indices[-1], cortex_m_reference.call(name, function, values, orders))
 
     def _call_operator(self, function: Any, target: Any, indices: Sequence[int]) -> None:
         """Call an operator and write its results.

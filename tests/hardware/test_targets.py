@@ -147,6 +147,18 @@ def test_the_cpu_is_in_a_matrix_once() -> None:
     assert names(spec) == ["cpu", "ethos-u55-128+Shared_Sram", "ethos-u55-128+Sram_Only"]
 
 
+def test_a_processor_names_the_variant_and_gives_the_profile() -> None:
+    """Processors with the same kind of kernels share the lowering."""
+    found = expand(TargetSpec(("none",), cpu=("cortex-m55", "cortex-m85", "cortex-m4", "cortex-m0plus")))
+
+    assert [(target.variant, target.profile, target.cpu) for target in named(found)] == [
+        ("cortex-m55", "cortex-m-mve", "cortex-m55"),
+        ("cortex-m85", "cortex-m-mve", "cortex-m85"),
+        ("cortex-m4", "cortex-m-dsp", "cortex-m4"),
+        ("cortex-m0plus", "cortex-m-scalar", "cortex-m0plus"),
+    ]
+
+
 def test_a_variant_is_named_by_its_npu_and_the_settings_that_differ() -> None:
     """Settings that all targets of one NPU share are omitted; those of other NPUs do not count."""
     specs = (

@@ -165,6 +165,16 @@ export: {dynamic_shapes: [{input: 0, axis: 0, name: batch, range: [1, 8]}]}
     )
 
 
+def test_a_processor_computes_in_integers_so_its_run_tolerates_nothing(project: Path) -> None:
+    """The portable kernels compute in floating point, whose last bits differ between machines."""
+    targets = "model: {{source: net.py}}\ntargets: [{{npu: none{}}}]\n"
+
+    in_integers, in_float = (recipe(project, targets.format(cpu)) for cpu in (", cpu: cortex-m55", ""))
+
+    assert in_integers.targets == (Target("cortex-m55", "none", "cortex-m-mve", cpu="cortex-m55"),)
+    assert (in_integers.run.tolerance, in_float.run.tolerance > 0) == (0.0, True)
+
+
 def test_scheme_none_is_allowed_on_an_npu_when_a_rule_quantises_something(project: Path) -> None:
     """The rest stays on the CPU."""
     text = NEEDED + "quantize: {scheme: none, rules: [{module_name: body, scheme: int8}]}\n"

@@ -1,0 +1,92 @@
+"""ExecuTorch's Cortex-M backend: integers from end to end on the CPU. It plans memory and runs nothing.
+
+Its operators are `cortex_m::...`; their kernels are in etbuild/runtime/kernels.
+source: executorch/backends/arm/scripts/aot_arm_compiler.py; tests/e2e/test_cortex_m.py compares the bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from etbuild.hardware.target import CPU_PROFILES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etbuild.compile.partition import PartitionRecord
+
+IN_FLOAT = "in floating point: ExecuTorch's Cortex-M backend has no integer form of it here"
+
+
+def is_cortex_m(profile: str) -> bool:
+    """Whether programs of this profile are for that backend."""
+    return profile in CPU_PROFILES.values()
+
+
+def channels_last(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Tensors, those of four dimensions in channels-last memory, as the backend wants them."""
+    import torch
+
+    last = torch.channels_last
+    return tuple(one.to(memory_format=last) if torch.is_tensor(one) and one.dim() == 4 else one for one in values)
+
+
+def channels_last_module(module: Any, example: Sequence[Any], strict: bool) -> Any:
+    """The module of an exported program traced again, its weights and inputs in channels-last memory.
+
+    example: from `channels_last`.
+    """
+    import torch
+
+    from etbuild.compile import patches
+
+    module = module.to(memory_format=torch.channels_last)
+    for node in module.graph.nodes:
+        # A view of channels-last memory may not exist: what the model wrote as flatten or reshape was a view before.
+        if node.target is torch.ops.aten.view.default:
+            node.target = torch.ops.aten.reshape.default
+    module.recompile()
+    with patches.export_without_guards():
+        return torch.export.export(module, tuple(example), strict=strict).module(check_guards=False)
+
+
+def make_quantizer() -> Any:
+    """ExecuTorch's quantiser for the backend: int8, weights of convolutions per channel, others per tensor."""
+    from executorch.backends.cortex_m.quantizer.quantizer import CortexMQuantizer
+
+    return CortexMQuantizer()
+
+
+def edge_config() -> Any:
+    """Which operators stay whole for `transform`."""
+    from executorch.backends.cortex_m.edge_compile_config import cortex_m_edge_compile_config
+
+    return cortex_m_edge_compile_config()
+
+
+def transform(edge: Any, profile: str, record: PartitionRecord) -> Any:
+    """The edge program with the backend's operators instead of quantised ATen ones, in place; `record` gets the result.
+
+    The buffers of its kernels are planned with the backend's own functions, for CMSIS-NN on the profile's processors.
+    """
+    from executorch.backends.cortex_m.passes.cortex_m_pass_manager import CortexMPassManager
+    from executorch.backends.cortex_m.target_config import CortexMTargetConfig
+
+    reference = next(cpu for cpu, lowered_for in CPU_PROFILES.items() if lowered_for == profile)
+    config = CortexMTargetConfig.from_target_string(reference)
+    edge._edge_programs["forward"] = CortexMPassManager(edge.exported_program(), target_config=config).transform()
+    graph_module = edge.exported_program().graph_module
+    floating = {node: IN_FLOAT for node in graph_module.graph.nodes if _computes_floats(node)}
+    record.add(graph_module, floating, None)
+    return edge
+
+
+def _computes_floats(node: Any) -> bool:
+    """Whether an operator computes in floating point, other than on the border of the model."""
+    import torch
+
+    if node.op != "call_function" or "quantize_per_" in str(node.target):
+        return False
+    values = node.meta.get("val")
+    values = values if isinstance(values, (tuple, list)) else [values]
+    return any(torch.is_tensor(one) and one.dtype.is_floating_point for one in values)
