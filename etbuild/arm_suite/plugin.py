@@ -1,0 +1,162 @@
+"""A pytest plugin: ExecuTorch's Arm tests find a simulator, and each result is written as a line of JSON.
+
+pytest -p etbuild.arm_suite.plugin --etbuild-results FILE PATH... It changes no test: it prepends to PATH, and replaces
+two functions of ExecuTorch by ones that call them and look at what they were given.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etbuild.arm_suite import exactness, fvp
+from etbuild.arm_suite.results import Result, npu_of, verdict_of
+
+# The name under which a test's comparison travels from a worker to the process that writes the results.
+_PROPERTY = "etbuild"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("etbuild", "ExecuTorch's Arm tests on etbuild's emulated NPU")
+    group.addoption("--etbuild-results", metavar="FILE", help="a line of JSON for each test is added to it")
+    group.addoption("--etbuild-npus", default="u55,u65,u85", help="of the tests that are run (%(default)s)")
+    group.addoption("--etbuild-every", type=int, default=0, metavar="N", help="first case of every N-th function alone")
+    group.addoption("--etbuild-done", metavar="FILE", help="leave out the tests of which it has a result")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Suite(config))
+
+
+class _Suite:
+    """One session of pytest, or one worker of it."""
+
+    def __init__(self, config: pytest.Config):
+        self._config = config
+        self._patch = pytest.MonkeyPatch()
+        self._folder = tempfile.TemporaryDirectory(prefix="etbuild-arm-suite-")
+        programs, root = fvp.install(Path(self._folder.name))
+        self._graphs = exactness.Graphs(Path(self._folder.name))
+        self._found: list[exactness.Found] = []
+        self._collected = 0
+        self._patch.setenv("PATH", str(programs), prepend=":")
+        self._patch.setenv("EXECUTORCH_ROOT", str(root))
+
+    def pytest_unconfigure(self) -> None:
+        self._patch.undo()
+        self._folder.cleanup()
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Count the tests for NPUs, before any is left out."""
+        self._collected += bool(npu_of(item.name))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep the tests that compile for an NPU, of those the sample that was asked for."""
+        npus = self._config.getoption("--etbuild-npus").split(",")
+        done = _done(self._config.getoption("--etbuild-done"))
+        kept = [item for item in items if npu_of(item.name) in npus]
+        if every := self._config.getoption("--etbuild-every"):
+            kept = _first_of_functions(kept)[::every]
+        kept = [item for item in kept if _identity(item.nodeid) not in done]
+        chosen = set(kept)
+        dropped = [item for item in items if item not in chosen]
+        items[:] = kept
+        self._config.hook.pytest_deselected(items=dropped)
+        if (path := self._config.getoption("--etbuild-results")) and self._collected:
+            Path(path).with_suffix(".count").write_text(f"{self._collected}\n", encoding="utf-8")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        """Compare what the test runs."""
+        self._found = []
+        with pytest.MonkeyPatch.context() as patch:
+            self._watch(patch)
+            try:
+                yield
+            finally:
+                item.user_properties.append((_PROPERTY, [list(found) for found in self._found]))
+
+    def _watch(self, patch: pytest.MonkeyPatch) -> None:
+        from executorch.backends.arm.ethosu import backend
+        from executorch.backends.arm.test.tester import serialize
+
+        run_target = serialize.run_target
+
+        def run_and_compare(manager: Any, inputs: Any, *arguments: Any) -> Any:
+            outputs = run_target(manager, inputs, *arguments)
+            self._found.append(exactness.compare(manager, inputs, self._graphs))
+            return outputs
+
+        patch.setattr(backend, "vela_compile", self._graphs.recording(backend.vela_compile))
+        patch.setattr(serialize, "run_target", run_and_compare)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._write(Result(*_identity(report.nodeid), "not run", cause=_last_line(str(report.longrepr))))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called in the process that all workers report to."""
+        if report.when != "call" and not (report.when == "setup" and report.outcome != "passed"):
+            return
+        verdict, cause = verdict_of(report.outcome, getattr(report, "wasxfail", None), _text(report))
+        runs: Any = next((value for name, value in report.user_properties if name == _PROPERTY), [])
+        tosa = tuple(exactness.Found(*one) for one in runs)
+        self._write(Result(*_identity(report.nodeid), verdict, cause, tosa, round(report.duration, 2)))
+
+    def _write(self, result: Result) -> None:
+        path = self._config.getoption("--etbuild-results")
+        if path and not hasattr(self._config, "workerinput"):
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**result.to_json(), "at": int(time.time())}) + "\n")
+
+
+def _identity(nodeid: str) -> tuple[str, str, str]:
+    """File, function and parametrisation of a node's identifier."""
+    file, _, name = nodeid.partition("::")
+    function, _, case = name.rpartition("::")[2].partition("[")
+    found = re.search(r"backends/arm/test/(.*)", file)
+    return found[1] if found else file, function, case.removesuffix("]")
+
+
+def _first_of_functions(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Of each function the first case that is expected to pass, else its first case."""
+    first: dict[tuple[str, str], pytest.Item] = {}
+    for item in items:
+        key = _identity(item.nodeid)[:2]
+        if key not in first or (_expected_to_fail(first[key]) and not _expected_to_fail(item)):
+            first[key] = item
+    return list(first.values())
+
+
+def _expected_to_fail(item: pytest.Item) -> bool:
+    """Whether a mark says so; a mark that asks for a simulator that is missing does not."""
+    return any(mark.args != (False,) and mark.kwargs.get("condition", True) for mark in item.iter_markers("xfail"))
+
+
+def _done(path: str | None) -> set[tuple[str, str, str]]:
+    if not path or not Path(path).exists():
+        return set()
+    rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    return {(row["file"], row["function"], row["case"]) for row in rows}
+
+
+def _text(report: pytest.TestReport) -> str:
+    """Why a test did not pass, without its traceback."""
+    shown: Any = report.longrepr
+    if isinstance(shown, tuple):
+        return str(shown[2])
+    crash = getattr(shown, "reprcrash", None)
+    return str(crash.message if crash else shown or "")
+
+
+def _last_line(text: str) -> str:
+    lines = [line.removeprefix("E").strip() for line in text.splitlines() if line.startswith("E ")]
+    return lines[-1] if lines else ["", *text.splitlines()][-1]

@@ -1,0 +1,59 @@
+"""ExecuTorch's Arm tests on the emulated NPU: a sample here, one case of each function as a slow test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+def suite(output: Path, *options: str, code: int = 0) -> list[str]:
+    """Run it; a line for each result, sorted."""
+    command = [sys.executable, "-m", "etbuild.arm_suite", "--output", str(output), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    data = json.loads((output / "table.json").read_text(encoding="utf-8"))
+    rows = [row for row in data["results"] if row["function"]]
+    return [f"{row['function']} {row['verdict']} {[found[0] for found in row.get('tosa', [])]}" for row in rows]
+
+
+def test_a_sample_passes_and_is_exact(tmp_path: Path) -> None:
+    """The first case of every 40th function. Compilation on the host has no program to compare."""
+    lines = suite(tmp_path, "--every", "40")
+
+    assert len(lines) == 13
+    assert [line for line in lines if " failed " in line] == []
+    assert sum("['exact']" in line for line in lines) >= 7
+
+
+def test_control_flow_is_exact_on_u85(tmp_path: Path) -> None:
+    """torch.cond, and a loop."""
+    chosen = "u85 and (two_in_two_out or nested)"
+
+    assert suite(tmp_path, "ops/test_cond.py", "ops/test_while.py", "-k", chosen) == [
+        "test_cond_u85_INT passed ['exact']",
+        "test_while_loop_u85_INT passed ['exact']",
+    ]
+
+
+def test_a_run_that_is_resumed_repeats_nothing(tmp_path: Path) -> None:
+    """What has a result is left out, and stays in the table."""
+    options = ("ops/test_abs.py", "--npus", "u55", "--jobs", "1")
+    first = suite(tmp_path, *options, "-k", "zeros")
+    again = suite(tmp_path, *options, "-k", "zeros or ones", "--resume")
+
+    assert (len(first), len(again)) == (1, 2)
+    assert len((tmp_path / "results.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_one_case_of_each_function(tmp_path: Path) -> None:
+    """No failure whose cause is not known. About 50 minutes on two cores."""
+    lines = suite(tmp_path, "--every", "1")
+
+    assert len(lines) > 500
