@@ -88,6 +88,15 @@ class Register:
 
 
 @dataclass(frozen=True)
+class HardwareRecord:
+    """What a test of ExecuTorch's records of an NPU, and what the emulator does there."""
+
+    test: str
+    record: str
+    here: str
+
+
+@dataclass(frozen=True)
 class CommandTable:
     """Everything in commands.yaml. families: name by u55, u65, u85."""
 
@@ -96,6 +105,7 @@ class CommandTable:
     registers: tuple[Register, ...]
     not_emulated: Mapping[str, str]
     inaccuracies: tuple[str, ...]
+    hardware_records: tuple[HardwareRecord, ...]
 
     def operation(self, code: int, family: str) -> Operation | None:
         """By code; None when this family has none."""
@@ -156,4 +166,7 @@ def load() -> CommandTable:
         for wide, kind in ((False, "narrow"), (True, "wide"))
         for entry in data[kind]
     )  # fmt: skip
-    return CommandTable(data["families"], operations, registers, data["not_emulated"], tuple(data["inaccuracies"]))
+    records = tuple(HardwareRecord(**entry) for entry in data["hardware_records"])
+    return CommandTable(
+        data["families"], operations, registers, data["not_emulated"], tuple(data["inaccuracies"]), records
+    )

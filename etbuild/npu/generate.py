@@ -160,6 +160,10 @@ def page(table: CommandTable) -> str:
                 text = "; ".join(part for part in parts if part)
                 out.append(f"| {entry.code:#x} | {entry.name} | {_families(entry.families)} | {text} |")
     out.extend(("", "## Inaccuracies of the emulator", "", *(f"- {text}" for text in _inaccuracies(table)), ""))
+    out.extend(("## What ExecuTorch's tests record of hardware", "", "| test | its record | the emulator |"))
+    out.extend(
+        ("|---|---|---|", *(f"| {one.test} | {one.record} | {one.here} |" for one in table.hardware_records), "")
+    )
     return "\n".join(out)
 
 

@@ -51,6 +51,8 @@ def run_text(config: int, *lines: str) -> tuple[int, str, int]:
         (U85, ("OFM_PRECISION transpose=4", "POOL SUM"), (Code.UNSUPPORTED, "transpose of the output is not known", 0)),
         (U85, ("IFM_PRECISION storage=CHAIN", "POOL SUM"), (Code.MALFORMED, "reads a chain buffer that is empty", 0)),
         (U85, ("ACC_FORMAT input=KEEP", "POOL SUM"), (Code.MISMATCH, "continues accumulators of another shape", 0)),
+        (U85, ("IFM_PRECISION signed=1 element=1", "OFM_DEPTH 1", "ACC_FORMAT format=I48", "POOL REDUCE_SUM"),
+         (Code.UNSUPPORTED, "REDUCE_SUM of 16-bit maps in 48 bits gives zeros on the NPU", 0)),
         (U85, ("IRQ 1", "BRANCH target=6 condition=0"), (Code.MALFORMED, "BRANCH out of the stream", 1)),
         (U85, ("IRQ 1", "BRANCH target=12 condition=0"), (Code.MALFORMED, "BRANCH out of the stream", 1)),
         (U85, ("BRANCH target=4 condition=0", "STOP 65535"),

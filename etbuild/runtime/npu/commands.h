@@ -14,6 +14,7 @@
 // - 2D and 3D DMA of Ethos-U65 are unverified.
 // - Ethos-U85, accumulators kept from one operation to the next and disabled outputs are unverified.
 // - Ethos-U85, tables S8_S16, S8_S32 and S16_S32 are unverified.
+// - Ethos-U85, a REDUCE_SUM of 16-bit maps with a 48-bit accumulator is an error; the NPU gives zeros.
 // - Ethos-U85, an average pool with a scale or an accumulator input is an error.
 // - A DMA to internal memory outside the tables is an error.
 // - A BRANCH on a result of more than one element is an error, and so is a stream that branches for ever.

@@ -201,6 +201,8 @@ Npu emulated_npu(const Emulator& emulator) { return {&emulator, scratch_size, ru
 
 Verdict take_bytes(Machine& machine, std::uint64_t count, MutableBytes& out) {
     if (machine.arena->allocate(count, 8, out).ok()) return {};
+    if (machine.branches)
+        return ETB_REFUSE(mismatch, "memory was planned for other registers than a branch led here with");
     return ETB_REFUSE(no_memory, "scratch arena is too small");
 }
 

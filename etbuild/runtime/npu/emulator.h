@@ -18,7 +18,7 @@ struct Emulator {
     const Family* u55_u65 = nullptr;
     const Family* u85 = nullptr;
     std::uint64_t work_limit = std::uint64_t{1} << 42;
-    std::uint64_t command_limit = std::uint64_t{1} << 24;
+    std::uint64_t command_limit = std::uint64_t{1} << 22;
 };
 
 // An Npu that runs jobs on the emulator. `emulator` must outlive it.

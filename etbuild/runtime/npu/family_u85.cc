@@ -216,6 +216,9 @@ Verdict describe_pool(const Machine& machine, const Registers& registers, Operat
         return ETB_REFUSE(malformed, "REDUCE_SUM with more than one output channel");
     const std::int32_t depth = all_channels ? registers.get(reg::ifm_depth) : operation.out.depth;
     if (mode != PoolMode::none_) ETB_ACCEPT(describe_windowed_input(registers, operation, depth));
+    const bool wide = registers.get(reg85::acc_format_format) == static_cast<int>(reg85::acc_format_format_i48);
+    if (all_channels && wide && operation.ifm.element == 2)
+        return ETB_REFUSE(unsupported, "REDUCE_SUM of 16-bit maps in 48 bits gives zeros on the NPU");
     ETB_ACCEPT(describe_scales(machine, registers, operation));
     const bool scaled = operation.uses_scales || operation.scale.multiplier != 1 || operation.scale.shift != 0;
     const bool accumulates = operation.accumulator_input != AccumulatorInput::reset || operation.output_disabled;

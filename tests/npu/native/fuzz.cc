@@ -119,10 +119,11 @@ Input mutated(const std::vector<Input>& seeds, Random& random) {
 }
 
 constexpr std::uint64_t work_limit = 1 << 20;
+constexpr std::uint64_t command_limit = 1 << 12;
 constexpr std::uint64_t memory_limit = 1 << 24;
 
 Status run_one(Input& input, bool observed) {
-    const npu::Emulator emulator{&npu::u55_u65, &npu::u85, work_limit};
+    const npu::Emulator emulator{&npu::u55_u65, &npu::u85, work_limit, command_limit};
     const npu::Npu machine = npu::emulated_npu(emulator);
     npu::Job job;
     job.payload = {input.payload.data(), input.payload.size()};
