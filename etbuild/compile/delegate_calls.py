@@ -1,45 +1,185 @@
-"""Compares the tensors that a program gives to its delegates with those that Vela compiled. It changes nothing."""
+"""Compares the tensors of each delegate in the program, in its TOSA graph and in Vela's stream. It changes nothing.
+
+Each hand-over may lose an output or change a type, and nothing at run time would notice: the program would read memory
+that nothing writes, or bytes of another type.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import StepError
-from etbuild.pte.vela import blocks_of
+from etbuild.pte.flatbuffer import Bytes
+from etbuild.pte.schema import SCALAR_TYPES
+from etbuild.pte.vela import read_blocks, read_io
 
 if TYPE_CHECKING:
     from etbuild.compile.lowered import Lowered
 
+# Of TOSA's DType: the name, the bytes of an element in memory.
+_TOSA = {
+    1: ("bool", 1),
+    2: ("int4", 1),
+    3: ("int8", 1),
+    4: ("int16", 2),
+    5: ("int32", 4),
+    6: ("int48", 8),
+    7: ("float32", 4),
+    8: ("float16", 2),
+    9: ("bfloat16", 2),
+    17: ("int64", 8),
+}
+_REMEDY = (
+    "    what it has to give depends on the operators that are not on the NPU: partition.json says why they are not"
+)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a delegate. dtype: "" where only the size of an element is known."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    element_bytes: int
+
+    @property
+    def elements(self) -> int:
+        """How many it has."""
+        return math.prod(self.shape)
+
+    def __str__(self) -> str:
+        dtype = self.dtype or f"{self.element_bytes}-byte elements"
+        return f"{self.name or 'a tensor'} ({dtype}{list(self.shape)})"
+
+    def agrees(self, other: Tensor) -> bool:
+        """Whether the bytes of one are those of the other: signs and the order of dimensions may differ."""
+        if "int4" in (self.dtype, other.dtype):
+            return True  # two elements may share a byte
+        floating = [one.dtype.startswith(("float", "bfloat")) for one in (self, other) if one.dtype]
+        same = self.elements == other.elements and self.element_bytes == other.element_bytes
+        return same and len(set(floating)) < 2
+
+
+Ports = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
+"""Inputs and outputs."""
+
+
+def check_graphs(lowered: Lowered, graphs: Sequence[bytes]) -> None:
+    """Compare the program's calls with the TOSA graphs.
+
+    graphs: one per delegate, in order.
+    raises: StepError for another number, size or type of tensors.
+    """
+    for index, tensors in _calls(lowered):
+        inputs, outputs = graph_ports(graphs[index])
+        count = len(inputs)
+        if len(tensors) != count + len(outputs):
+            raise StepError(
+                f"delegate {index}: got {count} inputs and {len(outputs)} outputs in its TOSA graph, wanted "
+                f"{len(tensors)} together as the program passes\n{_REMEDY}"
+            )
+        _compare(index, ("the program", tensors[:count]), ("its TOSA graph", inputs), "input")
+        _compare(index, ("the program", tensors[count:]), ("its TOSA graph", outputs), "output")
+
 
 def check_delegate_calls(lowered: Lowered, streams: Sequence[bytes]) -> None:
-    """Vela leaves out an output of a graph that an operator of the same graph reads too. No runtime writes it then, and
-    what reads it on the CPU computes with old memory.
+    """Compare the program's calls with the streams of Vela, without the graphs between them.
 
     streams: one per delegate, in order.
-    raises:  StepError for a call with another number of tensors than its command stream has.
+    raises:  StepError for another number, size or type of tensors.
     """
-    for index, given in _calls(lowered):
-        inputs, outputs = (_count(streams[index], side) for side in ("inputs", "outputs"))
-        if given != inputs + outputs:
+    for index, tensors in _calls(lowered):
+        inputs, outputs = stream_ports(streams[index])
+        count = len(inputs)
+        if len(tensors) != count + len(outputs):
             raise StepError(
-                f"delegate {index}: got {inputs} inputs and {outputs} outputs from Vela, wanted {given} together: an "
-                "output that the NPU also reads itself is left out, and would never be written\n"
-                "    change the model so that the operators after it are on the NPU too; partition.json says why not"
+                f"delegate {index}: got {count} inputs and {len(outputs)} outputs from Vela, wanted {len(tensors)} "
+                f"together as the program passes\n{_REMEDY}"
             )
+        _compare(index, ("the program", tensors[:count]), ("Vela", inputs), "input")
+        _compare(index, ("the program", tensors[count:]), ("Vela", outputs), "output")
 
 
-def _calls(lowered: Lowered) -> Iterator[tuple[int, int]]:
-    """The delegate and the number of tensors of each call."""
+def check_stream(index: int, graph: bytes, stream: bytes) -> None:
+    """Compare a TOSA graph with the stream that Vela made of it.
+
+    Vela leaves out an output that an operator of the same graph reads too.
+    raises: StepError for another number, size or type of tensors; it names the output that is lost.
+    """
+    for side, wanted, got in zip(("input", "output"), graph_ports(graph), stream_ports(stream), strict=True):
+        if len(got) < len(wanted):
+            lost = _lost(wanted, got)
+            why = "an output that the NPU also reads itself is left out, and would never be written"
+            raise StepError(
+                f"delegate {index}: got {len(got)} {side}s from Vela, wanted {len(wanted)}: {lost} is lost"
+                + (f": {why}" if side == "output" else "")
+                + f"\n{_REMEDY}"
+            )
+        _compare(index, ("its TOSA graph", wanted), ("Vela", got), side)
+
+
+def graph_ports(graph: bytes) -> Ports:
+    """Inputs and outputs of a TOSA graph."""
+    from tosa.TosaGraph import TosaGraph
+
+    block = TosaGraph.GetRootAs(graph, 0).Regions(0).Blocks(0)
+    tensors = {one.Name(): one for one in (block.Tensors(i) for i in range(block.TensorsLength()))}
+    inputs = [block.Inputs(i) for i in range(block.InputsLength())]
+    outputs = [block.Outputs(i) for i in range(block.OutputsLength())]
+    return tuple(_of_tosa(tensors[name]) for name in inputs), tuple(_of_tosa(tensors[name]) for name in outputs)
+
+
+def stream_ports(stream: bytes) -> Ports:
+    """Inputs and outputs of a stream of Vela's."""
+    blocks = {block.name: block.data or b"" for block in read_blocks(Bytes(memoryview(stream), "stream", 0))}
+
+    def side(name: str) -> tuple[Tensor, ...]:
+        found = read_io(Bytes(memoryview(blocks[name]), "stream", 0), name)
+        return tuple(Tensor("", one.shape, "", one.element_bytes) for one in found)
+
+    return side("inputs"), side("outputs")
+
+
+def _of_tosa(tensor: Any) -> Tensor:
+    dtype, size = _TOSA.get(tensor.Type(), (f"TOSA type {tensor.Type()}", 0))
+    shape = tuple(int(one) for one in tensor.ShapeAsNumpy()) if tensor.ShapeLength() else ()
+    return Tensor(tensor.Name().decode(), shape, dtype, size)
+
+
+def _calls(lowered: Lowered) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
+    """The delegate and the tensors of each call."""
     for plan in lowered.program.execution_plan:
         for chain in plan.chains:
             for instruction in chain.instructions:
                 call = instruction.instr_args
                 if hasattr(call, "delegate_index"):
-                    yield call.delegate_index, len(call.args)
+                    yield call.delegate_index, tuple(_of_program(plan.values[index].val) for index in call.args)
 
 
-def _count(stream: bytes, side: str) -> int:
-    """How many tensors a block has; see etbuild.pte.vela."""
-    payload = next((block.data or b"" for block in blocks_of(stream) if block.name == side), b"")
-    return int.from_bytes(payload[:4], "little")
+def _of_program(value: Any) -> Tensor:
+    """raises: StepError for what is no tensor."""
+    if type(value).__name__ != "Tensor":
+        raise StepError(f"a delegate's argument: got {type(value).__name__}, wanted a tensor")
+    scalar = SCALAR_TYPES[int(value.scalar_type)]
+    return Tensor("", tuple(value.sizes), scalar.name, scalar.bits // 8)
+
+
+def _compare(index: int, one: tuple[str, Sequence[Tensor]], other: tuple[str, Sequence[Tensor]], side: str) -> None:
+    (first, wanted), (second, got) = one, other
+    for number, (a, b) in enumerate(zip(wanted, got, strict=False)):
+        if not a.agrees(b):
+            raise StepError(f"delegate {index}, {side} {number}: got {a} in {first} but {b} in {second}\n{_REMEDY}")
+
+
+def _lost(wanted: Sequence[Tensor], got: Sequence[Tensor]) -> Tensor:
+    """The first tensor that has no partner in order."""
+    rest = list(got)
+    for one in wanted:
+        if not rest or not one.agrees(rest[0]):
+            return one
+        rest.pop(0)
+    return wanted[-1]

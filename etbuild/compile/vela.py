@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etbuild.compile.delegate_calls import check_stream
 from etbuild.compile.vela_flags import vela_flags
 from etbuild.errors import StepError
 from etbuild.npu.debug_database import normalised
@@ -34,7 +35,7 @@ def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any
     graph:  <n>.tosa, n being the delegate's number.
     output: folder for <n>.bin (the delegate's data), <n>_summary.csv, <n>_per-layer.csv and <n>_debug.xml.
     return: the delegate's row of vela.json: cycles, times in seconds, sizes in bytes.
-    raises: StepError with Vela's message.
+    raises: StepError with Vela's message, and when its stream has other inputs or outputs than the graph.
     """
     import numpy as np
 
@@ -43,6 +44,7 @@ def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any
     _run_vela(graph, (*vela_flags(target), *_REPORT_FLAGS, f"--output-dir={scratch}", str(graph)))
     with np.load(scratch / f"{graph.stem}_vela.npz", allow_pickle=False) as arrays:
         stream = pack_npz(arrays)
+        check_stream(int(graph.stem), graph.read_bytes(), stream)
         scratch_bytes, fast_bytes = int(arrays["scratch_size"]), int(arrays["scratch_fast_size"])
     (output / f"{graph.stem}.bin").write_bytes(stream)
     summary = scratch / f"{graph.stem}_summary_{target.system_config}.csv"

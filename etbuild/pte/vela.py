@@ -107,8 +107,8 @@ def read_stream(program: Program, delegate: Delegate) -> Stream:
         commands=read_commands(payloads["cmd_data"]) if commands is not None else None,
         weights_bytes=len(weights) if weights is not None else None,
         scratch_bytes=scratch.u32(0, "scratch_size"),
-        inputs=_read_io(payloads["inputs"], "inputs"),
-        outputs=_read_io(payloads["outputs"], "outputs"),
+        inputs=read_io(payloads["inputs"], "inputs"),
+        outputs=read_io(payloads["outputs"], "outputs"),
     )
 
 
@@ -195,7 +195,11 @@ def _pack_block(block: Block) -> bytes:
     return header + payload + bytes(-len(payload) % ALIGNMENT)
 
 
-def _read_io(payload: Bytes, path: str) -> tuple[IoTensor, ...]:
+def read_io(payload: Bytes, path: str) -> tuple[IoTensor, ...]:
+    """The tensors of a block: inputs or outputs.
+
+    raises: BadPte.
+    """
     count = payload.u32(0, path)
     if payload.size != 4 + count * _IO.size:
         raise payload.bad(0, path, f"{count} tensors in {payload.size} bytes", f"{_IO.size} bytes each")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from etbuild.compile.delegate_calls import check_graphs
 from etbuild.compile.exported_program import load_program
 from etbuild.compile.lowered import write_lowered
 from etbuild.compile.lowering import lower_program, write_etrecord
@@ -60,6 +61,7 @@ def main(argv: Sequence[str]) -> int:
 
     compiler_imports.load_executorch()
     made = lower_program(load_program(options.program), options.profile, options.io, options.program)
+    check_graphs(made.lowered, made.graphs)
     write_lowered(made.lowered, options.output)
     shutil.rmtree(options.delegates, ignore_errors=True)
     options.delegates.mkdir(parents=True)

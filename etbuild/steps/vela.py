@@ -43,7 +43,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
     delegates = Path("build") / recipe.name / target.profile / "delegates"
     files = {"delegates": delegates, "output": folder / "vela", "report": folder / "vela.json"}
     options = Options(target=target, **files)
-    return plan(f"vela:{recipe.name}@{target.variant}", options, ("ethos-u-vela", "numpy"))
+    return plan(f"vela:{recipe.name}@{target.variant}", options, ("ethos-u-vela", "tosa-tools", "numpy"))
 
 
 def main(argv: Sequence[str]) -> int:

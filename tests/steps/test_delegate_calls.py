@@ -34,8 +34,9 @@ def test_an_output_that_vela_leaves_out_fails_the_build(project: Project) -> Non
     with pytest.raises(StepError) as caught:
         project.run(*compile_steps(recipe(), U55))
 
-    assert str(caught.value) == (
-        "delegate 0: got 1 inputs and 1 outputs from Vela, wanted 3 together: an output that the NPU also reads itself "
-        "is left out, and would never be written\n"
-        "    change the model so that the operators after it are on the NPU too; partition.json says why not"
+    name, _, rest = str(caught.value).removeprefix("delegate 0: got 1 outputs from Vela, wanted 2: ").partition(" ")
+    assert name  # ExecuTorch's
+    assert rest == (
+        "(int8[1, 8, 8, 8]) is lost: an output that the NPU also reads itself is left out, and would never be written\n"
+        "    what it has to give depends on the operators that are not on the NPU: partition.json says why they are not"
     )
