@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from etbuild.arm_suite.fvp import Program
 from etbuild.errors import EtbuildError
+from etbuild.host.program import HostProgram
 
 EXACT = "exact"
 
@@ -58,6 +58,7 @@ def compare(manager: Any, inputs: Sequence[Any], graphs: Graphs) -> Found:
     manager: the ExecutorchProgramManager. inputs: tensors and numbers, in the program's order.
     """
     from etbuild.compile.lowered import Lowered
+    from etbuild.verify.cpu_operators import CpuOperators
     from etbuild.verify.golden import RecordingDelegate
     from etbuild.verify.interpreter import Interpreter
     from etbuild.verify.tosa_reference import TosaGraph
@@ -72,8 +73,8 @@ def compare(manager: Any, inputs: Sequence[Any], graphs: Graphs) -> Found:
         return Found("not compared", "the TOSA graph of a delegate is not known")
     delegates = [RecordingDelegate(TosaGraph(path), [[]]) for path in paths if path]
     try:
-        Interpreter(lowered, delegates).run(inputs)
-        program = Program(bytes(manager.buffer))
+        Interpreter(lowered, delegates, CpuOperators()).run(inputs)
+        program = HostProgram(bytes(manager.buffer))
         problem = next(filter(None, (_difference(program, n, one) for n, one in enumerate(delegates))), "")
     except EtbuildError as error:
         return Found("not compared", str(error).splitlines()[0])
@@ -84,7 +85,7 @@ def compare(manager: Any, inputs: Sequence[Any], graphs: Graphs) -> Found:
     return Found(EXACT)
 
 
-def _difference(program: Program, number: int, delegate: Any) -> str:
+def _difference(program: HostProgram, number: int, delegate: Any) -> str:
     """How the emulated NPU differs from the reference model in the calls of one delegate; "" when it does not."""
     from etbuild.verify.compare import difference
 

@@ -7,7 +7,6 @@ each output to a file, element by element as in memory.
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import re
 import shlex
@@ -22,8 +21,7 @@ from typing import Any
 
 from etbuild import __version__
 from etbuild.errors import StepError, UsageError, exit_code_of
-from etbuild.host import abi
-from etbuild.host.program import HostProgram, TensorInfo
+from etbuild.host.program import HostProgram
 
 # The simulators by name, each with the boards whose runner ExecuTorch's tests look for.
 PROGRAMS = {
@@ -43,20 +41,6 @@ class Request:
     output: str
     inputs: tuple[str, ...]
     limit_s: int
-
-
-class Program(HostProgram):
-    """A program whose inputs that are no tensors stay as they were traced, whatever `run` is given for them."""
-
-    def is_tensor(self, index: int) -> bool:
-        """Whether that input is a tensor."""
-        value = abi.Value()
-        self._check(self._library.etb_input(self._handle, index, ctypes.byref(value)))
-        return bool(value.kind == abi.TENSOR)
-
-    def _set_input(self, index: int, array: Any, info: TensorInfo) -> None:
-        if self.is_tensor(index):
-            super()._set_input(index, array, info)
 
 
 def install(folder: Path) -> tuple[Path, Path]:
@@ -104,7 +88,7 @@ def run(request: Request) -> int:
     raises: StepError when the program fails or does not end in time.
     """
     with _limited(request.limit_s):
-        program = Program(request.folder / request.program)
+        program = HostProgram(request.folder / request.program)
         outputs = program.run(*inputs_of(program, [(request.folder / name).read_bytes() for name in request.inputs]))
     for index, (array, info) in enumerate(zip(outputs, program.outputs, strict=True)):
         stored = array.transpose(info.dim_order) if info.dim_order else array
@@ -112,8 +96,8 @@ def run(request: Request) -> int:
     return len(outputs)
 
 
-def inputs_of(program: Program, files: Sequence[bytes]) -> list[Any]:
-    """The inputs of a run; for one that is no tensor any number. files: the bytes of each input, as in memory.
+def inputs_of(program: HostProgram, files: Sequence[bytes]) -> list[Any]:
+    """The inputs of a run; one that is no tensor stays as it was traced. files: the bytes of each input, as in memory.
 
     raises: StepError for files of another number or size.
     """
@@ -121,10 +105,10 @@ def inputs_of(program: Program, files: Sequence[bytes]) -> list[Any]:
 
     if len(files) != len(program.inputs):
         raise StepError(f"got {len(files)} files, wanted {len(program.inputs)}")
-    arrays = []
+    arrays: list[Any] = []
     for index, (data, info) in enumerate(zip(files, program.inputs, strict=True)):
-        if not program.is_tensor(index):
-            arrays.append(np.zeros((), "int64"))
+        if not info.is_tensor:
+            arrays.append(None)
             continue
         shape = [info.shape[axis] for axis in info.dim_order]
         wanted = int(np.prod(shape, dtype=np.int64)) * np.dtype(info.dtype).itemsize

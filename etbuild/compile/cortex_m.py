@@ -13,6 +13,7 @@ from etbuild.hardware.target import CPU_PROFILES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from etbuild.compile.inputs import Inputs
     from etbuild.compile.partition import PartitionRecord
 
 IN_FLOAT = "in floating point: ExecuTorch's Cortex-M backend has no integer form of it here"
@@ -31,10 +32,10 @@ def channels_last(values: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(one.to(memory_format=last) if torch.is_tensor(one) and one.dim() == 4 else one for one in values)
 
 
-def channels_last_module(module: Any, example: Sequence[Any], strict: bool) -> Any:
+def channels_last_module(module: Any, example: Inputs, strict: bool) -> Any:
     """The module of an exported program traced again, its weights and inputs in channels-last memory.
 
-    example: from `channels_last`.
+    example: its leaves from `channels_last`.
     """
     import torch
 
@@ -47,7 +48,8 @@ def channels_last_module(module: Any, example: Sequence[Any], strict: bool) -> A
             node.target = torch.ops.aten.reshape.default
     module.recompile()
     with patches.export_without_guards():
-        return torch.export.export(module, tuple(example), strict=strict).module(check_guards=False)
+        traced = torch.export.export(module, example.arguments, example.keywords, strict=strict)
+        return traced.module(check_guards=False)
 
 
 def make_quantizer() -> Any:

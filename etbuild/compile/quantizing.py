@@ -36,7 +36,8 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
     module = program.module(check_guards=False)
     inputs = samples.inputs
     if cortex_m.is_cortex_m(profile):
-        example, inputs = cortex_m.channels_last(example), tuple(map(cortex_m.channels_last, inputs))
+        example = example.with_leaves(cortex_m.channels_last(example.leaves))
+        inputs = tuple(map(cortex_m.channels_last, inputs))
         module = cortex_m.channels_last_module(module, example, exporting.strict)
         quantizer = cortex_m.make_quantizer()
     else:
