@@ -75,6 +75,43 @@ def test_reading_what_nothing_has_written_is_a_hazard() -> None:
     assert found == [Hazard("never_written", "ifm", 1, 0, 0, 0, source + 12)]
 
 
+def transfer(p: Program, source: int, target: int, size: int) -> None:
+    """One DMA inside region 1."""
+    for name, address in (("SRC", source), ("DST", target)):
+        p.set(f"DMA0_{name}_REGION", region=1)
+        p.set(f"DMA0_{name}", address)
+    p.set("DMA0_LEN", size)
+    p.set("DMA_START")
+
+
+def test_a_copy_rounded_up_to_16_bytes_is_no_hazard_until_its_end_is_read() -> None:
+    """Vela rounds the length of a DMA up; the bytes behind the tensor are as unwritten after it as before."""
+    p = Program("ethos-u55-128")
+    source, middle, last = p.place(BYTES), p.reserve(32), p.reserve(24)
+    transfer(p, source, middle, 32)
+    copy(p, middle, last, (1, 1, 20))
+    quiet = p.finish("")
+    p.lines.pop()
+    copy(p, middle, last, (2, 3, 4))
+    loud = p.finish("")
+
+    assert hazards_of(quiet, [Range(1, source, 20)], [Range(1, last, 20)]) == []
+    found = hazards_of(loud, [Range(1, source, 20)], [Range(1, last, 24)])
+    assert found == [Hazard("never_written", "ifm", 1, 2, 0, 0, middle + 20)]
+
+
+def test_a_copy_of_what_nothing_has_written_is_a_hazard() -> None:
+    """Of more than what a length is rounded up by."""
+    p = Program("ethos-u55-128")
+    source, target = p.place(BYTES), p.reserve(32)
+    transfer(p, source, target, 32)
+    test = p.finish("")
+
+    found = hazards_of(test, [Range(1, source, 12)], [Range(1, target, 12)])
+
+    assert found == [Hazard("never_written", "source", 1, 0, 0, 0, source + 12)]
+
+
 def test_reading_a_tensor_that_another_one_has_overwritten_is_a_hazard() -> None:
     """A second result of another shape lands on the first one, which a third operation still reads."""
     p = Program("ethos-u55-128")

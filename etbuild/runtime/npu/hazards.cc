@@ -71,8 +71,14 @@ std::uint32_t victim_of(const Reading& reading, const ByteHistory& byte) {
     return 0;
 }
 
-void judge(Reading& reading, const Access& access, std::int64_t address, const ByteHistory& byte) {
-    if (reading.reported) return;
+// Whether a copy may read this byte of its source though nothing wrote it: Vela rounds the length of a DMA up to 16.
+bool is_padding(const Access& access, std::uint64_t offset) {
+    return access.operand == Operand::source && access.size % 16 == 0 && access.size - offset < 16;
+}
+
+void judge(Reading& reading, const Access& access, std::uint64_t offset, const ByteHistory& byte) {
+    if (reading.reported || (byte.writer == 0 && is_padding(access, offset))) return;
+    const std::int64_t address = access.address + static_cast<std::int64_t>(offset);
     Hazard hazard{HazardKind::never_written, access.operand, access.region, reading.operation.index, 0, 0, address};
     if (byte.writer != 0) {
         const std::uint32_t victim = victim_of(reading, byte);
@@ -103,23 +109,37 @@ void read_bytes(void* context, const Access& access) {
             reading.sources.add(byte->writer);
             continue;
         }
-        judge(reading, access, access.address + static_cast<std::int64_t>(i), *byte);
+        judge(reading, access, i, *byte);
         note_read(reading, *byte);
     }
 }
 
+// source: of the copy that a DMA is writing; empty for other operations.
 struct Writing {
     Hazards& hazards;
     std::uint32_t writer;
+    Access source;
 };
+
+// Whether the byte that is copied to this place was never written: then the copy is not either.
+bool copies_nothing(const Writing& writing, std::uint64_t offset) {
+    if (offset >= writing.source.size) return false;
+    const ByteHistory* const byte = history(writing.hazards, writing.source, offset);
+    return byte && byte->writer == 0;
+}
 
 void write_bytes(void* context, const Access& access) {
     auto& writing = *static_cast<Writing*>(context);
+    if (access.operand == Operand::source) writing.source = access;
     if (!access.writes) return;
     WriterHistory* const writer = writer_history(writing.hazards, writing.writer);
     for (std::uint64_t i = 0; i < access.size; ++i) {
         ByteHistory* const byte = history(writing.hazards, access, i);
         if (!byte || byte->writer == writing.writer) continue;
+        if (copies_nothing(writing, i)) {
+            *byte = {};
+            continue;
+        }
         *byte = {writing.writer, {byte->writer, byte->earlier[0], byte->earlier[1]}, false};
         if (!writer) continue;
         if (writer->written == 0) writer->first = access.address + static_cast<std::int64_t>(i);
@@ -153,7 +173,7 @@ void before(void* context, const Operation& operation) {
         reading.judging = true;
         for_each_access(operation, &reading, read_bytes);
     }
-    Writing writing{hazards, operation.index + 1};
+    Writing writing{hazards, operation.index + 1, {}};
     if (WriterHistory* const writer = writer_history(hazards, writing.writer)) {
         *writer = {};  // of an earlier pass of a loop
         writer->layout = layout_of(operation);
