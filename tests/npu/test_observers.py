@@ -142,6 +142,27 @@ def test_a_border_filled_first_and_written_inside_is_no_hazard() -> None:
     assert hazards_of(test, [Range(1, source, 24)], [Range(1, last, 24)]) == []
 
 
+def test_columns_and_rows_of_one_border_are_no_hazard() -> None:
+    """Vela fills the border of a padded tensor side by side; the corners are written twice, in parts of other shapes."""
+    p = Program("ethos-u55-128")
+    source = p.place(BYTES)
+    first, last = p.reserve(24), p.reserve(24)
+    copy(p, source, first, (2, 3, 4))
+    for shape in ((2, 1, 4), (1, 3, 4)):
+        p.output(shape)
+        p.map("OFM", first, shape, "int8", global_scale=1)
+        p.set("OFM_STRIDE_Y", 12)
+        p.set("POOL", mode="AVERAGE")
+    p.output((2, 2, 4))
+    p.map("IFM", first, (2, 2, 4), "int8")
+    p.set("IFM_STRIDE_Y", 12)
+    p.map("OFM", last, (2, 2, 4), "int8", global_scale=1)
+    p.set("POOL", mode="AVERAGE")
+    test = p.finish("")
+
+    assert hazards_of(test, [Range(1, source, 24)], [Range(1, last, 16)]) == []
+
+
 def test_a_result_of_which_a_broadcast_reads_one_element_is_a_hazard() -> None:
     """Eight results, but the subtraction repeats the first along the depth and nothing reads the others."""
     p = Program("ethos-u55-128")

@@ -3,6 +3,8 @@
 
 #include <initializer_list>
 
+#include "npu/machine.h"
+
 namespace etb::npu {
 namespace {
 
@@ -48,6 +50,12 @@ ByteHistory* history(const Hazards& hazards, const Access& access, std::uint64_t
     return bytes.holds(at, 1) ? bytes.data + at : nullptr;
 }
 
+std::uint8_t value_of(const Operation& operation, const Access& access, std::uint64_t offset) {
+    const Region& region = operation.machine->regions.at[access.region];
+    const std::uint64_t at = static_cast<std::uint64_t>(access.address) + offset;
+    return at < region.size ? region.data[at] : std::uint8_t{0};
+}
+
 WriterHistory* writer_history(const Hazards& hazards, std::uint32_t writer) {
     if (writer == 0 || writer == before_job || writer > hazards.writers.size) return nullptr;
     return hazards.writers.data + (writer - 1);
@@ -78,6 +86,8 @@ bool is_padding(const Access& access, std::uint64_t offset) {
 
 void judge(Reading& reading, const Access& access, std::uint64_t offset, const ByteHistory& byte) {
     if (reading.reported || (byte.writer == 0 && is_padding(access, offset))) return;
+    // A value written anew: Vela fills the border of a padded tensor side by side, and its corners twice.
+    if (byte.writer != 0 && value_of(reading.operation, access, offset) == byte.before) return;
     const std::int64_t address = access.address + static_cast<std::int64_t>(offset);
     Hazard hazard{HazardKind::never_written, access.operand, access.region, reading.operation.index, 0, 0, address};
     if (byte.writer != 0) {
@@ -117,6 +127,7 @@ void read_bytes(void* context, const Access& access) {
 // source: of the copy that a DMA is writing; empty for other operations.
 struct Writing {
     Hazards& hazards;
+    const Operation& operation;
     std::uint32_t writer;
     Access source;
 };
@@ -140,7 +151,10 @@ void write_bytes(void* context, const Access& access) {
             *byte = {};
             continue;
         }
-        *byte = {writing.writer, {byte->writer, byte->earlier[0], byte->earlier[1]}, false};
+        *byte = {writing.writer,
+                 {byte->writer, byte->earlier[0], byte->earlier[1]},
+                 false,
+                 value_of(writing.operation, access, i)};
         if (!writer) continue;
         if (writer->written == 0) writer->first = access.address + static_cast<std::int64_t>(i);
         ++writer->written;
@@ -173,7 +187,7 @@ void before(void* context, const Operation& operation) {
         reading.judging = true;
         for_each_access(operation, &reading, read_bytes);
     }
-    Writing writing{hazards, operation.index + 1, {}};
+    Writing writing{hazards, operation, operation.index + 1, {}};
     if (WriterHistory* const writer = writer_history(hazards, writing.writer)) {
         *writer = {};  // of an earlier pass of a loop
         writer->layout = layout_of(operation);
@@ -185,7 +199,7 @@ void before(void* context, const Operation& operation) {
 
 void Hazards::written_before(std::uint8_t region, std::uint64_t address, std::uint64_t size) {
     for (std::uint64_t i = 0; i < size; ++i)
-        if (bytes[region].holds(address + i, 1)) bytes[region].data[address + i] = {before_job, {}, false};
+        if (bytes[region].holds(address + i, 1)) bytes[region].data[address + i] = {before_job, {}, false, 0};
 }
 
 void Hazards::read_after(std::uint8_t region, std::uint64_t address, std::uint64_t size) {

@@ -2,7 +2,8 @@
 // error in the emulator. It reports:
 //
 //   never_written  an operation reads a byte that nothing has written
-//   overwritten    an operation reads a tensor that was partly overwritten by a result with another layout
+//   overwritten    an operation reads a tensor that was partly overwritten, with other values, by a result with another
+//                  layout
 //   unread         a result is read by a broadcast operand, and some of its bytes are never read
 //
 // The last two are heuristics. All memory is provided by the caller.
@@ -29,6 +30,7 @@ struct ByteHistory {
     std::uint32_t writer = 0;
     std::uint32_t earlier[3] = {};  // previous writers, the latest first
     bool read = false;
+    std::uint8_t before = 0;  // its value before the last write
 };
 
 // What one operation wrote, and how much of it was read.
