@@ -21,6 +21,7 @@ from etbuild.firmware.image_check import check_start
 from etbuild.firmware.select_sources import Needs, Selection, select, selection_source
 from etbuild.firmware.toolchain import Compilation, Object, Toolchain, run_tool
 from etbuild.firmware.vectors import vector_block
+from etbuild.pte.element_types import needs_all_types
 from etbuild.pte.program import Tensor
 from etbuild.pte.reader import read
 
@@ -48,6 +49,8 @@ COMPILER_FLAGS = (
     *("-ffp-contract=off", "-DETB_TEXTS_BESIDE", "--specs=nano.specs"),
     *("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"),
 )
+# In addition, of every source of a firmware for a program that `needs_all_types`.
+ALL_TYPES = ("-DETB_WIDE",)
 # The hot loops of the NPU emulator. QEMU runs vector code slower than scalar code.
 _HOT = dict.fromkeys(("npu/mac.cc", "npu/mlw.cc"), ("-O2", "-fno-tree-vectorize"))
 _LINK = (
@@ -108,7 +111,7 @@ class Firmware:
         """The sources to compile; none for engine executorch."""
         if not self.selection.sources:
             return []
-        flags = (*self.board.cpu.flags, *COMPILER_FLAGS)
+        flags = (*self.board.cpu.flags, *COMPILER_FLAGS, *(ALL_TYPES if self.needs.all_types else ()))
         own = {**_HOT, "exec/method.cc": (f"-DETB_SCALAR_INPUTS={int(self.needs.scalars)}",)}
         units = [
             Compilation(name.removesuffix(".cc"), RUNTIME / name, (*flags, *own.get(name, ())))
@@ -159,8 +162,8 @@ def needs_of(pte: Path, driver: str, npu: str, memory_mode: str) -> Needs:
     operators = tuple(sorted(str(method.operators[index]) for index in called))
     scalars = any(not isinstance(method.values[index], Tensor) for index in method.inputs)
     if not method.delegates:
-        return Needs(operators, "", "", scalars=scalars)
-    return Needs(operators, driver, npu.split("-")[1], memory_mode, scalars)
+        return Needs(operators, "", "", scalars=scalars, all_types=needs_all_types(method))
+    return Needs(operators, driver, npu.split("-")[1], memory_mode, scalars, needs_all_types(method))
 
 
 def _generate(firmware: Firmware, own: bool) -> None:

@@ -30,7 +30,26 @@ _INTRODUCTION = """\
 The operators that ExecuTorch's own CPU kernels implement, from the YAML files of the installed package, with the source
 of etbuild's kernel in `etbuild/runtime/kernels/`. A firmware has only the kernels that its model calls.
 
-Types: a program with tensors of float32, bool, int8, uint8, int16, int32 and int64 alone runs in the runtime as it is.
+A program with tensors of float32, bool, int8, uint8, int16, int32 and int64 alone runs in the runtime as it is. One with
+float16, bfloat16, float64, uint16, uint32 or uint64 runs in the same sources, compiled with `ETB_WIDE`
+(`base/wide.h`): floating point is then computed in double precision and rounded once to the type of the result. The
+operators of `quantized.yaml` and of `cortex_m` have the types of their schemas.
+
+Where PyTorch and ExecuTorch's portable kernels disagree, PyTorch decides:
+
+| operator | ExecuTorch |
+|---|---|
+| `native_dropout` | does not divide what is kept by 1 - p |
+| `max_pool2d_with_indices_backward` | adds to what was in the memory of the result before |
+| `max_pool2d_with_indices` | a number after not-a-number wins |
+| `nonzero` | does not heed that its result's memory order is the reverse |
+| `bitwise_left_shift`, `bitwise_right_shift` | undefined for less than 0, and for the number of bits or more |
+| `remainder` of integers | has the sign of the dividend |
+| `var_mean` of too few numbers | gives not-a-number for the mean too |
+
+As in ExecuTorch: `_native_batch_norm_legit` refuses training; `_conj_physical` and `view_as_real_copy` refuse what they
+are called with, since a .pte has no complex tensors; `et_copy` copies refuse, since there is no device. `rand`, `randn` and
+`native_dropout` draw the same numbers whenever a program is started; ExecuTorch's differ.
 """
 
 

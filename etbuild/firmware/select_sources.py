@@ -33,6 +33,7 @@ class Needs:
     family:    u55, u65 or u85; "" without a delegate.
     mode:      Vela's memory mode.
     scalars:   whether an input is no tensor.
+    all_types: whether it needs the runtime with all element types (runtime/base/wide.h).
     """
 
     operators: tuple[str, ...]
@@ -40,6 +41,7 @@ class Needs:
     family: str
     mode: str = ""
     scalars: bool = False
+    all_types: bool = False
 
 
 @dataclass(frozen=True)

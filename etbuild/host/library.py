@@ -21,6 +21,8 @@ from etbuild.system.files import locked, sha256
 from etbuild.system.listed_cache import ListedCache
 
 LIBRARY = "libetbuild_host.so"
+# The options of a library with all element types, for a program that `needs_all_types`.
+ALL_TYPES = ("ETB_WIDE=ON",)
 
 # Files and folders of the package that a step with this module depends on, next to its Python sources.
 SOURCES = (
@@ -98,6 +100,6 @@ def _build(cache: ListedCache, key: str, options: tuple[str, ...]) -> None:
 
 
 @functools.cache
-def warm_library() -> Path:
-    """`library()`, computed once per process: sources do not change while a process runs."""
-    return library()
+def warm_library(options: tuple[str, ...] = ()) -> Path:
+    """`library(options)`, computed once per process: sources do not change while a process runs."""
+    return library(options)

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etbuild.errors import StepError, UsageError
+from etbuild.errors import EtbuildError, StepError, UsageError
 from etbuild.host import abi
 from etbuild.host.observation import Event, Observation, event_of, hazard_of
 from etbuild.host.values import TensorInfo, array_of, info_of, scalar_input
+from etbuild.pte.element_types import needs_all_types
+from etbuild.pte.reader import parse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,9 +59,9 @@ class HostProgram:
         fast_scratch: int = FAST_SCRATCH_BYTES,
         memory_limit: int = MEMORY_LIMIT,
     ):
-        self._library = _library()
         self._name = "<bytes>" if isinstance(path, bytes) else os.fspath(path)
         pte = path if isinstance(path, bytes) else _read(Path(path))
+        self._library = _library(_needs_all_types(pte, self._name))
         ptd = _read(Path(data)) if data else b""
         self._handle = self._library.etb_open(pte, len(pte), ptd, len(ptd), fast_scratch, memory_limit)
         self._check(self._library.etb_status(self._handle))
@@ -200,11 +202,19 @@ def _pointers(arrays: list[Array]) -> Any:
     return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
 
 
-@functools.cache
-def _library() -> Any:
-    from etbuild.host.library import warm_library
+def _needs_all_types(pte: bytes, name: str) -> bool:
+    """False for a file that cannot be read: the library says what is wrong with it."""
+    try:
+        return any(needs_all_types(method) for method in parse(memoryview(pte), name).methods[:1])
+    except EtbuildError:
+        return False
 
-    library = ctypes.CDLL(str(warm_library()))
+
+@functools.cache
+def _library(all_types: bool) -> Any:
+    from etbuild.host.library import ALL_TYPES, warm_library
+
+    library = ctypes.CDLL(str(warm_library(ALL_TYPES if all_types else ())))
     for name, (result, parameters) in abi.FUNCTIONS.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, parameters

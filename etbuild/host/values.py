@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
+# NumPy's name of each type of an element; it has no bfloat16, whose bits are passed as uint16.
+_ELEMENTS = {number: scalar.name.replace("bfloat", "uint") for number, scalar in SCALAR_TYPES.items()}
 # NumPy's type of a scalar value.
 _SCALARS = {abi.INTEGER: "int64", abi.BOOLEAN: "bool", abi.REAL: "float64"}
 
@@ -23,7 +25,8 @@ _SCALARS = {abi.INTEGER: "int64", abi.BOOLEAN: "bool", abi.REAL: "float64"}
 class TensorInfo:
     """An input or output of a program.
 
-    dtype:     NumPy's name; of a number, of the array that it is passed in; "none" of a value that is neither.
+    dtype:     NumPy's name; uint16 for the bits of bfloat16; of a number, of the array that it is passed in; "none" of a
+               value that is neither.
     shape:     of a dynamic tensor the largest.
     dim_order: the dimensions, outermost in memory first.
     dynamic:   whether its sizes may be smaller than `shape`; of an input that is no tensor, whether the program reads
@@ -49,7 +52,7 @@ def info_of(value: abi.Value) -> TensorInfo:
     if value.kind != abi.TENSOR:
         return TensorInfo(_SCALARS[value.kind], (), (), bool(value.dynamic), array_of(value).item())
     sizes, order = tuple(value.sizes[: value.rank]), tuple(value.order[: value.rank])
-    return TensorInfo(SCALAR_TYPES[value.dtype].name, sizes, order, bool(value.dynamic))
+    return TensorInfo(_ELEMENTS[value.dtype], sizes, order, bool(value.dynamic))
 
 
 def array_of(value: abi.Value) -> Array:
@@ -60,7 +63,7 @@ def array_of(value: abi.Value) -> Array:
     if value.kind != abi.TENSOR:
         return np.frombuffer(raw, _SCALARS[value.kind]).reshape(()).copy()
     order = value.order[: value.rank]
-    stored = np.frombuffer(raw, SCALAR_TYPES[value.dtype].name).reshape([value.sizes[d] for d in order])
+    stored = np.frombuffer(raw, _ELEMENTS[value.dtype]).reshape([value.sizes[d] for d in order])
     return np.ascontiguousarray(stored.transpose(np.argsort(order))) if order else stored.copy()
 
 

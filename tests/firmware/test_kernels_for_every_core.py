@@ -17,7 +17,7 @@ import pytest
 from etbuild import RUNTIME
 from etbuild.config.setting import settings_of
 from etbuild.errors import StepError
-from etbuild.firmware.image import COMPILER_FLAGS
+from etbuild.firmware.image import ALL_TYPES, COMPILER_FLAGS
 from etbuild.firmware.toolchain import Compilation, Toolchain, run_tool
 from etbuild.hardware.board import Cpu
 
@@ -25,10 +25,13 @@ CORES: list[str] = next(setting.limits["enum"] for field, setting in settings_of
 
 
 def kernels() -> Iterator[Compilation]:
-    """All kernels, for all cores."""
+    """All kernels, for all cores; with all element types for one, as the types of the others differ no more."""
     for flags in dict.fromkeys(Cpu(core, 1, 0, "dwt").flags for core in CORES):
         for source in sorted((RUNTIME / "kernels").glob("*.cc")):
             yield Compilation(f"{source.stem} {' '.join(flags)}", source, (*flags, *COMPILER_FLAGS))
+    flags = Cpu("cortex-m0", 1, 0, "dwt").flags
+    for source in sorted((RUNTIME / "kernels").glob("*.cc")):
+        yield Compilation(f"{source.stem} with all types", source, (*flags, *COMPILER_FLAGS, *ALL_TYPES))
 
 
 @pytest.mark.parametrize("options", [["-fsyntax-only"], pytest.param([], marks=pytest.mark.slow, id="completely")])

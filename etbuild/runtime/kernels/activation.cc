@@ -36,32 +36,32 @@ Status clamp(Args& args) {
     if (args.is_null(1)) {
         const Operand high(args, 2);
         const Operand* const all[] = {&x, &high};
-        return run_pointwise(args, {map2<float, Least>, map2<std::int64_t, Least>}, all, out);
+        return run_pointwise(args, {map2<Real, Least>, map2<std::int64_t, Least>}, all, out);
     }
     const Operand low(args, 1);
     if (args.is_null(2)) {
         const Operand* const all[] = {&x, &low};
-        return run_pointwise(args, {map2<float, Most>, map2<std::int64_t, Most>}, all, out);
+        return run_pointwise(args, {map2<Real, Most>, map2<std::int64_t, Most>}, all, out);
     }
     const Operand high(args, 2);
     const Operand* const all[] = {&x, &low, &high};
-    return run_pointwise(args, {map3<float, Clamp>, map3<std::int64_t, Clamp>}, all, out);
+    return run_pointwise(args, {map3<Real, Clamp>, map3<std::int64_t, Clamp>}, all, out);
 }
 
 // leaky_relu(self, negative_slope, out): x > 0 ? x : x * negative_slope.
 struct LeakyRelu {
-    float operator()(float x, float slope) const { return x > 0 ? x : x * slope; }
+    Real operator()(Real x, Real slope) const { return x > 0 ? x : x * slope; }
 };
 Status leaky_relu(Args& args) {
     const Operand x(args, 0);
     const Operand slope(args, 1);
     const Operand* const all[] = {&x, &slope};
-    return run_pointwise(args, {map2<float, LeakyRelu>, nullptr}, all, args.out(2));
+    return run_pointwise(args, {map2<Real, LeakyRelu>, nullptr}, all, args.out(2));
 }
 
 // elu(self, alpha, scale, input_scale, out): x > 0 ? scale x : scale alpha (exp(input_scale x) - 1).
 struct Elu {
-    float operator()(float x, float alpha, float scale, float input_scale) const {
+    Real operator()(Real x, Real alpha, Real scale, Real input_scale) const {
         return x > 0 ? x * scale : std::expm1(x * input_scale) * (alpha * scale);
     }
 };
@@ -71,17 +71,19 @@ Status elu(Args& args) {
     const Operand scale(args, 2);
     const Operand input_scale(args, 3);
     const Operand* const all[] = {&x, &alpha, &scale, &input_scale};
-    return run_pointwise(args, {map4<float, Elu>, nullptr}, all, args.out(4));
+    return run_pointwise(args, {map4<Real, Elu>, nullptr}, all, args.out(4));
 }
 
 // gelu(self, approximate, out). "none": x (1 + erf(x / sqrt(2))) / 2.
 // "tanh": x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
 struct Gelu {
-    float operator()(float x) const { return x * 0.5f * (1.0f + std::erf(x * 0.70710678118654752440f)); }
+    Real operator()(Real x) const {
+        return x * 0.5f * (1.0f + std::erf(x * static_cast<Real>(0.70710678118654752440)));
+    }
 };
 struct GeluTanh {
-    float operator()(float x) const {
-        const float inner = 0.79788456080286535588f * (x + 0.044715f * x * x * x);
+    Real operator()(Real x) const {
+        const Real inner = static_cast<Real>(0.79788456080286535588) * (x + static_cast<Real>(0.044715) * x * x * x);
         return 0.5f * x * (1.0f + std::tanh(inner));
     }
 };
@@ -90,13 +92,13 @@ Status gelu(Args& args) {
     const Bytes name = args.string(1);
     const bool by_tanh = name.size == 4 && std::memcmp(name.data, "tanh", 4) == 0;
     const Operand* const all[] = {&x};
-    return run_pointwise(args, {by_tanh ? map1<float, GeluTanh> : map1<float, Gelu>, nullptr}, all, args.out(2));
+    return run_pointwise(args, {by_tanh ? map1<Real, GeluTanh> : map1<Real, Gelu>, nullptr}, all, args.out(2));
 }
 
 // hardswish(self, out): x min(max(x + 3, 0), 6) / 6.
 struct Hardswish {
-    float operator()(float x) const {
-        const float shifted = x + 3.0f;
+    Real operator()(Real x) const {
+        const Real shifted = x + 3.0f;
         return x * (shifted < 0 ? 0.0f : shifted > 6 ? 6.0f : shifted) / 6.0f;
     }
 };

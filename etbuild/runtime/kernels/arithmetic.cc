@@ -46,7 +46,7 @@ struct Maximum {
 };
 // Integers: by squaring; a negative exponent gives 0 unless the base is 1 or -1.
 struct Pow {
-    float operator()(float a, float b) const { return std::pow(a, b); }
+    Real operator()(Real a, Real b) const { return std::pow(a, b); }
     std::int64_t operator()(std::int64_t base, std::int64_t exponent) const {
         if (exponent < 0) return base == 1 ? 1 : base == -1 ? (exponent % 2 ? -1 : 1) : 0;
         std::int64_t power = 1;
@@ -63,7 +63,7 @@ Status scaled(Args& args) {
     const Operand b(args, 1);
     const Operand alpha(args, 2);
     const Operand* const all[] = {&a, &b, &alpha};
-    return run_pointwise(args, {map3<float, F>, map3<std::int64_t, F>}, all, args.out(3));
+    return run_pointwise(args, {map3<Real, F>, map3<std::int64_t, F>}, all, args.out(3));
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Operators of complex numbers: aten::_conj_physical, view_as_real_copy. A .pte has no complex tensors: its format has
 // no number for them, and ExecuTorch refuses them when it loads a program. So both, as in ExecuTorch, refuse what they
-// are called with. Tested by "complex" in test_refused.py.
+// are called with. Tested by test_refused.py.
 #include "kernels/kernel.h"
 
 namespace etb {

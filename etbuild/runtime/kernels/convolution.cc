@@ -4,6 +4,7 @@
 // float32, summed in the order of c and k. Tested by "convolution" in test_linear.py.
 #include <initializer_list>
 
+#include "kernels/reals.h"
 #include "kernels/view.h"
 
 namespace etb {
@@ -45,8 +46,8 @@ struct Convolution {
 // The sum over input channels and taps for output position `at`. x: the first input channel of the group. w: the
 // weights of the output channel.
 template <bool Transposed>
-float sum_at(const Convolution& work, const float* x, const float* w, const std::int32_t (&at)[spatial]) {
-    float sum = 0;
+Real sum_at(const Convolution& work, ConstReals x, ConstReals w, const std::int32_t (&at)[spatial]) {
+    Real sum = 0;
     const Axis* const a = work.axis;
     std::int32_t i[spatial];
     for (std::int32_t c = 0; c < work.inputs; ++c, x += work.in_channel, w += work.weight_input)
@@ -54,8 +55,8 @@ float sum_at(const Convolution& work, const float* x, const float* w, const std:
             if (!a[0].source<Transposed>(at[0], kd, i[0])) continue;
             for (std::int32_t kh = 0; kh < a[1].kernel; ++kh) {
                 if (!a[1].source<Transposed>(at[1], kh, i[1])) continue;
-                const float* row = x + i[0] * a[0].in_step + i[1] * a[1].in_step;
-                const float* taps = w + kd * a[0].weight_step + kh * a[1].weight_step;
+                ConstReals row = x + i[0] * a[0].in_step + i[1] * a[1].in_step;
+                ConstReals taps = w + kd * a[0].weight_step + kh * a[1].weight_step;
                 for (std::int32_t kw = 0; kw < a[2].kernel; ++kw)
                     if (a[2].source<Transposed>(at[2], kw, i[2]))
                         sum += row[i[2] * a[2].in_step] * taps[kw * a[2].weight_step];
@@ -70,14 +71,13 @@ void convolve(const Convolution& work) {
     for (std::int32_t n = 0; n < batches; ++n)
         for (std::int32_t o = 0; o < work.groups * work.outputs; ++o) {
             const std::int32_t group = o / work.outputs;
-            const float* x =
-                work.in->as<float>() + n * work.in_batch + std::ptrdiff_t{group} * work.inputs * work.in_channel;
-            const float* w = work.weight->as<float>();
+            ConstReals x = reals(*work.in) + n * work.in_batch + std::ptrdiff_t{group} * work.inputs * work.in_channel;
+            ConstReals w = reals(*work.weight);
             w += work.transposed
                      ? std::ptrdiff_t{group} * work.inputs * work.weight_input + (o % work.outputs) * work.weight_output
                      : o * work.weight_output;
-            const float bias = work.bias ? work.bias->as<float>()[o] : 0;
-            float* y = work.out->as<float>() + n * work.out_batch + o * work.out_channel;
+            const Real bias = work.bias ? static_cast<Real>(reals(*work.bias)[o]) : 0;
+            Reals y = reals(*work.out) + n * work.out_batch + o * work.out_channel;
             std::int32_t at[spatial];
             for (at[0] = 0; at[0] < a[0].out; ++at[0])
                 for (at[1] = 0; at[1] < a[1].out; ++at[1])
@@ -142,9 +142,15 @@ Status convolution(Args& args) {
     Tensor& out = args.out(9);
     work.out = &out;
     ETB_TRY(args.status);
-    if (in.dtype != DType::f32 || weight.dtype != DType::f32 || out.dtype != DType::f32 ||
-        (work.bias && work.bias->dtype != DType::f32))
+    if constexpr (all_types) {
+        args.demand(is_real(in.dtype) && is_real(weight.dtype) && is_real(out.dtype) &&
+                        (!work.bias || is_real(work.bias->dtype)),
+                    "convolution takes floats");
+        ETB_TRY(args.status);
+    } else if (in.dtype != DType::f32 || weight.dtype != DType::f32 || out.dtype != DType::f32 ||
+               (work.bias && work.bias->dtype != DType::f32)) {
         return error(Code::mismatch, "convolution takes float32");
+    }
     if (in.rank < 3 || in.rank > 2 + spatial || weight.rank != in.rank || groups < 1 || in.sizes[1] % groups ||
         weight.sizes[0] % groups)
         return error(Code::mismatch, "convolution: shapes do not fit together");

@@ -58,7 +58,7 @@ Status sequence(Args& args, double start, double end, double step, Tensor& out) 
     for (std::int32_t i = 0; i < count; ++i) {
         const double value = start + i * step;
         if (is_float(out.dtype)) {
-            const auto lane = static_cast<float>(value);
+            const auto lane = static_cast<Real>(value);
             store_lanes(out, i, 1, 1, &lane);
         } else {
             const auto lane = static_cast<std::int64_t>(value);

@@ -8,25 +8,25 @@ namespace etb {
 namespace {
 
 struct Div {
-    float operator()(float a, float b) const { return a / b; }
+    Real operator()(Real a, Real b) const { return a / b; }
 };
 // a / b toward zero. INT64_MIN / -1 wraps instead of overflowing.
 std::int64_t quotient(std::int64_t a, std::int64_t b) { return b == -1 ? minus(std::int64_t{0}, a) : a / b; }
 
 struct DivTrunc {
-    float operator()(float a, float b) const { return std::trunc(a / b); }
+    Real operator()(Real a, Real b) const { return std::trunc(a / b); }
     std::int64_t operator()(std::int64_t a, std::int64_t b) const { return quotient(a, b); }
 };
 // a / b toward minus infinity, as c10::div_floor_floating: it starts from the exact remainder, since a / b may already
 // be rounded up to a whole number.
 struct DivFloor {
-    float operator()(float a, float b) const {
+    Real operator()(Real a, Real b) const {
         if (b == 0) return a / b;
-        const float rest = std::fmod(a, b);
-        float whole = (a - rest) / b;
+        const Real rest = std::fmod(a, b);
+        Real whole = (a - rest) / b;
         if (rest != 0 && (b < 0) != (rest < 0)) whole -= 1.0f;
         if (whole == 0) return std::copysign(0.0f, a / b);
-        const float down = std::floor(whole);
+        const Real down = std::floor(whole);
         return whole - down > 0.5f ? down + 1.0f : down;
     }
     std::int64_t operator()(std::int64_t a, std::int64_t b) const {
@@ -36,12 +36,12 @@ struct DivFloor {
 };
 // a - b * trunc(a / b), with the sign of a; Remainder has the sign of b.
 struct Fmod {
-    float operator()(float a, float b) const { return std::fmod(a, b); }
+    Real operator()(Real a, Real b) const { return std::fmod(a, b); }
     std::int64_t operator()(std::int64_t a, std::int64_t b) const { return b == -1 ? 0 : a % b; }
 };
 struct Remainder {
-    float operator()(float a, float b) const {
-        const float rest = std::fmod(a, b);
+    Real operator()(Real a, Real b) const {
+        const Real rest = std::fmod(a, b);
         return rest != 0 && (b < 0) != (rest < 0) ? rest + b : rest;
     }
     std::int64_t operator()(std::int64_t a, std::int64_t b) const {
@@ -69,7 +69,7 @@ Status divide(Args& args, const Operand& a, const Operand& b, Tensor& out) {
     if (!a.floating() && !b.floating() && has_zero(b.tensor()))
         return error(Code::mismatch, "integer division by zero");
     const Operand* const all[] = {&a, &b};
-    return run_pointwise(args, {map2<float, F>, map2<std::int64_t, F>}, all, out);
+    return run_pointwise(args, {map2<Real, F>, map2<std::int64_t, F>}, all, out);
 }
 
 // floor_divide, fmod, remainder (a, b, out).
@@ -85,7 +85,7 @@ Status div(Args& args) {
     const Operand a(args, 0);
     const Operand b(args, 1);
     const Operand* const all[] = {&a, &b};
-    return run_pointwise(args, {map2<float, Div>, nullptr}, all, args.out(2));
+    return run_pointwise(args, {map2<Real, Div>, nullptr}, all, args.out(2));
 }
 
 // div(a, b, rounding_mode, out). rounding_mode: None: as above; "trunc": toward zero; "floor": toward minus infinity.
@@ -95,7 +95,7 @@ Status div_mode(Args& args) {
     Tensor& out = args.out(3);
     if (args.is_null(2)) {
         const Operand* const all[] = {&a, &b};
-        return run_pointwise(args, {map2<float, Div>, nullptr}, all, out);
+        return run_pointwise(args, {map2<Real, Div>, nullptr}, all, out);
     }
     const Bytes mode = args.string(2);
     const bool trunc = mode.size == 5 && std::memcmp(mode.data, "trunc", 5) == 0;

@@ -1,5 +1,6 @@
 // Maxima, minima, their indices, top k, and any: aten::amax, amin, max, min, argmax, argmin, any, topk. NaN wins over
 // every number, for maxima and for minima. Of equal elements the first wins. Tested by "extreme" in test_reduction.py.
+#include "kernels/reals.h"
 #include "kernels/reduce.h"
 
 namespace etb {
@@ -39,10 +40,10 @@ Status best(const Reduction& reduction, bool places) {
     if (reduction.length == 0 && reduction.out->count() != 0)
         return error(Code::mismatch, "no largest or smallest of nothing");
     if (is_float(reduction.in->dtype)) {
-        using B = Best<float>;
+        using B = Best<Real>;
         B state;
         // The index is returned as a float, which is exact up to 2^24.
-        fold<float>(reduction, {&state, B::begin, B::take<Largest>, places ? B::place_of : B::value_of});
+        fold<Real>(reduction, {&state, B::begin, B::take<Largest>, places ? B::place_of : B::value_of});
     } else {
         using B = Best<std::int64_t>;
         B state;
@@ -117,7 +118,7 @@ Status any_over(Args& args, const Dims& dims, bool keep, Tensor& out) {
     ETB_TRY(Reduction::of(args, args.tensor(0), dims, keep, out, reduction));
     bool state;
     if (is_float(reduction.in->dtype)) {
-        fold<float>(reduction, {&state, Any<float>::begin, Any<float>::take, Any<float>::end});
+        fold<Real>(reduction, {&state, Any<Real>::begin, Any<Real>::take, Any<Real>::end});
     } else {
         using A = Any<std::int64_t>;
         fold<std::int64_t>(reduction, {&state, A::begin, A::take, A::end});
@@ -156,9 +157,9 @@ Status topk(Args& args) {
     // Insertion sort of the k best indices so far; their values are read from the input again.
     const auto wins = [&](std::ptrdiff_t first, std::int64_t a, std::int64_t b) {
         if (is_float(in.dtype)) {
-            const float* x = in.as<float>() + first;
-            const float left = x[a * in_steps[d]];
-            const float right = x[b * in_steps[d]];
+            ConstReals x = reals(in) + first;
+            const Real left = x[a * in_steps[d]];
+            const Real right = x[b * in_steps[d]];
             return largest ? beyond<true>(left, right) : beyond<false>(left, right);
         }
         std::int64_t left = 0;

@@ -24,7 +24,7 @@ Status fill_with(Args& args, std::size_t i, const Tensor& out) {
     const std::int64_t whole = args.is_float(i) ? 0 : args.integer(i);
     ETB_TRY(args.status);
     if (args.is_float(i) || is_float(out.dtype)) {
-        fill_lanes(static_cast<float>(value), out);
+        fill_lanes(static_cast<Real>(value), out);
     } else {
         fill_lanes(whole, out);
     }
@@ -34,7 +34,7 @@ Status fill_with(Args& args, std::size_t i, const Tensor& out) {
 Status fill_with(double value, const Tensor& out) {
     if (!computes(out.dtype))
         return error(Code::mismatch, "no numbers of this type", static_cast<std::uint64_t>(out.dtype));
-    fill_lanes(static_cast<float>(value), out);
+    fill_lanes(static_cast<Real>(value), out);
     return {};
 }
 

@@ -74,7 +74,7 @@ Status where(Args& args) {
     const Operand no(args, 2);
     args.demand(!condition.floating(), "condition is not boolean");
     const Operand* const all[] = {&condition, &yes, &no};
-    return run_pointwise(args, {map3<float, Choose>, map3<std::int64_t, Choose>}, all, args.out(3));
+    return run_pointwise(args, {map3<Real, Choose>, map3<std::int64_t, Choose>}, all, args.out(3));
 }
 
 // masked_fill(self, mask, value, out): mask ? value : self.
@@ -84,7 +84,7 @@ Status masked_fill(Args& args) {
     const Operand self(args, 0);
     args.demand(!mask.floating(), "mask is not boolean");
     const Operand* const all[] = {&mask, &value, &self};
-    return run_pointwise(args, {map3<float, Choose>, map3<std::int64_t, Choose>}, all, args.out(3));
+    return run_pointwise(args, {map3<Real, Choose>, map3<std::int64_t, Choose>}, all, args.out(3));
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ Status multiply(const Product& work) {
         return error(Code::mismatch, "matrix product of different types");
     if (work.out.sizes[0] == 0 || work.out.sizes[1] == 0) return {};
     if (is_float(type)) {
-        multiply<float>(work);
+        multiply<Real>(work);
     } else {
         multiply<std::int64_t>(work);
     }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/layout.h"
+#include "kernels/reals.h"
 #include "kernels/view.h"
 
 namespace etb {
@@ -13,18 +14,18 @@ namespace {
 // float32 in contiguous memory order, or absent.
 bool is_plain_float(const Tensor* tensor) {
     if (!tensor) return true;
-    if (tensor->dtype != DType::f32) return false;
+    if (!is_real(tensor->dtype)) return false;
     for (int d = 0; d < tensor->rank; ++d)
         if (tensor->order[d] != d) return false;
     return true;
 }
 
 struct Statistics {
-    float mean;
-    float inverse;  // 1 / sqrt(variance + eps)
+    Real mean;
+    Real inverse;  // 1 / sqrt(variance + eps)
 };
 
-Statistics statistics(const float* x, std::size_t count, double eps) {
+Statistics statistics(ConstReals x, std::size_t count, double eps) {
     double sum = 0;
     for (std::size_t i = 0; i < count; ++i) sum += static_cast<double>(x[i]);
     const double mean = sum / static_cast<double>(count);
@@ -34,10 +35,10 @@ Statistics statistics(const float* x, std::size_t count, double eps) {
         squares += distance * distance;
     }
     const double variance = squares / static_cast<double>(count);
-    return {static_cast<float>(mean), static_cast<float>(1.0 / std::sqrt(variance + eps))};
+    return {static_cast<Real>(mean), static_cast<Real>(1.0 / std::sqrt(variance + eps))};
 }
 
-float at_or(const Tensor* tensor, std::size_t i, float fallback) { return tensor ? tensor->as<float>()[i] : fallback; }
+Real at_or(const Tensor* tensor, std::size_t i, Real fallback) { return tensor ? reals(*tensor)[i] : fallback; }
 
 // The three outputs: the normalised values, the means, and 1 / sqrt(variance + eps).
 struct Results {
@@ -79,13 +80,13 @@ Status layer_norm(Args& args) {
     ETB_TRY(resize(out.inverses, outer));
     const std::size_t rows = length ? in.count() / length : 0;
     for (std::size_t r = 0; r < rows; ++r) {
-        const float* x = in.as<float>() + r * length;
-        float* y = out.values.as<float>() + r * length;
+        ConstReals x = reals(in) + r * length;
+        Reals y = reals(out.values) + r * length;
         const Statistics row = statistics(x, length, eps);
         for (std::size_t i = 0; i < length; ++i)
             y[i] = (x[i] - row.mean) * row.inverse * at_or(weight, i, 1) + at_or(bias, i, 0);
-        out.means.as<float>()[r] = row.mean;
-        out.inverses.as<float>()[r] = row.inverse;
+        reals(out.means)[r] = row.mean;
+        reals(out.inverses)[r] = row.inverse;
     }
     return {};
 }
@@ -119,16 +120,16 @@ Status group_norm(Args& args) {
     const std::size_t width = channels / static_cast<std::size_t>(groups);
     const std::size_t length = width * inner;
     for (std::size_t r = 0; r < batches * static_cast<std::size_t>(groups); ++r) {
-        const float* x = in.as<float>() + r * length;
-        float* y = out.values.as<float>() + r * length;
+        ConstReals x = reals(in) + r * length;
+        Reals y = reals(out.values) + r * length;
         const Statistics row = statistics(x, length, eps);
         for (std::size_t i = 0; i < length; ++i) {
             const std::size_t c = r % static_cast<std::size_t>(groups) * width + i / inner;
-            const float scale = row.inverse * at_or(weight, c, 1);
+            const Real scale = row.inverse * at_or(weight, c, 1);
             y[i] = x[i] * scale + (at_or(bias, c, 0) - scale * row.mean);
         }
-        out.means.as<float>()[r] = row.mean;
-        out.inverses.as<float>()[r] = row.inverse;
+        reals(out.means)[r] = row.mean;
+        reals(out.inverses)[r] = row.inverse;
     }
     return {};
 }
@@ -139,12 +140,12 @@ struct Channels {
 };
 
 // out = (in - mean) * scale + shift for every element of channel c.
-void normalise_channel(const Tensor& in, const Tensor& out, const Channels& channels, std::size_t c, float mean,
-                       float scale, float shift) {
+void normalise_channel(const Tensor& in, const Tensor& out, const Channels& channels, std::size_t c, Real mean,
+                       Real scale, Real shift) {
     for (std::size_t b = 0; b < channels.batches; ++b) {
         const std::size_t first = (b * channels.count + c) * channels.inner;
         for (std::size_t i = 0; i < channels.inner; ++i)
-            out.as<float>()[first + i] = (in.as<float>()[first + i] - mean) * scale + shift;
+            reals(out)[first + i] = (reals(in)[first + i] - mean) * scale + shift;
     }
 }
 
@@ -183,8 +184,8 @@ Status batch_norm(Args& args) {
     ETB_TRY(resize(out.means, none));
     ETB_TRY(resize(out.inverses, none));
     for (std::size_t c = 0; c < channels.count; ++c) {
-        const float inverse = 1.0f / std::sqrt(variance.as<float>()[c] + static_cast<float>(eps));
-        normalise_channel(in, out.values, channels, c, mean.as<float>()[c], inverse * at_or(weight, c, 1),
+        const Real inverse = 1.0f / std::sqrt(reals(variance)[c] + static_cast<Real>(eps));
+        normalise_channel(in, out.values, channels, c, reals(mean)[c], inverse * at_or(weight, c, 1),
                           at_or(bias, c, 0));
     }
     return {};
@@ -220,15 +221,15 @@ Status batch_norm_of_batch(Args& args) {
         for (int pass = 0; pass < 2; ++pass)
             for (std::size_t b = 0; b < channels.batches; ++b)
                 for (std::size_t i = 0; i < channels.inner; ++i) {
-                    const auto x = static_cast<double>(in.as<float>()[(b * channels.count + c) * channels.inner + i]);
+                    const auto x = static_cast<double>(reals(in)[(b * channels.count + c) * channels.inner + i]);
                     const double distance = x - sums[0] / count;
                     sums[pass] += pass ? distance * distance : x;
                 }
-        const auto mean = static_cast<float>(sums[0] / count);
-        const auto inverse = static_cast<float>(1.0 / std::sqrt(sums[1] / count + eps));
+        const auto mean = static_cast<Real>(sums[0] / count);
+        const auto inverse = static_cast<Real>(1.0 / std::sqrt(sums[1] / count + eps));
         normalise_channel(in, out.values, channels, c, mean, inverse * at_or(weight, c, 1), at_or(bias, c, 0));
-        out.means.as<float>()[c] = mean;
-        out.inverses.as<float>()[c] = inverse;
+        reals(out.means)[c] = mean;
+        reals(out.inverses)[c] = inverse;
     }
     return {};
 }

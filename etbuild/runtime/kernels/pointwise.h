@@ -39,7 +39,7 @@ using RowStep = void (*)(T* a, const T* b, const T* c, const T* d, int count);
 
 // The row functions of an operator. on_floats is used when any operand is floating point, else on_integers.
 struct Pointwise {
-    RowStep<float> on_floats;
+    RowStep<Real> on_floats;
     RowStep<std::int64_t> on_integers;  // null: integers are converted to float
 };
 
@@ -70,20 +70,20 @@ template <class F>
 Status unary(Args& args) {
     const Operand in(args, 0);
     const Operand* const all[] = {&in};
-    return run_pointwise(args, {map1<float, F>, map1<std::int64_t, F>}, all, args.out(1));
+    return run_pointwise(args, {map1<Real, F>, map1<std::int64_t, F>}, all, args.out(1));
 }
 template <class F>
 Status unary_float(Args& args) {
     const Operand in(args, 0);
     const Operand* const all[] = {&in};
-    return run_pointwise(args, {map1<float, F>, nullptr}, all, args.out(1));
+    return run_pointwise(args, {map1<Real, F>, nullptr}, all, args.out(1));
 }
 template <class F>
 Status binary(Args& args) {
     const Operand a(args, 0);
     const Operand b(args, 1);
     const Operand* const all[] = {&a, &b};
-    return run_pointwise(args, {map2<float, F>, map2<std::int64_t, F>}, all, args.out(2));
+    return run_pointwise(args, {map2<Real, F>, map2<std::int64_t, F>}, all, args.out(2));
 }
 
 }  // namespace etb

@@ -2,6 +2,7 @@
 // _adaptive_avg_pool2d. Tested by "pool" in test_window.py.
 #include "kernels/lanes.h"
 #include "kernels/layout.h"
+#include "kernels/reals.h"
 #include "kernels/walk.h"
 
 namespace etb {
@@ -117,14 +118,14 @@ struct Divisor {
     }
 };
 
-float window_sum(const Plane& plane, const float* x, std::int32_t oy, std::int32_t ox) {
+Real window_sum(const Plane& plane, ConstReals x, std::int32_t oy, std::int32_t ox) {
     std::int64_t top = 0;
     std::int64_t bottom = 0;
     std::int64_t left = 0;
     std::int64_t right = 0;
     plane.axes[0].inside(oy, top, bottom);
     plane.axes[1].inside(ox, left, right);
-    float sum = 0;
+    Real sum = 0;
     for (auto iy = static_cast<std::ptrdiff_t>(top); iy < bottom; ++iy)
         for (auto ix = static_cast<std::ptrdiff_t>(left); ix < right; ++ix)
             sum += x[iy * plane.in_steps[0] + ix * plane.in_steps[1]];
@@ -138,7 +139,7 @@ Status average(Args& args) {
     const bool ceil = args.boolean(4);
     const Divisor divisor{args.boolean(5), args.integer_or(6, 0)};
     Tensor& out = args.out(7);
-    args.demand(in.dtype == DType::f32 && out.dtype == DType::f32, "average pooling takes float32");
+    args.demand(is_real(in.dtype) && is_real(out.dtype), "average pooling takes float32");
     Plane plane;
     Dims sizes;
     ETB_TRY(place_axes(args, in, 0, ceil, plane.axes, sizes));
@@ -147,8 +148,8 @@ Status average(Args& args) {
     for_planes(in, out, [&](std::ptrdiff_t from, std::ptrdiff_t to) {
         for (std::int32_t oy = 0; oy < plane.axes[0].out; ++oy)
             for (std::int32_t ox = 0; ox < plane.axes[1].out; ++ox)
-                out.as<float>()[to + oy * plane.out_steps[0] + ox * plane.out_steps[1]] =
-                    window_sum(plane, in.as<float>() + from, oy, ox) / static_cast<float>(divisor.of(plane, oy, ox));
+                reals(out)[to + oy * plane.out_steps[0] + ox * plane.out_steps[1]] =
+                    window_sum(plane, reals(in) + from, oy, ox) / static_cast<Real>(divisor.of(plane, oy, ox));
     });
     return {};
 }
@@ -205,7 +206,7 @@ Status maximum(Args& args) {
     if (!same_layout(out, places)) return error(Code::mismatch, "max pooling: results in different memory orders");
     plane.take_steps(in, out);
     if (is_float(in.dtype)) {
-        maxima<float>(plane, in, out, places);
+        maxima<Real>(plane, in, out, places);
     } else {
         maxima<std::int64_t>(plane, in, out, places);
     }
@@ -218,7 +219,7 @@ Status adaptive_average(Args& args) {
     const Tensor& in = args.tensor(0);
     const Dims wanted = args.integers(1);
     Tensor& out = args.out(2);
-    args.demand(in.dtype == DType::f32 && out.dtype == DType::f32, "average pooling takes float32");
+    args.demand(is_real(in.dtype) && is_real(out.dtype), "average pooling takes float32");
     args.demand(in.rank >= 3 && in.rank <= 4 && wanted.rank == 2 && wanted[0] > 0 && wanted[1] > 0,
                 "adaptive pooling: wrong shape");
     ETB_TRY(args.status);
@@ -240,12 +241,12 @@ Status adaptive_average(Args& args) {
                 const std::int64_t bottom = end(oy, in.sizes[y], sizes[y]);
                 const std::int64_t left = begin(ox, in.sizes[x], sizes[x]);
                 const std::int64_t right = end(ox, in.sizes[x], sizes[x]);
-                float sum = 0;
+                Real sum = 0;
                 for (std::int64_t iy = top; iy < bottom; ++iy)
                     for (std::int64_t ix = left; ix < right; ++ix)
-                        sum += in.as<float>()[from + static_cast<std::ptrdiff_t>(iy * in_steps[y] + ix * in_steps[x])];
-                out.as<float>()[to + std::ptrdiff_t{oy} * out_steps[y] + std::ptrdiff_t{ox} * out_steps[x]] =
-                    sum / static_cast<float>((bottom - top) * (right - left));
+                        sum += reals(in)[from + static_cast<std::ptrdiff_t>(iy * in_steps[y] + ix * in_steps[x])];
+                reals(out)[to + std::ptrdiff_t{oy} * out_steps[y] + std::ptrdiff_t{ox} * out_steps[x]] =
+                    sum / static_cast<Real>((bottom - top) * (right - left));
             }
     });
     return {};

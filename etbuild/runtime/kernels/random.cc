@@ -59,7 +59,7 @@ Status randn(Args& args) {
     const auto count = static_cast<std::ptrdiff_t>(out.count());
     for (std::ptrdiff_t i = 0; i < count; ++i) {
         const Real radius = std::sqrt(-2 * std::log(1 - generator.uniform(24)));
-        const Real angle = Real{6.283185307179586f} * generator.uniform(24);
+        const Real angle = static_cast<Real>(6.283185307179586) * generator.uniform(24);
         store_one(out, i, radius * std::cos(angle));
     }
     return {};

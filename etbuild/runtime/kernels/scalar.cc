@@ -128,7 +128,7 @@ Status item(Args& args) {
     const Tensor& in = args.tensor(0);
     args.demand(in.count() == 1 && computes(in.dtype), "not a tensor of one number");
     ETB_TRY(args.status);
-    float real = 0;
+    Real real = 0;
     std::int64_t whole = 0;
     if (is_float(in.dtype)) {
         load_lanes(in, 0, 1, 1, &real);

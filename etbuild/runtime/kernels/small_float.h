@@ -27,6 +27,7 @@ struct SmallFloat {
         const std::uint16_t negative = std::signbit(x) ? sign : 0;
         if (std::isinf(x)) return {static_cast<std::uint16_t>(infinity | negative)};
         if (x != x) return {static_cast<std::uint16_t>(infinity | 1 << (Format::mantissa - 1) | negative)};
+        if (x == 0) return {negative};
         x = std::fabs(x);
         int exponent = 0;
         std::frexp(x, &exponent);  // 2^(exponent - 1) <= x < 2^exponent

@@ -2,6 +2,7 @@
 // aten::_log_softmax: x[i] - m - log(sum). float32. Tested by "softmax" in test_normalisation.py.
 #include <cmath>
 
+#include "kernels/reals.h"
 #include "kernels/walk.h"
 
 namespace etb {
@@ -13,7 +14,7 @@ Status softmax(Args& args) {
     const Tensor& in = args.tensor(0);
     const int d = args.dimension(args.integer(1), in.rank);
     Tensor& out = args.out(3);
-    args.demand(in.dtype == DType::f32 && out.dtype == DType::f32, "softmax takes float32");
+    args.demand(is_real(in.dtype) && is_real(out.dtype), "softmax takes float32");
     ETB_TRY(args.status);
     ETB_TRY(resize(out, Dims(in)));
     Dims sizes(in);
@@ -24,18 +25,18 @@ Status softmax(Args& args) {
     if (in.rank) sizes[d] = length ? 1 : 0;
     for (Walk walk(sizes, steps); walk.run(); walk.next())
         for (std::int32_t i = 0; i < walk.run(); ++i) {
-            const float* x = in.as<float>() + walk.at(1) + i * walk.step(1);
-            float* y = out.as<float>() + walk.at(0) + i * walk.step(0);
-            float most = x[0];
+            ConstReals x = reals(in) + walk.at(1) + i * walk.step(1);
+            Reals y = reals(out) + walk.at(0) + i * walk.step(0);
+            Real most = x[0];
             for (std::int32_t k = 1; k < length; ++k)
                 if (x[k * from_step] > most) most = x[k * from_step];
-            float sum = 0;
+            Real sum = 0;
             for (std::int32_t k = 0; k < length; ++k) {
-                const float power = std::exp(x[k * from_step] - most);
+                const Real power = std::exp(x[k * from_step] - most);
                 sum += power;
                 if (!Logarithm) y[k * to_step] = power;
             }
-            const float log_sum = Logarithm ? std::log(sum) : 0;
+            const Real log_sum = Logarithm ? std::log(sum) : 0;
             for (std::int32_t k = 0; k < length; ++k)
                 y[k * to_step] = Logarithm ? x[k * from_step] - most - log_sum : y[k * to_step] / sum;
         }

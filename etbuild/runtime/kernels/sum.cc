@@ -10,13 +10,13 @@ namespace {
 
 struct FloatSum {
     static void begin(void* state) { *static_cast<double*>(state) = 0; }
-    static void take(void* state, const float* lanes, int count) {
+    static void take(void* state, const Real* lanes, int count) {
         double& sum = *static_cast<double*>(state);
         for (int i = 0; i < count; ++i) sum += static_cast<double>(lanes[i]);
     }
-    static float sum(void* state, std::size_t) { return static_cast<float>(*static_cast<double*>(state)); }
-    static float mean(void* state, std::size_t length) {
-        return static_cast<float>(*static_cast<double*>(state) / static_cast<double>(length));
+    static Real sum(void* state, std::size_t) { return static_cast<Real>(*static_cast<double*>(state)); }
+    static Real mean(void* state, std::size_t length) {
+        return static_cast<Real>(*static_cast<double*>(state) / static_cast<double>(length));
     }
 };
 
@@ -32,11 +32,11 @@ struct IntegerSum {
 };
 
 struct FloatProduct {
-    static void begin(void* state) { *static_cast<float*>(state) = 1; }
-    static void take(void* state, const float* lanes, int count) {
-        for (int i = 0; i < count; ++i) *static_cast<float*>(state) *= lanes[i];
+    static void begin(void* state) { *static_cast<Real*>(state) = 1; }
+    static void take(void* state, const Real* lanes, int count) {
+        for (int i = 0; i < count; ++i) *static_cast<Real*>(state) *= lanes[i];
     }
-    static float end(void* state, std::size_t) { return *static_cast<float*>(state); }
+    static Real end(void* state, std::size_t) { return *static_cast<Real*>(state); }
 };
 
 struct IntegerProduct {
@@ -55,7 +55,7 @@ struct Spread {
         auto& spread = *static_cast<Spread*>(state);
         spread.mean = spread.squares = spread.count = 0;
     }
-    static void take(void* state, const float* lanes, int count) {
+    static void take(void* state, const Real* lanes, int count) {
         auto& spread = *static_cast<Spread*>(state);
         for (int i = 0; i < count; ++i) {
             const double distance = static_cast<double>(lanes[i]) - spread.mean;
@@ -64,15 +64,15 @@ struct Spread {
             spread.squares += distance * (static_cast<double>(lanes[i]) - spread.mean);
         }
     }
-    static float end(void* state, std::size_t) {
+    static Real end(void* state, std::size_t) {
         const auto& spread = *static_cast<Spread*>(state);
         const double divisor = spread.count - spread.correction;
-        return static_cast<float>(spread.squares / (divisor > 0 ? divisor : 0));
+        return static_cast<Real>(spread.squares / (divisor > 0 ? divisor : 0));
     }
 };
 
 // Folds as float if the input or the output is floating point, else as int64.
-Status reduce(const Reduction& reduction, const Fold<float>& floats, const Fold<std::int64_t>& integers) {
+Status reduce(const Reduction& reduction, const Fold<Real>& floats, const Fold<std::int64_t>& integers) {
     if (is_float(reduction.in->dtype) || is_float(reduction.out->dtype)) {
         if (!is_float(reduction.out->dtype))
             return error(Code::mismatch, "result is floating point, its tensor is not");
@@ -99,7 +99,7 @@ Status mean_over(Args& args, const Dims& dims, bool keep, Tensor& out) {
     ETB_TRY(Reduction::of(args, args.tensor(0), dims, keep, out, reduction));
     double real;
     if (!is_float(out.dtype)) return error(Code::mismatch, "result is floating point, its tensor is not");
-    fold<float>(reduction, {&real, FloatSum::begin, FloatSum::take, FloatSum::mean});
+    fold<Real>(reduction, {&real, FloatSum::begin, FloatSum::take, FloatSum::mean});
     return {};
 }
 
@@ -112,7 +112,7 @@ Status mean_of_all(Args& args) { return mean_over(args, {}, false, args.out(2));
 Status product_over(Args& args, const Dims& dims, bool keep, Tensor& out) {
     Reduction reduction;
     ETB_TRY(Reduction::of(args, args.tensor(0), dims, keep, out, reduction));
-    float real;
+    Real real;
     std::uint64_t whole;
     return reduce(reduction, {&real, FloatProduct::begin, FloatProduct::take, FloatProduct::end},
                   {&whole, IntegerProduct::begin, IntegerProduct::take, IntegerSum::sum});
@@ -129,7 +129,7 @@ Status variance_over(Args& args, double correction, bool keep, Tensor& out) {
     ETB_TRY(Reduction::of(args, args.tensor(0), args.integers(1), keep, out, reduction));
     if (!is_float(args.tensor(0).dtype) || !is_float(out.dtype)) return error(Code::mismatch, "var takes floats");
     Spread spread{0, 0, 0, correction};
-    fold<float>(reduction, {&spread, Spread::begin, Spread::take, Spread::end});
+    fold<Real>(reduction, {&spread, Spread::begin, Spread::take, Spread::end});
     return {};
 }
 
@@ -158,13 +158,13 @@ Status cumsum(Args& args) {
     if (in.rank) sizes[d] = length ? 1 : 0;
     for (Walk walk(sizes, steps); walk.run(); walk.next())
         for (std::int32_t i = 0; i < walk.run(); ++i) {
-            float real = 0;
+            Real real = 0;
             std::uint64_t whole = 0;
             for (std::int32_t k = 0; k < length; ++k) {
                 const std::ptrdiff_t from = walk.at(1) + i * walk.step(1) + std::ptrdiff_t{k} * in_step;
                 const std::ptrdiff_t to = walk.at(0) + i * walk.step(0) + std::ptrdiff_t{k} * out_step;
                 if (is_float(out.dtype)) {
-                    float lane = 0;
+                    Real lane = 0;
                     load_lanes(in, from, 1, 1, &lane);
                     real += lane;
                     store_lanes(out, to, 1, 1, &real);

@@ -9,11 +9,11 @@ namespace etb {
 namespace {
 
 struct Abs {
-    float operator()(float x) const { return std::fabs(x); }
+    Real operator()(Real x) const { return std::fabs(x); }
     std::int64_t operator()(std::int64_t x) const { return x < 0 ? minus(std::int64_t{0}, x) : x; }
 };
 struct Neg {
-    float operator()(float x) const { return -x; }
+    Real operator()(Real x) const { return -x; }
     std::int64_t operator()(std::int64_t x) const { return minus(std::int64_t{0}, x); }
 };
 struct Sign {
@@ -41,47 +41,47 @@ struct IsNan {
     }
 };
 struct IsInf {
-    bool operator()(float x) const { return std::isinf(x); }
+    bool operator()(Real x) const { return std::isinf(x); }
     bool operator()(std::int64_t) const { return false; }
 };
 // Rounding to whole numbers; integers are unchanged.
-template <float (*round)(float)>
+template <Real (*round)(Real)>
 struct Whole {
-    float operator()(float x) const { return round(x); }
+    Real operator()(Real x) const { return round(x); }
     std::int64_t operator()(std::int64_t x) const { return x; }
 };
-template <float (*function)(float)>
+template <Real (*function)(Real)>
 struct Float {
-    float operator()(float x) const { return function(x); }
+    Real operator()(Real x) const { return function(x); }
 };
 
-float ceil(float x) { return std::ceil(x); }
-float floor(float x) { return std::floor(x); }
-float round(float x) { return std::nearbyint(x); }  // ties to even
-float trunc(float x) { return std::trunc(x); }
-float acos(float x) { return std::acos(x); }
-float acosh(float x) { return std::acosh(x); }
-float asin(float x) { return std::asin(x); }
-float asinh(float x) { return std::asinh(x); }
-float atan(float x) { return std::atan(x); }
-float atanh(float x) { return std::atanh(x); }
-float cos(float x) { return std::cos(x); }
-float cosh(float x) { return std::cosh(x); }
-float erf(float x) { return std::erf(x); }
-float exp(float x) { return std::exp(x); }
-float expm1(float x) { return std::expm1(x); }
-float log(float x) { return std::log(x); }
-float log10(float x) { return std::log10(x); }
-float log1p(float x) { return std::log1p(x); }
-float log2(float x) { return std::log2(x); }
-float reciprocal(float x) { return 1.0f / x; }
-float rsqrt(float x) { return 1.0f / std::sqrt(x); }
-float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
-float sin(float x) { return std::sin(x); }
-float sinh(float x) { return std::sinh(x); }
-float sqrt(float x) { return std::sqrt(x); }
-float tan(float x) { return std::tan(x); }
-float tanh(float x) { return std::tanh(x); }
+Real ceil(Real x) { return std::ceil(x); }
+Real floor(Real x) { return std::floor(x); }
+Real round(Real x) { return std::nearbyint(x); }  // ties to even
+Real trunc(Real x) { return std::trunc(x); }
+Real acos(Real x) { return std::acos(x); }
+Real acosh(Real x) { return std::acosh(x); }
+Real asin(Real x) { return std::asin(x); }
+Real asinh(Real x) { return std::asinh(x); }
+Real atan(Real x) { return std::atan(x); }
+Real atanh(Real x) { return std::atanh(x); }
+Real cos(Real x) { return std::cos(x); }
+Real cosh(Real x) { return std::cosh(x); }
+Real erf(Real x) { return std::erf(x); }
+Real exp(Real x) { return std::exp(x); }
+Real expm1(Real x) { return std::expm1(x); }
+Real log(Real x) { return std::log(x); }
+Real log10(Real x) { return std::log10(x); }
+Real log1p(Real x) { return std::log1p(x); }
+Real log2(Real x) { return std::log2(x); }
+Real reciprocal(Real x) { return 1.0f / x; }
+Real rsqrt(Real x) { return 1.0f / std::sqrt(x); }
+Real sigmoid(Real x) { return 1.0f / (1.0f + std::exp(-x)); }
+Real sin(Real x) { return std::sin(x); }
+Real sinh(Real x) { return std::sinh(x); }
+Real sqrt(Real x) { return std::sqrt(x); }
+Real tan(Real x) { return std::tan(x); }
+Real tanh(Real x) { return std::tanh(x); }
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 // by "upsample" in test_window.py.
 #include <cmath>
 
+#include "kernels/reals.h"
 #include "kernels/view.h"
 
 namespace etb {
@@ -95,7 +96,7 @@ Status bilinear(Args& args) {
     const Tensor& in = args.tensor(0);
     const bool corners = args.boolean(2);
     Tensor& out = args.out(4);
-    args.demand(in.dtype == DType::f32 && out.dtype == DType::f32, "bilinear upsample takes float32");
+    args.demand(is_real(in.dtype) && is_real(out.dtype), "bilinear upsample takes float32");
     Axis axes[2];
     Dims sizes;
     ETB_TRY(place_axes(args, in, 3, corners, axes, sizes));
@@ -104,14 +105,14 @@ Status bilinear(Args& args) {
     const Dims to = strides(out);
     for (std::int32_t n = 0; n < sizes[0]; ++n)
         for (std::int32_t c = 0; c < sizes[1]; ++c) {
-            const float* plane = in.as<float>() + std::ptrdiff_t{n} * from[0] + std::ptrdiff_t{c} * from[1];
-            float* result = out.as<float>() + std::ptrdiff_t{n} * to[0] + std::ptrdiff_t{c} * to[1];
+            ConstReals plane = reals(in) + std::ptrdiff_t{n} * from[0] + std::ptrdiff_t{c} * from[1];
+            Reals result = reals(out) + std::ptrdiff_t{n} * to[0] + std::ptrdiff_t{c} * to[1];
             for (std::int32_t y = 0; y < axes[0].out; ++y) {
                 std::int32_t top;
                 std::int32_t bottom;
                 const float down = axes[0].between(y, corners, top, bottom);
-                const float* const upper = plane + std::ptrdiff_t{top} * from[2];
-                const float* const lower = plane + std::ptrdiff_t{bottom} * from[2];
+                ConstReals upper = plane + std::ptrdiff_t{top} * from[2];
+                ConstReals lower = plane + std::ptrdiff_t{bottom} * from[2];
                 for (std::int32_t x = 0; x < axes[1].out; ++x) {
                     std::int32_t left;
                     std::int32_t right;

@@ -96,7 +96,7 @@ Status copy(const View& from, const View& to) {
     if (!computes(from.tensor->dtype) || !computes(to.tensor->dtype))
         return error(Code::mismatch, "no conversion between these types");
     if (is_float(from.tensor->dtype) || is_float(to.tensor->dtype)) {
-        convert<float>(walk, from, to);
+        convert<Real>(walk, from, to);
     } else {
         convert<std::int64_t>(walk, from, to);
     }

@@ -147,23 +147,25 @@ def difference_of_arrays(case: Case, got: Array, wanted: Array) -> str:
     if got.dtype != wanted.dtype or got.shape != wanted.shape:
         return f"got {got.dtype}{list(got.shape)}, wanted {wanted.dtype}{list(wanted.shape)}"
     wrong = got != wanted
-    if got.dtype == np.float32:
-        with np.errstate(invalid="ignore"):
+    is_float = np.issubdtype(got.dtype, np.floating)
+    if is_float:
+        with np.errstate(invalid="ignore", over="ignore"):
             close = np.abs(got.astype(np.float64) - wanted) <= case.atol
         wrong &= ~(close | (ulps(got, wanted) <= case.ulp) | (np.isnan(got) & np.isnan(wanted)))
     if not wrong.any():
         return ""
     where = tuple(int(i) for i in np.argwhere(wrong)[0])
-    most = int(ulps(got, wanted)[wrong].max()) if got.dtype == np.float32 else 0
+    most = int(ulps(got, wanted)[wrong].max()) if is_float else 0
     first = f"first at {where}: got {got[where]!r}, wanted {wanted[where]!r}"
     return f"{int(wrong.sum())} of {wrong.size} differ, {first}, at most {most} ulp"
 
 
 def ulps(a: Array, b: Array) -> Array:
-    """The number of floats between a and b."""
+    """The number of floats of their type between a and b."""
     return np.abs(_ordered(a) - _ordered(b))
 
 
 def _ordered(x: Array) -> Array:
-    bits = x.view(np.int32).astype(np.int64) if x.ndim else x.reshape(1).view(np.int32).astype(np.int64).reshape(())
-    return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+    bits = np.atleast_1d(x).view(f"int{8 * x.dtype.itemsize}").astype(np.int64).reshape(x.shape)
+    most = np.iinfo(f"int{8 * x.dtype.itemsize}").max
+    return np.where(bits < 0, -(bits & most), bits)
