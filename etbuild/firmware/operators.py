@@ -30,8 +30,8 @@ _INTRODUCTION = """\
 The operators that ExecuTorch's own CPU kernels implement, from the YAML files of the installed package, with the source
 of etbuild's kernel in `etbuild/runtime/kernels/`. A firmware has only the kernels that its model calls.
 
-A program with tensors of float32, bool, int8, uint8, int16, int32 and int64 alone runs in the runtime as it is. One with
-float16, bfloat16, float64, uint16, uint32 or uint64 runs in the same sources, compiled with `ETB_WIDE`
+A program with tensors of float32, bool, int8, uint8, int16, int32 and int64 alone runs in the runtime as it is. One
+with float16, bfloat16, float64, uint16, uint32 or uint64 runs in the same sources, compiled with `ETB_WIDE`
 (`base/wide.h`): floating point is then computed in double precision and rounded once to the type of the result. The
 operators of `quantized.yaml` and of `cortex_m` have the types of their schemas.
 
@@ -47,9 +47,9 @@ Where PyTorch and ExecuTorch's portable kernels disagree, PyTorch decides:
 | `remainder` of integers | has the sign of the dividend |
 | `var_mean` of too few numbers | gives not-a-number for the mean too |
 
-As in ExecuTorch: `_native_batch_norm_legit` refuses training; `_conj_physical` and `view_as_real_copy` refuse what they
-are called with, since a .pte has no complex tensors; `et_copy` copies refuse, since there is no device. `rand`, `randn` and
-`native_dropout` draw the same numbers whenever a program is started; ExecuTorch's differ.
+As in ExecuTorch: `_native_batch_norm_legit` refuses training; `_conj_physical` and `view_as_real_copy` refuse what
+they are called with, since a .pte has no complex tensors; `et_copy` copies refuse, since there is no device. `rand`,
+`randn` and `native_dropout` draw the same numbers whenever a program is started; ExecuTorch's differ.
 """
 
 

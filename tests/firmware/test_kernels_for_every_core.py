@@ -29,7 +29,7 @@ def kernels() -> Iterator[Compilation]:
     for flags in dict.fromkeys(Cpu(core, 1, 0, "dwt").flags for core in CORES):
         for source in sorted((RUNTIME / "kernels").glob("*.cc")):
             yield Compilation(f"{source.stem} {' '.join(flags)}", source, (*flags, *COMPILER_FLAGS))
-    flags = Cpu("cortex-m0", 1, 0, "dwt").flags
+    flags = Cpu(CORES[0], 1, 0, "dwt").flags
     for source in sorted((RUNTIME / "kernels").glob("*.cc")):
         yield Compilation(f"{source.stem} with all types", source, (*flags, *COMPILER_FLAGS, *ALL_TYPES))
 

@@ -1,6 +1,6 @@
 // et_copy::_h2d_copy and _d2h_copy (self, out): copies between the memory of the CPU and that of a device, such as a
 // GPU. There is no such device here. ExecuTorch too refuses both for tensors in the memory of the CPU. Tested by
-// "device" in test_refused.py.
+// test_refused.py.
 #include "kernels/kernel.h"
 
 namespace etb {
