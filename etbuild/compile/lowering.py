@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from etbuild.compile import cortex_m
+from etbuild.compile import cortex_m, cortex_m_fallback
 from etbuild.compile.exported_program import make_portable
 from etbuild.compile.lowered import Lowered, placeholder_of
 from etbuild.compile.partition import NO_NPU, PartitionRecord
 from etbuild.compile.profiles import reference_spec
 from etbuild.errors import EtbuildError, StepError
+from etbuild.hardware.target import WITH_CORTEX_M
 
 
 class Lowering(NamedTuple):
@@ -93,6 +94,8 @@ def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> tuple
         edge = _integer_io(edge, io, io_params)
     if on_cortex_m:
         return cortex_m.transform(edge, profile, record), io_params
+    if profile.endswith(WITH_CORTEX_M):
+        return cortex_m_fallback.transform(edge, record), io_params
     return edge.transform([ReplaceQuantNodesPass()]), io_params
 
 

@@ -44,6 +44,7 @@ def target_json(target: Target) -> dict[str, object]:
     return {
         "npu": target.npu,
         **({"cpu": target.cpu} if target.cpu else {}),
+        **({"fallback": target.fallback} if target.fallback != "portable" else {}),
         "system_config": target.system_config,
         "memory_mode": target.memory_mode,
         "config": _portable_ini(target.vela.ini) if target.npu != "none" else "",

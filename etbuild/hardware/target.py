@@ -12,6 +12,9 @@ from etbuild.config.setting import section, setting
 
 GOALS = ("Performance", "Size")
 
+FALLBACKS = ("portable", "cortex_m")
+# What the profile of a target with fallback: cortex_m ends with.
+WITH_CORTEX_M = "-cortex-m"
 # By processor: what a model is lowered for. CMSIS-NN, for which ExecuTorch plans memory, has three kinds of kernels.
 CPU_PROFILES = {
     "cortex-m0": "cortex-m-scalar",
@@ -82,7 +85,8 @@ class Target:
     variant: its name in the recipe and its folder in build/<recipe>/: the NPU, with "+..." for each setting in which
              several targets with that NPU differ; without an NPU the processor, or "cpu".
     npu:     e.g. "ethos-u55-128"; "none" for the whole model on the CPU.
-    profile: what the model is lowered for: "tosa-u55" (U55 and U65), "tosa-u85", one of CPU_PROFILES, or "cpu".
+    profile: what the model is lowered for: "tosa-u55" (U55 and U65), "tosa-u85", each also with WITH_CORTEX_M, one of
+             CPU_PROFILES, or "cpu".
     cpu:     the processor that computes in integers; "" for ExecuTorch's portable kernels, in floating point.
     """
 
@@ -122,4 +126,13 @@ class Target:
         ref="cpu",
         choices=tuple(CPU_PROFILES),
         matrix="a list of processors",
+    )
+    fallback: str = setting(
+        "Beside an NPU: which kernels run what the NPU does not take. portable: in floating point; cortex_m: copies,"
+        " sums, products and tables in int8, as far as ExecuTorch's Cortex-M backend has them, the rest in floating"
+        " point.",
+        "portable",
+        examples=["cortex_m"],
+        ref="fallback",
+        choices=FALLBACKS,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from etbuild.config.diagnostics import did_you_mean, one_of, quoted
 from etbuild.errors import EtbuildError
 from etbuild.hardware.npus import Family, MemoryMode, SystemConfig, VelaConfig, catalog, incompatibility, legal_modes
-from etbuild.hardware.target import CPU_PROFILES, Target, Vela
+from etbuild.hardware.target import CPU_PROFILES, WITH_CORTEX_M, Target, Vela
 
 # Flags of Vela that etbuild sets, and the setting for each; vela.flags must not repeat them. Vela accepts any unique
 # prefix of a flag.
@@ -49,6 +49,7 @@ class TargetSpec:
     matrix: bool = False
     own_file: VelaConfig | None = None
     cpu: tuple[str, ...] = ()
+    fallback: str = ""
 
 
 class IllegalTargetError(EtbuildError):
@@ -85,7 +86,7 @@ def expand(spec: TargetSpec) -> tuple[Target, ...]:
             continue
         for choice in _choices(spec):
             try:
-                targets[_resolved(npu, choice, config_file)] = None
+                targets[_with_fallback(_resolved(npu, choice, config_file), spec.fallback)] = None
             except IllegalTargetError as illegal:
                 if not spec.matrix:
                     raise
@@ -154,8 +155,17 @@ def _choices(spec: TargetSpec) -> Iterator[tuple[str, str, Vela]]:
 def _check_cpu(spec: TargetSpec) -> None:
     """raises: IllegalTargetError for a processor where every target has an NPU."""
     if spec.cpu and "none" not in spec.npu:
-        remedy = "beside an NPU the CPU runs what the NPU cannot, in floating point"
+        remedy = "beside an NPU, fallback: cortex_m keeps more of what the NPU does not take in integers"
         raise IllegalTargetError("cpu", quoted(spec.cpu[0]), "npu: none with it", remedy)
+    if spec.fallback and set(spec.npu) == {"none"}:
+        remedy = "without an NPU nothing falls back; cpu: names a processor that computes in int8"
+        raise IllegalTargetError("fallback", quoted(spec.fallback), "an NPU beside it", remedy)
+
+
+def _with_fallback(target: Target, fallback: str) -> Target:
+    if fallback != "cortex_m":
+        return target
+    return replace(target, profile=target.profile + WITH_CORTEX_M, fallback=fallback)
 
 
 def _on_cpu(spec: TargetSpec) -> list[Target]:
@@ -229,4 +239,5 @@ def _settings(target: Target) -> tuple[str, ...]:
         vela.optimise,
         "" if vela.arena_cache_size is None else f"arena_{vela.arena_cache_size}",
         "-".join(flag.lstrip("-") for flag in vela.flags),
+        target.fallback,
     )

@@ -63,7 +63,7 @@ def _target_spec(item: Section) -> TargetSpec | None:
     for flag in flags:
         if problem := flag_problem(flag):
             vela.report("flags", quoted(flag), "flags that the recipe does not set already", problem)
-    keys = ("npu", "cpu", "system_config", "memory_mode", "vela")
+    keys = ("npu", "cpu", "fallback", "system_config", "memory_mode", "vela")
     if (
         not item.has("npu")
         or (vela.has("ini") and not ini)
@@ -82,4 +82,5 @@ def _target_spec(item: Section) -> TargetSpec | None:
         matrix=matrix,
         own_file=own_file,
         cpu=item.alternatives("cpu"),
+        fallback=item.text("fallback"),
     )

@@ -33,7 +33,7 @@ class Options:
     """The command-line options."""
 
     program: Path = reads("quantized.pt2")
-    profile: str = option("tosa-u55, tosa-u85, cpu, or cortex-m-scalar, -dsp or -mve")
+    profile: str = option("tosa-u55, tosa-u85, either with -cortex-m, cpu, or cortex-m-scalar, -dsp or -mve")
     io: str = from_section(Quantize, "io")
     output: Path = writes("lowered.bin")
     delegates: Path = writes("folder for the .tosa files")

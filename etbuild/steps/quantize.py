@@ -26,7 +26,7 @@ class Options:
     """The command-line options."""
 
     program: Path = reads("exported.pt2")
-    profile: str = option("tosa-u55, tosa-u85, cpu, or cortex-m-scalar, -dsp or -mve")
+    profile: str = option("tosa-u55, tosa-u85, either with -cortex-m, cpu, or cortex-m-scalar, -dsp or -mve")
     quantize: Quantize = inline()
     export: Export = inline()
     output: Path = writes("quantized.pt2")

@@ -154,7 +154,7 @@ class Interpreter:
             else:
                 positional.append(value)
         try:
-            result = function(*positional, **named)
+            result = _call(function, positional, named)
         except Exception as error:
             message = (str(error).strip().splitlines() or [""])[0]
             raise StepError(
@@ -227,6 +227,23 @@ class _Values:
         if type(schema).__name__ in _LISTS:
             return Operand(index, schema, None, tuple(self.operand(item, outputs) for item in schema.items))
         return Operand(index, schema, self.read(index))
+
+
+def _call(function: Any, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    """The result of an operator. By some (upsample_nearest2d) PyTorch copies no int8; as float32 they are the same."""
+    import torch
+
+    def is_bytes(value: Any) -> bool:
+        return bool(torch.is_tensor(value) and value.dtype == torch.int8)
+
+    try:
+        return function(*positional, **named)
+    except NotImplementedError:
+        if not named or not all(map(is_bytes, named.values())):
+            raise
+        floats = [value.float() if is_bytes(value) else value for value in positional]
+        result = function(*floats, **{name: value.float() for name, value in named.items()})
+        return result.to(torch.int8)
 
 
 def _address(schema: Any) -> tuple[int, int] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "steps"))
 
-from project import Project, compile_steps, recipe
+from project import TWO_DELEGATES, U55, Project, compile_steps, recipe
 
+from etbuild.compile import cortex_m_fallback
 from etbuild.compile.cortex_m import IN_FLOAT
 from etbuild.compile.quantizing import RANDOM_SAMPLES
 from etbuild.compile.samples import read_samples
@@ -114,29 +116,29 @@ def steps(one: Recipe, target: Target) -> list[Any]:
     return [*compile_steps(one, target), golden.step(one, target.profile)]
 
 
-def built(folder: Path, source: str, cpu: str) -> Project:
+def built(folder: Path, source: str, target: Target) -> Project:
     made = Project(folder)
     made.write("model.py", source)
-    made.run(*steps(recipe(on(cpu), lsb=None), on(cpu)))
+    made.run(*steps(recipe(target, lsb=None), target))
     return made
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return built(tmp_path_factory.mktemp("cortex-m"), NET, "cortex-m55")
+    return built(tmp_path_factory.mktemp("cortex-m"), NET, on("cortex-m55"))
 
 
 def operators(project: Project) -> list[str]:
     return [str(one["operator"]) for one in project.json("build/r/cortex-m-mve/partition.json")["operators"]]
 
 
-def assert_the_host_is_exact(project: Project, cpu: str) -> None:
+def assert_the_host_is_exact(project: Project, target: Target) -> None:
     import numpy as np
 
     from etbuild.host.program import HostProgram
 
-    golden = np.load(project.root / f"build/r/{CPU_PROFILES[cpu]}/golden.npz")
-    program = HostProgram(project.root / f"build/r/{cpu}/model.pte")
+    golden = np.load(project.root / f"build/r/{target.profile}/golden.npz")
+    program = HostProgram(project.root / f"build/r/{target.variant}/model.pte")
     for number, vector in enumerate(golden["input_0"]):
         (got,) = program.run(vector)
         assert np.array_equal(got, golden["output_0"][number])
@@ -171,18 +173,18 @@ def test_nothing_but_the_border_is_in_floating_point(project: Project) -> None:
 
 def test_the_host_gives_what_the_backends_python_gives(project: Project) -> None:
     """Bit by bit, for every vector."""
-    assert_the_host_is_exact(project, "cortex-m55")
+    assert_the_host_is_exact(project, on("cortex-m55"))
 
 
 def test_other_operators_are_exact_too(tmp_path: Path) -> None:
     """On a processor whose kernels have no vectors: other constants, other buffers. What stays in floating point, a
     product with a number, is named with its line."""
-    others = built(tmp_path, OTHERS, "cortex-m0")
+    others = built(tmp_path, OTHERS, on("cortex-m0"))
 
     partition = others.json("build/r/cortex-m-scalar/partition.json")
     named = [(one["operator"], one["line"], one["reason"]) for one in partition["operators"] if one["reason"]]
     assert named == [("mul.Tensor", "model.py:12", IN_FLOAT)]
-    assert_the_host_is_exact(others, "cortex-m0")
+    assert_the_host_is_exact(others, on("cortex-m0"))
 
 
 @pytest.mark.skipif(
@@ -206,3 +208,36 @@ def test_the_firmware_gives_the_same_in_qemu(project: Project) -> None:
     report = project.json("build/r/cortex-m55/run.json")
     assert (report["on"], report["bit_exact"]) == ("qemu", report["vectors"])
     assert project.json("build/r/cortex-m55/sizes.json")["code_bytes"] < 45_000
+
+
+FALLBACK = replace(U55, profile="tosa-u55-cortex-m", fallback="cortex_m")
+
+
+def reasons(project: Project) -> list[str]:
+    partition = project.json("build/r/tosa-u55-cortex-m/partition.json")
+    return [str(one["reason"]) for one in partition["operators"] if one["class"] == "compute" and one["reason"]]
+
+
+def test_a_copy_between_two_delegates_stays_in_integers(tmp_path: Path) -> None:
+    """Nothing makes floats of the first delegate's output; the result is exact."""
+    made = built(tmp_path, TWO_DELEGATES, FALLBACK)
+
+    (reason,) = reasons(made)
+    assert reason.endswith(f"; {cortex_m_fallback.IN_INTEGERS}")
+    assert [one["operator"] for one in made.json("build/r/ethos-u55-128/manifest.json")["operators"]["cpu"]] == [
+        "aten::upsample_nearest2d.vec_out",
+        "cortex_m::dequantize_per_tensor.out",
+        "cortex_m::quantize_per_tensor.out",
+    ]
+    assert_the_host_is_exact(made, FALLBACK)
+
+
+def test_what_has_no_integer_form_is_named(tmp_path: Path) -> None:
+    """Bilinear interpolation computes, so that raw integers would give another result: it stays in floating point."""
+    source = TWO_DELEGATES.replace('mode="nearest"', 'mode="bilinear"')
+    made = Project(tmp_path)
+    made.write("model.py", source)
+    made.run(*compile_steps(recipe(FALLBACK), FALLBACK))
+
+    (reason,) = reasons(made)
+    assert reason.endswith(f"; {cortex_m_fallback.IN_FLOAT}")

@@ -159,6 +159,18 @@ def test_a_processor_names_the_variant_and_gives_the_profile() -> None:
     ]
 
 
+def test_the_fallback_is_part_of_the_profile() -> None:
+    """What the CPU gets is lowered in another way; the variant's name says so where both are built."""
+    specs = (TargetSpec(("ethos-u55-128",)), TargetSpec(("ethos-u55-128",), fallback="cortex_m"))
+
+    found = named([target for spec in specs for target in expand(spec)])
+
+    assert [(target.variant, target.profile) for target in found] == [
+        ("ethos-u55-128+portable", "tosa-u55"),
+        ("ethos-u55-128+cortex_m", "tosa-u55-cortex-m"),
+    ]
+
+
 def test_a_variant_is_named_by_its_npu_and_the_settings_that_differ() -> None:
     """Settings that all targets of one NPU share are omitted; those of other NPUs do not count."""
     specs = (
