@@ -25,8 +25,8 @@ _SCALARS = {abi.INTEGER: "int64", abi.BOOLEAN: "bool", abi.REAL: "float64"}
 class TensorInfo:
     """An input or output of a program.
 
-    dtype:     NumPy's name; uint16 for the bits of bfloat16; of a number, of the array that it is passed in; "none" of a
-               value that is neither.
+    dtype:     NumPy's name; uint16 for the bits of bfloat16; of a number, of the array that it is passed in; "none"
+               of a value that is neither.
     shape:     of a dynamic tensor the largest.
     dim_order: the dimensions, outermost in memory first.
     dynamic:   whether its sizes may be smaller than `shape`; of an input that is no tensor, whether the program reads

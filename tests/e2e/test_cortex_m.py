@@ -17,12 +17,13 @@ from project import TWO_DELEGATES, U55, Project, compile_steps, recipe
 
 from etbuild.compile import cortex_m_fallback
 from etbuild.compile.cortex_m import IN_FLOAT
+from etbuild.compile.inputs import inputs_of
 from etbuild.compile.quantizing import RANDOM_SAMPLES
 from etbuild.compile.samples import read_samples
 from etbuild.hardware.boards import board_file, load_board
 from etbuild.hardware.target import CPU_PROFILES, Target
 from etbuild.recipe.data_sections import Data
-from etbuild.recipe.output_sections import Run, Runtime
+from etbuild.recipe.runtime_sections import Run, Runtime
 
 if TYPE_CHECKING:
     from etbuild.recipe.recipe import Recipe
@@ -159,7 +160,7 @@ def test_the_program_is_executorchs_to_the_byte(project: Project) -> None:
     assert spec and spec.loader
     model = sys.modules["tmp_model"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(model)
-    samples = read_samples(Data(), model.ModelInputs, RANDOM_SAMPLES).inputs
+    samples = read_samples(Data(), inputs_of(model.ModelInputs), RANDOM_SAMPLES).inputs
 
     theirs = executorchs_own(model.ModelUnderTest, model.ModelInputs, samples, "cortex-m55")
 
