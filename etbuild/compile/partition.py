@@ -7,6 +7,7 @@ from typing import Any
 
 from etbuild.compile.advice import advice_for
 from etbuild.compile.exported_program import module_path, source_line
+from etbuild.hardware.target import CPU_PROFILES
 
 NO_NPU = "the target has no NPU"
 NO_REASON = "ExecuTorch's partitioner gave no reason"
@@ -48,16 +49,15 @@ class PartitionRecord:
 
     def assign_delegates(self, delegate_of_tag: Mapping[str, int]) -> None:
         """Replace the tags by the numbers of delegates; operators without a delegate run on the CPU."""
+        has_npu = self._profile not in ("cpu", *CPU_PROFILES.values())
         for operator in self.operators:
             operator["delegate"] = delegate_of_tag.get(operator["delegate"])
             on_npu = operator["delegate"] is not None
             operator["place"] = "NPU" if on_npu else "CPU"
             if on_npu:
                 operator["reason"] = None
-            is_left = not on_npu and operator["class"] == "compute" and self._profile != "cpu"
-            operator["advice"] = (
-                advice_for(operator["operator"], operator["reason"], self._profile) if is_left else None
-            )
+            reason = operator["reason"] if operator["class"] == "compute" and has_npu else None
+            operator["advice"] = advice_for(operator["operator"], reason, self._profile) if reason else None
 
     def to_json(self) -> dict[str, Any]:
         """The operators, how many compute, how many of these on the NPU, and their share (0 to 1)."""

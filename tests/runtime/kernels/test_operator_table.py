@@ -6,7 +6,7 @@ import pytest
 
 from etbuild import RUNTIME
 from etbuild.firmware import operators
-from etbuild.firmware.select_sources import kernel_places
+from etbuild.firmware.select_sources import Needs, kernel_places, select
 
 
 @pytest.mark.parametrize("name", operators.LISTS)
@@ -16,6 +16,18 @@ def test_every_operator_of_executorch_has_a_kernel(name: str) -> None:
 
     assert len(found) > 10
     assert [one.name for one in found if not one.kernel] == []
+
+
+@pytest.mark.parametrize("name", operators.LISTS)
+def test_each_kernel_is_selected_alone(name: str) -> None:
+    """With one kernel in the firmware's table, and its file among the sources."""
+    for one in operators.operators(operators.executorch_folder(), name):
+        symbol, file = kernel_places()[one.name]
+
+        chosen = select(Needs((one.name,), "", ""))
+
+        assert chosen.kernels == (symbol,)
+        assert file in chosen.sources
 
 
 def test_every_kernel_of_the_table_is_in_its_file_once() -> None:
