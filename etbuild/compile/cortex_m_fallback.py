@@ -75,5 +75,6 @@ def _has_integer_form(node: Any, name: str) -> bool:
     if _base(name) in _COPIES:
         return len(set(grids)) == 1
     if _base(name) in _PAIRS:
-        return len({tuple(one.meta["val"].shape) for one in (*before, node)}) == 1 and not node.kwargs
+        of_tensors = name.endswith(".Tensor") and not node.kwargs
+        return of_tensors and len({tuple(one.meta["val"].shape) for one in (*before, node)}) == 1
     return _base(name) in _TABLES and len(after) == 1

@@ -242,3 +242,50 @@ def test_what_has_no_integer_form_is_named(tmp_path: Path) -> None:
 
     (reason,) = reasons(made)
     assert reason.endswith(f"; {cortex_m_fallback.IN_FLOAT}")
+
+
+SUMS = """
+    import torch
+
+    class Sums(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.Conv2d(2, 4, 3, padding=1)
+            self.second = torch.nn.Conv2d(4, 2, 3)
+
+        def forward(self, x):
+            x = torch.relu(self.first(x))
+            y = torch.sigmoid(x)
+            return self.second(torch.tanh(x) - y * x + y)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        ModelUnderTest = Sums()
+        ModelInputs = (torch.randn(1, 2, 4, 4),)
+"""
+
+
+def test_sums_products_and_tables_are_integers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the NPU lacked them: ExecuTorch's partitioner is told to leave them. The result is exact, and near that of
+    the quantised program, which an operator with raw integers in place of real numbers would not be."""
+    from executorch.backends.arm.ethosu import EthosUPartitioner
+    from torch.fx.passes.operator_support import create_op_support
+
+    left = ("sigmoid", "tanh", "add.Tensor", "sub.Tensor", "mul.Tensor")
+    taken = create_op_support(lambda _, node: not any(name in str(node.target) for name in left))
+    made = EthosUPartitioner.__init__
+    monkeypatch.setattr(EthosUPartitioner, "__init__", lambda self, spec: made(self, spec, [taken]))
+
+    project = built(tmp_path, SUMS, FALLBACK)
+
+    manifest = project.json("build/r/ethos-u55-128/manifest.json")
+    assert {one["operator"] for one in manifest["operators"]["cpu"]} == {
+        "cortex_m::quantize_per_tensor.out",
+        "cortex_m::dequantize_per_tensor.out",
+        "cortex_m::quantized_activation.out",
+        "cortex_m::quantized_add.out",
+        "cortex_m::quantized_mul.out",
+    }
+    assert_the_host_is_exact(project, FALLBACK)
+    (output,) = project.json("build/r/tosa-u55-cortex-m/golden.json")["outputs"]
+    assert output["lsb"]["max"] <= 1
