@@ -33,7 +33,7 @@ bool next(Cursor& cursor, Command& command) {
     return (command.word & kind_mask) != kind_wide || cursor.read(command.second).ok();
 }
 
-bool begins_command(const Machine& machine, std::uint64_t place) {
+bool begins_command(const Machine& machine, std::size_t place) {
     return machine.branch_rows[place / row_words].starts & bit_of(place);
 }
 
