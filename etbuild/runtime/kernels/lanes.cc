@@ -20,6 +20,19 @@ float widen(SmallFloat<Format> x) {
     return x.value();
 }
 
+// Elements of uint64. The conversion to floating point avoids libgcc's, which brings functions that port/cortex_m
+// defines.
+struct Unsigned64 {
+    std::uint64_t number;
+
+    explicit operator std::int64_t() const { return static_cast<std::int64_t>(number); }
+    explicit operator double() const {
+        return static_cast<double>(static_cast<std::uint32_t>(number >> 32)) * 4294967296.0 +
+               static_cast<double>(static_cast<std::uint32_t>(number));
+    }
+    explicit operator float() const { return static_cast<float>(static_cast<double>(*this)); }
+};
+
 template <class To, class From>
 struct Narrow {
     static To of(From x) { return static_cast<To>(x); }
@@ -70,13 +83,13 @@ void load_other(const Tensor& from, std::ptrdiff_t at, std::ptrdiff_t step, int 
         case DType::u32:
             return load_as<std::uint32_t>(from, at, step, count, to);
         case DType::u64:
-            return load_as<std::uint64_t>(from, at, step, count, to);
+            return load_as<Unsigned64>(from, at, step, count, to);
         default:
             return;
     }
 }
 template <class Lane>
-void store_other(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, int count, const Lane* from) {
+void store_other_real(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, int count, const Lane* from) {
     switch (to.dtype) {
         case DType::f16:
             return store_as<SmallFloat<Binary16>>(to, at, step, count, from);
@@ -84,6 +97,13 @@ void store_other(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, int c
             return store_as<SmallFloat<Bfloat16>>(to, at, step, count, from);
         case DType::f64:
             return store_as<double>(to, at, step, count, from);
+        default:
+            return;
+    }
+}
+template <class Lane>
+void store_other(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, int count, const Lane* from) {
+    switch (to.dtype) {
         case DType::u16:
             return store_as<std::uint16_t>(to, at, step, count, from);
         case DType::u32:
@@ -91,7 +111,7 @@ void store_other(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, int c
         case DType::u64:
             return store_as<std::uint64_t>(to, at, step, count, from);
         default:
-            return;
+            return store_other_real(to, at, step, count, from);
     }
 }
 
@@ -175,7 +195,7 @@ void load_lanes(const Tensor& from, std::ptrdiff_t at, std::ptrdiff_t step, int 
 void store_lanes(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, int count, const float* from) {
     if (to.dtype == DType::f32) return store_as<float>(to, at, step, count, from);
     if (to.dtype == DType::boolean) return store_as<Boolean>(to, at, step, count, from);
-    if (all_types && is_float(to.dtype)) return store_other(to, at, step, count, from);
+    if (all_types && is_float(to.dtype)) return store_other_real(to, at, step, count, from);
     std::int64_t whole[most_lanes];
     for (int i = 0; i < count; ++i) whole[i] = truncate(from[i]);
     store_integers(to, at, step, count, whole);
@@ -184,7 +204,7 @@ void store_lanes(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, int c
 void store_lanes(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, int count, const double* from) {
     if (to.dtype == DType::f32) return store_as<float>(to, at, step, count, from);
     if (to.dtype == DType::boolean) return store_as<Boolean>(to, at, step, count, from);
-    if (all_types && is_float(to.dtype)) return store_other(to, at, step, count, from);
+    if (all_types && is_float(to.dtype)) return store_other_real(to, at, step, count, from);
     std::int64_t whole[most_lanes];
     for (int i = 0; i < count; ++i) whole[i] = truncate(from[i]);
     store_integers(to, at, step, count, whole);

@@ -23,7 +23,9 @@ public:
         return x ^ (x >> 31);
     }
     // 0 <= x < 1, with `bits` random bits.
-    Real uniform(int bits) { return std::ldexp(static_cast<Real>(next() >> (64 - bits)), -bits); }
+    Real uniform(int bits) {
+        return std::ldexp(static_cast<Real>(static_cast<std::int64_t>(next() >> (64 - bits))), -bits);
+    }
 
 private:
     std::uint64_t state_;

@@ -7,12 +7,15 @@
 
 namespace etb {
 
-// mantissa: its stored bits. least: the exponent of the smallest normal number, 2^least.
+// mantissa: its stored bits. least: the exponent of the smallest normal number, 2^least; scale: 2^least / 2^-126, which
+// is that of float.
 struct Binary16 {
     static constexpr int mantissa = 10, least = -14;
+    static constexpr float scale = 0x1p112f;
 };
 struct Bfloat16 {
     static constexpr int mantissa = 7, least = -126;
+    static constexpr float scale = 1;
 };
 
 // The elements of a tensor of this type.
@@ -39,16 +42,14 @@ struct SmallFloat {
         return {static_cast<std::uint16_t>((magnitude < infinity ? magnitude : infinity) | negative)};
     }
     [[nodiscard]] float value() const {
-        const int magnitude = bits & 0x7FFF;
-        const int field = magnitude >> Format::mantissa;
-        const int fraction = magnitude & ((1 << Format::mantissa) - 1);
-        float x = NAN;
-        if (magnitude == infinity) x = INFINITY;
-        if (magnitude < infinity) {
-            const int units = field ? fraction + (1 << Format::mantissa) : fraction;
-            x = std::ldexp(static_cast<float>(units), (field ? field - 1 : 0) + Format::least - Format::mantissa);
-        }
-        return bits & sign ? -x : x;
+        // The bits as those of a float, whose exponent is then too small by that of `scale`.
+        const std::uint32_t magnitude = bits & 0x7FFFu;
+        std::uint32_t pattern = magnitude << (23 - Format::mantissa);
+        if (magnitude >= infinity) pattern |= 0x7F800000u;
+        pattern |= std::uint32_t{bits & std::uint32_t{sign}} << 16;
+        float x;
+        std::memcpy(&x, &pattern, sizeof x);
+        return x * Format::scale;
     }
 };
 
