@@ -10,6 +10,8 @@ from etbuild.pte.schema import SCALAR_TYPES
 # Types that only that runtime can load; and types that any loads, but that only it computes with.
 _LOADED = {scalar.name for scalar in SCALAR_TYPES.values() if scalar.wide}
 _COMPUTED = _LOADED | {"float16", "float64"}
+# Operators that any runtime computes for float32 alone.
+_FLOAT32_ALONE = ("aten::convolution.out", "aten::avg_pool2d.out", "aten::_adaptive_avg_pool2d.out")
 # Operators whose kernels take float64 scales in any runtime.
 _QUANTISED = ("quantized_decomposed::", "cortex_m::")
 
@@ -19,9 +21,9 @@ def needs_all_types(method: Method) -> bool:
     if any(isinstance(value, Tensor) and value.dtype in _LOADED for value in method.values):
         return True
     return any(
-        tensor.dtype in _COMPUTED
+        tensor.dtype in _COMPUTED or (name in _FLOAT32_ALONE and tensor.dtype != "float32")
         for call in method.kernel_calls()
-        if not str(method.operators[call.operator]).startswith(_QUANTISED)
+        if not (name := str(method.operators[call.operator])).startswith(_QUANTISED)
         for argument in call.args
         for tensor in _tensors(method, argument)
     )

@@ -44,6 +44,8 @@ def test_programs_of_float32_and_quantised_integers_need_no_other_types(path: Pa
         ("float64", "quantized_decomposed::dequantize_per_channel.out", True, False),
         ("bfloat16", "aten::add.out", False, True),
         ("uint16", "aten::add.out", True, True),
+        ("int32", "aten::add.out", True, False),
+        ("int32", "aten::convolution.out", True, True),
     ],
 )
 def test_a_type_is_needed_where_a_kernel_computes_with_it_or_where_only_that_runtime_loads_it(

@@ -143,9 +143,9 @@ Status convolution(Args& args) {
     work.out = &out;
     ETB_TRY(args.status);
     if constexpr (all_types) {
-        args.demand(is_real(in.dtype) && is_real(weight.dtype) && is_real(out.dtype) &&
-                        (!work.bias || is_real(work.bias->dtype)),
-                    "convolution takes floats");
+        args.demand(is_number(in.dtype) && is_number(weight.dtype) && is_number(out.dtype) &&
+                        (!work.bias || is_number(work.bias->dtype)),
+                    "convolution takes numbers");
         ETB_TRY(args.status);
     } else if (in.dtype != DType::f32 || weight.dtype != DType::f32 || out.dtype != DType::f32 ||
                (work.bias && work.bias->dtype != DType::f32)) {

@@ -15,6 +15,9 @@ bool computes(DType type);
 // Whether kernels compute with this type and it is floating point.
 constexpr bool is_real(DType type) { return all_types ? is_float(type) : type == DType::f32; }
 
+// For kernels that compute integers as Real, and truncate: is_real, and with all_types the integers too.
+constexpr bool is_number(DType type) { return all_types ? type != DType::boolean : type == DType::f32; }
+
 // Load `count` (at most most_lanes) elements at `at`, `at + step`, ...; at and step are in elements.
 void load_lanes(const Tensor& from, std::ptrdiff_t at, std::ptrdiff_t step, int count, float* to);
 void load_lanes(const Tensor& from, std::ptrdiff_t at, std::ptrdiff_t step, int count, double* to);

@@ -139,7 +139,7 @@ Status average(Args& args) {
     const bool ceil = args.boolean(4);
     const Divisor divisor{args.boolean(5), args.integer_or(6, 0)};
     Tensor& out = args.out(7);
-    args.demand(is_real(in.dtype) && is_real(out.dtype), "average pooling takes float32");
+    args.demand(is_number(in.dtype) && is_number(out.dtype), "average pooling takes float32");
     Plane plane;
     Dims sizes;
     ETB_TRY(place_axes(args, in, 0, ceil, plane.axes, sizes));
@@ -219,7 +219,7 @@ Status adaptive_average(Args& args) {
     const Tensor& in = args.tensor(0);
     const Dims wanted = args.integers(1);
     Tensor& out = args.out(2);
-    args.demand(is_real(in.dtype) && is_real(out.dtype), "average pooling takes float32");
+    args.demand(is_number(in.dtype) && is_number(out.dtype), "average pooling takes float32");
     args.demand(in.rank >= 3 && in.rank <= 4 && wanted.rank == 2 && wanted[0] > 0 && wanted[1] > 0,
                 "adaptive pooling: wrong shape");
     ETB_TRY(args.status);

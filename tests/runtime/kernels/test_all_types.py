@@ -124,6 +124,30 @@ def test_kernels_compute_with_every_floating_point_type(case: Case) -> None:
     check(case, TABLES[case.name.rpartition("-")[2], case.oracle])
 
 
+INTEGERS = [
+    Case(
+        f"convolution-{name}",
+        lambda t, x, w: t.nn.functional.conv2d(x, w, padding=1),
+        (RANDOM.integers(-9, 9, (1, 4, 6, 5)).astype(name), RANDOM.integers(-3, 3, (2, 4, 3, 3)).astype(name)),
+        reason="ExecuTorch's own kernel",
+    )
+    for name in ("int8", "int32", "int64")
+] + [
+    Case(
+        "avg_pool-int64",
+        lambda t, x: t.nn.functional.avg_pool2d(x, 2),
+        (RANDOM.integers(-99, 99, (1, 4, 6, 5)),),
+        reason="ExecuTorch's own kernel",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", INTEGERS, ids=str)
+def test_integers_are_convolved_and_pooled(case: Case) -> None:
+    """Quotients are truncated."""
+    check(case, INTEGERS)
+
+
 def test_unsigned_integers_of_16_and_32_bits_are_moved_and_converted() -> None:
     """uint16 and uint32: transposed, and back. ExecuTorch's exporter writes no uint64."""
     whole = np.arange(24, dtype=np.int64).reshape(4, 6)
