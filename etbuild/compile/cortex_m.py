@@ -1,7 +1,7 @@
 """ExecuTorch's Cortex-M backend: integers from end to end on the CPU. It plans memory and runs nothing.
 
 Its operators are `cortex_m::...`; their kernels are in etbuild/runtime/kernels.
-source: executorch/backends/arm/scripts/aot_arm_compiler.py; tests/e2e/test_cortex_m.py compares the bytes.
+source: executorch/backends/arm/scripts/aot_arm_compiler.py; tests/e2e/test_cortex_m_targets.py compares the bytes.
 """
 
 from __future__ import annotations

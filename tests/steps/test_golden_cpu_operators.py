@@ -11,7 +11,7 @@ from project import CPU, U55, Project, Quantize, compile_steps, output_of, recip
 
 from etbuild.errors import StepError
 from etbuild.hardware.boards import board_file, load_board
-from etbuild.recipe.output_sections import Run, Runtime
+from etbuild.recipe.runtime_sections import Run, Runtime
 from etbuild.steps import firmware, golden, run
 from etbuild.verify.cpu_operators import Compared, CpuOperators, set_lines
 from etbuild.verify.interpreter import Interpreter
