@@ -53,7 +53,7 @@ def test_a_run_that_is_resumed_repeats_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_one_case_of_each_function(tmp_path: Path) -> None:
-    """No failure whose cause is not known. About 50 minutes on two cores."""
+    """No failure whose cause is not known. 519 functions, 2 to 5 seconds each on an idle core."""
     lines = suite(tmp_path, "--every", "1")
 
     assert len(lines) > 500

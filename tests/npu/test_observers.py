@@ -143,7 +143,7 @@ def test_a_border_filled_first_and_written_inside_is_no_hazard() -> None:
 
 
 def test_columns_and_rows_of_one_border_are_no_hazard() -> None:
-    """Vela fills the border of a padded tensor side by side; corners are written twice, in parts of other shapes."""
+    """Vela fills the border of a padded tensor side by side; its corners are written twice, in other shapes."""
     p = Program("ethos-u55-128")
     source = p.place(BYTES)
     first, last = p.reserve(24), p.reserve(24)
