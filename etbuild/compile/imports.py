@@ -43,11 +43,14 @@ class Imports:
         found_users = any(is_users(place) for place in places)
         # Of modules that exist, some are loaded already: in a compile server more, and those are not looked up.
         if found_users or is_users_call() or (spec is None and is_users_import()):
-            self._search(module.rpartition(".")[2], sys.path if folders is None else folders, spec)
+            self._search(module.rpartition(".")[2], folders, spec)
 
-    def _search(self, name: str, folders: Iterable[str], spec: ModuleSpec | None) -> None:
+    def _search(self, name: str, folders: Sequence[str] | None, spec: ModuleSpec | None) -> None:
+        """folders: None for sys.path, which contains those of installed packages."""
+        if folders is None and spec is None:
+            self._project.note(f"installed://{name}")
         origin = spec.origin if spec else None
-        for folder in folders:
+        for folder in sys.path if folders is None else folders:
             if is_searched(folder or "."):
                 self._project.note(f"module://{self._project.name(os.path.abspath(folder))}#{name}")  # noqa: PTH100 - as above
             if origin and os.path.dirname(origin.removesuffix("/__init__.py")) == folder:  # noqa: PTH120
@@ -68,7 +71,7 @@ class Imports:
                 files[self._project.name(file)] = sha256(Path(file))
         self._project.note("env://PYTHONPATH")
         for name in sorted(imported):
-            self._search(name, sys.path, getattr(sys.modules.get(name), "__spec__", None))
+            self._search(name, None, getattr(sys.modules.get(name), "__spec__", None))
         # Not the modules that were loaded: a warm compile server has already loaded many.
         for package in installed_packages(imported | self._origins):
             self._project.note(f"package://{package}")
@@ -76,7 +79,7 @@ class Imports:
 
 
 def installed_packages(modules: Iterable[str]) -> set[str]:
-    """The packages that these top-level modules belong to, and all that those require."""
+    """The packages that these top-level modules belong to, and all that those require, also what is not installed."""
     from importlib.metadata import packages_distributions, requires
 
     packages_by_module: Mapping[str, list[str]] = {}
@@ -90,9 +93,10 @@ def installed_packages(modules: Iterable[str]) -> set[str]:
     while waiting:
         package = waiting.pop()
         found.add(package)
-        needed = [line for line in requires(package) or () if "extra ==" not in line]
+        lines = (requires(package) or ()) if tools.package_version(package) else ()
+        needed = [line for line in lines if "extra ==" not in line]
         names = {tools.normalised(match[0]) for line in needed if (match := _REQUIREMENT.match(line))}
-        waiting |= {name for name in names - found if tools.package_version(name)}
+        waiting |= names - found
     return found
 
 

@@ -23,9 +23,8 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
     raises:    StepError for samples that do not fit and rules that match nothing.
     """
     import torch
-    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    from etbuild.compile import cortex_m, patches
+    from etbuild.compile import control_flow, cortex_m, patches
     from etbuild.compile.dynamic_shapes import dynamic_shapes
     from etbuild.compile.inputs import inputs_of
     from etbuild.compile.quantizer import describe, make_quantizer
@@ -43,7 +42,7 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
     else:
         quantizer = make_quantizer(settings, profile, module)
     with patches.lazy_code_generation():
-        prepared = prepare_pt2e(module, quantizer)
+        prepared = control_flow.prepare(module, quantizer)
     for number, sample in enumerate(inputs):
         try:
             example.with_leaves(sample).call(prepared)
@@ -51,7 +50,7 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
             first_line = (str(error).strip().splitlines() or [""])[0]
             raise StepError(f"calibration sample {number}: got {type(error).__name__}: {first_line}") from error
     with patches.lazy_code_generation():
-        converted = convert_pt2e(prepared)
+        converted = control_flow.convert(prepared)
     converted.recompile()  # TorchDynamo reads the code, see lazy_code_generation.
     report = describe(quantizer, converted)
     shapes = dynamic_shapes(converted, example, exporting.dynamic_shapes)

@@ -3,6 +3,7 @@
     exists://PATH           "absent", "file" or "folder"
     names://FOLDER          digest of the names in it
     module://FOLDER#NAME    the entries of the folder that `import NAME` considers; "absent" for none
+    installed://NAME        the same in the folders of installed packages, in the order of their search
     env://NAME              digest of an environment variable; "unset"
     package://NAME          version of an installed Python package, and digest of its list of files; "absent"
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from importlib.machinery import all_suffixes
 from pathlib import Path
@@ -30,6 +32,7 @@ _TITLES = {
     "exists": "whether there is ",
     "names": "names in ",
     "module": "what is imported from ",
+    "installed": "installed module ",
     "env": "environment variable ",
     "package": "Python package ",
 }
@@ -61,6 +64,7 @@ class Facts:
             "exists": self._exists,
             "names": self._names,
             "module": self._module,
+            "installed": self._installed,
             "env": _variable,
             "package": self._package,
         }
@@ -120,6 +124,11 @@ class Facts:
             elif entry.removeprefix(module) in all_suffixes() and self._exists(f"{folder}/{entry}") != ABSENT:
                 found.append(entry)  # And no link to what does not exist.
         return " ".join(sorted(found)) or ABSENT
+
+    def _installed(self, module: str) -> str:
+        folders = [folder for folder in sys.path if folder.startswith(f"{sys.prefix}/")]
+        found = (self._module(f"{folder}#{module}") for folder in folders)
+        return next((entries for entries in found if entries != ABSENT), ABSENT)
 
     def _package(self, package: str) -> str:
         version, record = tools.package_record(package) or ("", "")

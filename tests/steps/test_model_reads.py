@@ -203,6 +203,15 @@ def test_the_packages_that_a_model_imports_count(made: Made) -> None:
 
 
 @pytest.mark.e2e
+def test_a_package_that_was_imported_and_not_installed_counts(made: Made) -> None:
+    """Whatever the name of the distribution that would bring the module."""
+    facts = made.project.json(STEP.depfile)["facts"]
+
+    assert {facts[f"installed://{name}"] for name in ("perhaps", "dynamic", "sought")} == {"absent"}
+    assert "installed://linked" not in facts
+
+
+@pytest.mark.e2e
 @pytest.mark.parametrize("server", ["off", "on"])
 @pytest.mark.usefixtures("run_folder")
 def test_a_helper_of_equal_size_and_time_is_compiled_again(tmp_path: Path, server: str) -> None:

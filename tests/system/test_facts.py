@@ -90,6 +90,19 @@ def test_a_package_has_its_version_and_its_list_of_files(tmp_path: Path, monkeyp
     assert value(tmp_path, "package://other") == "absent"
 
 
+def test_a_module_that_is_installed_later_is_another_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of the environment; folders of the user have facts of their own."""
+    for folder in ("env/lib", "env/more", "users"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "env"))
+    monkeypatch.setattr("sys.path", ["", *(str(tmp_path / name) for name in ("users", "env/lib", "env/more"))])
+    (tmp_path / "users/late.py").touch()
+    before = value(tmp_path, "installed://late")
+    (tmp_path / "env/more/late.py").touch()
+
+    assert (before, value(tmp_path, "installed://late")) == ("absent", "late.py")
+
+
 def test_a_variable_is_not_kept_in_plain_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be a password; unset is not empty."""
     monkeypatch.setenv("A_SECRET", "xyz")
@@ -210,6 +223,7 @@ def test_the_value_of_a_package_is_its_version_and_sixteen_digits(
         ("exists://a", "whether there is a"),
         ("names://a", "names in a"),
         ("module://a#b", "what is imported from a#b"),
+        ("installed://a", "installed module a"),
         ("env://A", "environment variable A"),
         ("package://a", "Python package a"),
         ("other://a", "imported other://a"),
