@@ -27,6 +27,14 @@ class Database(JsonDB):  # type: ignore[misc]
         self.stat = stat_of(name)
         super().__init__(name, codec, module_name=module_name)
 
+    def _load(self) -> dict[str, Any]:
+        """A damaged file counts as none: it decides nothing, and is written again."""
+        try:
+            groups = self.codec.decode(Path(self.name).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return groups if isinstance(groups, dict) and all(isinstance(one, dict) for one in groups.values()) else {}
+
     def set(self, task_id: str, dependency: str, value: object) -> None:
         # As JSON reads it back: doit saves every group at every run, with no dependencies.
         value = list(value) if isinstance(value, tuple) else value

@@ -109,6 +109,17 @@ def test_a_removal_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "doit.json").read_text() == "{}"
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"task": 1}', b"\xff", b"[" * 100_000])
+def test_a_damaged_database_is_written_again(tmp_path: Path, content: bytes) -> None:
+    """It decides nothing: neither a message nor a traceback."""
+    (tmp_path / "doit.json").write_bytes(content)
+    found = database(tmp_path)
+    found.set("task", "deps:", ("a",))
+    found.dump()
+
+    assert database(tmp_path).get("task", "deps:") == ["a"]
+
+
 def test_a_database_that_cannot_be_written_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk: no incomplete file is left."""
 
