@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from etbuild.compile.advice import advice_for
@@ -45,7 +45,8 @@ class PartitionRecord:
         reasons: by node, why it runs on the CPU.
         default: the reason for nodes that are not in `reasons`; None where a reason needs no words.
         """
-        self.operators = [_describe(node, reasons.get(node, default)) for node in _operators(graph_module)]
+        found = _operators(graph_module, None)
+        self.operators = [_describe(node, tag, reasons.get(node, default)) for node, tag in found]
 
     def assign_delegates(self, delegate_of_tag: Mapping[str, int]) -> None:
         """Replace the tags by the numbers of delegates; operators without a delegate run on the CPU."""
@@ -71,23 +72,28 @@ class PartitionRecord:
         }
 
 
-def _operators(graph_module: Any) -> list[Any]:
-    """Nodes that call an operator, in the graph and in its branches and loop bodies; getitem of a tuple and the
-    allocation of a buffer are none."""
+def _operators(graph_module: Any, tag: str | None) -> Iterator[tuple[Any, str | None]]:
+    """Nodes that call an operator, with the tag of their delegate; getitem of a tuple and the allocation of a buffer
+    are none. Behind a cond or while_loop those that it calls, which are in its delegate.
+
+    tag: of the node that calls this graph.
+    """
     import operator
 
     import torch
     from executorch.exir import memory
 
-    none = (operator.getitem, memory.alloc)
-    found = []
-    for module in graph_module.modules():
-        if isinstance(module, torch.fx.GraphModule):
-            found += [n for n in module.graph.nodes if n.op == "call_function" and n.target not in none]
-    return found
+    for node in graph_module.graph.nodes:
+        own = tag or node.meta.get("delegation_tag")
+        if node.op == "call_function" and node.target not in (operator.getitem, memory.alloc):
+            yield node, own
+        for called in node.all_input_nodes:
+            module = getattr(graph_module, called.target, None) if called.op == "get_attr" else None
+            if isinstance(module, torch.fx.GraphModule):
+                yield from _operators(module, own)
 
 
-def _describe(node: Any, reason: str | None) -> dict[str, Any]:
+def _describe(node: Any, tag: str | None, reason: str | None) -> dict[str, Any]:
     target = str(getattr(node.target, "_op", None) or node.target)
     namespace, _, name = target.partition(".")
     quantizes = "quantize_per" in name
@@ -96,7 +102,7 @@ def _describe(node: Any, reason: str | None) -> dict[str, Any]:
         "operator": name if namespace == "aten" else target,
         "class": "quantize" if quantizes else "compute",
         "place": "CPU",
-        "delegate": node.meta.get("delegation_tag"),
+        "delegate": tag,
         "reason": QUANTIZES_IO if quantizes and reason == NO_REASON else reason,
         "line": source_line(node.meta.get("stack_trace")),
         "module": _module(node),

@@ -1,0 +1,43 @@
+"""Models with torch.cond: what its branches call is quantised, and runs on the Ethos-U85."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from project import U85, Project, compile_steps, recipe
+
+from etbuild.recipe.runtime_sections import Run
+from etbuild.steps import golden, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHOICE = """
+    import torch
+
+    class Choice(torch.nn.Module):
+        def forward(self, x):
+            return torch.cond(x.mean() > 0, lambda v: torch.relu(v + 0.5), lambda v: v * 2.0, [x])
+
+    ModelUnderTest = Choice()
+    ModelInputs = (torch.rand(1, 2, 4, 4, generator=torch.Generator().manual_seed(0)) - 0.2,)
+"""
+
+
+@pytest.mark.e2e
+def test_the_branches_of_cond_run_on_the_npu(tmp_path: Path) -> None:
+    """As the integers of the TOSA reference model; partition.json has them in the delegate of the cond."""
+    project = Project(tmp_path)
+    project.write("model.py", CHOICE)
+    one = recipe(U85, lsb=None, run=Run(on="host"))
+    host = run.step(one, U85)
+    assert host is not None
+
+    project.run(*compile_steps(one, U85), golden.step(one, "tosa-u85"), host)
+
+    found = project.json("build/r/ethos-u85-256/run.json")
+    partition = project.json("build/r/tosa-u85/partition.json")
+    places = {operator["operator"]: operator["place"] for operator in partition["operators"]}
+    assert found["bit_exact"] == found["vectors"] == 4
+    assert (places["relu.default"], places["mul.Tensor"], partition["npu_share"]) == ("NPU", "NPU", 1.0)
