@@ -98,12 +98,12 @@ def test_without_data_there_are_the_example_and_random_samples(example: Inputs) 
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_without_data_the_example_counts_as_the_first_of_the_samples(example: tuple[Any, ...], count: int) -> None:
+def test_without_data_the_example_counts_as_the_first_of_the_samples(example: Inputs, count: int) -> None:
     """One sample is the example alone, with which ExecuTorch's scripts calibrate."""
     samples = read_samples(Data(samples=count), example, 3)
 
     assert len(samples.inputs) == count
-    assert samples.inputs[0] == example
+    assert samples.inputs[0] == example.leaves
 
 
 @pytest.mark.parametrize(
