@@ -56,7 +56,7 @@ class ListedCache:
 
         All bytes are on the disk before any has its final name, so that a power cut leaves no empty file under one.
 
-        made: where each is, on the file system of the cache, by its name in the cache.
+        made: where each is, on the file system of the cache, by its name in the cache: the key, or it and a suffix.
         raises: OSError when it cannot be written.
         """
         lines = []

@@ -28,7 +28,7 @@ CI = settings(
     suppress_health_check=list(HealthCheck),
 )
 SEEDS = range(25)
-SLOW = settings(CI, max_examples=4, stateful_step_count=50, derandomize=False)
+SLOW = settings(CI, max_examples=5, stateful_step_count=50, derandomize=False)
 
 
 @pytest.fixture(scope="session")

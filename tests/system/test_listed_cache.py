@@ -128,12 +128,12 @@ def test_what_no_list_names_is_abandoned_unless_it_is_locked(cache: ListedCache)
 
 def test_an_entry_replaces_all_of_the_one_before(cache: ListedCache) -> None:
     """Files that the new one does not have are gone, and so is what has its names; nothing temporary is left."""
-    (cache.folder / "two").write_text("another content")
+    (cache.folder / "one.s").write_text("another content")
     (cache.folder / "made").write_text("made")
 
-    cache.add("one", {"two": cache.folder / "made"})
+    cache.add("one", {"one.s": cache.folder / "made"})
 
-    assert sorted(path.name for path in cache.folder.iterdir()) == ["one.sha256", "two"]
+    assert sorted(path.name for path in cache.folder.iterdir()) == ["one.s", "one.sha256"]
     assert cache.holds("one")
 
 
