@@ -75,15 +75,7 @@ def check_graphs(lowered: Lowered, graphs: Sequence[bytes]) -> None:
     raises: StepError for another number, size or type of tensors.
     """
     for index, tensors in _calls(lowered):
-        inputs, outputs = graph_ports(graphs[index])
-        count = len(inputs)
-        if len(tensors) != count + len(outputs):
-            raise StepError(
-                f"delegate {index}: got {count} inputs and {len(outputs)} outputs in its TOSA graph, wanted "
-                f"{len(tensors)} together as the program passes\n{_REMEDY}"
-            )
-        _compare(index, ("the program", tensors[:count]), ("its TOSA graph", inputs), "input")
-        _compare(index, ("the program", tensors[count:]), ("its TOSA graph", outputs), "output")
+        _compare_call(index, tensors, graph_ports(graphs[index]), ("in its TOSA graph", "its TOSA graph"))
 
 
 def check_delegate_calls(lowered: Lowered, streams: Sequence[bytes]) -> None:
@@ -93,15 +85,20 @@ def check_delegate_calls(lowered: Lowered, streams: Sequence[bytes]) -> None:
     raises:  StepError for another number, size or type of tensors.
     """
     for index, tensors in _calls(lowered):
-        inputs, outputs = stream_ports(streams[index])
-        count = len(inputs)
-        if len(tensors) != count + len(outputs):
-            raise StepError(
-                f"delegate {index}: got {count} inputs and {len(outputs)} outputs from Vela, wanted {len(tensors)} "
-                f"together as the program passes\n{_REMEDY}"
-            )
-        _compare(index, ("the program", tensors[:count]), ("Vela", inputs), "input")
-        _compare(index, ("the program", tensors[count:]), ("Vela", outputs), "output")
+        _compare_call(index, tensors, stream_ports(streams[index]), ("from Vela", "Vela"))
+
+
+def _compare_call(index: int, passed: Sequence[Tensor], ports: Ports, names: tuple[str, str]) -> None:
+    """passed: inputs, then outputs. names: of where the ports are, in a sentence and alone."""
+    (inputs, outputs), (where, name) = ports, names
+    count = len(inputs)
+    if len(passed) != count + len(outputs):
+        raise StepError(
+            f"delegate {index}: got {count} inputs and {len(outputs)} outputs {where}, wanted {len(passed)} "
+            f"together as the program passes\n{_REMEDY}"
+        )
+    _compare(index, ("the program", passed[:count]), (name, inputs), "input")
+    _compare(index, ("the program", passed[count:]), (name, outputs), "output")
 
 
 def check_stream(index: int, graph: bytes, stream: bytes) -> None:
