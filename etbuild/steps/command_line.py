@@ -99,9 +99,14 @@ def _words(one: _Option, value: Any) -> list[str]:
     if isinstance(value, bool):
         return [one.setting.off if not value else one.name]
     values = value if isinstance(value, tuple) else (value,)
-    if one.name.endswith("="):
-        return [f"{one.name}{_text(item)}" for item in values]
-    return [word for item in values for word in (one.name, _text(item))]
+    return [word for item in values for word in _word(one, _text(item))]
+
+
+def _word(one: _Option, text: str) -> tuple[str, ...]:
+    """One value with its option; a text that begins like an option needs "="."""
+    if one.name.endswith("=") or (text.startswith("-") and one.hint not in (int, float)):
+        return (f"{one.name.removesuffix('=')}={text}",)
+    return one.name, text
 
 
 def _text(value: Any) -> str:

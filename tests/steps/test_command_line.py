@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from etbuild.recipe.data_sections import SCHEMES, Rule
 from etbuild.recipe.load import load_all
-from etbuild.recipe.model_sections import DTYPES, DynamicDim, InputSpec
+from etbuild.recipe.model_sections import DTYPES, DynamicDim, Export, InputSpec, Model
+from etbuild.steps import export
 from etbuild.steps.command_line import arguments, parse
 from etbuild.steps.kinds import KINDS, steps_of
 
@@ -138,3 +139,12 @@ def test_a_rule_is_read_back_from_its_argument() -> None:
     rule = Rule(module_name="blocks.0:conv", scheme="int16x8")
 
     assert Rule.parse(rule.to_argument()) == rule
+
+
+def test_a_path_that_begins_with_a_hyphen_is_read_back() -> None:
+    """argparse takes it for an option unless "=" is before it."""
+    options = export.Options(
+        model=Model(reads=("-weights", "--o")), export=Export(), output=Path("-o"), depfile=Path("d")
+    )
+
+    assert parse(export.Options, arguments(options), "etbuild.steps.export", None) == options
