@@ -7,7 +7,7 @@ command lines of the steps.
 Types of a field, and what the YAML file holds:
 
     bool, int, float, str, Path    true or false, an integer, a number, text, the path of a file or folder
-    Bytes                          an integer, or text such as 512 KiB or 2 MiB
+    Bytes                          an integer, or text such as 512 KiB, 2 MiB or 4 GiB
     tuple[X, ...]                  a list of X; by_name: a mapping of X, whose field `name` is the key
     Mapping[str, X]                a mapping of X, by name
     a dataclass                    a mapping with its settings

@@ -24,7 +24,13 @@ from etbuild.config.setting import (
 Json = dict[str, Any]
 
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
-_SIZE = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[1-9][0-9]* (KiB|MiB)$"}]}
+_SIZE_TEXT = {
+    "type": "string",
+    "pattern": "^[1-9][0-9]* (KiB|MiB|GiB)$",
+    "maxLength": 12,
+    "x-wanted": "text such as 512 KiB, 2 MiB or 4 GiB",
+}
+_SIZE = {"anyOf": [{"type": "integer", "minimum": 1}, _SIZE_TEXT]}
 
 
 def definitions(*classes: type) -> Json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from etbuild.config.setting import section, setting
+from etbuild.config.setting import Bytes, section, setting
 from etbuild.hardware.board import Board
 
 
@@ -103,4 +103,10 @@ class Run:
         computed=True,
         minimum=0,
         maximum=1,
+    )
+    memory_limit: Bytes = setting(
+        "On the host: the most memory that the .pte may ask for altogether, what is recorded of a wrong delegate"
+        " included. Unit: bytes, or text with KiB, MiB or GiB.",
+        Bytes(2 << 30),
+        examples=["4 GiB"],
     )

@@ -20,7 +20,7 @@ from etbuild.hardware.boards import board_of
 from etbuild.recipe.runtime_sections import Run
 from etbuild.report.figures import bit_exact_text
 from etbuild.steps.options import from_section, option, parse, plan, reads, writes
-from etbuild.verify.host_run import expected_outputs, run_on_host
+from etbuild.verify.host_run import HostRun, expected_outputs, run_on_host
 from etbuild.verify.verdict import verdict
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Options:
     fvp: Path | None = from_section(Run, "fvp")
     timing_adapters: bool = from_section(Run, "timing_adapters")
     tolerance: float = from_section(Run, "tolerance")
+    memory_limit: int = from_section(Run, "memory_limit")
     output: Path = writes("run.json")
 
 
@@ -65,6 +66,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         ptd=ptd,
         golden=golden,
         tolerance=run.tolerance,
+        memory_limit=run.memory_limit,
         output=folder / "run.json",
     )
     if runtime is None or run.on == "host":
@@ -96,7 +98,7 @@ def main(argv: Sequence[str]) -> int:
     request = _request(options)
     on = simulators.resolve(request) if request else "host"
     if request is None or on == "host":
-        report = run_on_host(options.pte, options.ptd, golden, options.tolerance)
+        report = run_on_host(HostRun(options.pte, options.ptd, options.memory_limit, options.tolerance), golden)
     else:
         result = simulators.run(simulators.command(request, on), request.limit_s)
         report = verdict(request, on, result, expected_outputs(options.pte, golden))

@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 RUNNER = "host (emulated NPU)"
 
 
+class HostRun(NamedTuple):
+    """What is run.
+
+    ptd:          file with the weights that are not in the .pte.
+    memory_limit: bytes, the most that the .pte may ask for altogether.
+    tolerance:    0 for bit-exact outputs, else see `compare.difference`.
+    """
+
+    pte: Path
+    ptd: Path | None
+    memory_limit: int
+    tolerance: float
+
+
 class _Run(NamedTuple):
     """The arguments of `run_on_host`, and the loaded program."""
 
@@ -32,19 +46,18 @@ class _Run(NamedTuple):
     tolerance: float
 
 
-def run_on_host(pte: Path, ptd: Path | None, golden: dict[str, Any], tolerance: float) -> dict[str, Any]:
+def run_on_host(what: HostRun, golden: dict[str, Any]) -> dict[str, Any]:
     """Run all vectors; the content of run.json.
 
-    ptd:       file with the weights that are not in the .pte.
-    golden:    the arrays of golden.npz.
-    tolerance: 0 for bit-exact outputs, else see `compare.difference`.
-    raises:    StepError for the first vector whose outputs differ by more.
+    golden: the arrays of golden.npz.
+    raises: StepError for the first vector whose outputs differ by more than the tolerance, and for a .pte that asks for
+            more memory.
     """
     from etbuild.host.program import HostProgram
 
     begin = time.perf_counter()
-    program = HostProgram(pte, ptd)
-    run = _Run(pte, program, golden, tolerance)
+    program = HostProgram(what.pte, what.ptd, memory_limit=what.memory_limit)
+    run = _Run(what.pte, program, golden, what.tolerance)
     vectors = columns_of(golden, "input")
     wanted = columns_of(golden, "output")
     count = len(wanted[0]) if wanted else 0
@@ -59,7 +72,7 @@ def run_on_host(pte: Path, ptd: Path | None, golden: dict[str, Any], tolerance: 
         "on": "host",
         "vectors": count,
         "bit_exact": exact,
-        "tolerance": tolerance,
+        "tolerance": what.tolerance,
         "figures": {"duration": seconds},
     }
 

@@ -52,7 +52,7 @@ def test_all_buffers_of_a_program_have_one_limit(sizes: list[int], asked: int) -
 
     message = re.fullmatch(
         r"<bytes>: memory: got a program that asks for at least (\d+) bytes, wanted at most 2147483648\n"
-        r"    if you trust it: etbuild run --memory-limit SIZE",
+        r"    if you trust it: etbuild run --memory-limit SIZE; in a recipe run: \{memory_limit: SIZE\}",
         str(caught.value),
     )
     assert message, str(caught.value)
@@ -116,7 +116,7 @@ def test_the_command_run_refuses_a_program_that_asks_for_too_much(tmp_path: Path
     first, second = refused.stderr.splitlines()
     assert first.startswith("hostile.pte: memory: got a program that asks for at least 215")
     assert first.endswith(" bytes, wanted at most 2147483648")
-    assert second == "    if you trust it: etbuild run --memory-limit SIZE"
+    assert second == "    if you trust it: etbuild run --memory-limit SIZE; in a recipe run: {memory_limit: SIZE}"
     assert (allowed.returncode, allowed.stderr) == (0, "")
 
 

@@ -83,7 +83,7 @@ vectors: {data: d.npz, samples: 16}
 golden: {lsb: 2, atol: 0.5, rtol: 1e-3, accuracy: 1}
 header: {symbol: weights, alignment: 64, section: .rodata.model, bytes_per_line: 32}
 pte: {bundled_io: true, etrecord: true, external_weights: true}
-run: {on: none, timeout_s: 2.5}
+run: {on: none, timeout_s: 2.5, memory_limit: 3 GiB}
 """
 EVERY_VALUE = Recipe(
     name="net",
@@ -125,7 +125,7 @@ EVERY_VALUE = Recipe(
     golden=Golden(2, 0.5, 0.001, 1.0),
     header=Header("weights", 64, ".rodata.model", 32),
     pte=Pte(True, True, True),
-    run=Run("none", 2.5),
+    run=Run("none", 2.5, memory_limit=3 << 30),
 )
 
 

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 from etbuild.errors import StepError
-from etbuild.host.program import HostProgram
+from etbuild.hardware.target import Target
+from etbuild.host.program import MEMORY_LIMIT, HostProgram
+from etbuild.recipe.model_sections import Model
+from etbuild.recipe.recipe import Recipe
+from etbuild.recipe.runtime_sections import Run
 from etbuild.steps import run
 
 PTE = Path(__file__).parents[1] / "pte" / "files" / "linear_u55.pte"
@@ -35,10 +39,10 @@ def golden() -> dict[str, Any]:
     }
 
 
-def attempt(golden: dict[str, Any], folder: Path, tolerance: str = "0") -> dict[str, Any]:
+def attempt(golden: dict[str, Any], folder: Path, tolerance: str = "0", *more: str) -> dict[str, Any]:
     np.savez(folder / "golden.npz", **golden)
     argv = ["--pte", str(PTE), "--golden", str(folder / "golden.npz"), "--output", str(folder / "run.json")]
-    assert run.main([*argv, "--tolerance", tolerance]) == 0
+    assert run.main([*argv, "--tolerance", tolerance, *more]) == 0
     return dict(json.loads((folder / "run.json").read_text()))
 
 
@@ -98,3 +102,22 @@ def test_a_difference_in_a_delegate_names_the_operation(golden: dict[str, Any], 
     assert second.startswith(f"    first in delegate 0, output 0: element [2]: got {right}, wanted {right ^ 1}; 1 of ")
     assert third.startswith("    written by operation ")
     assert "CONV" in third
+
+
+def test_a_recipe_sets_how_much_memory_its_pte_may_ask_for(golden: dict[str, Any], tmp_path: Path) -> None:
+    """run.memory_limit is on the step's command line; the message names the key. Without it: that of `etbuild run`."""
+    target = Target("ethos-u55-128", "ethos-u55-128", "tosa-u55")
+    steps = [
+        run.step(Recipe("net", (), Model(), (target,), run=one), target) for one in (Run(), Run(memory_limit=9000))
+    ]
+    by_default, limited = [list(step.argv if step else ()) for step in steps]
+    words = limited[(at := limited.index("--memory-limit")) : at + 2]
+
+    with pytest.raises(StepError) as caught:
+        attempt(golden, tmp_path, "0", *words)
+
+    assert [*limited[:at], *limited[at + 2 :]] == by_default
+    assert (Run().memory_limit, attempt(golden, tmp_path)["bit_exact"]) == (MEMORY_LIMIT, 3)
+    first, second = str(caught.value).splitlines()
+    assert re.fullmatch(rf"{PTE}: memory: got a program that asks for at least \d+ bytes, wanted at most 9000", first)
+    assert second.endswith(" in a recipe run: {memory_limit: SIZE}")

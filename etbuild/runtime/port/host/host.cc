@@ -162,7 +162,7 @@ struct etb_program {
         if (budget.refused) {
             std::snprintf(text, sizeof text,
                           "memory: got a program that asks for at least %llu bytes, wanted at most %llu\n"
-                          "    if you trust it: etbuild run --memory-limit SIZE",
+                          "    if you trust it: etbuild run --memory-limit SIZE; in a recipe run: {memory_limit: SIZE}",
                           static_cast<unsigned long long>(std::exchange(budget.refused, 0)),
                           static_cast<unsigned long long>(budget.limit));
             return static_cast<int>(result.code);
