@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from etbuild.config.diagnostics import did_you_mean, printable, quoted
 from etbuild.errors import EtbuildError
+from etbuild.system.files import kind_of
 
 
 class BadPathError(EtbuildError):
@@ -23,19 +23,6 @@ class BadPathError(EtbuildError):
     def __init__(self, got: str, wanted: str, remedy: str = "") -> None:
         self.got, self.wanted, self.remedy = got, wanted, remedy
         super().__init__(f"got {got}, wanted {wanted}")
-
-
-def kind_of(path: Path) -> str:
-    """What is at a path: "file", "folder", "missing", "file without read permission" or "device or pipe"."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):
-        return "missing"
-    if stat.S_ISDIR(mode):
-        return "folder"
-    if not stat.S_ISREG(mode):
-        return "device or pipe"
-    return "file" if os.access(path, os.R_OK) else "file without read permission"
 
 
 class ProjectPaths:

@@ -13,7 +13,7 @@ from etbuild.build_engine.step import Step
 from etbuild.errors import RecipeError
 from etbuild.steps.kinds import KINDS, steps_of
 from etbuild.system import environment
-from etbuild.system.files import write_atomic
+from etbuild.system.files import kind_of, write_atomic
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step_sources import StepSources
@@ -65,7 +65,7 @@ def load_plan(root: Path, digests: Digests, sources: StepSources) -> Plan:
     for examined in (CACHE_FILE, "recipes"):
         digests.record_stat(examined)
     common = _common_dependencies(root, digests, sources)
-    cached = _read(file, common, digests)
+    cached = _read(file, common, (root, digests))
     if cached is not None:
         return cached
     from etbuild.recipe.load import load_each
@@ -76,7 +76,7 @@ def load_plan(root: Path, digests: Digests, sources: StepSources) -> Plan:
     plan = plan_of(recipes)
     if broken:
         return plan._replace(broken=broken, problems=problems)
-    _write(file, plan, common, _recipe_dependencies(recipes, digests))
+    _write(file, plan, common, _recipe_dependencies(recipes, digests) | {"named": _named_files(root, plan)})
     return plan
 
 
@@ -95,13 +95,23 @@ def _recipe_dependencies(recipes: Iterable[Recipe], digests: Digests) -> dict[st
     return {"files": files, "env": {name: value for recipe in recipes for name, value in recipe.env}}
 
 
-def _read(file: Path, common: Mapping[str, object], digests: Digests) -> Plan | None:
+def _named_files(root: Path, plan: Plan) -> dict[str, str]:
+    """What is at each path that a recipe names as an input: another plan, or a message, when that changes."""
+    made = {path for step in plan.steps for path in step.outputs}
+    named = dict.fromkeys(path for step in plan.steps for path in step.inputs if path not in made)
+    return {path: kind_of(root / path) for path in named}
+
+
+def _read(file: Path, common: Mapping[str, object], project: tuple[Path, Digests]) -> Plan | None:
+    """The cached plan; None when something that it depends on has changed. project: its root and digests."""
+    root, digests = project
     try:
         data = json.loads(file.read_bytes())
         if (
             data["common"] != common
             or any(digests.of(path) != digest for path, digest in data["files"].items())
             or any((environment.variable(name) or "") != value for name, value in data["env"].items())
+            or any(kind_of(root / path) != kind for path, kind in data["named"].items())
         ):
             return None
         outlines = tuple(Outline(name, profiles) for name, profiles in data["outlines"])

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from etbuild.config import yaml_tree
 from etbuild.config.diagnostics import Diagnostics, Location, printable
-from etbuild.config.paths import BadPathError, ProjectPaths, kind_of
+from etbuild.config.paths import BadPathError, ProjectPaths
 from etbuild.config.yaml_tree import Entry, MapNode, Node, Scalar, described
+from etbuild.system.files import kind_of
 
 
 @dataclass(frozen=True)

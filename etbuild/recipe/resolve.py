@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from etbuild.config.diagnostics import quoted
-from etbuild.config.paths import BadPathError, kind_of
+from etbuild.config.paths import BadPathError
 from etbuild.config.section import Reading, Section
 from etbuild.config.setting import read
 from etbuild.recipe.data_sections import Calibration, Data, Golden, Quantize, Rule, Vectors
@@ -18,6 +18,7 @@ from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.recipe import Recipe
 from etbuild.recipe.resolve_runtime import read_run, read_runtime
 from etbuild.recipe.resolve_targets import read_targets
+from etbuild.system.files import kind_of
 
 if TYPE_CHECKING:
     from etbuild.config.yaml_tree import MapNode

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -48,6 +49,19 @@ def lock(file: IO[Any] | int, what: str = "") -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
     finally:
         timer.cancel()
+
+
+def kind_of(path: Path) -> str:
+    """What is at a path: "file", "folder", "missing", "file without read permission" or "device or pipe"."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return "missing"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    if not stat.S_ISREG(mode):
+        return "device or pipe"
+    return "file" if os.access(path, os.R_OK) else "file without read permission"
 
 
 @contextmanager

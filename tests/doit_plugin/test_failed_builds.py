@@ -1,5 +1,6 @@
 """Builds that fail, are killed, or cannot write: messages, exit codes, and what the next build does."""
 
+import os
 import signal
 import subprocess
 import time
@@ -58,6 +59,26 @@ def test_a_broken_recipe_is_a_message_and_exit_code_2(project: FakeProject) -> N
     assert done.returncode == 2
     assert 'recipes/net.yaml:5:11: quantize.scheme: got "int9"' in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["models/net.py", "data/calibration.npz"])
+@pytest.mark.parametrize("what", ["nothing", "pipe"])
+def test_a_missing_input_of_a_recipe_is_one_message_and_exit_code_2(project: FakeProject, name: str, what: str) -> None:
+    """The recipe's, with its line, whether the plan is cached from before or made now; nothing runs."""
+    file = project.root / "recipes" / name
+    file.unlink()
+    if what == "pipe":
+        os.mkfifo(file)
+
+    cached = project.doit()
+    (project.root / "build/.etbuild/plan.json").unlink()
+    fresh = project.doit()
+
+    found = "does not exist" if what == "nothing" else "is a device or pipe"
+    assert f'got "{name}", which {found}, wanted a file that ends in' in cached.stderr
+    assert cached.stderr.startswith("recipes/net.yaml:")
+    assert (cached.returncode, cached.stdout, cached.stderr) == (2, "", fresh.stderr)
+    assert (fresh.returncode, project.ran()) == (2, set())
 
 
 def test_a_bad_limit_of_a_sweep_is_a_message_and_exit_code_2(project: FakeProject) -> None:
