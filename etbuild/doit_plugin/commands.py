@@ -18,13 +18,13 @@ from doit import cmd_forget, cmd_run
 from doit.cmd_base import DodoTaskLoader, DoitCmdBase, tasks_and_deps_iter
 from doit.control import TaskControl
 
+# First of all: a Ctrl-C while the others are imported is no error either.
+import etbuild.doit_plugin.ctrl_c as ctrl_c
 from etbuild.build_engine import noop
 from etbuild.errors import MissingTool, UsageError
 from etbuild.system.digests import stat_of
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from etbuild.build_engine.decision import Reason
     from etbuild.doit_plugin.tasks import SharedState
     from etbuild.system.digests import StatKey
@@ -107,7 +107,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         except BrokenPipeError:
             code = _reader_closed()
         except KeyboardInterrupt:
-            code = _interrupted()
+            code = ctrl_c.report()
         finally:
             for state in states:
                 state.executor.launcher.stop()
@@ -233,14 +233,8 @@ def guarded(command: Callable[[], Any]) -> Any:
     except BrokenPipeError:
         return _reader_closed()
     except KeyboardInterrupt:
-        return _interrupted()
+        return ctrl_c.report()
     return code
-
-
-def _interrupted() -> int:
-    """The exit code after Ctrl-C."""
-    print("\ninterrupted: completed steps are kept", file=sys.stderr)
-    return 130
 
 
 def _reader_closed() -> int:
@@ -249,14 +243,6 @@ def _reader_closed() -> int:
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 128 + signal.SIGPIPE
-
-
-def _show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Python's hook: Ctrl-C is no error, whatever it meets."""
-    if issubclass(kind, KeyboardInterrupt):
-        _interrupted()
-    else:
-        sys.__excepthook__(kind, error, trace)
 
 
 def _end_on_sigterm() -> None:
@@ -291,6 +277,3 @@ def _producers_first(tasks: dict[str, Any], names: list[str]) -> Iterator[Any]:
 
     for name in names:
         yield from visit(name)
-
-
-sys.excepthook = _show_error

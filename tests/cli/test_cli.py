@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from interrupted_import import at_import_of
 
 from etbuild.cli import new
 from etbuild.cli.main import main
@@ -264,3 +265,13 @@ def test_the_model_of_a_new_recipe_exports(own_folder: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "(1, 10)\n"
+
+
+def test_ctrl_c_is_no_traceback(tmp_path: Path) -> None:
+    """One line, and the exit code of an interrupted program."""
+    interrupted = at_import_of("etbuild.cli.inspect", tmp_path / "site")
+    command = [sys.executable, "-m", "etbuild.cli.main", "inspect", str(FILES / "linear_u55.pte")]
+
+    done = subprocess.run(command, env=interrupted, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\ninterrupted\n")

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from built_project import ALL, DODO, RECIPE, FakeProject, rebuilt
+from built_project import ALL, RECIPE, FakeProject, rebuilt
 
 IN_A_NAMESPACE = ["unshare", "--map-root-user", "--mount"]
 namespaces = pytest.mark.skipif(
@@ -215,17 +215,6 @@ def test_a_reader_may_close_the_pipe_of_a_listing(project: FakeProject, command:
     os.close(write)
 
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
-
-
-@pytest.mark.parametrize("command", [(), ("why",), ("list",), ("info", "report:net"), ("clean",), ("forget",)])
-def test_ctrl_c_while_the_project_is_loaded_is_no_traceback(project: FakeProject, command: tuple[str, ...]) -> None:
-    """In the first second, before any step."""
-    (project.root / "dodo.py").write_text(f"import os\nos.kill(os.getpid(), {signal.SIGINT:d})\n{DODO}")
-    done = project.doit(*command)
-
-    assert done.returncode in (130, -signal.SIGINT)
-    assert done.stdout == ""
-    assert done.stderr == "\ninterrupted: completed steps are kept\n"
 
 
 def test_a_project_without_recipes_says_so(project: FakeProject) -> None:
