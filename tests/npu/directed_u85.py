@@ -111,6 +111,38 @@ def accumulators() -> Iterator[StreamTest]:
     yield p.finish(f"{NPU}: accumulators")
 
 
+def kept_products() -> Iterator[StreamTest]:
+    """A convolution with weights from IFM2, as in a branch: a bias by POOL NONE, then a product for each tap; only the
+    last one writes, and only it scales."""
+    rng = np.random.default_rng(8)
+    height, width, length, depth, taps = 1, 3, 4, 2, 3
+    p = _program()
+    p.set("IFM_DEPTH_M1", length)
+    p.output((height, width, depth))
+    bias = rng.integers(-500, 500, (height, width, depth)).astype(np.int32)
+    target = p.reserve(width * depth)
+    p.map("OFM", target, (height, width, depth), "int8", zero_point=-3, global_scale=1, storage=3)
+    p.map("IFM2", p.place(bias), bias.shape, "int32")
+    p.set("ACC_FORMAT", input="IFM2", output_disabled=1)
+    _pool(p, "NONE")
+    total = bias.astype(np.int64)
+    p.set("OFM_SCALE", scale=1 << 30, shift=35, rounding="NATURAL")
+    for tap in range(taps):
+        image = rng.integers(-128, 128, (height, width, length)).astype(np.int8)
+        weights = rng.integers(-128, 128, (height, depth, length)).astype(np.int8)
+        last = tap == taps - 1
+        p.map("IFM", p.place(image), image.shape, "int8", zero_point=7)
+        p.map("IFM2", p.place(weights), weights.shape, "int8", zero_point=-5)
+        if last:
+            p.map("OFM", target, (height, width, depth), "int8", zero_point=-3, global_scale=1)
+        p.set("ACC_FORMAT", input="KEEP", output_disabled=int(not last))
+        p.set("CONV", weights_from_ifm2=1)
+        total = total + np.einsum("yxk,yck->yxc", image.astype(np.int64) - 7, weights.astype(np.int64) + 5)
+    scaled = np.vectorize(lambda value: rescaled(int(value), 1 << 30, 35, "NATURAL"))(total)
+    p.expect(target, np.clip(scaled - 3, -128, 127).astype(np.int8))
+    yield p.finish(f"{NPU}: products added to kept accumulators")
+
+
 def pools() -> Iterator[StreamTest]:
     """SUM, MIN and REDUCE_SUM over a window, and both arg modes."""
     image = np.random.default_rng(6).integers(-128, 128, (4, 6, 4)).astype(np.int8)
@@ -181,5 +213,5 @@ def _resized(plain: np.ndarray, shape: tuple[int, int, int], n: int, step: int, 
 
 def tests() -> Iterator[StreamTest]:
     """All of them."""
-    for make in (transposes, chains, accumulators, pools, resizing):
+    for make in (transposes, chains, accumulators, kept_products, pools, resizing):
         yield from make()

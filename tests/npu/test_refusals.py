@@ -64,6 +64,10 @@ def run_text(config: int, *lines: str) -> tuple[int, str, int]:
          (Code.UNSUPPORTED, "BRANCH on a result that is not of one element", 0)),
         (U85, ("IRQ 1", "BRANCH target=0 condition=ALWAYS", "STOP 65535"),
          (Code.TIMEOUT, "BRANCH after more work than the limit", 1)),
+        (U85, ("KERNEL_STRIDE x_low=1", "CONV weights_from_ifm2=1"),
+         (Code.UNSUPPORTED, "CONV with weights from IFM2 and a window", 0)),
+        (U85, ("ACC_FORMAT input=IFM2", "CONV weights_from_ifm2=1"),
+         (Code.MALFORMED, "CONV takes its weights and its accumulator from IFM2", 0)),
         (U85, ("KERNEL_WIDTH 2", "POOL AVERAGE"), (Code.UNSUPPORTED, "average pool with a scale or an accumulator", 0)),
     ],
 )  # fmt: skip

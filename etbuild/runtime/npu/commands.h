@@ -12,7 +12,7 @@
 // - Tiles 1 and 3 (right of WIDTH0) are unverified.
 // - Per-channel scales on pooling are unverified.
 // - 2D and 3D DMA of Ethos-U65 are unverified.
-// - Ethos-U85, accumulators kept from one operation to the next and disabled outputs are unverified.
+// - Ethos-U85, CONV with weights from IFM2 and a window (a kernel, stride or padding) is an error; so is one with its accumulator from IFM2.
 // - Ethos-U85, tables S8_S16, S8_S32 and S16_S32 are unverified.
 // - Ethos-U85, a REDUCE_SUM of 16-bit maps with a 48-bit accumulator is an error; the NPU gives zeros.
 // - Ethos-U85, an average pool with a scale or an accumulator input is an error.

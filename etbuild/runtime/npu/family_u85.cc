@@ -194,6 +194,11 @@ Verdict describe_convolution(const Machine& machine, const Registers& registers,
 
 Verdict describe_matrix_product(const Machine& machine, const Registers& registers, Operation& operation) {
     ETB_ACCEPT(describe_output(registers, operation));
+    ETB_ACCEPT(describe_accumulator(registers, operation));
+    if (operation.accumulator_input == AccumulatorInput::ifm2)
+        return ETB_REFUSE(malformed, "CONV takes its weights and its accumulator from IFM2");
+    ETB_ACCEPT(describe_window(registers, operation));
+    if (!operation.window.is_one_element()) return ETB_REFUSE(unsupported, "CONV with weights from IFM2 and a window");
     ETB_ACCEPT(describe_stored(registers, false, operation.ifm));
     ETB_ACCEPT(describe_stored(registers, true, operation.ifm2));
     operation.uses_ifm = operation.uses_ifm2 = true;

@@ -30,6 +30,10 @@ struct Window {
         return find(o * stride_x + k * dilation_x - pad_left, extent_width, source);
     }
     [[nodiscard]] std::int32_t taps() const { return kernel_height * kernel_width; }
+    // Whether each output reads the input element at its own place.
+    [[nodiscard]] bool is_one_element() const {
+        return taps() == 1 && stride_y == 1 && stride_x == 1 && !padded && upscale == Upscale::none;
+    }
 
 private:
     bool find(std::int32_t at, std::int32_t extent, std::int32_t& source) const {
