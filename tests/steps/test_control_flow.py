@@ -1,4 +1,4 @@
-"""Models with torch.cond: what its branches call is quantised, and runs on the Ethos-U85."""
+"""Models with torch.cond and while_loop: what these call is quantised, and runs on the Ethos-U85."""
 
 from __future__ import annotations
 
@@ -23,6 +23,58 @@ CHOICE = """
     ModelUnderTest = Choice()
     ModelInputs = (torch.rand(1, 2, 4, 4, generator=torch.Generator().manual_seed(0)) - 0.2,)
 """
+
+
+# A branch with a kernel of one element, and one with nine: their weights are inputs of the branches.
+CONVOLUTIONS = """
+    import torch
+
+    class Choice(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one = torch.nn.Conv2d(4, 4, 1)
+            self.two = torch.nn.Conv2d(4, 4, 3, padding=1)
+
+        def forward(self, x):
+            return torch.cond(x.mean() > 0, lambda v: torch.relu(self.one(v)), lambda v: self.two(v), [x])
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        ModelUnderTest = Choice()
+        ModelInputs = (torch.randn(1, 4, 4, 4),)
+"""
+
+LOOP = """
+    import torch
+
+    class Loop(torch.nn.Module):
+        def forward(self, x):
+            def goes_on(v):
+                return v.sum() < 20.0
+
+            return torch._higher_order_ops.while_loop(goes_on, lambda v: (v * 2.0,), (torch.abs(x) + 0.1,))[0]
+
+    ModelUnderTest = Loop()
+    ModelInputs = (torch.rand(1, 4, generator=torch.Generator().manual_seed(0)),)
+"""
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("model", [CONVOLUTIONS, LOOP], ids=["convolutions", "loop"])
+def test_it_is_exact(model: str, tmp_path: Path) -> None:
+    """Convolutions with weights from IFM2, whose sums start with a bias; a condition that compares with a number, which
+    ExecuTorch's quantiser makes a tensor of one element."""
+    project = Project(tmp_path)
+    project.write("model.py", model)
+    one = recipe(U85, lsb=None, run=Run(on="host"))
+    host = run.step(one, U85)
+    assert host is not None
+
+    project.run(*compile_steps(one, U85), golden.step(one, "tosa-u85"), host)
+
+    found = project.json("build/r/ethos-u85-256/run.json")
+    assert found["bit_exact"] == found["vectors"] == 4
+    assert project.json("build/r/tosa-u85/partition.json")["npu_share"] == 1.0
 
 
 @pytest.mark.e2e
