@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from etbuild.compile import cortex_m, cortex_m_fallback
+from etbuild.compile.compiler_failure import explained
 from etbuild.compile.exported_program import make_portable
 from etbuild.compile.lowered import Lowered, placeholder_of
 from etbuild.compile.partition import NO_NPU, PartitionRecord
 from etbuild.compile.profiles import reference_spec
-from etbuild.errors import EtbuildError, StepError
+from etbuild.errors import StepError
 from etbuild.hardware.target import WITH_CORTEX_M
 
 
@@ -48,19 +49,14 @@ def lower_program(program: Any, profile: str, io: str, name: Path) -> Lowering:
     from etbuild.compile import patches
 
     record, graph_of_placeholder = PartitionRecord(profile), dict[bytes, bytes]()
-    try:
-        with (
-            patches.lazy_code_generation(),
-            patches.skip_empty_decompositions(),
-            _without_vela(graph_of_placeholder),
-        ):
-            edge, io_params = lower(program, profile, io, record)
-            executorch = emit(edge)
-    except EtbuildError:
-        raise
-    except Exception as error:
-        first_line = (str(error).strip().splitlines() or [""])[0]
-        raise StepError(f"{name}: lowering for {profile}: got {type(error).__name__}: {first_line}") from error
+    with (
+        explained(f"{name}: lowering for {profile}", program),
+        patches.lazy_code_generation(),
+        patches.skip_empty_decompositions(),
+        _without_vela(graph_of_placeholder),
+    ):
+        edge, io_params = lower(program, profile, io, record)
+        executorch = emit(edge)
     lowered = Lowered(executorch.executorch_program, executorch._emitter_output.mutable_data)
     delegate_data = lowered.program.backend_delegate_data
     placeholders = [bytes(delegate_data[one.processed.index].data) for one in lowered.delegates]

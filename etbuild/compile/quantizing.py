@@ -25,6 +25,7 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
     import torch
 
     from etbuild.compile import control_flow, cortex_m, patches
+    from etbuild.compile.compiler_failure import explained
     from etbuild.compile.dynamic_shapes import dynamic_shapes
     from etbuild.compile.inputs import inputs_of
     from etbuild.compile.quantizer import describe, make_quantizer
@@ -41,7 +42,7 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
         quantizer = cortex_m.make_quantizer()
     else:
         quantizer = make_quantizer(settings, profile, module)
-    with patches.lazy_code_generation():
+    with explained("quantisation", module), patches.lazy_code_generation():
         prepared = control_flow.prepare(module, quantizer)
     for number, sample in enumerate(inputs):
         try:
@@ -49,12 +50,13 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
         except Exception as error:
             first_line = (str(error).strip().splitlines() or [""])[0]
             raise StepError(f"calibration sample {number}: got {type(error).__name__}: {first_line}") from error
-    with patches.lazy_code_generation():
+    with explained("quantisation", prepared), patches.lazy_code_generation():
         converted = control_flow.convert(prepared)
     converted.recompile()  # TorchDynamo reads the code, see lazy_code_generation.
     report = describe(quantizer, converted)
     shapes = dynamic_shapes(converted, example, exporting.dynamic_shapes)
-    with patches.export_without_guards() if shapes is None else nullcontext():
+    without_guards = patches.export_without_guards() if shapes is None else nullcontext()
+    with explained("quantisation: export", converted), without_guards:
         return torch.export.export(
             converted, example.arguments, example.keywords, dynamic_shapes=shapes, strict=exporting.strict
         ), report

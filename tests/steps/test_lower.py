@@ -182,3 +182,53 @@ def test_the_partition_names_the_module_of_an_operator_also_in_a_bare_sequential
         ("relu.default", "1"),
         ("upsample_nearest2d.vec", "2.0"),
     ]
+
+
+FROM_INPUTS = """
+    import torch
+
+    class Filter(torch.nn.Module):
+        def forward(self, x, weight):
+            return torch.nn.functional.conv2d(x, weight)
+
+    ModelUnderTest = Filter()
+    ModelInputs = (torch.ones(1, 4, 4, 4), torch.ones(4, 4, 1, 1))
+"""
+HALF = """
+    import torch
+
+    class Add(torch.nn.Module):
+        def forward(self, x, y):
+            return x + y
+
+    ModelUnderTest = Add()
+    ModelInputs = (torch.ones(1, 4, 4, 1, dtype=torch.bfloat16), torch.ones(1, 4, 4, 1, dtype=torch.bfloat16))
+"""
+
+
+@pytest.mark.e2e
+def test_a_pass_that_fails_is_named_with_its_cause_and_the_models_line(project: Project) -> None:
+    """ExecuTorch's message names an adapter, and every pass before it; a convolution's weights must be constant."""
+    with pytest.raises(StepError) as caught:
+        lowered(project, recipe(), source=FROM_INPUTS)
+
+    assert str(caught.value) == (
+        "build/r/tosa-u55/quantized.pt2: lowering for tosa-u55: "
+        "got RuntimeError: unsupported param type, placeholder.\n"
+        "    in pass RewriteConvPass, node aten_convolution_default (aten.convolution.default) of model.py:5"
+    )
+
+
+@pytest.mark.e2e
+def test_a_model_in_half_floats_is_told_what_to_do(project: Project) -> None:
+    """ExecuTorch's replacement of quantize nodes fails: the kernels have no such type. Its example `sdpa` is one."""
+    with pytest.raises(StepError) as caught:
+        lowered(project, recipe(), source=HALF)
+
+    first, *lines = str(caught.value).splitlines()
+    assert "got RuntimeError: cortex_m::dequantize_per_tensor() expected at most 6 argument(s)" in first
+    assert lines[0].startswith("    in pass ReplaceQuantNodesPass, node quantized_decomposed_dequantize_per_tensor")
+    assert lines[1:] == [
+        "    the model computes in bfloat16; an NPU and its CPU kernels take float32",
+        "    use model.float() and inputs of torch.float32",
+    ]
