@@ -28,7 +28,7 @@ ARROWS = {
     "compile": "recipe hardware pte npu system",
     "host": "pte system",
     "firmware": "hardware pte recipe system",
-    "verify": "compile firmware host pte recipe system",
+    "verify": "compile firmware host npu pte recipe system",
     "report": "pte system",
     "arm_suite": "compile host verify",
     "steps": "build_engine config compile firmware hardware host npu pte recipe report system verify",

@@ -71,6 +71,23 @@ class Hazard(Structure):
     )
 
 
+class Result(Structure):
+    _fields_ = (
+        ("operation", c_uint32),
+        ("word", c_uint32),
+        ("region", c_int32),
+        ("brick", c_int32),
+        ("tiled", c_int32),
+        ("element", c_int32),
+        ("shape", c_int32 * 3),
+        ("base", c_int64),
+        ("stride_y", c_int64),
+        ("stride_x", c_int64),
+        ("stride_c", c_int64),
+        ("first", c_uint64),
+    )
+
+
 FUNCTIONS = {
     "etb_open": (c_void_p, [c_void_p, c_size_t, c_void_p, c_size_t, c_size_t, c_uint64]),
     "etb_close": (None, [c_void_p]),
@@ -92,6 +109,9 @@ FUNCTIONS = {
     "etb_delegate_outputs": (c_size_t, [c_void_p, c_size_t]),
     "etb_delegate_bytes": (c_uint64, [c_void_p, c_size_t, c_size_t]),
     "etb_run_delegate": (c_int, [c_void_p, c_size_t, POINTER(c_void_p), POINTER(c_void_p)]),
+    "etb_trace_delegate": (c_int, [c_void_p, c_size_t, POINTER(c_void_p), POINTER(c_void_p)]),
+    "etb_results": (POINTER(Result), [c_void_p, POINTER(c_size_t)]),
+    "etb_result_values": (POINTER(c_int32), [c_void_p, POINTER(c_size_t)]),
     "etb_writer": (c_int64, [c_void_p, c_size_t, c_size_t, c_uint64]),
 }
 """Of each function: the type of its result, the types of its parameters."""

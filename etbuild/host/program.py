@@ -52,6 +52,8 @@ class HostProgram:
                   kernel; UsageError when a file cannot be read.
     """
 
+    _delegate_call = "etb_run_delegate"
+
     def __init__(
         self,
         path: str | os.PathLike[str] | bytes,
@@ -116,7 +118,8 @@ class HostProgram:
         outputs = [
             np.empty(size // np.dtype(dtype).itemsize, dtype) for size, dtype in zip(sizes[count:], dtypes, strict=True)
         ]
-        self._check(self._library.etb_run_delegate(self._handle, index, _pointers(given), _pointers(outputs)))
+        call = getattr(self._library, self._delegate_call)
+        self._check(call(self._handle, index, _pointers(given), _pointers(outputs)))
         return tuple(outputs)
 
     def writer(self, delegate: int, output: int, byte: int) -> Event | None:
@@ -165,10 +168,8 @@ class HostProgram:
             raise UsageError(f"{self._name}: input {index}: got {array.dtype}, wanted {info.dtype}")
         fits = len(array.shape) == len(info.shape) and (info.dynamic or array.shape == info.shape)
         if not fits:
-            most = "at most " if info.dynamic else ""
-            raise UsageError(
-                f"{self._name}: input {index}: got shape {list(array.shape)}, wanted {most}{list(info.shape)}"
-            )
+            got, most = list(array.shape), "at most " if info.dynamic else ""
+            raise UsageError(f"{self._name}: input {index}: got shape {got}, wanted {most}{list(info.shape)}")
         packed = np.ascontiguousarray(array.transpose(info.dim_order) if info.dim_order else array)
         self._pass(index, array.shape, packed)
 

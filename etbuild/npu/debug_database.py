@@ -20,35 +20,47 @@ _CELL = re.compile(r'(?:^|,)("(?:[^"]|"")*"|[^,]*)')
 
 @dataclass(frozen=True)
 class Layers:
-    """Layers in the order of the stream. ends: the byte offset of each one's last operation in the stream."""
+    """Layers in the order of the stream.
+
+    ends:    the byte offset of each one's last operation in the stream.
+    tensors: the tensor that each one computes, as the TOSA graph names it.
+    """
 
     ends: tuple[int, ...]
     names: tuple[str, ...]
+    tensors: tuple[str, ...]
 
     def at(self, word: int) -> str:
         """The layer of the operation at that word of the stream, "" beyond the last."""
+        return self._at(self.names, word)
+
+    def tensor_at(self, word: int) -> str:
+        """The tensor that the operation at that word computes, "" where it is not known."""
+        return self._at(self.tensors, word)
+
+    def _at(self, column: tuple[str, ...], word: int) -> str:
         index = bisect_left(self.ends, word * 4)
-        return self.names[index] if index < len(self.names) else ""
+        return column[index] if index < len(column) else ""
 
 
 def read_layers(path: Path) -> Layers:
     """The layers in a database. A file with other content gives no layers: the names are for people only."""
     text = path.read_text(encoding="utf-8", errors="replace")
     tables = {name: list(csv.DictReader(rows.strip().splitlines())) for _, name, rows, _ in _TABLE.findall(text)}
-    names = {row.get("id", ""): _name(row) for row in tables.get("perf", [])}
-    rows = [
-        (int(row["offset"]), names.get(row.get("scheduled_id", ""), ""))
+    layers = {row.get("id", ""): (_name(row), row.get("name", "")) for row in tables.get("perf", [])}
+    rows = sorted(
+        (int(row["offset"]), *layers.get(row.get("scheduled_id", ""), ("", "")))
         for row in tables.get("queue", [])
         if row.get("offset", "").isdigit()
-    ]
-    rows.sort()
-    return Layers(tuple(offset for offset, _ in rows), tuple(name for _, name in rows))
+    )
+    ends, names, tensors = zip(*rows, strict=True) if rows else ((), (), ())
+    return Layers(ends, names, tensors)
 
 
 def layers_of_delegate(pte: Path, delegate: int) -> Layers:
     """The layers of one delegate of a .pte in a build's folder, which has Vela's files in vela/; else none."""
     database = pte.parent / "vela" / f"{delegate}_debug.xml"
-    return read_layers(database) if database.is_file() else Layers((), ())
+    return read_layers(database) if database.is_file() else Layers((), (), ())
 
 
 def normalised(database: str) -> str:

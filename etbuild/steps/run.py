@@ -38,6 +38,8 @@ class Options:
     pte: Path = reads("model.pte")
     ptd: Path | None = reads("model.ptd, its weights", None)
     golden: Path = reads("golden.npz")
+    delegates: Path | None = reads("folder with 0.tosa..., to name the first operation that differs", None)
+    vela: Path | None = reads("folder with Vela's debug databases, for the same", None)
     elf: Path | None = reads("firmware.elf, to run in a simulator; without it the .pte runs on the host", None)
     board: str | None = option("a board's name, or its file", None)
     board_line: tuple[str, ...] = option(
@@ -60,16 +62,18 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         return None
     folder = Path("build") / recipe.name / target.variant
     ptd = folder / "model.ptd" if recipe.pte.external_weights and target.npu != "none" else None
-    golden = Path("build") / recipe.name / target.profile / "golden.npz"
+    lowered = Path("build") / recipe.name / target.profile
     host = Options(
         pte=folder / "model.pte",
         ptd=ptd,
-        golden=golden,
+        golden=lowered / "golden.npz",
         tolerance=run.tolerance,
         memory_limit=run.memory_limit,
         output=folder / "run.json",
     )
     if runtime is None or run.on == "host":
+        if target.npu != "none":
+            host = replace(host, delegates=lowered / "delegates", vela=folder / "vela")
         return plan(f"run:{recipe.name}@{target.variant}", host, ("numpy", "c++"))
     board = runtime.board
     options = replace(
@@ -98,7 +102,10 @@ def main(argv: Sequence[str]) -> int:
     request = _request(options)
     on = simulators.resolve(request) if request else "host"
     if request is None or on == "host":
-        report = run_on_host(HostRun(options.pte, options.ptd, options.memory_limit, options.tolerance), golden)
+        what = HostRun(
+            options.pte, options.ptd, options.memory_limit, options.tolerance, options.delegates, options.vela
+        )
+        report = run_on_host(what, golden)
     else:
         result = simulators.run(simulators.command(request, on), request.limit_s)
         report = verdict(request, on, result, expected_outputs(options.pte, golden))

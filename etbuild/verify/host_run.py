@@ -1,17 +1,18 @@
 """Runs a .pte on the host with an emulated NPU and compares each vector's outputs with golden's.
 
 When a vector differs, each delegate runs alone on its inputs in golden.npz, so that the message names the first one
-that is wrong.
+that is wrong, and in it the first operation that differs from the delegate's TOSA graph.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etbuild.errors import StepError
+from etbuild.npu.debug_database import read_layers
 from etbuild.pte.program import Tensor
 from etbuild.pte.reader import read
 from etbuild.verify.compare import difference, remedy
@@ -29,21 +30,24 @@ class HostRun(NamedTuple):
     ptd:          file with the weights that are not in the .pte.
     memory_limit: bytes, the most that the .pte may ask for altogether.
     tolerance:    0 for bit-exact outputs, else see `compare.difference`.
+    delegates:    folder with their TOSA graphs, 0.tosa...
+    vela:         folder with Vela's debug databases, 0_debug.xml...
     """
 
     pte: Path
     ptd: Path | None
     memory_limit: int
     tolerance: float
+    delegates: Path | None = None
+    vela: Path | None = None
 
 
 class _Run(NamedTuple):
     """The arguments of `run_on_host`, and the loaded program."""
 
-    pte: Path
+    what: HostRun
     program: HostProgram
     golden: dict[str, Any]
-    tolerance: float
 
 
 def run_on_host(what: HostRun, golden: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +61,7 @@ def run_on_host(what: HostRun, golden: dict[str, Any]) -> dict[str, Any]:
 
     begin = time.perf_counter()
     program = HostProgram(what.pte, what.ptd, memory_limit=what.memory_limit)
-    run = _Run(what.pte, program, golden, what.tolerance)
+    run = _Run(what, program, golden)
     vectors = columns_of(golden, "input")
     wanted = columns_of(golden, "output")
     count = len(wanted[0]) if wanted else 0
@@ -107,16 +111,16 @@ def _compare(run: _Run, number: int, got: Sequence[Any], wanted: Sequence[Any]) 
     if len(got) != len(wanted):
         raise StepError(f"vector {number}: got {len(got)} outputs, wanted {len(wanted)} as golden has")
     for index, (ours, right) in enumerate(zip(got, wanted, strict=True)):
-        problem = difference(ours, right, run.tolerance)
+        problem = difference(ours, right, run.what.tolerance)
         if problem:
-            cause = _first_wrong_delegate(run.program, run.golden, number) or _on_cpu(run.pte, remedy(ours, right))
+            cause = _first_wrong_delegate(run, number) or _on_cpu(run.what.pte, remedy(ours, right))
             raise StepError(f"vector {number}, output {index}: {problem}\n    {cause}")
     return not any(difference(ours, right) for ours, right in zip(got, wanted, strict=True))
 
 
-def _first_wrong_delegate(program: HostProgram, golden: dict[str, Any], number: int) -> str:
+def _first_wrong_delegate(run: _Run, number: int) -> str:
     """A message with the first delegate that computes wrong outputs from golden's inputs; "" when none does."""
-    unchecked = []
+    program, golden, unchecked = run.program, run.golden, []
     for index in range(program.delegates):
         inputs = [column[number] for column in columns_of(golden, f"delegate_{index}_input")]
         wanted = [column[number] for column in columns_of(golden, f"delegate_{index}_output")]
@@ -127,11 +131,31 @@ def _first_wrong_delegate(program: HostProgram, golden: dict[str, Any], number: 
         for output, (ours, right) in enumerate(zip(got, wanted, strict=True)):
             problem = difference(ours, right.reshape(-1))
             if problem:
-                writer = _writer(program, (index, output), ours, right)
-                return f"first in delegate {index}, output {output}: {problem}\n    {writer}"
+                lines = [
+                    f"first in delegate {index}, output {output}: {problem}",
+                    *_first_wrong_operation(run.what, index, inputs, wanted),
+                    _writer(program, (index, output), ours, right),
+                ]
+                return "\n    ".join(lines)
     if unchecked:
         return f"delegates {unchecked} run in a loop or branch; golden.npz has no inputs and outputs of theirs"
     return ""
+
+
+def _first_wrong_operation(what: HostRun, delegate: int, inputs: list[Any], outputs: Sequence[Any]) -> Iterator[str]:
+    """The lines of a message with the first operation that differs; none without the files that say what is right."""
+    if what.delegates is None or what.vela is None:
+        return
+    from etbuild.host.trace import TracedProgram
+    from etbuild.verify.first_wrong_operation import first_wrong
+    from etbuild.verify.tosa_reference import TosaGraph
+
+    layers = read_layers(what.vela / f"{delegate}_debug.xml")
+    program = TracedProgram(what.pte, what.ptd)
+    program.run_delegate(delegate, inputs, [str(array.dtype) for array in outputs])
+    found = first_wrong(program.results, layers, TosaGraph(what.delegates / f"{delegate}.tosa"), inputs)
+    if found:
+        yield f"first operation that differs: layer {layers.at(found.result.word)}, {found}"
 
 
 def _on_cpu(pte: Path, accepts: str) -> str:

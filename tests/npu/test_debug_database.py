@@ -41,7 +41,7 @@ def test_layers_are_in_the_order_of_the_stream(tmp_path: Path) -> None:
 
     layers = layers_of_delegate(tmp_path / "model.pte", 0)
 
-    assert layers == read_layers(database) == Layers((20, 64), ("Conv2D first", "MaxPool"))
+    assert layers == read_layers(database) == Layers((20, 64), ("Conv2D first", "MaxPool"), ("first", ""))
     assert [layers.at(word) for word in (0, 5, 6, 16, 17)] == ["Conv2D first"] * 2 + ["MaxPool"] * 2 + [""]
 
 
@@ -49,4 +49,4 @@ def test_without_a_database_there_are_no_layers(tmp_path: Path) -> None:
     """A .pte outside a build's folder, and a file with other content."""
     (tmp_path / "other.xml").write_text("<debug/>")
 
-    assert layers_of_delegate(tmp_path / "model.pte", 0) == read_layers(tmp_path / "other.xml") == Layers((), ())
+    assert layers_of_delegate(tmp_path / "model.pte", 0) == read_layers(tmp_path / "other.xml") == Layers((), (), ())

@@ -176,7 +176,8 @@ struct etb_program {
         return static_cast<int>(result.code);
     }
 
-    Status run_delegate(size_t index, const void* const* sources, void* const* targets) {
+    // keeps: whether to record what each operation stored.
+    Status run_delegate(size_t index, const void* const* sources, void* const* targets, bool keeps) {
         if (index >= method.delegates().size) return error(Code::mismatch, "program has no such delegate", index);
         const EthosU& delegate = method.delegates()[index];
         const std::size_t count = delegate.inputs() + delegate.outputs();
@@ -212,7 +213,7 @@ struct etb_program {
             args[i] = &values[i];
         }
         ETB_TRY(start_watch(true, Watch::history_bytes(delegate, fast_scratch.size)));
-        watch->begin_delegate(index);
+        watch->begin_delegate(index, keeps);
         const Status ran = method.run_delegate(index, {args.data, args.size}, watch->observer());
         watch->end_delegate(false);
         return ran;
@@ -306,7 +307,21 @@ uint64_t etb_delegate_bytes(const etb_program* program, size_t delegate, size_t 
 }
 
 int etb_run_delegate(etb_program* program, size_t delegate, const void* const* inputs, void* const* outputs) {
-    return program->finish(program->run_delegate(delegate, inputs, outputs));
+    return program->finish(program->run_delegate(delegate, inputs, outputs, false));
+}
+
+int etb_trace_delegate(etb_program* program, size_t delegate, const void* const* inputs, void* const* outputs) {
+    return program->finish(program->run_delegate(delegate, inputs, outputs, true));
+}
+
+const etb_result* etb_results(const etb_program* program, size_t* count) {
+    *count = program->watch ? program->watch->results.size() : 0;
+    return *count ? program->watch->results.data() : nullptr;
+}
+
+const int32_t* etb_result_values(const etb_program* program, size_t* count) {
+    *count = program->watch ? program->watch->values.size() : 0;
+    return *count ? program->watch->values.data() : nullptr;
 }
 
 int64_t etb_writer(const etb_program* program, size_t delegate, size_t output, uint64_t byte) {

@@ -75,6 +75,24 @@ typedef struct {
     int64_t address;
 } etb_hazard;
 
+/* What one operation of an NPU stored. region: of memory, or -1 for a chain buffer. base, strides: bytes, of an address
+   (y, x, c), where brick is NHCWB16. tiled: whether that holds for a part only. first: number of its first element in
+   etb_result_values, which has [height, width, depth]. */
+typedef struct {
+    uint32_t operation;
+    uint32_t word; /* index in the command stream */
+    int32_t region;
+    int32_t brick;
+    int32_t tiled;
+    int32_t element; /* bytes */
+    int32_t shape[3];
+    int64_t base;
+    int64_t stride_y;
+    int64_t stride_x;
+    int64_t stride_c;
+    uint64_t first;
+} etb_result;
+
 /* Copies pte and ptd (may be NULL). fast_scratch: bytes of region 2. memory_limit: bytes, the most that the program may
    ask for altogether, with the copies of its outputs and what etb_observe records. Never NULL; see etb_status. */
 ETB_API etb_program* etb_open(const void* pte, size_t pte_bytes, const void* ptd, size_t ptd_bytes, size_t fast_scratch,
@@ -108,6 +126,10 @@ ETB_API size_t etb_delegate_inputs(const etb_program* program, size_t delegate);
 ETB_API size_t etb_delegate_outputs(const etb_program* program, size_t delegate);
 ETB_API uint64_t etb_delegate_bytes(const etb_program* program, size_t delegate, size_t index);
 ETB_API int etb_run_delegate(etb_program* program, size_t delegate, const void* const* inputs, void* const* outputs);
+/* As etb_run_delegate, and records what each operation stored, as long as there is memory. */
+ETB_API int etb_trace_delegate(etb_program* program, size_t delegate, const void* const* inputs, void* const* outputs);
+ETB_API const etb_result* etb_results(const etb_program* program, size_t* count);
+ETB_API const int32_t* etb_result_values(const etb_program* program, size_t* count);
 /* The operation of the last etb_run_delegate that wrote this byte of an output, or -1; etb_events has its event. */
 ETB_API int64_t etb_writer(const etb_program* program, size_t delegate, size_t output, uint64_t byte);
 

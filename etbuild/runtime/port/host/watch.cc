@@ -43,8 +43,9 @@ bool Watch::has_room(std::size_t bytes) {
 
 Monitor Watch::monitor() { return {this, before_instruction, after_instruction, &observer_}; }
 
-void Watch::begin_delegate(std::size_t index) {
+void Watch::begin_delegate(std::size_t index, bool keeps) {
     delegate_ = static_cast<std::int32_t>(index);
+    keeps_ = keeps;
     if (!follows_) return;
     const EthosU& delegate = delegates_[index];
     histories_[0].assign(delegate.scratch_bytes, {});
@@ -73,6 +74,35 @@ void Watch::end_delegate(bool keep_hazards) {
         }
     }
     delegate_ = -1;
+}
+
+void Watch::keep_result(const npu::Operation& operation) {
+    npu::FeatureMap map = operation.ofm;
+    const npu::Shape& shape = map.shape;
+    const auto row = static_cast<std::size_t>(shape.width) * static_cast<std::size_t>(shape.depth);
+    const std::size_t count = static_cast<std::size_t>(shape.height) * row;
+    if (!has_room(sizeof(etb_result) + count * sizeof(std::int32_t))) return;
+    etb_result result{};
+    result.operation = operation.index;
+    result.word = operation.word;
+    result.region = map.storage == npu::Storage::chain ? -1 : map.region;
+    result.brick = map.brick;
+    result.tiled = map.height0 < shape.height || map.width0 < shape.width;
+    result.element = map.element;
+    put_shape(shape, result.shape);
+    result.base = map.base[0];
+    result.stride_y = map.stride_y;
+    result.stride_x = map.stride_x;
+    result.stride_c = map.stride_c;
+    result.first = values.size();
+    results.push_back(result);
+    map.zero_point = 0;
+    std::vector<std::int64_t> channels(static_cast<std::size_t>(shape.depth));
+    for (std::int32_t y = 0; y < shape.height; ++y)
+        for (std::int32_t x = 0; x < shape.width; ++x) {
+            npu::load_channels(map, y, x, 0, shape.depth, channels.data());
+            for (const std::int64_t value : channels) values.push_back(static_cast<std::int32_t>(value));
+        }
 }
 
 std::int64_t Watch::writer(std::size_t region, std::uint64_t address) const {
@@ -135,6 +165,7 @@ void Watch::after_operation(void* context, const npu::Operation& operation) {
     if (operation.uses_ifm2) put_shape(operation.ifm2.shape, event.ifm2);
     if (operation.uses_ofm) put_shape(operation.out, event.ofm);
     if (self.has_room(sizeof(etb_event))) self.events.push_back(event);
+    if (self.keeps_ && operation.uses_ofm && operation.ofm.storage != npu::Storage::none) self.keep_result(operation);
     if (self.follows_ && self.hazard_observer_.after)
         self.hazard_observer_.after(self.hazard_observer_.context, operation);
 }

@@ -21,8 +21,8 @@ public:
     [[nodiscard]] bool is_full() const { return full_; }
 
     Monitor monitor();
-    // Before and after one delegate; `monitor` calls them itself.
-    void begin_delegate(std::size_t index);
+    // Before and after one delegate; `monitor` calls them itself. keeps: whether to record `results`.
+    void begin_delegate(std::size_t index, bool keeps = false);
     void end_delegate(bool keep_hazards = true);
 
     [[nodiscard]] const npu::Observer* observer() const { return &observer_; }
@@ -31,6 +31,8 @@ public:
 
     std::vector<etb_event> events;
     std::vector<etb_hazard> hazards;
+    std::vector<etb_result> results;  // as far as there is room
+    std::vector<std::int32_t> values;
 
 private:
     Span<const EthosU> delegates_;
@@ -38,6 +40,7 @@ private:
     bool follows_;
     std::uint64_t room_;
     bool full_ = false;
+    bool keeps_ = false;
     Place place_;
     std::int32_t delegate_ = -1;
     std::uint64_t began_ns_ = 0;
@@ -51,6 +54,7 @@ private:
 
     // Take room for a record. A vector that grows has up to three times its content; its reader copies it.
     bool has_room(std::size_t bytes);
+    void keep_result(const npu::Operation& operation);
 
     static void before_instruction(void* context, const Place& place);
     static void after_instruction(void* context, const Place& place);
