@@ -30,6 +30,7 @@ ARROWS = {
     "firmware": "hardware pte recipe system",
     "verify": "compile firmware host npu pte recipe system",
     "report": "pte system",
+    "virtual_npu": "",
     "arm_suite": "compile host verify",
     "steps": "build_engine config compile firmware hardware host npu pte recipe report system verify",
     "compile_server": "steps compile recipe build_engine system",
