@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from ctypes import POINTER, Structure, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    c_char_p,
+    c_int,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 
 TENSOR = 0
 INTEGER = 1
@@ -12,6 +24,15 @@ OTHER = 4
 NEVER_WRITTEN = 0
 OVERWRITTEN = 1
 UNREAD = 2
+STOPPED = 0
+RAN_OUT = 1
+BUS_FAULT = 2
+PARSE_FAULT = 3
+BRANCH_FAULT = 4
+WEIGHT_FAULT = 5
+REFUSED = 6
+READY = 0
+NO_MEMORY = 1
 
 
 class Value(Structure):
@@ -88,6 +109,36 @@ class Result(Structure):
     )
 
 
+class Job(Structure):
+    _fields_ = (
+        ("window", c_void_p),
+        ("stream", c_uint64),
+        ("stream_bytes", c_uint64),
+        ("bases", c_uint64 * 8),
+        ("config", c_uint32),
+    )
+
+
+class Outcome(Structure):
+    _fields_ = (
+        ("kind", c_int32),
+        ("channel", c_int32),
+        ("region", c_int32),
+        ("writes", c_int32),
+        ("offset", c_uint64),
+        ("address", c_uint64),
+        ("read", c_uint64),
+        ("macs", c_uint64),
+        ("bytes_read", c_uint64 * 8),
+        ("bytes_written", c_uint64 * 8),
+        ("number", c_uint64),
+        ("text", c_char_p),
+        ("irq_mask", c_uint32),
+    )
+
+
+Touch = CFUNCTYPE(c_int, c_uint64, c_uint64, c_int)
+
 FUNCTIONS = {
     "etb_open": (c_void_p, [c_void_p, c_size_t, c_void_p, c_size_t, c_size_t, c_uint64]),
     "etb_close": (None, [c_void_p]),
@@ -113,5 +164,9 @@ FUNCTIONS = {
     "etb_results": (POINTER(Result), [c_void_p, POINTER(c_size_t)]),
     "etb_result_values": (POINTER(c_int32), [c_void_p, POINTER(c_size_t)]),
     "etb_writer": (c_int64, [c_void_p, c_size_t, c_size_t, c_uint64]),
+    "etb_window_open": (c_void_p, [c_uint64]),
+    "etb_window_map": (c_int, [c_void_p, c_uint64, c_uint64, c_int, c_uint64]),
+    "etb_window_close": (None, [c_void_p, c_uint64]),
+    "etb_run_stream": (c_int, [POINTER(Job), Touch, POINTER(Outcome)]),
 }
 """Of each function: the type of its result, the types of its parameters."""

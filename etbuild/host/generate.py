@@ -1,7 +1,7 @@
 """Writes etbuild/host/abi.py, the host library's structures and signatures for ctypes, from runtime/port/host/host.h.
 
 Run as `python -m etbuild.host.generate`; a test checks that the file is up to date. It knows no other C than host.h
-has: enums, structures of numbers, pointers and arrays, one opaque structure, functions.
+has: enums, structures of numbers, pointers and arrays, one opaque structure, pointers to functions, functions.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _NUMBERS = {"int": "c_int", "size_t": "c_size_t"} | {
 _ENUM = re.compile(r"enum \{([^}]*)\};")
 _STRUCTURE = re.compile(r"typedef struct \{(?P<fields>[^}]*)\} etb_(?P<name>\w+);")
 _FIELD = re.compile(r"(?P<type>[\w *]+?)(?P<name>\w+)(?:\[(?P<count>\d+)\])?;")
+_CALLBACK = re.compile(r"typedef (?P<type>[\w *]+?)\(\*(?P<name>\w+)\)\((?P<parameters>[^)]*)\);")
 _FUNCTION = re.compile(r"ETB_API (?P<type>[\w *]+?)(?P<name>\w+)\((?P<parameters>[^)]*)\);")
 # Of a parameter, behind its type.
 _NAME = string.ascii_letters + string.digits + "_"
@@ -31,9 +32,11 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.S)
 
 
 class Header(NamedTuple):
-    """host.h. constants: number by name. structures: fields by class. functions: result and parameters by name."""
+    """host.h. constants: number by name. structures: fields by class. callbacks: result and parameters by class.
+    functions: the same by name."""
 
     constants: dict[str, int]
+    callbacks: dict[str, tuple[str, list[str]]]
     structures: dict[str, list[tuple[str, str]]]
     functions: dict[str, tuple[str, list[str]]]
 
@@ -50,18 +53,23 @@ def read_header(text: str) -> Header:
         for number, name in enumerate(names.split(","))
     }
     classes = {f"etb_{found['name']}": found["name"].capitalize() for found in _STRUCTURE.finditer(text)}
+    classes |= {found["name"]: _callback(found) for found in _CALLBACK.finditer(text)}
+    callbacks = {_callback(found): _signature(found, classes) for found in _CALLBACK.finditer(text)}
     structures = {
         classes[f"etb_{found['name']}"]: [_field(one, classes) for one in _FIELD.finditer(found["fields"])]
         for found in _STRUCTURE.finditer(text)
     }
-    functions = {
-        found["name"]: (
-            _type(found["type"], classes),
-            [_type(one.rstrip(_NAME), classes) for one in found["parameters"].split(",")],
-        )
-        for found in _FUNCTION.finditer(text)
-    }
-    return Header(constants, structures, functions)
+    functions = {found["name"]: _signature(found, classes) for found in _FUNCTION.finditer(text)}
+    return Header(constants, callbacks, structures, functions)
+
+
+def _callback(found: re.Match[str]) -> str:
+    return found["name"].removeprefix("etb_").capitalize()
+
+
+def _signature(found: re.Match[str], classes: dict[str, str]) -> tuple[str, list[str]]:
+    parameters = [_type(one.rstrip(_NAME), classes) for one in found["parameters"].split(",")]
+    return _type(found["type"], classes), parameters
 
 
 def _field(found: re.Match[str], classes: dict[str, str]) -> tuple[str, str]:
@@ -101,7 +109,9 @@ def module(header: Header) -> str:
     for name, fields in header.structures.items():
         out += ["", "", f"class {name}(Structure):", "    _fields_ = ("]
         out += [*(f'        ("{field}", {kind}),' for field, kind in fields), "    )"]
-    out += ["", "", "FUNCTIONS = {"]
+    for name, (result, parameters) in header.callbacks.items():
+        out += ["", "", f"{name} = CFUNCTYPE({', '.join([result, *parameters])})"]
+    out += ["", "", "FUNCTIONS = {"] if not header.callbacks else ["", "FUNCTIONS = {"]
     for name, (result, parameters) in header.functions.items():
         out += _function(name, result, parameters)
     out += ["}", '"""Of each function: the type of its result, the types of its parameters."""', ""]
@@ -111,10 +121,16 @@ def module(header: Header) -> str:
 def _imports(header: Header) -> Iterator[str]:
     kinds = [kind for fields in header.structures.values() for _, kind in fields]
     kinds += [kind for result, parameters in header.functions.values() for kind in (result, *parameters)]
-    used = {"Structure"} | {name for kind in kinds for name in re.findall(r"POINTER|c_\w+", kind)}
+    kinds += [kind for result, parameters in header.callbacks.values() for kind in (result, *parameters)]
+    used = {"Structure"} | ({"CFUNCTYPE"} if header.callbacks else set())
+    used |= {name for kind in kinds for name in re.findall(r"POINTER|c_\w+", kind)}
     # As ruff sorts them: constants, classes, the rest.
     names = sorted(used, key=lambda name: (not name.isupper(), name.islower(), name))
-    yield f"from ctypes import {', '.join(names)}"
+    line = f"from ctypes import {', '.join(names)}"
+    if len(line) <= _WIDTH:
+        yield line
+        return
+    yield from ("from ctypes import (", *(f"    {name}," for name in names), ")")
 
 
 def _function(name: str, result: str, parameters: Sequence[str]) -> list[str]:

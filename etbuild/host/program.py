@@ -63,7 +63,7 @@ class HostProgram:
     ):
         self._name = "<bytes>" if isinstance(path, bytes) else os.fspath(path)
         pte = path if isinstance(path, bytes) else _read(Path(path))
-        self._library = _library(_needs_all_types(pte, self._name))
+        self._library = loaded_library(_needs_all_types(pte, self._name))
         ptd = _read(Path(data)) if data else b""
         self._handle = self._library.etb_open(pte, len(pte), ptd, len(ptd), fast_scratch, memory_limit)
         self._check(self._library.etb_status(self._handle))
@@ -212,7 +212,11 @@ def _needs_all_types(pte: bytes, name: str) -> bool:
 
 
 @functools.cache
-def _library(all_types: bool) -> Any:
+def loaded_library(all_types: bool) -> Any:
+    """The host library with the signatures of its functions; built if the cache has none.
+
+    all_types: with all element types, for a program that `needs_all_types`.
+    """
     from etbuild.host.library import ALL_TYPES, warm_library
 
     library = ctypes.CDLL(str(warm_library(ALL_TYPES if all_types else ())))

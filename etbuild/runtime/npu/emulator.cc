@@ -206,21 +206,33 @@ Verdict take_bytes(Machine& machine, std::uint64_t count, MutableBytes& out) {
     return ETB_REFUSE(no_memory, "scratch arena is too small");
 }
 
-Verdict read_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size, Bytes& out) {
+namespace {
+
+Verdict access_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size,
+                      bool writes, Bytes& out) {
     if (!machine.has_regions) return {};
     const Region& whole = machine.regions.at[region];
-    if (address < 0 || !Bytes{whole.data, whole.size}.holds(static_cast<std::uint64_t>(address), size))
+    const auto at = static_cast<std::uint64_t>(address);
+    if (address < 0 || !Bytes{whole.data, whole.size}.holds(at, size))
         return ETB_REFUSE(out_of_bounds, "reads outside its region");
+    if (writes && !whole.writable) return ETB_REFUSE(out_of_bounds, "writes a region that is read-only");
+    const Reach* const reach = machine.regions.reach;
+    if (reach && !reach->touch(reach->context, region, at, size, writes))
+        return ETB_REFUSE(out_of_bounds, "no memory answers");
     out = {whole.data + address, static_cast<std::size_t>(size)};
     return {};
+}
+
+}  // namespace
+
+Verdict read_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size, Bytes& out) {
+    return access_region(machine, region, address, size, false, out);
 }
 
 Verdict write_region(const Machine& machine, std::uint8_t region, std::int64_t address, std::uint64_t size,
                      MutableBytes& out) {
     Bytes bytes;
-    ETB_ACCEPT(read_region(machine, region, address, size, bytes));
-    if (machine.has_regions && !machine.regions.at[region].writable)
-        return ETB_REFUSE(out_of_bounds, "writes a region that is read-only");
+    ETB_ACCEPT(access_region(machine, region, address, size, true, bytes));
     out = {const_cast<std::uint8_t*>(bytes.data), bytes.size};
     return {};
 }

@@ -18,10 +18,17 @@ struct Region {
     static Region read_write(MutableBytes bytes) { return {bytes.data, bytes.size, true}; }
 };
 
+// Asked before each access of a job whose regions are wider than the memory behind them; false: no memory answers.
+struct Reach {
+    void* context = nullptr;
+    bool (*touch)(void* context, std::uint8_t region, std::uint64_t address, std::uint64_t size, bool writes) = nullptr;
+};
+
 // Indexed by the stream's region number. In ExecuTorch: 0 weights, 1 scratch (inputs, activations, outputs), 2 fast
-// scratch.
+// scratch. Regions may overlap.
 struct Regions {
     Region at[8];
+    const Reach* reach = nullptr;
 };
 
 struct Operation;  // npu/operation.h

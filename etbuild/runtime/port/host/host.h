@@ -133,6 +133,51 @@ ETB_API const int32_t* etb_result_values(const etb_program* program, size_t* cou
 /* The operation of the last etb_run_delegate that wrote this byte of an output, or -1; etb_events has its event. */
 ETB_API int64_t etb_writer(const etb_program* program, size_t delegate, size_t output, uint64_t byte);
 
+/* etb_outcome.kind, of a command stream without its program. ETB_RAN_OUT: it ended without STOP. ETB_REFUSED: no NPU
+   has this limit: more work than is run here, or `touch` failed. */
+enum { ETB_STOPPED, ETB_RAN_OUT, ETB_BUS_FAULT, ETB_PARSE_FAULT, ETB_BRANCH_FAULT, ETB_WEIGHT_FAULT, ETB_REFUSED };
+
+/* What `touch` answers for bytes that are not there; any other number but 0 refuses the stream. */
+enum { ETB_READY, ETB_NO_MEMORY };
+
+/* Called before the stream reads or writes these bytes of the window. */
+typedef int (*etb_touch)(uint64_t address, uint64_t bytes, int writes);
+
+/* config: CONFIG of the NPU. window: where address 0 of the NPU would lie. bases: of the regions. */
+typedef struct {
+    void* window;
+    uint64_t stream;
+    uint64_t stream_bytes;
+    uint64_t bases[8];
+    uint32_t config;
+} etb_job;
+
+/* How a stream ended. region, writes, channel, address: of the access that no memory answered. read: the offset of the
+   command that was not executed, in bytes. number: belongs to text. */
+typedef struct {
+    int32_t kind;
+    int32_t channel;
+    int32_t region;
+    int32_t writes;
+    uint64_t offset;
+    uint64_t address;
+    uint64_t read;
+    uint64_t macs;
+    uint64_t bytes_read[8];
+    uint64_t bytes_written[8];
+    uint64_t number;
+    const char* text;
+    uint32_t irq_mask;
+} etb_outcome;
+
+/* A window of addresses that answers nowhere; parts of files are mapped into it. NULL and -1 if the host refuses. */
+ETB_API void* etb_window_open(uint64_t bytes);
+ETB_API int etb_window_map(void* window, uint64_t address, uint64_t bytes, int file, uint64_t offset);
+ETB_API void etb_window_close(void* window, uint64_t bytes);
+
+/* Runs a command stream; regions may overlap. The outcome's kind. */
+ETB_API int etb_run_stream(const etb_job* job, etb_touch touch, etb_outcome* outcome);
+
 #ifdef __cplusplus
 }
 #endif
