@@ -30,6 +30,7 @@ def linker_script(layout: Layout) -> str:
     Arena and scratch are the rest of their regions after all other sections; in one region they share that rest.
     """
     board, at = layout.board, layout.placement
+    line = max(32, board.cpu.cache_line)
     regions = "".join(
         f"    {region.name} (rwx) : ORIGIN = {region.address:#010x}, LENGTH = {region.size:#x}\n"
         for region in board.memory
@@ -42,7 +43,7 @@ MEMORY
 {regions}}}
 SECTIONS
 {{
-    .vectors : {{ KEEP(*(.vectors)) }} > {at.code}
+    .vectors : ALIGN({board.vector_alignment}) {{ KEEP(*(.vectors)) }} > {at.code}
     .text : {{ *(.text .text.*) . = ALIGN(4); *(.rodata .rodata.*) }} > {at.code}
     .init_array : ALIGN(4)
     {{
@@ -59,21 +60,24 @@ SECTIONS
     .bss (NOLOAD) : ALIGN(4) {{ etb_bss = .; *(.bss .bss.* COMMON) . = ALIGN(4); etb_bss_end = .; }} > {at.data}
     .model : ALIGN(16) {{ etb_model = .; KEEP(*(.model)) etb_model_end = .; }} > {at.model}
     .test_vectors : ALIGN(16) {{ etb_vectors = .; KEEP(*(.test_vectors)) etb_vectors_end = .; }} > {at.vectors}
-    .fast_scratch (NOLOAD) : ALIGN(32)
+    .fast_scratch (NOLOAD) : ALIGN({line})
     {{
-        etb_fast_scratch = .; . += {layout.fast_scratch_bytes}; etb_fast_scratch_end = .; . = ALIGN(32);
+        etb_fast_scratch = .; . += {layout.fast_scratch_bytes}; etb_fast_scratch_end = .; . = ALIGN({line});
     }} > {at.fast_scratch}
-{_rest_sections(at)}    .texts 0 (INFO) : {{ KEEP(*(.texts)) }}
+{_rest_sections(at, line)}    .texts 0 (INFO) : {{ KEEP(*(.texts)) }}
     /DISCARD/ : {{ *(.ARM.exidx* .ARM.extab* .comment .note*) }}
 }}
 """
 
 
-def _rest_sections(at: Placement) -> str:
-    """The last section of the regions of arena and scratch, with symbols for the start and the end of the free rest."""
+def _rest_sections(at: Placement, line: int) -> str:
+    """The last section of the regions of arena and scratch, with symbols for the start and the end of the free rest.
+
+    line: of the cache, which the start is aligned to, in bytes.
+    """
     regions = {"arena": at.arena} if at.scratch == at.arena else {"arena": at.arena, "scratch": at.scratch}
     sections = "".join(
-        f"    .{name}_start (NOLOAD) : ALIGN(32) {{ etb_{name} = .; }} > {region}\n"
+        f"    .{name}_start (NOLOAD) : ALIGN({line}) {{ etb_{name} = .; }} > {region}\n"
         f"    etb_{name}_end = ORIGIN({region}) + LENGTH({region});\n"
         for name, region in regions.items()
     )

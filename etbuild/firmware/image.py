@@ -18,6 +18,7 @@ from etbuild import RUNTIME
 from etbuild.errors import StepError
 from etbuild.firmware import board_files, executorch_engine, sizes
 from etbuild.firmware.image_check import check_start
+from etbuild.firmware.npu_settings import settings_source
 from etbuild.firmware.select_sources import Needs, Selection, select, selection_source
 from etbuild.firmware.toolchain import Compilation, Object, Toolchain, run_tool
 from etbuild.firmware.vectors import vector_block
@@ -26,7 +27,7 @@ from etbuild.pte.program import Tensor
 from etbuild.pte.reader import read
 
 if TYPE_CHECKING:
-    from etbuild.hardware.board import Board
+    from etbuild.hardware.board import Board, Region
 
 # The files of the package, besides Python, that a firmware depends on.
 SOURCES = (
@@ -77,6 +78,7 @@ class ImageSpec:
     npu:     ethos-u55-128..., "" for none.
     engine:  etbuild or executorch.
     prefix:  ExecuTorch's installation prefix of the recipe, for engine executorch.
+    npu_timeout_s: of one job of the NPU; None for the board's.
     """
 
     board: Board
@@ -89,17 +91,24 @@ class ImageSpec:
     stack_bytes: int
     engine: str
     prefix: Path | None
+    npu_timeout_s: float | None = None
 
 
 @dataclass(frozen=True)
 class Firmware:
-    """A firmware while it is built. work: folder for its generated and intermediate files."""
+    """A firmware while it is built. work: folder for its generated and intermediate files. npu_timeout_s: of a job."""
 
     board: Board
     layout: board_files.Layout
     needs: Needs
     selection: Selection
     work: Path
+    npu_timeout_s: float
+
+    @property
+    def npu_settings(self) -> str:
+        """The generated source with the register settings of the board's NPU."""
+        return settings_source(self.board, self.needs.family, self.needs.mode, self.npu_timeout_s)
 
     @property
     def toolchain(self) -> Toolchain:
@@ -137,7 +146,8 @@ def build_image(spec: ImageSpec, output: Path) -> str:
     layout = board_files.Layout(board, placement, spec.stack_bytes, manifest["memory"]["fast_scratch_bytes"])
     needs = needs_of(spec.pte, spec.driver, spec.npu, spec.memory_mode)
     own = spec.engine == "etbuild"
-    firmware = Firmware(board, layout, needs, select(needs) if own else Selection((), ()), work)
+    limit_s = spec.npu_timeout_s or board.npu.timeout_s
+    firmware = Firmware(board, layout, needs, select(needs) if own else Selection((), ()), work, limit_s)
     parts = sizes.known_parts(placement, spec.stack_bytes, len(vectors), manifest)
     if problem := sizes.misfit(board, parts):
         raise StepError(f"{spec.pte}: does not fit on {board.title}\n{problem}")
@@ -147,9 +157,9 @@ def build_image(spec: ImageSpec, output: Path) -> str:
     objects = firmware.toolchain.compile(firmware.units) if own else ()
     with _overflow_explained(firmware, parts, spec.pte):
         _link(firmware, objects) if own else _link_executorch(firmware, spec.prefix)
-    _convert(work)
     sections = sizes.read_map((work / "firmware.map").read_text())
-    check_start(sections, work / "firmware.bin")
+    _convert(work, sections, board.region(placement.code), board.bin_alignment)
+    check_start(sections, work / "firmware.bin", board.vector_alignment)
     usage = "".join(one.stack_usage.read_text() for one in objects)
     _write_outputs(firmware, sections, usage, output)
     return sizes.linked_text(sections)
@@ -171,7 +181,8 @@ def _generate(firmware: Firmware, own: bool) -> None:
     generated = firmware.work / "generated"
     (generated / "board.h").write_text(board_files.header(firmware.board))
     if own:
-        (generated / "selection.cc").write_text(selection_source(firmware.needs, firmware.selection))
+        settings = firmware.npu_settings if firmware.needs.npu == "ethosu" else ""
+        (generated / "selection.cc").write_text(selection_source(firmware.needs, firmware.selection, settings))
     (generated / "firmware.ld").write_text(board_files.linker_script(firmware.layout))
     (firmware.work / "blobs.S").write_text(_BLOBS)
 
@@ -219,12 +230,18 @@ def _link_executorch(firmware: Firmware, prefix: Path | None) -> None:
     )
 
 
-def _convert(work: Path) -> None:
-    """Write firmware.hex with all loaded sections, and firmware.bin with those in the code's region."""
-    elf = str(work / "firmware.elf")
+def _convert(work: Path, sections: Sequence[sizes.Section], code: Region, alignment: int) -> None:
+    """Write firmware.hex with all loaded sections, and firmware.bin with those that are stored in the code's region.
+
+    alignment: what the size of firmware.bin is a multiple of, in bytes.
+    """
+    elf, binary = str(work / "firmware.elf"), work / "firmware.bin"
     run_tool(["arm-none-eabi-objcopy", "-O", "ihex", elf, str(work / "firmware.hex")])
-    code = [text for name in (".vectors", ".text", ".init_array", ".data") for text in ("-j", name)]
-    run_tool(["arm-none-eabi-objcopy", "-O", "binary", *code, elf, str(work / "firmware.bin")])
+    stored = [one.name for one in sections if one.load is not None and code.address <= one.load < code.end]
+    chosen = [text for name in stored for text in ("-j", name)]
+    run_tool(["arm-none-eabi-objcopy", "-O", "binary", *chosen, elf, str(binary)])
+    with binary.open("ab") as file:
+        file.write(bytes(-binary.stat().st_size % alignment))
 
 
 def _write_outputs(firmware: Firmware, sections: Sequence[sizes.Section], usage: str, output: Path) -> None:

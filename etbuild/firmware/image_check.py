@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 _START = struct.Struct("<II")
 
 
-def check_start(sections: Sequence[Section], binary: Path) -> None:
+def check_start(sections: Sequence[Section], binary: Path, alignment: int = 1) -> None:
     """Check the start of an image.
 
-    sections: of the linker's map.
-    binary:   firmware.bin, which begins with the vector table.
-    raises:   StepError when there is no code, or no reset handler in it.
+    sections:  of the linker's map.
+    binary:    firmware.bin, which begins with the vector table.
+    alignment: of the vector table, in bytes.
+    raises:    StepError when there is no code, no reset handler in it, or no vector table that VTOR can point to.
     """
     sizes = {section.name: section for section in sections}
     code = sizes.get(".text")
@@ -31,6 +32,8 @@ def check_start(sections: Sequence[Section], binary: Path) -> None:
     table = sizes.get(".vectors")
     if table is None or table.bytes < _START.size:
         raise _problem(f"{table.bytes if table else 0} bytes of vector table in section .vectors", "a reset handler")
+    if table.address % alignment:
+        raise _problem(f"a vector table at {table.address:#010x}", f"one at a multiple of {alignment:#x}")
     _, handler = _START.unpack_from(binary.read_bytes())
     # Bit 0 is set in the address of a Thumb function.
     if not (handler & 1 and code.address <= handler - 1 < code.address + code.bytes):

@@ -10,7 +10,6 @@ from pathlib import Path
 from etbuild import RUNTIME
 from etbuild.errors import StepError
 from etbuild.firmware.toolchain import included
-from etbuild.hardware.npus import catalog
 
 _KERNEL = re.compile(r'^ETB_KERNEL\(\s*(\w+)\s*,\s*"([^"]+)"', re.M)
 _PORT = "port/cortex_m"
@@ -85,8 +84,11 @@ def kernel_places() -> dict[str, tuple[str, str]]:
     }
 
 
-def selection_source(needs: Needs, selection: Selection) -> str:
-    """The generated selection.cc: the table of kernels, and the configuration of the NPU emulator or driver."""
+def selection_source(needs: Needs, selection: Selection, npu_settings: str = "") -> str:
+    """The generated selection.cc: the table of kernels, and the configuration of the NPU emulator or driver.
+
+    npu_settings: for the driver, see etbuild.firmware.npu_settings.
+    """
     declarations = "".join(f"extern const Kernel {symbol};\n" for symbol in selection.kernels)
     entries = "".join(f"    &{symbol},\n" for symbol in selection.kernels)
     table = (
@@ -100,19 +102,9 @@ def selection_source(needs: Needs, selection: Selection) -> str:
         emulator = "const npu::Emulator emulator"
         npu = f"namespace port {{\nextern {emulator};\n{emulator}{{{families}}};\n}}\n"
     elif needs.npu == "ethosu":
-        npu = f"namespace port {{\nextern const npu::Ports npu_ports;\nconst npu::Ports npu_ports{_ports(needs)};\n}}\n"
+        npu = f"namespace port {{\n{npu_settings}}}\n"
     include = f'#include "npu/{needs.npu}.h"\n' if npu else ""
     return f'#include "kernels/kernel.h"\n{include}namespace etb {{\n{declarations}{table}{npu}}}\n'
-
-
-def _ports(needs: Needs) -> str:
-    """The AXI ports for commands, weights, activations and fast scratch, by memory mode, as a C++ initialiser."""
-    modes = catalog().stock.memory_modes
-    mode = modes.get(needs.mode) or modes["Shared_Sram"]
-    first = {"axi0": 1, "axi1": 3}[mode.const]
-    arena = {"axi0": 0, "axi1": 3}[mode.arena]
-    cache = {"axi0": 0, "axi1": 3}[mode.cache]
-    return f"{{{min(first, 2)}, {{{first}, {arena}, {cache}, 0, 0, 0, 0, 0}}}}"
 
 
 def _npu_sources(needs: Needs) -> Iterable[str]:

@@ -15,6 +15,7 @@ from typing import Any
 from etbuild import PACKAGE
 from etbuild.config.diagnostics import one_of
 from etbuild.config.setting import Bytes, section, setting, settings_of
+from etbuild.hardware.board_npu import ADDRESSES, FAMILY, NpuPort
 
 # The folder of the boards that come with etbuild.
 BOARDS = PACKAGE / "hardware" / "boards"
@@ -27,11 +28,7 @@ _CORE_FLAGS = {
 }
 # Names that reach C++ sources and command lines: nothing that a compiler, a linker or a simulator would interpret.
 NAME = "^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
-_ADDRESSES: dict[str, Any] = {"minimum": 0, "maximum": 2**32 - 1}
 _CLOCKS: dict[str, Any] = {"minimum": 1, "maximum": 10**11, "examples": [25000000]}
-# Names of the NPU catalog; etbuild.hardware.schema replaces the references.
-_FAMILY = {"$ref": "#/$defs/family"}
-_MACS = {"$ref": "#/$defs/macs"}
 
 
 @section(
@@ -66,11 +63,22 @@ class Region:
     """A region of memory. address, size: bytes. npu: whether the NPU can access it."""
 
     name: str
-    address: int = setting(
-        "Where it starts, as the CPU and the NPU see it. Unit: bytes.", examples=[0x31000000], **_ADDRESSES
-    )
+    address: int = setting("Where it starts, as the CPU sees it. Unit: bytes.", examples=[0x31000000], **ADDRESSES)
     size: Bytes = setting("How large it is. Unit: bytes, or text with KiB or MiB.", examples=["2 MiB"])
     npu: bool = setting("Whether the NPU can reach it.", True, examples=[False])
+    npu_address: int | None = setting(
+        "Where it starts as the NPU sees it, if not where the CPU does (a TCM by its alias). Unit: bytes.",
+        None,
+        examples=[0x50800000],
+        **ADDRESSES,
+    )
+    cacheable: bool = setting(
+        "Whether the CPU's data cache can hold lines of it that differ from it when the NPU accesses it; false for a"
+        " TCM, for memory that is not cached, and for memory that nothing writes (flash). No cache maintenance is then"
+        " done for it.",
+        True,
+        examples=[False],
+    )
 
     @property
     def end(self) -> int:
@@ -141,47 +149,6 @@ class PlacementChange:
 
 @section(
     "",
-    "The NPU, or that the firmware emulates one.",
-    examples=[{"driver": "emulator", "families": ["u55"]}],
-)
-@dataclass(frozen=True, kw_only=True)
-class NpuPort:
-    """How the firmware reaches an NPU. macs: those of fixed hardware, () when any number fits."""
-
-    driver: str = setting(
-        "ethosu drives the NPU's registers; emulator is an NPU in software.",
-        examples=["ethosu"],
-        enum=["ethosu", "emulator"],
-    )
-    address: int = setting(
-        "Base address of its registers; only with driver ethosu. Unit: bytes.",
-        0,
-        examples=[0x58102000],
-        computed=True,
-        **_ADDRESSES,
-    )
-    interrupt: int = setting(
-        "Number of its interrupt; only with driver ethosu.", 0, examples=[56], computed=True, minimum=0, maximum=479
-    )
-    families: tuple[str, ...] = setting(
-        "Families of NPU that this board can have.",
-        examples=[["u55", "u65"]],
-        minItems=1,
-        uniqueItems=True,
-        items=_FAMILY,
-    )
-    macs: tuple[int, ...] = setting(
-        "Multiply-accumulates of the NPU, where the hardware is fixed. Unit: 8-bit operations a cycle.",
-        (),
-        examples=[[128]],
-        minItems=1,
-        uniqueItems=True,
-        items=_MACS,
-    )
-
-
-@section(
-    "",
     "Where results are printed; without one they go through semihosting.",
     examples=[{"kind": "cmsdk", "address": 0x59303000, "clock_hz": 25000000, "baud": 115200}],
 )
@@ -190,7 +157,7 @@ class Uart:
     """The UART that results are printed to. baud: bits per second."""
 
     kind: str = setting("Its programming model.", examples=["cmsdk"], enum=["cmsdk"])
-    address: int = setting("Base address of its registers. Unit: bytes.", examples=[0x59303000], **_ADDRESSES)
+    address: int = setting("Base address of its registers. Unit: bytes.", examples=[0x59303000], **ADDRESSES)
     clock_hz: int = setting("Clock of the UART. Unit: Hz.", **_CLOCKS)
     baud: int = setting("Speed of the line. Unit: bits a second.", examples=[115200], minimum=300, maximum=12000000)
 
@@ -218,7 +185,7 @@ class Fvp:
     """The board as an FVP. programs: by family of NPU. npu, cpu, uart: the names of instances in the model."""
 
     programs: Mapping[str, str] = setting(
-        "Program by family of NPU.", examples=[{"u85": "FVP_Corstone_SSE-320"}], propertyNames=_FAMILY, minProperties=1
+        "Program by family of NPU.", examples=[{"u85": "FVP_Corstone_SSE-320"}], propertyNames=FAMILY, minProperties=1
     )
     npu: str = setting("Instance of the NPU in the model.", examples=["ethosu"])
     cpu: str = setting("Instance of the CPU in the model.", examples=["cpu0"])
@@ -286,6 +253,13 @@ class Board:
         False,
         examples=[True],
     )
+    bin_alignment: int = setting(
+        "The size of firmware.bin is a multiple of this, as a programmer of flash may want; it is padded with zeros."
+        " Unit: bytes.",
+        1,
+        examples=[16],
+        enum=[1, 4, 8, 16, 32, 64, 128, 256, 512],
+    )
     simulators: Simulators = setting("", Simulators)
     lines: tuple[str, ...] = ()
 
@@ -293,6 +267,12 @@ class Board:
     def is_of_user(self) -> bool:
         """Whether its file is not one of those that come with etbuild."""
         return self.file.parent != BOARDS
+
+    @property
+    def vector_alignment(self) -> int:
+        """What the address of the vector table is a multiple of, so that VTOR can hold it, in bytes."""
+        entries = 16 + self.npu.interrupt + 1
+        return max(128, 1 << (4 * entries - 1).bit_length())
 
     @property
     def qemu(self) -> str:

@@ -124,12 +124,23 @@ def _placement_problems(board: Board) -> Iterator[tuple[KeyPath, str, str, str]]
                 yield (*path, part), quoted(name), one_of(names), did_you_mean(name, names)
             elif part in _NPU_PARTS and not board.region(name).npu:
                 yield (*path, part), quoted(name), "a region that the NPU can reach", f"{name} has npu: false"
+    code = default["code"]
+    if code in names and board.region(code).address % board.vector_alignment:
+        wanted = f"a multiple of {board.vector_alignment:#x}"
+        remedy = (
+            f"the vector table is at its start, with {17 + board.npu.interrupt} entries, and VTOR ignores lower bits"
+        )
+        yield ("memory", code, "address"), f"{board.region(code).address:#010x}", wanted, remedy
 
 
 def _port_problems(board: Board) -> Iterator[tuple[KeyPath, str, str, str]]:
     """Of the NPU and of what prints results."""
     if board.npu.driver == "ethosu" and not board.npu.address:
         yield ("npu", "driver"), "ethosu without an address", "npu.address and npu.interrupt with it", ""
+    limits, words = board.npu.axi.limits, 2 if "u85" in board.npu.families else 4
+    if limits and (("u85" in board.npu.families and len(board.npu.families) > 1) or len(limits) != words):
+        got = f"{len(limits)} for {one_of(board.npu.families)}"
+        yield ("npu", "axi", "limits"), got, "4 for u55 and u65, or 2 for u85 alone", ""
     if board.npu.driver == "emulator" and board.npu.address:
         yield ("npu", "address"), f"{board.npu.address:#x}", "nothing: the NPU is software", ""
     if board.uart is None and not board.semihosting:

@@ -40,7 +40,8 @@ def read_runtime(section: Section, targets: Sequence[Target]) -> Runtime | None:
         for target in targets:
             _check_npu(section, board, target)
     stack = section.integer("stack_size", board.stack_size)
-    return read(section, Runtime, board=board, npu=driver, stack_size=stack)
+    limit = section.number("npu_timeout_s", board.npu.timeout_s)
+    return read(section, Runtime, board=board, npu=driver, stack_size=stack, npu_timeout_s=limit)
 
 
 def read_run(section: Section, runtime: Runtime | None, has_runtime: bool, targets: Sequence[Target]) -> Run:

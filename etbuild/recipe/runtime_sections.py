@@ -54,6 +54,15 @@ class Runtime:
         minimum=1024,
         maximum=67108864,
     )
+    npu_timeout_s: float = setting(
+        "How long one job of the NPU may take before the firmware gives up; without it what the board says.",
+        0.0,
+        examples=[60],
+        unit="seconds",
+        computed=True,
+        exclusiveMinimum=0,
+        maximum=3600,
+    )
 
 
 @section("run", "Where the built program is run.", examples=[{"on": "host", "timeout_s": 60}])

@@ -36,6 +36,7 @@ class Options:
     memory_mode: str = option("Vela's memory mode", "")
     driver: str = option("ethosu or emulator", limits={"enum": ["ethosu", "emulator"]})
     stack: int = option("bytes")
+    npu_timeout: float | None = option("seconds for one job of the NPU; without it the board's", None)
     engine: str = from_section(Runtime, "engine")
     prefix: Path | None = from_section(Runtime, "prefix")
     pte: Path = reads("model.pte")
@@ -57,6 +58,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         memory_mode=target.memory_mode,
         driver=runtime.npu,
         stack=runtime.stack_size,
+        npu_timeout=runtime.npu_timeout_s if runtime.npu_timeout_s != board.npu.timeout_s else None,
         engine=runtime.engine,
         prefix=runtime.prefix,
         pte=folder / "model.pte",
@@ -76,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
     board = board_of(options.board, options.board_line)
     model = options.pte, options.manifest, options.vectors
     npu = options.driver, options.npu, options.memory_mode
-    spec = ImageSpec(board, *model, *npu, options.stack, options.engine, options.prefix)
+    spec = ImageSpec(board, *model, *npu, options.stack, options.engine, options.prefix, options.npu_timeout)
     print(build_image(spec, options.output))
     return 0
 

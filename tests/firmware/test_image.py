@@ -10,6 +10,7 @@ from images import write_inputs
 
 from etbuild.errors import StepError
 from etbuild.firmware.elf_texts import Texts
+from etbuild.firmware.toolchain import run_tool
 from etbuild.steps import firmware
 
 OPTIONS = [
@@ -82,6 +83,43 @@ def test_the_texts_of_errors_are_not_in_the_loaded_image(tmp_path: Path, monkeyp
     assert text in Path("firmware.elf").read_bytes()
     assert text not in Path("firmware.bin").read_bytes()
     assert Texts(Path("firmware.elf")).at(0)
+
+
+ONE_FLASH = """\
+title: Everything in flash
+cpu: {core: cortex-m55, clock_hz: 32000000, cache_line: 32, counter: systick}
+memory:
+  flash: {address: 0x10000000, size: 512 KiB, cacheable: false}
+  ram: {address: 0x30000000, size: 512 KiB}
+placement:
+  {code: flash, data: ram, stack: ram, model: flash, vectors: flash, arena: ram, scratch: ram, fast_scratch: ram}
+stack_size: 16 KiB
+npu: {driver: emulator, families: [u55]}
+uart: {kind: cmsdk, address: 0x59303000, clock_hz: 25000000, baud: 115200}
+semihosting: true
+bin_alignment: 16
+"""
+
+
+@pytest.mark.e2e
+def test_the_binary_is_everything_that_lies_in_the_memory_of_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code, model, vectors and the initial values of variables, at their places; its size is a multiple of 16."""
+    monkeypatch.chdir(tmp_path)
+    write_inputs(tmp_path, "linear_cpu.pte")
+    Path("mine.yaml").write_text(ONE_FLASH)
+    assert firmware.main([*OPTIONS, "--board", "mine.yaml"]) == 0
+
+    binary = Path("firmware.bin").read_bytes()
+    model = Path("model.pte").read_bytes()
+    rows = {row["section"]: row for row in json.loads(Path("sizes.json").read_text())["sections"]}
+    at = rows[".model"]["address"] - 0x10000000
+    assert binary[at : at + len(model)] == model
+    run_tool(["arm-none-eabi-objcopy", "-O", "binary", "firmware.elf", "all.bin"])
+    assert binary.startswith(Path("all.bin").read_bytes())
+    assert len(binary) % 16 == 0
+    assert len(binary) - Path("all.bin").stat().st_size < 16
 
 
 @pytest.mark.e2e

@@ -95,6 +95,12 @@ def test_an_image_without_a_vector_table_is_an_error(tmp_path: Path, sections: l
         check_start(sections, tmp_path / "firmware.bin")
 
 
+def test_a_vector_table_that_vtor_cannot_point_to_is_an_error(tmp_path: Path) -> None:
+    """As with a linker script that puts something before it."""
+    with pytest.raises(StepError, match="got a vector table at 0x00000040, wanted one at a multiple of 0x200"):
+        check_start([Section(".vectors", 64, 64, 64, {}), CODE], tmp_path / "firmware.bin", 512)
+
+
 @pytest.mark.parametrize("handler", [0, 64, 65, 319, 321, 1])
 def test_the_reset_handler_is_a_thumb_function_in_the_code(tmp_path: Path, handler: int) -> None:
     """From 64 to 320; bit 0 is set in its address."""

@@ -96,6 +96,17 @@ def test_a_users_board_is_read_from_its_path(tmp_path: Path) -> None:
             "semihosting: false",
             "mine.yaml:9:14: semihosting: got no uart and no semihosting, wanted one of them, to print results",
         ),
+        (
+            "rom: {address: 0, size",
+            "rom: {address: 0x40, size",
+            "mine.yaml:4:18: memory.rom.address: got 0x00000040, wanted a multiple of 0x80\n"
+            "    the vector table is at its start, with 17 entries, and VTOR ignores lower bits",
+        ),
+        (
+            "families: [u55]",
+            "families: [u55], axi: {limits: [{reads: 1, writes: 1}, {reads: 1, writes: 1}]}",
+            "npu.axi.limits: got 2 for u55, wanted 4 for u55 and u65, or 2 for u85 alone",
+        ),
         ("stack_size: 4 KiB\n", "", "mine.yaml:1:1: stack_size: got nothing, wanted"),
         ("title: Two", "tittle: Two", "mine.yaml:1:1: tittle: got a key that does not exist, wanted one of title, cpu"),
     ],
@@ -104,6 +115,26 @@ def test_a_problem_is_reported_at_its_location(tmp_path: Path, old: str, new: st
     """What the schema checks, and what it cannot check."""
     assert old in GOOD
     assert expected in message(tmp_path, GOOD.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("interrupt", "alignment"), [(0, 128), (15, 128), (16, 256), (55, 512), (178, 1024), (366, 2048)]
+)
+def test_the_vector_table_is_aligned_to_its_size(interrupt: int, alignment: int) -> None:
+    """A power of two that is at least its 16 + interrupt + 1 words, and at least 128 bytes."""
+    made = board("corstone-300")
+
+    assert replace(made, npu=replace(made.npu, interrupt=interrupt)).vector_alignment == alignment
+
+
+def test_a_line_of_the_cache_is_in_one_part_of_the_memory() -> None:
+    """Arena, scratch and fast scratch begin at a line of 64 bytes where the cache has such."""
+    made = board("corstone-300")
+    made = replace(made, cpu=replace(made.cpu, cache_line=64))
+    script = linker_script(Layout(made, made.placement, 8192, 100))
+
+    assert ".fast_scratch (NOLOAD) : ALIGN(64)" in script
+    assert ".arena_start (NOLOAD) : ALIGN(64) { etb_arena = .; } > sram\n" in script
 
 
 def test_every_size_of_dedicated_sram_has_the_same_placement() -> None:

@@ -44,9 +44,9 @@ Status parse_payload(Bytes payload, Payload& out) {
         const std::uint32_t action = word & 0xFF;
         if (action == action_nothing) continue;
         if (action == action_config) {
-            std::uint32_t config = 0, identity = 0;
+            std::uint32_t config = 0;
             ETB_TRY(cursor.read(config));
-            ETB_TRY(cursor.read(identity));
+            ETB_TRY(cursor.read(out.identity));
             ETB_TRY(read_config(config, out.config));
             configured = true;
         } else if (action == action_stream) {

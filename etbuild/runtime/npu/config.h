@@ -5,7 +5,8 @@
 //   1  configuration: two words follow, CONFIG and ID
 //   2  command stream: its length in words is byte 1 << 16 | upper half; it follows
 //   5  nothing (padding)
-// CONFIG: bits 0-3 log2 of the multipliers, bits 8-15 SHRAM KiB of all cores (Ethos-U55, U65), bits 28-31 product.
+// CONFIG: bits 0-3 log2 of the multipliers, 4-7 version of the command stream, 8-15 SHRAM KiB of all cores (Ethos-U55,
+// U65), 28-31 product. ID: bits 28-31, 20-27 and 16-19 the architecture's version, 0-15 the product's.
 #pragma once
 
 #include "base/span.h"
@@ -26,7 +27,8 @@ struct Config {
 
 struct Payload {
     Config config;
-    Bytes stream;  // whole words
+    std::uint32_t identity = 0;  // ID, of which a stream has the architecture's version
+    Bytes stream;                // whole words
 };
 
 Status parse_payload(Bytes payload, Payload& out);

@@ -8,16 +8,23 @@ namespace {
 
 constexpr std::uint32_t ccr_ic = 1u << 17, ccr_dc = 1u << 16;
 
-// Invalidates the whole data cache by set and way, required before it is enabled: its content is undefined after reset.
-void invalidate_all() {
+struct Geometry {
+    std::uint32_t sets, ways, line_shift;  // bytes of a line: 1 << line_shift
+};
+
+Geometry geometry() {
     csselr() = 0;
     data_barrier();
-    const std::uint32_t geometry = ccsidr();
-    const std::uint32_t sets = (geometry >> 13 & 0x7FFF) + 1, ways = (geometry >> 3 & 0x3FF) + 1;
-    const std::uint32_t set_shift = (geometry & 7) + 4;
+    const std::uint32_t word = ccsidr();
+    return {(word >> 13 & 0x7FFF) + 1, (word >> 3 & 0x3FF) + 1, (word & 7) + 4};
+}
+
+// Writes each set and way of the data cache to a cache maintenance register.
+void for_each_set_and_way(volatile std::uint32_t& operation) {
+    const auto [sets, ways, set_shift] = geometry();
     const std::uint32_t way_shift = ways > 1 ? static_cast<std::uint32_t>(__builtin_clz(ways - 1)) : 0;
     for (std::uint32_t set = 0; set < sets; ++set)
-        for (std::uint32_t way = 0; way < ways; ++way) dcisw() = way << way_shift | set << set_shift;
+        for (std::uint32_t way = 0; way < ways; ++way) operation = way << way_shift | set << set_shift;
     data_barrier();
 }
 
@@ -39,7 +46,7 @@ void enable_caches() {
     iciallu() = 0;
     data_barrier();
     instruction_barrier();
-    invalidate_all();
+    for_each_set_and_way(dcisw());  // its content is undefined after reset
     ccr() = ccr() | ccr_ic | ccr_dc;
     data_barrier();
     instruction_barrier();
@@ -50,5 +57,18 @@ void clean(Bytes range) { for_each_line(range, dccmvac()); }
 void clean_and_invalidate(Bytes range) { for_each_line(range, dccimvac()); }
 
 void invalidate(Bytes range) { for_each_line(range, dcimvac()); }
+
+void clean_and_invalidate_all() {
+    if (board::cache_line == 0) return;
+    data_barrier();
+    for_each_set_and_way(dccisw());
+    instruction_barrier();
+}
+
+std::uint64_t cache_bytes() {
+    if (board::cache_line == 0) return UINT64_MAX;
+    const auto [sets, ways, line_shift] = geometry();
+    return std::uint64_t{sets} * ways << line_shift;
+}
 
 }  // namespace etb::port

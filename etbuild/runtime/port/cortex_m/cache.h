@@ -13,5 +13,8 @@ void enable_caches();
 void clean(Bytes range);
 void clean_and_invalidate(Bytes range);
 void invalidate(Bytes range);
+// By set and way: fewer operations than by address for more memory than the cache holds.
+void clean_and_invalidate_all();
+std::uint64_t cache_bytes();
 
 }  // namespace etb::port

@@ -8,11 +8,10 @@
 
 namespace etb::port {
 
-extern const npu::Ports npu_ports;  // generated
+extern const npu::Settings npu_settings;  // generated
 
 namespace {
 
-constexpr std::uint32_t most_seconds = 10;
 constexpr std::uint32_t cmd = 0x08, clear_interrupt = 1u << 1;
 
 npu::Ethosu ethosu;
@@ -30,7 +29,7 @@ bool wait(void*) {
     const bool is_running = at(0x04) & 1;
     if (is_running) asm volatile("wfi" ::: "memory");
     asm volatile("cpsie i\n isb" ::: "memory");
-    return ticks() - begun < std::uint64_t{most_seconds} * board::clock_hz;
+    return ticks() - begun < npu_settings.most_ticks;
 }
 
 }  // namespace
@@ -42,9 +41,11 @@ Status open_npu(const npu::Npu*& npu) {
     device.clean = [](void*, Bytes range) { clean(range); };
     device.flush = [](void*, Bytes range) { clean_and_invalidate(range); };
     device.discard = [](void*, Bytes range) { invalidate(range); };
+    device.flush_all = [](void*) { clean_and_invalidate_all(); };
+    device.cache_bytes = cache_bytes();
     device.begin = [](void*) { begun = ticks(); };
     device.wait = wait;
-    device.ports = npu_ports;
+    device.settings = npu_settings;
     ETB_TRY(ethosu.open(device));
     nvic_iser(board::npu_interrupt / 32) = 1u << board::npu_interrupt % 32;
     npu_of_board = npu::ethosu_npu(ethosu);

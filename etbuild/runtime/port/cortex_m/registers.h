@@ -30,6 +30,7 @@ inline volatile std::uint32_t& iciallu() { return word_at<0xE000EF50>(); }
 inline volatile std::uint32_t& dcimvac() { return word_at<0xE000EF5C>(); }
 inline volatile std::uint32_t& dcisw() { return word_at<0xE000EF60>(); }
 inline volatile std::uint32_t& dccmvac() { return word_at<0xE000EF68>(); }
+inline volatile std::uint32_t& dccisw() { return word_at<0xE000EF74>(); }
 inline volatile std::uint32_t& dccimvac() { return word_at<0xE000EF70>(); }
 inline volatile std::uint32_t& dwt_ctrl() { return word_at<0xE0001000>(); }
 inline volatile std::uint32_t& dwt_cyccnt() { return word_at<0xE0001004>(); }
