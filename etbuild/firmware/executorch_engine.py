@@ -26,6 +26,7 @@ class Build:
     work:      folder with generated/, blobs.S, model.pte and vectors.bin.
     flags:     the compiler's flags for the CPU.
     operators: "aten::add.out"... of the .pte.
+    sources:   of the board: its console's, and its own.
     """
 
     prefix: Path
@@ -33,6 +34,7 @@ class Build:
     flags: tuple[str, ...]
     operators: tuple[str, ...]
     has_delegates: bool
+    sources: tuple[Path, ...] = ()
 
 
 def find_prefix(named: Path | None) -> Path:
@@ -91,6 +93,7 @@ def link(build: Build) -> None:
         "ETB_GENERATED": work / "generated",
         "ETB_BLOBS": work / "blobs.S",
         "ETB_FLAGS": " ".join(build.flags),
+        "ETB_SOURCES": ";".join(str(source.absolute()) for source in build.sources),
         "ETB_DELEGATES": "ON" if build.has_delegates else "OFF",
         **({"ETHOSU_CORE_DRIVER": driver} if driver else {}),
     }

@@ -10,16 +10,18 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etbuild import RUNTIME
 from etbuild.errors import StepError
 from etbuild.firmware import board_files, executorch_engine, sizes
+from etbuild.firmware.board_sources import LINK, board_units, compiled_files, include_folders
+from etbuild.firmware.elf_segments import check_loadable
 from etbuild.firmware.image_check import check_start
 from etbuild.firmware.npu_settings import settings_source
-from etbuild.firmware.select_sources import Needs, Selection, select, selection_source
+from etbuild.firmware.select_sources import Needs, Selection, console_source, select, selection_source
 from etbuild.firmware.toolchain import Compilation, Object, Toolchain, run_tool
 from etbuild.firmware.vectors import vector_block
 from etbuild.pte.element_types import needs_all_types
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 # The files of the package, besides Python, that a firmware depends on.
 SOURCES = (
+    "hardware/boards/init",
     "runtime/app",
     "runtime/base",
     "runtime/exec",
@@ -38,6 +41,7 @@ SOURCES = (
     "runtime/kernels",
     "runtime/npu",
     "runtime/port/cortex_m",
+    "runtime/port/board_init.h",
     "runtime/port/port.h",
     "runtime/pte",
 )
@@ -113,7 +117,8 @@ class Firmware:
     @property
     def toolchain(self) -> Toolchain:
         """The compiler with the include path of this firmware."""
-        return Toolchain((("generated", self.work / "generated"), ("runtime", RUNTIME)))
+        own = (("generated", self.work / "generated"), ("runtime", RUNTIME))
+        return Toolchain((*own, *include_folders(self.board)))
 
     @property
     def units(self) -> list[Compilation]:
@@ -126,7 +131,8 @@ class Firmware:
             Compilation(name.removesuffix(".cc"), RUNTIME / name, (*flags, *own.get(name, ())))
             for name in self.selection.sources
         ]
-        return [*units, Compilation("selection", self.work / "generated/selection.cc", flags)]
+        selection = Compilation("selection", self.work / "generated/selection.cc", flags)
+        return [*units, selection, *board_units(self.board)]
 
 
 def build_image(spec: ImageSpec, output: Path) -> str:
@@ -144,7 +150,7 @@ def build_image(spec: ImageSpec, output: Path) -> str:
     (work / "generated").mkdir(parents=True)
     placement = board.placement_for(spec.memory_mode)
     layout = board_files.Layout(board, placement, spec.stack_bytes, manifest["memory"]["fast_scratch_bytes"])
-    needs = needs_of(spec.pte, spec.driver, spec.npu, spec.memory_mode)
+    needs = replace(needs_of(spec.pte, spec.driver, spec.npu, spec.memory_mode), console=board.console)
     own = spec.engine == "etbuild"
     limit_s = spec.npu_timeout_s or board.npu.timeout_s
     firmware = Firmware(board, layout, needs, select(needs) if own else Selection((), ()), work, limit_s)
@@ -160,6 +166,8 @@ def build_image(spec: ImageSpec, output: Path) -> str:
     sections = sizes.read_map((work / "firmware.map").read_text())
     _convert(work, sections, board.region(placement.code), board.bin_alignment)
     check_start(sections, work / "firmware.bin", board.vector_alignment)
+    if board.loader:
+        check_loadable(work / "firmware.elf", board.loader)
     usage = "".join(one.stack_usage.read_text() for one in objects)
     _write_outputs(firmware, sections, usage, output)
     return sizes.linked_text(sections)
@@ -207,11 +215,12 @@ def _link(firmware: Firmware, objects: Sequence[Object]) -> None:
         (firmware.work / name).parent.mkdir(parents=True, exist_ok=True)
         (firmware.work / name).symlink_to(one.object)
         names.append(str(name))
-    flags = (*firmware.board.cpu.flags, *_LINK, "-T", "generated/firmware.ld")
+    board = firmware.board
+    flags = (*board.cpu.flags, *_LINK, *(LINK if board.init else ()), "-T", "generated/firmware.ld")
     here = Path.cwd()
     os.chdir(firmware.work)
     try:
-        run_tool(["arm-none-eabi-g++", *firmware.board.cpu.flags, "-c", "blobs.S", "-o", "objects/blobs.o"])
+        run_tool(["arm-none-eabi-g++", *board.cpu.flags, "-c", "blobs.S", "-o", "objects/blobs.o"])
         run_tool(["arm-none-eabi-g++", *flags, "objects/blobs.o", *names, *_LIBRARIES, "-o", "firmware.elf"])
     finally:
         os.chdir(here)
@@ -226,6 +235,7 @@ def _link_executorch(firmware: Firmware, prefix: Path | None) -> None:
             firmware.board.cpu.flags,
             needs.operators,
             bool(needs.npu),
+            (console_source(firmware.board), *compiled_files(firmware.board)),
         )
     )
 

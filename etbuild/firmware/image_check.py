@@ -29,7 +29,7 @@ def check_start(sections: Sequence[Section], binary: Path, alignment: int = 1) -
     code = sizes.get(".text")
     if code is None:
         raise _problem("0 bytes of code in section .text", "the code of the runtime")
-    table = sizes.get(".vectors")
+    table = sizes.get(".vectors") or sizes.get(".interrupts")
     if table is None or table.bytes < _START.size:
         raise _problem(f"{table.bytes if table else 0} bytes of vector table in section .vectors", "a reset handler")
     if table.address % alignment:

@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etbuild import RUNTIME
 from etbuild.errors import StepError
 from etbuild.firmware.toolchain import included
+
+if TYPE_CHECKING:
+    from etbuild.hardware.board import Board
 
 _KERNEL = re.compile(r'^ETB_KERNEL\(\s*(\w+)\s*,\s*"([^"]+)"', re.M)
 _PORT = "port/cortex_m"
@@ -32,6 +36,7 @@ class Needs:
     family:    u55, u65 or u85; "" without a delegate.
     mode:      Vela's memory mode.
     scalars:   whether an input is no tensor.
+    console:   what the board prints to: the name of a source port/cortex_m/console_<console>.cc.
     all_types: whether it needs the runtime with all element types (runtime/base/wide.h).
     """
 
@@ -41,6 +46,7 @@ class Needs:
     mode: str = ""
     scalars: bool = False
     all_types: bool = False
+    console: str = "cmsdk"
 
 
 @dataclass(frozen=True)
@@ -68,11 +74,17 @@ def select(needs: Needs) -> Selection:
         *_all("app"),
         *_all("pte"),
         *(name for name in _all("exec") if needs.scalars or name != _SCALARS),
-        *(name for name in _all(_PORT) if not name.startswith(f"{_PORT}/npu_")),
+        *(name for name in _all(_PORT) if not name.startswith((f"{_PORT}/npu_", f"{_PORT}/console_"))),
+        f"{_PORT}/console_{needs.console}.cc",
         *(file for _, file in chosen),
         *_npu_sources(needs),
     ]
     return Selection(_closure(starts), tuple(symbol for symbol, _ in chosen))
+
+
+def console_source(board: Board) -> Path:
+    """The source of the board's console, for a build system of its own."""
+    return RUNTIME / _PORT / f"console_{board.console}.cc"
 
 
 def kernel_places() -> dict[str, tuple[str, str]]:

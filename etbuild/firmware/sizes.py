@@ -18,7 +18,7 @@ _INPUT = re.compile(r"^ (?:\.?[\w.$-]+|COMMON)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (
 _FILL = re.compile(r"^ \*fill\*\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)", re.M)
 _OVERFLOW = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
 
-_CODE = (".vectors", ".text", ".init_array", ".data")
+_CODE = (".vectors", ".interrupts", ".text", ".init_array", ".data")
 _RAM = (".data", ".bss")
 # The user of an object's bytes, by the first part of its name; all other objects belong to the runtime.
 _USERS = {"kernels": "kernels", "npu": "npu", "blobs": "model and vectors"}

@@ -71,7 +71,7 @@ class Toolchain:
     def command(self, unit: Compilation, output: str) -> list[str]:
         """The compiler's command line without the options that only affect debug information. output: the object."""
         return [
-            "arm-none-eabi-g++",
+            "arm-none-eabi-gcc" if unit.source.suffix in (".c", ".S") else "arm-none-eabi-g++",
             *unit.flags,
             *(text for _, folder in self.folders for text in ("-I", str(folder))),
             *("-c", str(unit.source), "-o", output),

@@ -15,6 +15,7 @@ from typing import Any
 from etbuild import PACKAGE
 from etbuild.config.diagnostics import one_of
 from etbuild.config.setting import Bytes, section, setting, settings_of
+from etbuild.hardware.board_console import CLOCKS, Loader, Uart
 from etbuild.hardware.board_npu import ADDRESSES, FAMILY, NpuPort
 
 # The folder of the boards that come with etbuild.
@@ -28,7 +29,7 @@ _CORE_FLAGS = {
 }
 # Names that reach C++ sources and command lines: nothing that a compiler, a linker or a simulator would interpret.
 NAME = "^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
-_CLOCKS: dict[str, Any] = {"minimum": 1, "maximum": 10**11, "examples": [25000000]}
+_INIT = r"^(<[A-Za-z0-9._-]+\.(c|cc)>|[^<>\x00-\x1f\x7f]+\.(c|cc|cpp|cxx|S|h|hpp))$"
 
 
 @section(
@@ -41,7 +42,7 @@ class Cpu:
     """The processor. cache_line: bytes."""
 
     core: str = setting("Its kind, which gives the compiler's flags.", examples=["cortex-m55"], enum=[*_CORE_FLAGS])
-    clock_hz: int = setting("Clock of the core, and of its SysTick. Unit: Hz.", **_CLOCKS)
+    clock_hz: int = setting("Clock of the core, and of its SysTick. Unit: Hz.", **CLOCKS)
     cache_line: int = setting(
         "Line of its data cache; 0 when it has none. Unit: bytes.", examples=[32], enum=[0, 16, 32, 64]
     )
@@ -147,21 +148,6 @@ class PlacementChange:
         return {part: region for part, region in vars(self).items() if region is not None}
 
 
-@section(
-    "",
-    "Where results are printed; without one they go through semihosting.",
-    examples=[{"kind": "cmsdk", "address": 0x59303000, "clock_hz": 25000000, "baud": 115200}],
-)
-@dataclass(frozen=True)
-class Uart:
-    """The UART that results are printed to. baud: bits per second."""
-
-    kind: str = setting("Its programming model.", examples=["cmsdk"], enum=["cmsdk"])
-    address: int = setting("Base address of its registers. Unit: bytes.", examples=[0x59303000], **ADDRESSES)
-    clock_hz: int = setting("Clock of the UART. Unit: Hz.", **_CLOCKS)
-    baud: int = setting("Speed of the line. Unit: bits a second.", examples=[115200], minimum=300, maximum=12000000)
-
-
 @section("", "QEMU's system emulator for Arm.", examples=[{"machine": "mps3-an547"}])
 @dataclass(frozen=True)
 class Qemu:
@@ -172,6 +158,12 @@ class Qemu:
         examples=["mps3-an547"],
         pattern=NAME,
         wanted="the name of a machine: letters, digits, dots, hyphens and underscores",
+    )
+    at_entry: bool = setting(
+        "Whether the processor starts at the ELF file's entry, because the machine has its vector table elsewhere than"
+        " the board.",
+        False,
+        examples=[True],
     )
 
 
@@ -226,7 +218,8 @@ class Board:
 
     name:  the name of its file without .yaml.
     file:  its file as messages name it.
-    lines: the content of the file without comments, `key: value` with the value in JSON.
+    bases: the files that it extends, as messages name them.
+    lines: the content of the files, merged and without comments, `key: value` with the value in JSON.
     """
 
     name: str
@@ -247,6 +240,16 @@ class Board:
     )
     npu: NpuPort = setting("")
     uart: Uart | None = setting("", None)
+    init: tuple[str, ...] = setting(
+        "Sources of clocks, power, pins and MPU, relative to this file: C or C++, and the headers that they include."
+        " One of them defines `void etb_board_init(void)` (port/board_init.h). <name> is one that comes with etbuild.",
+        (),
+        examples=[["my-board.c"]],
+        minItems=1,
+        uniqueItems=True,
+        items={"type": "string", "pattern": _INIT},
+    )
+    loader: Loader | None = setting("", None)
     semihosting: bool = setting(
         "Whether a debugger or simulator is there that takes the exit code; without one the firmware stops in a loop at"
         " its end.",
@@ -261,7 +264,26 @@ class Board:
         enum=[1, 4, 8, 16, 32, 64, 128, 256, 512],
     )
     simulators: Simulators = setting("", Simulators)
+    extends: str = setting(
+        "A board that comes with etbuild, or the path of a board's file: this file has what differs from it. Mappings"
+        " are merged, other values replaced, and null deletes a key.",
+        "",
+        examples=["corstone-300"],
+    )
+    bases: tuple[Path, ...] = ()
     lines: tuple[str, ...] = ()
+
+    @property
+    def init_files(self) -> tuple[Path, ...]:
+        """The files of `init`: paths like that of `file`, of shipped ones absolute."""
+        return tuple(
+            BOARDS / "init" / text[1:-1] if text.startswith("<") else self.file.parent / text for text in self.init
+        )
+
+    @property
+    def console(self) -> str:
+        """What it prints to: the name of runtime/port/cortex_m/console_<console>.cc."""
+        return self.uart.kind.removeprefix("remoteproc-") if self.uart else "semihosting"
 
     @property
     def is_of_user(self) -> bool:
@@ -275,9 +297,19 @@ class Board:
         return max(128, 1 << (4 * entries - 1).bit_length())
 
     @property
+    def user_files(self) -> tuple[Path, ...]:
+        """Its file and those that it extends, without the ones that come with etbuild."""
+        return tuple(file for file in (self.file, *self.bases) if file.parent != BOARDS)
+
+    @property
     def qemu(self) -> str:
         """The machine of QEMU, "" when there is none."""
         return self.simulators.qemu.machine if self.simulators.qemu else ""
+
+    @property
+    def starts_at_entry(self) -> bool:
+        """Whether QEMU's processor starts at the ELF file's entry, not at the machine's vector table."""
+        return self.simulators.qemu is not None and self.simulators.qemu.at_entry
 
     @property
     def fvp(self) -> Fvp | None:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etbuild.config.diagnostics import Diagnostics, KeyPath, Location, did_you_mean, one_of, quoted
+from etbuild.config.diagnostics import Diagnostics, Location, did_you_mean, one_of, quoted
 from etbuild.config.paths import ProjectPaths
 from etbuild.config.setting import read
 from etbuild.errors import Problem, RecipeError
 from etbuild.hardware.board import BOARDS, NAME, Board
+from etbuild.hardware.board_problems import problems
 
 if TYPE_CHECKING:
     from etbuild.config.yaml_tree import MapNode
-
-# The parts of a placement that the NPU accesses.
-_NPU_PARTS = ("model", "scratch", "fast_scratch")
 
 
 def board_names() -> tuple[str, ...]:
@@ -38,7 +37,7 @@ def load_board(file: Path, label: Path | None = None) -> Board:
     raises: RecipeError with every problem of it.
     """
     label = label or file
-    return _read(_content(file, label), label)
+    return _read(_content(file, label), label, file)
 
 
 def board_of(name: str, lines: Sequence[str]) -> Board:
@@ -47,10 +46,11 @@ def board_of(name: str, lines: Sequence[str]) -> Board:
     raises: RecipeError with every problem of it.
     """
     label = Path(name)
-    return _read("\n".join(lines).encode(), label) if lines else load_board(board_file(name) or label, label)
+    return _read("\n".join(lines).encode(), label, None) if lines else load_board(board_file(name) or label, label)
 
 
-def _read(content: bytes, label: Path) -> Board:
+def _read(content: bytes, label: Path, file: Path | None) -> Board:
+    """file: where the content is from; None when it is complete and nothing is looked for next to it."""
     from etbuild.config import validate, yaml_tree
     from etbuild.config.schemas import schema_file
 
@@ -60,16 +60,47 @@ def _read(content: bytes, label: Path) -> Board:
         diagnostics.add(Location(label, 0, 0), (), f"the name {quoted(label.stem)}", wanted, "rename the file")
     root = yaml_tree.read(content, label, diagnostics)
     if isinstance(root, yaml_tree.MapNode):
+        files = [label]
+        root = _merged(root, file, files, diagnostics) if file else root
+        diagnostics.check(files)
         bad = validate.check(root, schema_file("board"), diagnostics)
-        diagnostics.check([label])
+        diagnostics.check(files)
         assert not bad, "an invalid value has a diagnostic"
-        board = _board(root, label, diagnostics)
-        diagnostics.check([label])
+        board = _board(root, files, file, diagnostics)
+        diagnostics.check(files)
         return board
     if root is not None:
         diagnostics.add(root.location, (), yaml_tree.described(root), "a mapping")
     diagnostics.check([label])
     raise AssertionError("a file without a mapping has a diagnostic")
+
+
+def _merged(root: MapNode, file: Path, files: list[Path], diagnostics: Diagnostics) -> MapNode:
+    """The mapping over that of the board that it extends. files: all that were read, as messages name them."""
+    from etbuild.config import yaml_tree
+    from etbuild.config.overlay import overlaid, without
+
+    entry = root.entries.get("extends")
+    if entry is None:
+        return root
+    name = yaml_tree.plain(entry.node)
+    own = without(root, "extends")
+    shipped = board_file(name) if isinstance(name, str) else None
+    if not isinstance(name, str) or not (shipped or name.endswith(".yaml")):
+        wanted = f"{one_of(board_names())}, or the path of a board's file"
+        remedy = did_you_mean(name, board_names()) if isinstance(name, str) else ""
+        diagnostics.add(entry.message_location, ("extends",), yaml_tree.described(entry.node), wanted, remedy)
+        return own
+    base, label = shipped or file.parent / name, shipped or Path(os.path.normpath(files[-1].parent / name))
+    if label in files:
+        wanted = "a board that does not extend this one"
+        diagnostics.add(entry.message_location, ("extends",), quoted(name), wanted)
+        return own
+    files.append(label)
+    lower = yaml_tree.read(_content(base, label), label, diagnostics)
+    if not isinstance(lower, yaml_tree.MapNode):
+        return own
+    return overlaid(own, _merged(lower, base, files, diagnostics))
 
 
 def _content(file: Path, label: Path) -> bytes:
@@ -81,67 +112,19 @@ def _content(file: Path, label: Path) -> bytes:
         raise RecipeError([Problem(str(label), "", got, wanted, remedy)]) from None
 
 
-def _board(root: MapNode, label: Path, diagnostics: Diagnostics) -> Board:
+def _board(root: MapNode, files: Sequence[Path], file: Path | None, diagnostics: Diagnostics) -> Board:
     from etbuild.config.section import Reading, Section
     from etbuild.config.yaml_tree import plain
 
-    # No setting of a board is a path.
+    label, *bases = files
+    # No setting of a board is a path of the project.
     reading = Reading(diagnostics, ProjectPaths(label.parent, lambda _name: None), frozenset())
     section = Section(root, (), reading)
     lines = tuple(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in plain(root).items())
-    board = read(section, Board, name=label.stem, file=label, lines=lines)
-    for find in (_memory_problems, _placement_problems, _port_problems):
-        for (*parents, key), got, wanted, remedy in find(board):
-            holder = section
-            for parent in parents:
-                holder = holder.section(str(parent))
-            holder.report(str(key), got, wanted, remedy)
+    board = read(section, Board, name=label.stem, file=label, bases=tuple(bases), lines=lines)
+    for (*parents, key), got, wanted, remedy in problems(board, file.parent if file else None):
+        holder = section
+        for parent in parents:
+            holder = holder.section(str(parent))
+        holder.report(str(key), got, wanted, remedy)
     return board
-
-
-def _memory_problems(board: Board) -> Iterator[tuple[KeyPath, str, str, str]]:
-    """path, got, wanted, remedy of each problem."""
-    for region in board.memory:
-        if region.end > 2**32:
-            yield ("memory", region.name, "size"), f"an end at {region.end:#x}", "at most 0x100000000", ""
-        for other in board.memory:
-            if region.address < other.address < region.end:
-                got = f"{other.address:#010x}, inside {region.name}"
-                yield ("memory", other.name, "address"), got, "regions that do not overlap", ""
-
-
-def _placement_problems(board: Board) -> Iterator[tuple[KeyPath, str, str, str]]:
-    names = [region.name for region in board.memory]
-    default = {part: region for part, region in vars(board.placement).items() if part != "memory_modes"}
-    placements: dict[KeyPath, dict[str, str]] = {("placement",): default}
-    for mode, change in board.placement.memory_modes.items():
-        placements["placement", "memory_modes", mode] = {
-            part: region for part, region in change.regions.items() if region != default[part]
-        }
-    for path, regions in placements.items():
-        for part, name in regions.items():
-            if name not in names:
-                yield (*path, part), quoted(name), one_of(names), did_you_mean(name, names)
-            elif part in _NPU_PARTS and not board.region(name).npu:
-                yield (*path, part), quoted(name), "a region that the NPU can reach", f"{name} has npu: false"
-    code = default["code"]
-    if code in names and board.region(code).address % board.vector_alignment:
-        wanted = f"a multiple of {board.vector_alignment:#x}"
-        remedy = (
-            f"the vector table is at its start, with {17 + board.npu.interrupt} entries, and VTOR ignores lower bits"
-        )
-        yield ("memory", code, "address"), f"{board.region(code).address:#010x}", wanted, remedy
-
-
-def _port_problems(board: Board) -> Iterator[tuple[KeyPath, str, str, str]]:
-    """Of the NPU and of what prints results."""
-    if board.npu.driver == "ethosu" and not board.npu.address:
-        yield ("npu", "driver"), "ethosu without an address", "npu.address and npu.interrupt with it", ""
-    limits, words = board.npu.axi.limits, 2 if "u85" in board.npu.families else 4
-    if limits and (("u85" in board.npu.families and len(board.npu.families) > 1) or len(limits) != words):
-        got = f"{len(limits)} for {one_of(board.npu.families)}"
-        yield ("npu", "axi", "limits"), got, "4 for u55 and u65, or 2 for u85 alone", ""
-    if board.npu.driver == "emulator" and board.npu.address:
-        yield ("npu", "address"), f"{board.npu.address:#x}", "nothing: the NPU is software", ""
-    if board.uart is None and not board.semihosting:
-        yield ("semihosting",), "no uart and no semihosting", "one of them, to print results", ""

@@ -1,6 +1,7 @@
 """The JSON Schema of boards, made from the settings of the board's classes and from the NPU catalog.
 
-`python -m etbuild.hardware.schema` writes it to schemas/board.schema.json.
+`python -m etbuild.hardware.schema` writes it to schemas/board.schema.json, and that of files that extend a board to
+schemas/board_changes.schema.json.
 """
 
 from __future__ import annotations
@@ -29,6 +30,23 @@ def board_schema() -> Json:
     }
 
 
+def changes_schema() -> Json:
+    """The schema of a file that extends a board, for editors: no other key is required, and null deletes any."""
+    return {**_partial(board_schema()), "$id": "board_changes.schema.json", "required": ["extends"]}
+
+
+def _partial(part: Json) -> Json:
+    """The schema of a mapping without its required keys, in which every value may be null."""
+    made = {key: value for key, value in part.items() if key != "required"}
+    for key in ("properties", "additionalProperties"):
+        below = made.get(key)
+        if key == "properties" and below:
+            made[key] = {name: {"anyOf": [_partial(one), {"type": "null"}]} for name, one in below.items()}
+        elif isinstance(below, dict):
+            made[key] = {"anyOf": [_partial(below), {"type": "null"}]}
+    return made
+
+
 def _inlined(part: Any, shared: Json) -> Any:
     """The schema with each reference replaced by its definition in `shared`."""
     if isinstance(part, list):
@@ -40,5 +58,10 @@ def _inlined(part: Any, shared: Json) -> Any:
     return {key: _inlined(value, shared) for key, value in part.items()}
 
 
+def write_schemas() -> int:
+    """Write both files; the exit code of the program that does it."""
+    return write_schema("board", board_schema()) or write_schema("board_changes", changes_schema())
+
+
 if __name__ == "__main__":
-    sys.exit(exit_code_of(lambda _: write_schema("board", board_schema()), sys.argv[1:]))
+    sys.exit(exit_code_of(lambda _: write_schemas(), sys.argv[1:]))

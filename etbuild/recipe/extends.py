@@ -8,8 +8,9 @@ from pathlib import Path
 
 from etbuild.config import yaml_tree
 from etbuild.config.diagnostics import Diagnostics, Location, printable
+from etbuild.config.overlay import overlaid, without
 from etbuild.config.paths import BadPathError, ProjectPaths
-from etbuild.config.yaml_tree import Entry, MapNode, Node, Scalar, described
+from etbuild.config.yaml_tree import MapNode, Node, Scalar, described
 from etbuild.system.files import kind_of
 
 
@@ -36,7 +37,7 @@ def read_chain(file: Path, paths: ProjectPaths, diagnostics: Diagnostics) -> Cha
         layers.append(layer)
         entry = layer.entries.get("extends")
         if entry is None:
-            return Chain(_without_extends(_merged(layers)), tuple(files))
+            return Chain(without(_merged(layers), "extends"), tuple(files))
         base = _base(entry.node, files, paths, diagnostics)
         if base is None:
             return Chain(_merged(layers), tuple(files))
@@ -82,23 +83,5 @@ def _merged(layers: Sequence[MapNode]) -> MapNode:
     """The layers as one mapping; the first layer has the highest priority."""
     merged = layers[-1]
     for layer in reversed(layers[:-1]):
-        merged = _overlaid(layer, merged)
+        merged = overlaid(layer, merged)
     return merged
-
-
-def _overlaid(upper: MapNode, lower: MapNode) -> MapNode:
-    """`upper` with priority over `lower`: mappings merge, other values replace, null deletes a key of `lower`."""
-    entries = dict(lower.entries)
-    for key, entry in upper.entries.items():
-        below = entries.get(key)
-        if below and isinstance(entry.node, Scalar) and entry.node.valid and entry.node.value is None:
-            del entries[key]
-        elif below and isinstance(entry.node, MapNode) and isinstance(below.node, MapNode):
-            entries[key] = Entry(entry.location, _overlaid(entry.node, below.node))
-        else:
-            entries[key] = entry
-    return MapNode(entries, upper.location)
-
-
-def _without_extends(root: MapNode) -> MapNode:
-    return MapNode({key: entry for key, entry in root.entries.items() if key != "extends"}, root.location)

@@ -59,7 +59,7 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
     targets, inis = read_targets(section)
     quantize = _quantize(section.section("quantize"), targets)
     runtime = read_runtime(section.section("runtime"), targets) if section.has("runtime") else None
-    boards = [runtime.board.file] if runtime and runtime.board.is_of_user else []
+    boards = runtime.board.user_files if runtime else ()
     return Recipe(
         name=name,
         files=tuple(dict.fromkeys([*files, *inis, *boards])),

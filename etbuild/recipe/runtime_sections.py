@@ -18,7 +18,7 @@ class Runtime:
     """The firmware that is built. stack_size: bytes. prefix: of an installed ExecuTorch, for engine executorch."""
 
     board: Board = setting(
-        "A board that comes with etbuild (corstone-300, corstone-320, qemu-mps3-an547), or the path of a board's file.",
+        "A board that comes with etbuild (docs/boards.md has their table), or the path of a board's file.",
         examples=["qemu-mps3-an547"],
         required=True,
         minLength=1,

@@ -66,7 +66,8 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         vectors=Path("build") / recipe.name / target.profile / "golden.npz",
         output=folder,
     )
-    inputs = [runtime.prefix] if runtime.prefix else []
+    of_board = [file for text, file in zip(board.init, board.init_files, strict=True) if not text.startswith("<")]
+    inputs = [*([runtime.prefix] if runtime.prefix else []), *of_board]
     tools = ["arm-none-eabi-g++", "arm-none-eabi-objcopy", "newlib"]
     tools += ["cmake", "ninja"] if runtime.engine == "executorch" else []
     outputs = [folder / made for made in MADE]

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from etbuild.config.schemas import schema_file, schema_text
 from etbuild.errors import RecipeError
 from etbuild.hardware.boards import load_board
-from etbuild.hardware.schema import board_schema
+from etbuild.hardware.schema import board_schema, changes_schema
 
 if TYPE_CHECKING:
     from etbuild.hardware.board import Board
@@ -43,6 +43,19 @@ def test_the_committed_schema_is_what_the_generator_gives() -> None:
 
     Draft202012Validator.check_schema(schema)
     assert schema_text(schema) == schema_file("board").read_text()
+
+
+def test_the_committed_schema_of_changes_is_what_the_generator_gives() -> None:
+    """It wants `extends` alone, and takes null for every key."""
+    schema = changes_schema()
+
+    Draft202012Validator.check_schema(schema)
+    assert schema_text(schema) == schema_file("board_changes").read_text()
+    valid = Draft202012Validator(schema)
+    changes = {"extends": "x", "npu": {"address": None}, "uart": None, "memory": {"sram": {"size": 1}, "ddr": None}}
+    assert valid.is_valid(changes)
+    assert not valid.is_valid({"title": "x"})
+    assert not valid.is_valid({"extends": "x", "npu": {"adress": 1}})
 
 
 def test_the_schema_is_written_out_without_references() -> None:

@@ -43,7 +43,13 @@ def message(tmp_path: Path, text: str) -> str:
 
 def test_the_shipped_boards_load() -> None:
     """Each has the name of its file."""
-    assert [board(name).name for name in board_names()] == ["corstone-300", "corstone-320", "qemu-mps3-an547"]
+    names = [board(name).name for name in board_names()]
+
+    assert names == list(board_names())
+    assert [name for name in names if not name.endswith("-qemu")] == [
+        *("alif-e8-he", "alif-e8-hp", "alif-e8-hp-u85", "corstone-300", "corstone-320", "imx93-evk"),
+        "qemu-mps3-an547",
+    ]
 
 
 def test_a_users_board_is_read_from_its_path(tmp_path: Path) -> None:
@@ -107,6 +113,22 @@ def test_a_users_board_is_read_from_its_path(tmp_path: Path) -> None:
             "families: [u55], axi: {limits: [{reads: 1, writes: 1}, {reads: 1, writes: 1}]}",
             "npu.axi.limits: got 2 for u55, wanted 4 for u55 and u65, or 2 for u85 alone",
         ),
+        (
+            "semihosting: true",
+            "uart: {kind: ns16550, address: 0x1000, baud: 9600}",
+            "mine.yaml:9:7: uart.clock_hz: got nothing, wanted a number, with kind: ns16550",
+        ),
+        (
+            "semihosting: true",
+            "uart: {kind: remoteproc-trace}",
+            "mine.yaml:9:7: uart.region: got nothing, wanted one of rom, ram",
+        ),
+        (
+            "semihosting: true",
+            "uart: {kind: remoteproc-trace, region: ram}",
+            "mine.yaml:9:40: uart.region: got ram, which holds data too, wanted a region of its own, of at least 1024",
+        ),
+        ("semihosting: true", "semihosting: true\ninit: [a.py]", 'mine.yaml:10:8: init[0]: got "a.py", wanted '),
         ("stack_size: 4 KiB\n", "", "mine.yaml:1:1: stack_size: got nothing, wanted"),
         ("title: Two", "tittle: Two", "mine.yaml:1:1: tittle: got a key that does not exist, wanted one of title, cpu"),
     ],

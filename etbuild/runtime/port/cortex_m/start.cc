@@ -1,5 +1,5 @@
-// From reset to the app: stack and stack limit, FPU, vector table and faults, .data and .bss, caches, clock, console,
-// constructors.
+// From reset to the app: stack and stack limit, FPU, vector table and faults, .data and .bss, the board's own sources,
+// caches, clock, console, constructors.
 #include <cstring>
 
 #include "app/app.h"
@@ -24,6 +24,8 @@ extern void (*etb_init_array_end[])();
 
 [[noreturn]] void etb_reset();
 [[noreturn, gnu::used]] void etb_start();
+// Of port/board_init.h; linked only for a board with sources of its own.
+[[gnu::weak]] void etb_board_init();
 }
 
 namespace etb::port {
@@ -98,6 +100,7 @@ extern "C" void etb_start() {
     enable_faults();
     std::memcpy(etb_data, etb_data_load, static_cast<std::size_t>(etb_data_end - etb_data));
     std::memset(etb_bss, 0, static_cast<std::size_t>(etb_bss_end - etb_bss));
+    if (etb_board_init) etb_board_init();
     enable_caches();
     open_clock();
     open_console();
