@@ -79,22 +79,25 @@ class Launcher:
         sandbox, log, alive = files
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output, shown(log, step.name, self.show):
-            with self._guard:
-                self._refuse_if_stopped(step)
-                process = self._start(step, (sandbox, output.fileno(), alive), way)
-                self._running.add(process)
+            process = None
             try:
+                with self._guard:
+                    self._refuse_if_stopped(step)
+                    process = self._start(step, (sandbox, output.fileno(), alive), way)
+                    self._running.add(process)
                 result = process.wait()
             except ProcessLost as lost:
                 self._server_silent |= isinstance(lost, ServerSilent)
                 self._refuse_if_stopped(step)
                 raise
             except BaseException:
-                process.cancel()
+                if process:
+                    process.cancel()
                 raise
             finally:
-                with self._guard:
-                    self._running.discard(process)
+                if process:
+                    with self._guard:
+                        self._running.discard(process)
         self._refuse_if_stopped(step)
         return result
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from etbuild.build_engine.local import ProcessLost, ProcessResult
 from etbuild.build_engine.server import protocol
+from etbuild.build_engine.server.progress import Progress
 from etbuild.system import environment
 from etbuild.system.files import lock
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
 
 START_S = 60.0
+# Between two looks at a server that does not answer yet.
+LOOK_S = 0.2
 # A step that takes longer asks again and again whether its server still answers questions, which it does at once.
 ASK_AFTER_S = 3.0
 # The server waits 5 s for a silent client, and answers no other client meanwhile.
@@ -51,6 +54,7 @@ class Request:
         try:
             self._path = protocol.socket_path(spec, variables)
             self._connection = _connect(spec, self._path, variables)
+            self._starting = _Starting(self._path, self._connection)
             message = {"ask": "step", "module": module, "argv": step.argv, "cwd": str(sandbox), "env": variables}
             protocol.send(self._connection, message, descriptors)
         except TimeoutError as error:
@@ -79,7 +83,11 @@ class Request:
             self._connection.shutdown(socket.SHUT_RDWR)
 
     def _wait_for_answer(self) -> None:
+        if not self._starting.wait():
+            raise ServerSilent(SILENT)
         while not select.select([self._connection], [], [], ASK_AFTER_S)[0]:
+            if self._starting.replaced():  # The step's own connection says how it ends.
+                continue
             try:
                 with _asked(self._path, "status") as question:
                     ends = (question, self._connection)
@@ -87,7 +95,7 @@ class Request:
                         raise ServerSilent(SILENT)
             except (TimeoutError, BlockingIOError) as error:
                 raise ServerSilent(SILENT) from error
-            except OSError:  # Another server has its place: the step's own connection says how it ends.
+            except OSError:  # It gave up its place at this moment.
                 continue
 
 
@@ -104,13 +112,46 @@ def ask(spec: ServerSpec, question: str) -> dict[str, Any] | None:
         return None
 
 
+class _Starting:
+    """The time until the server of a connection has done its imports; the socket file of another one says nothing."""
+
+    def __init__(self, path: Path, connection: socket.socket):
+        self._path = path
+        self._connection = connection
+        self._begin = time.monotonic()
+        self._inode = _inode(path)
+        self._progress = Progress.of_peer(connection)
+
+    def replaced(self) -> bool:
+        """Whether the file is gone, or that of another server."""
+        return _inode(self._path) != self._inode
+
+    def wait(self) -> bool:
+        """Wait until it answers, or may be asked; False when it makes no progress, or takes more than START_S."""
+        while not select.select([self._connection], [], [], LOOK_S)[0]:
+            if protocol.serves(self._path) or self.replaced():
+                return True
+            if self._progress.stalled() or time.monotonic() - self._begin > START_S:
+                return False
+        return True
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
 @contextmanager
 def _asked(path: Path, question: str) -> Iterator[socket.socket]:
     """The connection on which the server was asked; its timeout is how long an answer may take."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(ANSWER_S if protocol.serves(path) else START_S)
+        connection.settimeout(ANSWER_S)
         connection.connect(str(path))
         protocol.send(connection, {"ask": question})
+        if not _Starting(path, connection).wait():
+            raise TimeoutError("no progress")
         yield connection
 
 
@@ -156,12 +197,14 @@ def _start(spec: ServerSpec, path: Path, variables: Mapping[str, str]) -> None:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_S
+        deadline, progress = time.monotonic() + START_S, Progress(process.pid)
         while process.poll() is None:
             if path.exists() and path.stat().st_ino != before:
                 return
-            if time.monotonic() > deadline:
+            if progress.stalled() or time.monotonic() > deadline:
                 process.kill()
+                process.wait()
+                raise TimeoutError(SILENT)
             time.sleep(0.01)
         raise ConnectionRefusedError(f"it ended with exit code {process.returncode}, see {log.name}")
 

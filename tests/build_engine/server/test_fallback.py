@@ -13,8 +13,9 @@ from etbuild.build_engine import launch
 from etbuild.build_engine.execute import Executor
 from etbuild.build_engine.launch import Programs
 from etbuild.build_engine.local import ProcessLost, ProcessResult
-from etbuild.build_engine.server import client, protocol
+from etbuild.build_engine.server import client, progress, protocol
 from etbuild.build_engine.server.client import ServerSilent
+from etbuild.build_engine.server.protocol import ServerSpec
 from etbuild.build_engine.workspace import Workspace
 from etbuild.compile_server.spec import SERVER
 from etbuild.errors import StepError
@@ -188,6 +189,62 @@ def test_a_server_that_is_still_importing_is_waited_for(
     process.wait()
 
     assert (result.exit, serves_at_first, serves_then) == (0, False, True)
+
+
+@pytest.mark.parametrize("how", ["stopped", "asleep"])
+def test_a_server_that_makes_no_progress_with_its_imports_costs_seconds(
+    tmp_path: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Stopped, or stuck: seen in the state of its process, though it may still take a minute for them."""
+    monkeypatch.setattr(progress, "STOPPED_S" if how == "stopped" else "ASLEEP_S", 0.5)
+    monkeypatch.setenv("FAKE_PRELOAD_S", "600")
+    process = start(60)
+    if how == "stopped":
+        process.send_signal(signal.SIGSTOP)
+    begin = time.monotonic()
+
+    with pytest.raises(ServerSilent, match=r"^the compile server does not answer$"):
+        run(tmp_path, "print")
+    with pytest.raises(TimeoutError, match=r"^no progress$"):
+        client.ask(SERVER, "status")
+    seconds = time.monotonic() - begin
+    process.kill()
+    process.wait()
+
+    assert seconds < 10
+
+
+def test_a_server_that_is_busy_with_its_imports_is_waited_for(
+    tmp_path: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long they take on a slow machine: it runs, or waits for a processor."""
+    monkeypatch.setattr(progress, "STOPPED_S", 0.1)
+    monkeypatch.setattr(progress, "ASLEEP_S", 0.1)
+    monkeypatch.setattr(client, "LOOK_S", 0.05)
+    monkeypatch.setenv("FAKE_PRELOAD", "busy")
+    monkeypatch.setenv("FAKE_PRELOAD_S", "1")
+    process = start(60)
+
+    result, _ = run(tmp_path, "print")
+    process.kill()
+    process.wait()
+
+    assert result.exit == 0
+
+
+def test_a_server_that_is_stopped_before_it_listens_costs_seconds(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], root: Path
+) -> None:
+    """It is killed; the build does not start another one."""
+    monkeypatch.setattr(progress, "STOPPED_S", 0.1)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "fakes"))
+    project = Executor(Workspace(root / "warm", WARM_KINDS), Programs(WARM_KINDS, ServerSpec("stopped_server", ())))
+    begin = time.monotonic()
+    project.run(STEP)
+    project.run(STEP, forced=True)
+
+    assert time.monotonic() - begin < 20
+    assert capsys.readouterr().err == "sweep:net: the compile server does not answer; a plain process does it\n"
 
 
 class SilentServer:
