@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from etbuild.build_engine.server.protocol import ServerSpec
     from etbuild.build_engine.step import Step
 
-START_S = 60.0
+# One that makes progress is waited for so long: on a machine that others use its imports take a minute and more.
+START_S = 180.0
 # Between two looks at a server that does not answer yet.
 LOOK_S = 0.2
 # A step that takes longer asks again and again whether its server still answers questions, which it does at once.
