@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from etbuild.hardware.target import CPU_PROFILES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from etbuild.compile.inputs import Inputs
     from etbuild.compile.partition import PartitionRecord
@@ -71,16 +71,39 @@ def transform(edge: Any, profile: str, record: PartitionRecord) -> Any:
 
     The buffers of its kernels are planned with the backend's own functions, for CMSIS-NN on the profile's processors.
     """
-    from executorch.backends.cortex_m.passes.cortex_m_pass_manager import CortexMPassManager
-    from executorch.backends.cortex_m.target_config import CortexMTargetConfig
-
-    reference = next(cpu for cpu, lowered_for in CPU_PROFILES.items() if lowered_for == profile)
-    config = CortexMTargetConfig.from_target_string(reference)
-    edge._edge_programs["forward"] = CortexMPassManager(edge.exported_program(), target_config=config).transform()
+    run_passes(edge, next(cpu for cpu, lowered_for in CPU_PROFILES.items() if lowered_for == profile))
     graph_module = edge.exported_program().graph_module
     floating = {node: IN_FLOAT for node in graph_module.graph.nodes if _computes_floats(node)}
     record.add(graph_module, floating, None)
     return edge
+
+
+def run_passes(edge: Any, cpu: str, rewrite: Callable[[Any, Any], object] | None = None) -> None:
+    """ExecuTorch's passes for the backend on an edge program, in place; they plan buffers for this processor.
+
+    rewrite: instead of the passes before the last one, which puts the backend's operators in the place of quantised
+             ones: changes the graph of an ExportedProgram.
+    """
+    from executorch.backends.cortex_m.passes.aten_to_cortex_m_pass import AtenToCortexMPass
+    from executorch.backends.cortex_m.passes.cortex_m_pass_manager import CortexMPassManager
+    from executorch.backends.cortex_m.target_config import CortexMTargetConfig
+    from executorch.exir.pass_base import ExportPass, PassResult
+
+    class Rewrite(ExportPass):  # type: ignore[misc]  # ExecuTorch's classes are untyped
+        def __init__(self, exported_program: Any):
+            super().__init__()
+            self._program = exported_program
+
+        def call(self, graph_module: Any) -> Any:
+            if rewrite:
+                rewrite(graph_module.graph, self._program)
+            graph_module.graph.eliminate_dead_code()
+            graph_module.recompile()
+            return PassResult(graph_module, True)
+
+    passes = [Rewrite, AtenToCortexMPass] if rewrite else None
+    manager = CortexMPassManager(edge.exported_program(), passes, CortexMTargetConfig.from_target_string(cpu))
+    edge._edge_programs["forward"] = manager.transform()
 
 
 def _computes_floats(node: Any) -> bool:

@@ -128,9 +128,8 @@ class Target:
         matrix="a list of processors",
     )
     fallback: str = setting(
-        "Beside an NPU: which kernels run what the NPU does not take. portable: in floating point; cortex_m: copies,"
-        " sums, products and tables in int8, as far as ExecuTorch's Cortex-M backend has them, the rest in floating"
-        " point.",
+        "Beside an NPU: which kernels run what the NPU does not take. portable: in floating point; cortex_m: in int8"
+        " whatever ExecuTorch's Cortex-M backend has operators for, the rest in floating point, which reports say.",
         "portable",
         examples=["cortex_m"],
         ref="fallback",

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "steps"))
 
-from project import TWO_DELEGATES, U55, Project, compile_steps, recipe
+from cortex_m_builds import assert_qemu_is_exact, assert_the_host_is_exact, built, needs_qemu
+from project import Project
 
-from etbuild.compile import cortex_m_fallback
 from etbuild.compile.cortex_m import IN_FLOAT
 from etbuild.compile.inputs import inputs_of
 from etbuild.compile.quantizing import RANDOM_SAMPLES
 from etbuild.compile.samples import read_samples
-from etbuild.hardware.boards import board_file, load_board
 from etbuild.hardware.target import CPU_PROFILES, Target
 from etbuild.recipe.data_sections import Data
-from etbuild.recipe.runtime_sections import Run, Runtime
-
-if TYPE_CHECKING:
-    from etbuild.recipe.recipe import Recipe
 
 pytestmark = pytest.mark.e2e
 
@@ -111,19 +104,6 @@ def executorchs_own(module: Any, example: tuple[Any, ...], samples: Any, cpu: st
     return bytes(edge.to_executorch(config=ExecutorchBackendConfig(extract_delegate_segments=False)).buffer)
 
 
-def steps(one: Recipe, target: Target) -> list[Any]:
-    from etbuild.steps import golden
-
-    return [*compile_steps(one, target), golden.step(one, target.profile)]
-
-
-def built(folder: Path, source: str, target: Target) -> Project:
-    made = Project(folder)
-    made.write("model.py", source)
-    made.run(*steps(recipe(target, lsb=None), target))
-    return made
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return built(tmp_path_factory.mktemp("cortex-m"), NET, on("cortex-m55"))
@@ -131,18 +111,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def operators(project: Project) -> list[str]:
     return [str(one["operator"]) for one in project.json("build/r/cortex-m-mve/partition.json")["operators"]]
-
-
-def assert_the_host_is_exact(project: Project, target: Target) -> None:
-    import numpy as np
-
-    from etbuild.host.program import HostProgram
-
-    golden = np.load(project.root / f"build/r/{target.profile}/golden.npz")
-    program = HostProgram(project.root / f"build/r/{target.variant}/model.pte")
-    for number, vector in enumerate(golden["input_0"]):
-        (got,) = program.run(vector)
-        assert np.array_equal(got, golden["output_0"][number])
 
 
 def test_the_profiles_are_executorchs_kinds_of_kernels() -> None:
@@ -188,104 +156,9 @@ def test_other_operators_are_exact_too(tmp_path: Path) -> None:
     assert_the_host_is_exact(others, on("cortex-m0"))
 
 
-@pytest.mark.skipif(
-    not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-g++")),
-    reason="no QEMU or no cross compiler on this machine",
-)
+@needs_qemu
 def test_the_firmware_gives_the_same_in_qemu(project: Project) -> None:
     """On a Cortex-M55 without an NPU, bit by bit; the image has only the model's kernels."""
-    from etbuild.steps import firmware, run
+    assert_qemu_is_exact(project, on("cortex-m55"))
 
-    file = board_file("qemu-mps3-an547")
-    assert file
-    board = load_board(file)
-    runtime = Runtime(board, npu=board.npu.driver, stack_size=board.stack_size)
-    target = on("cortex-m55")
-    one = recipe(target, lsb=None, runtime=runtime, run=Run(on="qemu", tolerance=0.0))
-    made = [firmware.step(one, target), run.step(one, target)]
-
-    project.run(*[step for step in made if step])
-
-    report = project.json("build/r/cortex-m55/run.json")
-    assert (report["on"], report["bit_exact"]) == ("qemu", report["vectors"])
     assert project.json("build/r/cortex-m55/sizes.json")["code_bytes"] < 45_000
-
-
-FALLBACK = replace(U55, profile="tosa-u55-cortex-m", fallback="cortex_m")
-
-
-def reasons(project: Project) -> list[str]:
-    partition = project.json("build/r/tosa-u55-cortex-m/partition.json")
-    return [str(one["reason"]) for one in partition["operators"] if one["class"] == "compute" and one["reason"]]
-
-
-def test_a_copy_between_two_delegates_stays_in_integers(tmp_path: Path) -> None:
-    """Nothing makes floats of the first delegate's output; the result is exact."""
-    made = built(tmp_path, TWO_DELEGATES, FALLBACK)
-
-    (reason,) = reasons(made)
-    assert reason.endswith(f"; {cortex_m_fallback.IN_INTEGERS}")
-    assert [one["operator"] for one in made.json("build/r/ethos-u55-128/manifest.json")["operators"]["cpu"]] == [
-        "aten::upsample_nearest2d.vec_out",
-        "cortex_m::dequantize_per_tensor.out",
-        "cortex_m::quantize_per_tensor.out",
-    ]
-    assert_the_host_is_exact(made, FALLBACK)
-
-
-def test_what_has_no_integer_form_is_named(tmp_path: Path) -> None:
-    """Bilinear interpolation computes, so that raw integers would give another result: it stays in floating point."""
-    source = TWO_DELEGATES.replace('mode="nearest"', 'mode="bilinear"')
-    made = Project(tmp_path)
-    made.write("model.py", source)
-    made.run(*compile_steps(recipe(FALLBACK), FALLBACK))
-
-    (reason,) = reasons(made)
-    assert reason.endswith(f"; {cortex_m_fallback.IN_FLOAT}")
-
-
-SUMS = """
-    import torch
-
-    class Sums(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first = torch.nn.Conv2d(2, 4, 3, padding=1)
-            self.second = torch.nn.Conv2d(4, 2, 3)
-
-        def forward(self, x):
-            x = torch.relu(self.first(x))
-            y = torch.sigmoid(x)
-            return self.second(torch.tanh(x) - y * x + y)
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        ModelUnderTest = Sums()
-        ModelInputs = (torch.randn(1, 2, 4, 4),)
-"""
-
-
-def test_sums_products_and_tables_are_integers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the NPU lacked them: ExecuTorch's partitioner is told to leave them. The result is exact, and near that of
-    the quantised program, which an operator with raw integers in place of real numbers would not be."""
-    from executorch.backends.arm.ethosu import EthosUPartitioner
-    from torch.fx.passes.operator_support import create_op_support
-
-    left = ("sigmoid", "tanh", "add.Tensor", "sub.Tensor", "mul.Tensor")
-    taken = create_op_support(lambda _, node: not any(name in str(node.target) for name in left))
-    made = EthosUPartitioner.__init__
-    monkeypatch.setattr(EthosUPartitioner, "__init__", lambda self, spec: made(self, spec, [taken]))
-
-    project = built(tmp_path, SUMS, FALLBACK)
-
-    manifest = project.json("build/r/ethos-u55-128/manifest.json")
-    assert {one["operator"] for one in manifest["operators"]["cpu"]} == {
-        "cortex_m::quantize_per_tensor.out",
-        "cortex_m::dequantize_per_tensor.out",
-        "cortex_m::quantized_activation.out",
-        "cortex_m::quantized_add.out",
-        "cortex_m::quantized_mul.out",
-    }
-    assert_the_host_is_exact(project, FALLBACK)
-    (output,) = project.json("build/r/tosa-u55-cortex-m/golden.json")["outputs"]
-    assert output["lsb"]["max"] <= 1
