@@ -59,7 +59,7 @@ class GdbLink:
     @property
     def buffered(self) -> bool:
         """Whether an answer has begun to arrive."""
-        return self._stream.buffered
+        return self._stream.holds(b"$")
 
     def ask(self, *packets: bytes) -> list[str]:
         """The answer to each packet."""
@@ -67,8 +67,13 @@ class GdbLink:
         for at in range(0, len(packets), _AT_ONCE):
             some = packets[at : at + _AT_ONCE]
             self.send(*some)
-            answers += (self.receive(time.monotonic() + self._stream.limit_s) for _ in some)
+            answers += (_expanded(self.receive(self._soon())).decode("latin-1") for _ in some)
         return answers
+
+    def relay(self, packet: bytes) -> bytes:
+        """The answer to a packet, with its runs and escapes."""
+        self.send(packet)
+        return self.receive(self._soon())
 
     def send(self, *packets: bytes) -> None:
         """Packets, behind the changes of registers that wait; without waiting for answers."""
@@ -77,12 +82,12 @@ class GdbLink:
         self._acknowledge, self._owed = 0, self._owed + len(self.queue)
         self.queue = []
 
-    def receive(self, deadline: float) -> str:
-        """The next answer to a packet, or the stop of the processor."""
+    def receive(self, deadline: float) -> bytes:
+        """The next answer to a packet, or the stop of the processor; with its runs and escapes."""
         while self._owed:
             answer = self._packet(deadline)
             self._owed -= 1
-            self.expect_ok(answer, "a register")
+            self.expect_ok(answer.decode("latin-1"), "a register")
         return self._packet(deadline)
 
     def interrupt(self) -> None:
@@ -95,19 +100,28 @@ class GdbLink:
 
     def wait(self, deadline: float) -> Stop:
         """The stop of the processor that runs."""
-        while True:
-            packet = self.receive(deadline)
-            if packet.startswith("F"):
-                self.send(_REFUSED)
-            elif packet.startswith(_EXIT):
-                return Stop(self._number(packet[1:3], packet), exited=True)
-            elif packet[:1] in ("T", "S"):
-                watched = re.search(r"[ar]?watch:([0-9a-fA-F]+);", packet)
-                return Stop(self._number(packet[1:3], packet), int(watched[1], 16) if watched else None)
-            elif not packet.startswith("O"):
-                raise self.nonsense(packet.encode("latin-1"), "a stop")
+        while (stop := self.stop_of(self.receive(deadline))) is None:
+            pass
+        return stop
 
-    def _packet(self, deadline: float) -> str:
+    def stop_of(self, packet: bytes) -> Stop | None:
+        """What a packet of a running processor says; None for what is no stop, after it has been answered."""
+        text = _expanded(packet).decode("latin-1")
+        if text.startswith("F"):
+            self.send(_REFUSED)
+        elif text.startswith(_EXIT):
+            return Stop(self._number(text[1:3], text), exited=True)
+        elif text[:1] in ("T", "S"):
+            watched = re.search(r"[ar]?watch:([0-9a-fA-F]+);", text)
+            return Stop(self._number(text[1:3], text), int(watched[1], 16) if watched else None)
+        elif not text.startswith("O"):
+            raise self.nonsense(packet, "a stop")
+        return None
+
+    def _soon(self) -> float:
+        return time.monotonic() + self._stream.limit_s
+
+    def _packet(self, deadline: float) -> bytes:
         found = self._stream.matching(_PACKET, deadline)
         before, framed, digits = found.groups()
         if before.strip(b"+"):
@@ -115,7 +129,7 @@ class GdbLink:
         if digits.lower() != b"%02x" % (sum(framed) & 0xFF):
             raise self.nonsense(b"$" + framed[:40] + b"#" + digits, "a packet with the right sum")
         self._acknowledge += 1
-        return _expanded(framed).decode("latin-1")
+        return bytes(framed)
 
     def expect_ok(self, answer: str, what: str) -> None:
         """raises: StepError for another answer than OK. what: was asked for."""

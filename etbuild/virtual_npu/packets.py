@@ -37,10 +37,9 @@ class Stream:
         """For `select`."""
         return self._connection.fileno()
 
-    @property
-    def buffered(self) -> bool:
-        """Whether bytes have arrived that were not taken."""
-        return bool(self._buffer)
+    def holds(self, part: bytes) -> bool:
+        """Whether these bytes have arrived and were not taken."""
+        return part in self._buffer
 
     def send(self, data: bytes) -> None:
         """raises: ConnectionEndedError, AnswerTimeoutError."""
