@@ -29,10 +29,11 @@ ARROWS = {
     "host": "pte system",
     "virtual_npu": "hardware host npu pte system",
     "firmware": "hardware pte recipe system virtual_npu",
+    "deploy": "firmware hardware system",
     "verify": "compile firmware host npu pte recipe system",
     "report": "pte system",
     "arm_suite": "compile host verify",
-    "steps": "build_engine config compile firmware hardware host npu pte recipe report system verify",
+    "steps": "build_engine config compile deploy firmware hardware host npu pte recipe report system verify",
     "compile_server": "steps compile recipe build_engine system",
     "plan": "steps recipe build_engine compile_server system",
     "doit_plugin": "plan build_engine report system",
@@ -43,6 +44,7 @@ ARROWS = {
 HEAVY = {
     *("torch", "torchao", "executorch", "ethosu", "tosa", "tosa_reference_model", "serializer"),
     *("numpy", "jsonschema", "safetensors", "sklearn", "packaging"),
+    *("asyncssh", "serial"),
 }
 # The compile server's child sets the environment that its client sent.
 ENVIRONMENT = {"etbuild.system.environment", "etbuild.build_engine.server.child"}

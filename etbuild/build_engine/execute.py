@@ -21,7 +21,7 @@ from etbuild.build_engine.launch import Launcher, Programs, Way, say
 from etbuild.build_engine.local import ProcessLost
 from etbuild.build_engine.unchanged import inputs_unchanged, value
 from etbuild.build_engine.workspace import Workspace, file_name
-from etbuild.errors import EtbuildError, MissingTool, StepError
+from etbuild.errors import EtbuildError, MissingTool, StepError, UsageError
 from etbuild.system import environment
 from etbuild.system.digests import Digests
 from etbuild.system.programs import last_lines
@@ -78,7 +78,7 @@ class Executor:
             begin = time.perf_counter()
             key = self.cache.key(step, workspace.current)
             with self.cache.claimed(key, step.name):
-                record = None if forced else self._restore(step, key)
+                record = None if forced or step.local else self._restore(step, key)
                 how, seconds = "cached", round(time.perf_counter() - begin, 3)
                 if record is None:
                     record = self._build(step, key)
@@ -159,7 +159,7 @@ class Executor:
             tools_used, source = workspace.current.tools(step), workspace.source(step)
             measured = round(result.seconds, 3), result.peak_bytes
             record = Record(step.argv, tools_used, source, before, discovered, outputs, *measured)
-            if _is_tracked(step, read) and inputs_unchanged(workspace, record, started):
+            if not step.local and _is_tracked(step, read) and inputs_unchanged(workspace, record, started):
                 self.cache.store(step, key, record, sandbox)
             workspace.place_outputs({name: sandbox / name for name in outputs}, outputs)
         return record
@@ -176,6 +176,8 @@ class Executor:
                 *_lost_output(log, root),
             ]
         )
+        if code == UsageError.exit_code and step.local:  # It is not known where the device is: nothing failed.
+            return UsageError(text)
         return MissingTool(text) if code == MissingTool.exit_code else StepError(text)
 
 

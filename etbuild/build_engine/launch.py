@@ -78,7 +78,8 @@ class Launcher:
         """
         sandbox, log, alive = files
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output, shown(log, step.name, self.show):
+        show = self.show or (say if self._programs.kinds[step.kind].always else None)
+        with log.open("wb") as output, shown(log, step.name, show):
             process = None
             try:
                 with self._guard:

@@ -30,6 +30,8 @@ class StepKind(NamedTuple):
     floating_point:  it computes floats, whose last bits depend on the processor; a Dask worker must have an equal one.
     first_run_bytes: memory that a first run is expected to need; later the peak of the last run counts.
     on_request:      runs only when named: `build:R` does not include it.
+    always:          it acts on what is outside of the build, so it runs whenever it is asked for, and its lines are
+                     shown while it runs.
     options:         of doit's command line.
     """
 
@@ -42,6 +44,7 @@ class StepKind(NamedTuple):
     floating_point: bool = False
     first_run_bytes: int = 200 << 20
     on_request: bool = False
+    always: bool = False
     options: tuple[StepOption, ...] = ()
 
 
@@ -54,6 +57,7 @@ class Step(NamedTuple):
     outputs: files and folders that it writes, all below build/; a folder's content is one output.
     tools:   names in etbuild.system.tools; another version of one is a reason to run again.
     depfile: one of the outputs, JSON {"inputs": [path, ...]}: what the step read beyond `inputs`; "" for none.
+    local:   its result depends on a device of this machine: never taken from a cache, nor stored in one.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Step(NamedTuple):
     outputs: tuple[str, ...]
     tools: tuple[str, ...] = ()
     depfile: str = ""
+    local: bool = False
 
     @property
     def kind(self) -> str:

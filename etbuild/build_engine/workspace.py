@@ -67,6 +67,8 @@ class Workspace:
 
     def reasons(self, step: Step) -> tuple[Reason, ...]:
         """Why the step would run now; the same answer that the executor acts on."""
+        if self.kinds[step.kind].always:
+            return (Reason("asked for"),)
         stat = self.digests.record_stat(f"{STATE}/steps/{file_name(step)}.json")
         if stat is not None and self._freshness.is_up_to_date(step, stat):
             return ()

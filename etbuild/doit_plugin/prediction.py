@@ -36,6 +36,8 @@ class Prediction:
 
     def of(self, step: Step) -> Forecast:
         """What happens to a step; those before it have been asked for."""
+        if self._workspace.kinds[step.kind].always:
+            return Forecast(self._workspace.reasons(step), ())
         after = tuple(dict.fromkeys(self._unknown[path] for path in step.inputs if path in self._unknown))
         why = self._workspace.reasons(step)
         if not after and not why and not any(path in self._written for path in step.inputs):

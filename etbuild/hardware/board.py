@@ -17,6 +17,7 @@ from etbuild.config.diagnostics import one_of
 from etbuild.config.setting import Bytes, section, setting, settings_of
 from etbuild.hardware.board_console import CLOCKS, Loader, Uart
 from etbuild.hardware.board_npu import ADDRESSES, FAMILY, NpuPort
+from etbuild.hardware.deploy_sections import Deploy
 
 # The folder of the boards that come with etbuild.
 BOARDS = PACKAGE / "hardware" / "boards"
@@ -264,6 +265,7 @@ class Board:
         enum=[1, 4, 8, 16, 32, 64, 128, 256, 512],
     )
     simulators: Simulators = setting("", Simulators)
+    deploy: Deploy | None = setting("", None)
     extends: str = setting(
         "A board that comes with etbuild, or the path of a board's file: this file has what differs from it. Mappings"
         " are merged, other values replaced, and null deletes a key.",
@@ -300,6 +302,11 @@ class Board:
     def user_files(self) -> tuple[Path, ...]:
         """Its file and those that it extends, without the ones that come with etbuild."""
         return tuple(file for file in (self.file, *self.bases) if file.parent != BOARDS)
+
+    @property
+    def lines_of_image(self) -> tuple[str, ...]:
+        """Those of `lines` that its firmware is made from: not how it gets onto the board."""
+        return tuple(line for line in self.lines if not line.startswith("deploy:"))
 
     @property
     def qemu(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from etbuild.config.diagnostics import KeyPath, did_you_mean, one_of, quoted
 from etbuild.hardware.board_console import TRACE_OFFSET
+from etbuild.hardware.deploy_checks import deploy_problems
 
 if TYPE_CHECKING:
     from etbuild.hardware.board import Board
@@ -25,6 +26,7 @@ def problems(board: Board, folder: Path | None) -> Iterator[Found]:
     yield from _vector_problems(board)
     yield from _npu_problems(board)
     yield from _console_problems(board)
+    yield from deploy_problems(board)
     for text in board.init:
         file = board.init_files[board.init.index(text)] if text.startswith("<") or folder is None else folder / text
         if folder is not None and not file.is_file():

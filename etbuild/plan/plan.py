@@ -127,6 +127,6 @@ def _write(file: Path, plan: Plan, common: Mapping[str, object], conditions: Map
 
 
 def _step(
-    name: str, argv: list[str], inputs: list[str], outputs: list[str], tools_used: list[str], depfile: str
+    name: str, argv: list[str], inputs: list[str], outputs: list[str], tools_used: list[str], depfile: str, local: bool
 ) -> Step:
-    return Step(name, tuple(argv), tuple(inputs), tuple(outputs), tuple(tools_used), depfile)
+    return Step(name, tuple(argv), tuple(inputs), tuple(outputs), tuple(tools_used), depfile, local)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from etbuild.hardware.deploy_sections import Place
 from etbuild.hardware.target import Target
 from etbuild.recipe.data_sections import Data, Golden, Quantize, Vectors
 from etbuild.recipe.model_sections import Export, Model
@@ -33,6 +34,7 @@ class Recipe:
     pte: Pte = field(default_factory=Pte)
     runtime: Runtime | None = None
     run: Run = field(default_factory=Run)
+    deploy: Place = field(default_factory=Place)
     env: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -16,7 +16,7 @@ from etbuild.recipe.data_sections import Calibration, Data, Golden, Quantize, Ru
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.recipe import Recipe
-from etbuild.recipe.resolve_runtime import read_run, read_runtime
+from etbuild.recipe.resolve_runtime import read_deploy, read_run, read_runtime
 from etbuild.recipe.resolve_targets import read_targets
 from etbuild.system.files import kind_of
 
@@ -73,6 +73,7 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
         pte=_pte(section, targets),
         runtime=runtime,
         run=read_run(section.section("run"), runtime, section.has("runtime"), targets),
+        deploy=read_deploy(section.section("deploy"), runtime, section.has("deploy")),
         env=reading.paths.env,
     )
 

@@ -10,6 +10,7 @@ from etbuild.config.diagnostics import Location, did_you_mean, one_of, quoted
 from etbuild.config.setting import read
 from etbuild.errors import RecipeError
 from etbuild.hardware.boards import board_file, board_names, load_board
+from etbuild.hardware.deploy_sections import Place
 from etbuild.hardware.npus import catalog
 from etbuild.recipe.runtime_sections import Run, Runtime
 
@@ -47,7 +48,7 @@ def read_runtime(section: Section, targets: Sequence[Target]) -> Runtime | None:
 def read_run(section: Section, runtime: Runtime | None, has_runtime: bool, targets: Sequence[Target]) -> Run:
     """The section `run`. has_runtime: whether the recipe has a section `runtime`, valid or not."""
     on = section.text("on") or ("auto" if runtime and not section.has("on") else "host")
-    if on in ("qemu", "fvp") and not has_runtime:
+    if on in ("qemu", "fvp", "board") and not has_runtime:
         section.report("on", on, "a board to run on", f"add runtime: {{board: {board_names()[-1]}}}")
     elif runtime and on == "qemu" and not runtime.board.qemu:
         section.report("on", on, f"fvp, host or none: QEMU has no {runtime.board.title}")
@@ -56,9 +57,20 @@ def read_run(section: Section, runtime: Runtime | None, has_runtime: bool, targe
         section.report("on", on, "fvp, host or none: QEMU has no Ethos-U", remedy)
     elif runtime and on == "fvp" and runtime.board.fvp is None:
         section.report("on", on, f"qemu, host or none: there is no FVP of {runtime.board.title}")
+    elif runtime and on == "board" and runtime.board.deploy is None:
+        remedy = "say in the board's file how firmware gets onto it: docs/deploy.md"
+        section.report("on", on, f"qemu, fvp, host or none: {runtime.board.title} has no section deploy", remedy)
     in_float = any(target.npu == "none" and not target.cpu for target in targets)
     tolerance = section.number("tolerance", CPU_TOLERANCE if in_float else 0.0)
     return read(section, Run, on=on, tolerance=tolerance)
+
+
+def read_deploy(section: Section, runtime: Runtime | None, is_given: bool) -> Place:
+    """The section `deploy`: where the board is. is_given: whether the recipe has it."""
+    if is_given and runtime and runtime.board.deploy is None:
+        remedy = "say in the board's file how firmware gets onto it: docs/deploy.md"
+        section.report("", "where a board is", f"a board with a section deploy, not {runtime.board.title}", remedy)
+    return read(section, Place)
 
 
 def _board(section: Section) -> Board | None:

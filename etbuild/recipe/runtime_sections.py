@@ -71,14 +71,15 @@ class Run:
     """Where and how the built program is run."""
 
     on: str = setting(
-        "host: on this machine, the NPU emulated; qemu, fvp: the firmware in a simulator of its board; auto: the"
-        " board's FVP where it is found, else QEMU where the firmware can run there, else the host; none: not at all."
+        "host: on this machine, the NPU emulated; qemu, fvp: the firmware in a simulator of its board; board: on the"
+        " board itself, which its section deploy reaches; auto: the board's FVP where it is found, else QEMU where the"
+        " firmware can run there, else the host; none: not at all."
         " Without it: auto where the recipe has a board, else host.",
         "host",
         examples=["auto"],
         computed=True,
         always=True,
-        enum=["auto", "host", "qemu", "fvp", "none"],
+        enum=["auto", "host", "qemu", "fvp", "board", "none"],
     )
     timeout_s: float = setting(
         "How long all vectors together may take.",

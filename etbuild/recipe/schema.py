@@ -13,6 +13,7 @@ from etbuild.config.schemas import write_schema
 from etbuild.config.setting import TEXT, section_info
 from etbuild.config.setting_schema import Json, definitions
 from etbuild.errors import exit_code_of
+from etbuild.hardware.deploy_sections import Place
 from etbuild.hardware.npus import catalog
 from etbuild.hardware.target import Target, Vela
 from etbuild.recipe.data_sections import Calibration, Golden, Quantize, Rule, Vectors
@@ -32,6 +33,7 @@ SECTIONS = {
     "pte": Pte,
     "runtime": Runtime,
     "run": Run,
+    "deploy": Place,
 }
 _PARTS = (InputSpec, DynamicDim, Rule, Calibration, Vela)
 _EXTENDS = {

@@ -46,12 +46,12 @@ def inline(prefix: str = "", *, reads: bool = True) -> Any:
 def plan(name: str, options: Any, tools: Iterable[str], **more: Any) -> Step:
     """The step with these options.
 
-    more: inputs and outputs beyond the options' own, in place of the outputs that are not options; depfile.
+    more: inputs and outputs beyond the options' own, in place of the outputs that are not options; depfile; local.
     """
     inputs = (*files(options, "reads"), *map(str, more.get("inputs", ())))
     outputs = (*files(options, "writes"), *map(str, more.get("outputs", ())))
-    depfile = str(more.get("depfile", ""))
-    return Step(name, arguments(options), tuple(dict.fromkeys(inputs)), outputs, ("python", *tools), depfile)
+    last = str(more.get("depfile", "")), bool(more.get("local", False))
+    return Step(name, arguments(options), tuple(dict.fromkeys(inputs)), outputs, ("python", *tools), *last)
 
 
 __all__ = ["from_section", "inline", "option", "parse", "plan", "reads", "writes"]

@@ -1,8 +1,8 @@
-"""Step run: the .pte on its test vectors, on the host with an emulated NPU, or as a firmware in a simulator;
-build/<recipe>/<variant>/run.json.
+"""Step run: the .pte on its test vectors, on the host with an emulated NPU, or as a firmware in a simulator
+or on a board; build/<recipe>/<variant>/run.json.
 
-Every output must equal golden's, bit for bit. A simulator that printed nothing, lost a frame, did not end in time or
-ended with an error has failed, whatever it had printed before.
+Every output must equal golden's, bit for bit. A simulator or board that printed nothing, lost a frame, did not end in
+time or ended with an error has failed, whatever it had printed before.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import exit_code_of
 from etbuild.firmware import simulators
 from etbuild.hardware.boards import board_of
+from etbuild.hardware.deploy_sections import Place
 from etbuild.recipe.runtime_sections import Run
 from etbuild.report.figures import bit_exact_text
-from etbuild.steps.options import from_section, option, parse, plan, reads, writes
+from etbuild.steps.options import from_section, inline, option, parse, plan, reads, writes
 from etbuild.verify.host_run import HostRun, expected_outputs, run_on_host
 from etbuild.verify.verdict import verdict
 
@@ -41,6 +42,7 @@ class Options:
     delegates: Path | None = reads("folder with 0.tosa..., to name the first operation that differs", None)
     vela: Path | None = reads("folder with Vela's debug databases, for the same", None)
     elf: Path | None = reads("firmware.elf, to run in a simulator; without it the .pte runs on the host", None)
+    image: tuple[Path, ...] = reads("firmware.bin and firmware.hex beside it, for a board", ())
     board: str | None = option("a board's name, or its file", None)
     board_line: tuple[str, ...] = option(
         "of the board's file, one for each of its keys; without it the file is read", ()
@@ -53,6 +55,8 @@ class Options:
     timing_adapters: bool = from_section(Run, "timing_adapters")
     tolerance: float = from_section(Run, "tolerance")
     memory_limit: int = from_section(Run, "memory_limit")
+    place: Place = inline()
+    name: str = option("the recipe's name", "")
     output: Path = writes("run.json")
 
 
@@ -69,6 +73,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         golden=lowered / "golden.npz",
         tolerance=run.tolerance,
         memory_limit=run.memory_limit,
+        place=Place(),
         output=folder / "run.json",
     )
     if runtime is None or run.on == "host":
@@ -89,6 +94,10 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         timing_adapters=run.timing_adapters,
     )
     on_qemu = board.qemu and (run.on == "qemu" or (run.on == "auto" and board.fvp is None))
+    if run.on == "board":
+        image = folder / "firmware.bin", folder / "firmware.hex"
+        on_board = replace(options, image=image, place=recipe.deploy, name=recipe.name)
+        return plan(f"run:{recipe.name}@{target.variant}", on_board, ("numpy",), local=True)
     tools = ("numpy", "qemu-system-arm" if on_qemu else "c++")
     return plan(f"run:{recipe.name}@{target.variant}", options, tools)
 
@@ -106,12 +115,22 @@ def main(argv: Sequence[str]) -> int:
             options.pte, options.ptd, options.memory_limit, options.tolerance, options.delegates, options.vela
         )
         report = run_on_host(what, golden)
+    elif on == "board":
+        report = verdict(request, on, _on_board(options, request, golden), expected_outputs(options.pte, golden))
     else:
         result = simulators.run(simulators.command(request, on), request.limit_s)
         report = verdict(request, on, result, expected_outputs(options.pte, golden))
     options.output.write_text(json.dumps({"format": FORMAT, **report}, indent=1) + "\n")
     print(f"run on {report['runner']}: {bit_exact_text(report)}")
     return 0
+
+
+def _on_board(options: Options, request: simulators.Request, golden: dict[str, Any]) -> simulators.SimulatorResult:
+    from etbuild.deploy import job
+
+    image = job.image_of(request.board, options.name, request.elf)
+    made_from = options.pte, len(golden["output_0"])
+    return job.run(job.site_of(request.board, options.place), image, request.limit_s, *made_from)
 
 
 def _request(options: Options) -> simulators.Request | None:

@@ -75,6 +75,19 @@ def doit_settings() -> tuple[str | None, ...]:
     return (variable("DOIT_FILE"), variable("DOIT_SEEK_FILE"))
 
 
+def board_variables() -> dict[str, str]:
+    """Where the board is, by the environment: host, serial, probe, gdb, key; password where one is set."""
+    names = ("host", "serial", "probe", "gdb", "key", "password")
+    found = {name: variable(f"ETBUILD_BOARD_{name.upper()}") for name in names}
+    return {name: value for name, value in found.items() if value}
+
+
+def config_folder() -> Path:
+    """The user's folder of settings; XDG_CONFIG_HOME moves it."""
+    folder = variable("XDG_CONFIG_HOME")
+    return (Path(folder) if folder else Path.home() / ".config") / "etbuild"
+
+
 def server_allowed() -> bool:
     """Whether the compile server may be used: not with ETBUILD_SERVER=off, nor on a system without pidfd_open."""
     return variable("ETBUILD_SERVER") != "off" and hasattr(os, "pidfd_open")

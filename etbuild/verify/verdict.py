@@ -37,11 +37,11 @@ class ExpectedOutput:
 def verdict(request: Request, on: str, result: SimulatorResult, wanted: Sequence[ExpectedOutput]) -> dict[str, Any]:
     """The content of run.json for a run whose outputs all equal golden's, within the request's tolerance.
 
-    on:     qemu or fvp.
+    on:     qemu, fvp or board.
     raises: StepError for any other run, with the last lines that it printed.
     """
     how = "FVP" if on == "fvp" else "emulated NPU" if request.driver == "emulator" and request.npu else "QEMU"
-    runner = f"{request.board.name} ({how})"
+    runner = request.board.name if on == "board" else f"{request.board.name} ({how})"
     transcript = read_transcript(result.output, Texts(request.elf).at)
     problem = failure(request, result, transcript) or _first_difference(transcript, wanted, request.tolerance)
     if problem:
@@ -152,9 +152,11 @@ def _figures(request: Request, on: str, result: SimulatorResult, transcript: Tra
         count = ticks * 1e9 / request.board.cpu.clock_hz
         figures["instructions"] = _figure(round(count), "instructions", "QEMU instruction count")
     else:
-        figures["cpu_cycles"] = _figure(round(ticks), "cycles", "FVP CPU, not accurate")
+        figures["cpu_cycles"] = _figure(
+            round(ticks), "cycles", "measured" if on == "board" else "FVP CPU, not accurate"
+        )
     if npu:
-        figures["npu_cycles"] = _figure(round(npu), "cycles", "FVP NPU")
+        figures["npu_cycles"] = _figure(round(npu), "cycles", "measured" if on == "board" else "FVP NPU")
     return figures
 
 

@@ -12,8 +12,8 @@ STEP = Step("vela:net@a", ("--x",), ("in",), ("build/out",), ("ethos-u-vela",))
 
 def from_json(text: str) -> Step:
     """As the plan's cache file is read."""
-    name, argv, inputs, outputs, tools, depfile = json.loads(text)
-    return Step(name, tuple(argv), tuple(inputs), tuple(outputs), tuple(tools), depfile)
+    name, argv, inputs, outputs, tools, depfile, local = json.loads(text)
+    return Step(name, tuple(argv), tuple(inputs), tuple(outputs), tuple(tools), depfile, local)
 
 
 def test_a_step_that_was_stored_is_the_step() -> None:
