@@ -197,9 +197,9 @@ class Golden:
     """The differences at which a build fails; None for no limit. lsb: of integers. atol, rtol: of floats."""
 
     lsb: int | None = setting(
-        "Largest difference between the outputs of the TOSA reference model and of the quantised PyTorch program, which"
-        " simulates integers in floating point. Without it the difference is only reported. What the NPU computes is"
-        " always compared with the TOSA reference model, and must be equal.",
+        "Largest difference between the expected outputs and those of the quantised PyTorch program, which simulates"
+        " integers in floating point. Without it the difference is only reported. What the NPU computes is always"
+        " compared with the TOSA reference model, and must be equal.",
         None,
         examples=[0],
         unit="LSB of the output",

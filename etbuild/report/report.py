@@ -52,7 +52,7 @@ def _profile(folder: Path, name: str) -> Json:
 
 
 def _golden(golden: Json) -> Json:
-    """Differences between TOSA reference model, quantised program and float model on the test vectors."""
+    """Differences between expected outputs, quantised program and float model on the test vectors."""
     right = golden["accuracy"]
     return {
         "vectors": exact(golden["vectors"], "vectors", "golden.json"),

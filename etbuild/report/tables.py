@@ -23,10 +23,12 @@ def report_table(reports: Sequence[Json]) -> str:
     lines = aligned(titles, rows)
     notes = [
         "inference: estimated by Vela, not measured; SRAM, DRAM, flash: as Vela places weights and activations",
-        "golden: error of the TOSA reference model against quantised PyTorch on the test vectors; exact: 0 LSB",
+        "golden: error of the expected outputs against quantised PyTorch on the test vectors; exact: 0 LSB",
     ]
     if any(row[-1] for row in rows):
-        notes.append("right: share of vectors classified right by the float model, quantised PyTorch, the delegates")
+        notes.append(
+            "right: share of vectors classified right by the float model, quantised PyTorch, the expected outputs"
+        )
     on_cpu = [line for report in reports for line in _cpu_lines(report)]
     results = [line for report in reports for variant in report["variants"] for line in _result_lines(report, variant)]
     return "\n".join((*lines, *notes, *(["", *on_cpu] if on_cpu else []), "", *results))

@@ -1,7 +1,8 @@
 """Expected outputs (golden) for the test vectors, and the differences between the versions of a model.
 
-The reference is the lowered program, its delegates computed by the TOSA reference model and its CPU operators by the
-kernels of ExecuTorch's runtime. It is compared with the quantised PyTorch program and the float model.
+The reference is the lowered program: delegates are computed by the TOSA reference model, operators on the CPU by the
+kernels of ExecuTorch's runtime, those of its Cortex-M backend by that backend's own implementation. It is compared with
+the quantised PyTorch program and the float model.
 """
 
 from __future__ import annotations
@@ -148,10 +149,10 @@ def check_limits(
     """
     for index, params in enumerate(output_params):
         reference, quantized, floating = outputs.reference[index], outputs.quantized[index], outputs.floating[index]
-        _check_lsb(index, (reference, quantized), params, (limits.lsb, report["cpu_operators"]))
+        _check_lsb(index, (reference, quantized), params, (limits.lsb, report))
         _check_float(index, (_floating(reference, params), floating), limits)
     if limits.accuracy is not None:
-        _check_accuracy(limits.accuracy, report["accuracy"])
+        _check_accuracy(limits.accuracy, report)
 
 
 def _worst_lsb(arrays: tuple[Any, Any], params: QuantParams | None) -> Worst | None:
@@ -162,20 +163,32 @@ def _worst_lsb(arrays: tuple[Any, Any], params: QuantParams | None) -> Worst | N
 
 
 def _check_lsb(
-    index: int, arrays: tuple[Any, Any], params: QuantParams | None, limit: tuple[int | None, Sequence[Any]]
+    index: int, arrays: tuple[Any, Any], params: QuantParams | None, limit: tuple[int | None, dict[str, Any]]
 ) -> None:
-    """arrays: as of `_worst_lsb`. limit: golden.lsb, and cpu_operators of golden.json."""
-    most, on_cpu = limit
+    """arrays: as of `_worst_lsb`. limit: golden.lsb, and golden.json."""
+    most, report = limit
     found = _worst_lsb(arrays, params)
     if found and most is not None and found.difference > most:
         lsb = params["scale"] if params else "1e-5 of the largest output" if arrays[0].dtype.kind == "f" else 1
         raise StepError(
-            f"output {index}: vector {found.vector}, element {list(found.element)}: the TOSA reference model gives "
+            f"output {index}: vector {found.vector}, element {list(found.element)}: {reference_of(report)} "
             f"{found.got:.9g}, the quantised PyTorch program {found.wanted:.9g}: got an error of "
             f"{found.difference:.0f} LSB (1 LSB is {lsb}), wanted at most {most} (golden.lsb)\n"
             f"    golden: {{lsb: {found.difference:.0f}}} accepts it; without lsb it is only reported"
-            f"{_pytorchs_kernels(on_cpu)}"
+            f"{_pytorchs_kernels(report['cpu_operators'])}"
         )
+
+
+def reference_of(report: dict[str, Any]) -> str:
+    """Who computed the expected outputs, as the beginning of "... gives 5". report: golden.json."""
+    names = ["the TOSA reference model"] if report["delegates"] else []
+    # Inputs and outputs are converted by that backend's operators in each program for an NPU.
+    cortex_m = [one["operator"] for one in report["cpu_operators"] if one["operator"].startswith("cortex_m::")]
+    if any("quantize_per_tensor" not in name for name in cortex_m):
+        names.append("ExecuTorch's Cortex-M backend")
+    if not names:
+        return "ExecuTorch's CPU kernels give"
+    return f"{' with '.join(names)} gives"
 
 
 def _pytorchs_kernels(on_cpu: Sequence[dict[str, Any]]) -> str:
@@ -205,13 +218,15 @@ def _check_float(index: int, arrays: tuple[Any, Any], limits: Golden) -> None:
         )
 
 
-def _check_accuracy(wanted: float, found: dict[str, float] | None) -> None:
+def _check_accuracy(wanted: float, report: dict[str, Any]) -> None:
+    found = report["accuracy"]
     if found is None:
         raise StepError("golden.accuracy: got vectors without labels, wanted an array `labels` in the data")
     if found["reference"] < wanted:
+        where = "delegate" if report["delegates"] else "CPU"
         accepted = math.floor(found["reference"] * 1000) / 1000
         raise StepError(
-            f"golden.accuracy: got {found['reference']:.2%} on the delegate ({found['quantized']:.2%} quantised, "
+            f"golden.accuracy: got {found['reference']:.2%} on the {where} ({found['quantized']:.2%} quantised, "
             f"{found['float']:.2%} float), wanted at least {wanted:.2%}\n"
             f"    golden: {{accuracy: {accepted}}} accepts it; more calibration data may raise it"
         )

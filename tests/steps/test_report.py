@@ -263,8 +263,8 @@ def test_the_table_has_one_line_a_variant(folder: Path) -> None:
 kws@ethos-u55-128     115,192  12.0 KiB   56.8 KiB  33.3 %  300.8 M   0.162 ms  16 vectors exact  100 %, 98.4 %, 98.0 %
 kws@cpu               115,192   0.1 KiB  112.5 KiB   0.0 %                      16 vectors exact  100 %, 98.4 %, 98.0 %
 inference: estimated by Vela, not measured; SRAM, DRAM, flash: as Vela places weights and activations
-golden: error of the TOSA reference model against quantised PyTorch on the test vectors; exact: 0 LSB
-right: share of vectors classified right by the float model, quantised PyTorch, the delegates
+golden: error of the expected outputs against quantised PyTorch on the test vectors; exact: 0 LSB
+right: share of vectors classified right by the float model, quantised PyTorch, the expected outputs
 
 kws@tosa-u55  on the CPU: sort.default 2 times at models/kws.py:9 (module sorter)
     not supported
