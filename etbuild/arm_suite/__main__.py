@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from etbuild.arm_suite.results import Result
 
 FOLDERS = ("ops", "misc", "quantizer", "modules")
+NPUS = ("u55", "u65", "u85")
 
 
 def suite_folder() -> Path:
@@ -94,15 +95,18 @@ def report(found: Sequence[Result], output: Path) -> list[Result]:
 def _main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m etbuild.arm_suite", description=__doc__)
     parser.add_argument("paths", nargs="*", default=FOLDERS, help="below the suite's folder (all)", metavar="PATH")
-    parser.add_argument("--npus", default="u55,u65,u85", help="tests for these (%(default)s)")
+    parser.add_argument("--npus", default=",".join(NPUS), help="tests for these (%(default)s)")
     parser.add_argument("--every", type=int, default=0, metavar="N", help="the first case of every N-th function alone")
     parser.add_argument("--jobs", "-j", type=int, default=2, help="processes (%(default)s)")
     parser.add_argument("--keyword", "-k", default="", help="as pytest's -k")
     parser.add_argument("--resume", action="store_true", help="leave out the tests that have a result")
     parser.add_argument("--output", type=Path, default=Path("build/arm_suite"), help="folder (%(default)s)")
     arguments = parser.parse_args(argv)
-    if arguments.jobs < 1 or arguments.every < 0:
-        raise UsageError("arm_suite: got --jobs or --every below its least, wanted at least 1 and 0")
+    for name, least in (("jobs", 1), ("every", 0)):
+        if (value := getattr(arguments, name)) < least:
+            raise UsageError(f"--{name}: got {value}, wanted at least {least}")
+    if unknown := [name for name in arguments.npus.split(",") if name not in NPUS]:
+        raise UsageError(f"--npus: got {', '.join(map(repr, unknown))}, wanted some of {','.join(NPUS)}")
     return 1 if report(run(arguments), arguments.output) else 0
 
 
