@@ -102,7 +102,7 @@ targets:
 header:
   symbol: {re.sub("[^A-Za-z0-9_]", "_", f"model_{name}")}  # name of the C array
 
-# The firmware that is built and run on the test vectors. {BOARD} is QEMU's, with an emulated NPU; others
+# The firmware that is built and run on the test vectors. {BOARD} is QEMU's, with an NPU beside it; others
 # are {", ".join(name for name in board_names() if name != BOARD)}, and the path of a board's file of your own.
 runtime: {{board: {BOARD}}}
 run: {{on: auto}}  # or host, or none

@@ -229,7 +229,9 @@ def _debug_tasks(plan: Plan, root: Path) -> Iterator[dict[str, object]]:
 
 
 def _debug(root: Path, step: Step) -> TaskFailed | None:
-    board = step.argv[step.argv.index("--board") + 1]
-    command = [sys.executable, "-m", "etbuild.firmware.gdb", "--elf", os.fspath(step.outputs[0]), "--board", board]
+    command = [sys.executable, "-m", "etbuild.firmware.gdb", "--elf", os.fspath(step.outputs[0])]
+    for option in ("--board", "--driver", "--npu"):
+        if option in step.argv:
+            command += [option, step.argv[step.argv.index(option) + 1]]
     code = subprocess.run(command, cwd=root, check=False).returncode
     return TaskFailed(f"debug: QEMU ended with exit code {code}") if code else None

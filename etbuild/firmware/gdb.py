@@ -14,6 +14,7 @@ from etbuild.errors import UsageError, exit_code_of
 from etbuild.firmware.board_files import qemu_arguments
 from etbuild.hardware.boards import board_file, load_board
 from etbuild.system import tools
+from etbuild.virtual_npu.board_devices import needs_trap
 
 PORT = 1234
 
@@ -28,8 +29,18 @@ def main(argv: Sequence[str]) -> int:
     if not board.qemu:
         raise UsageError(f"debug: got {board.name}, wanted a board that QEMU emulates")
     qemu = [str(tools.program("qemu-system-arm")), *qemu_arguments(board, options.elf)]
-    print(f"QEMU waits for gdb on port {options.port}; Ctrl-C ends it. In another terminal:", flush=True)
-    print(f"    {shlex.join(gdb_command(options.elf, options.port))}", flush=True)
+
+    def announce() -> None:
+        print(f"QEMU waits for gdb on port {options.port}; Ctrl-C ends it. In another terminal:", flush=True)
+        print(f"    {shlex.join(gdb_command(options.elf, options.port))}", flush=True)
+
+    npu = options.npu if options.driver == "ethosu" else ""
+    if needs_trap(board, npu):
+        from etbuild.virtual_npu import debug_server, session
+
+        debug_server.serve(session.Guest(qemu, board, npu, options.elf), options.port, sys.stdout, announce)
+        return 0
+    announce()
     return subprocess.run([*qemu, "-S", "-gdb", f"tcp:127.0.0.1:{options.port}"], check=False).returncode
 
 
@@ -43,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m etbuild.firmware.gdb", description=__doc__, allow_abbrev=False)
     parser.add_argument("--elf", type=Path, required=True, help="firmware.elf")
     parser.add_argument("--board", required=True, help="a board's name, or its file")
+    parser.add_argument("--driver", default="emulator", help="the firmware's NPU: ethosu or emulator")
+    parser.add_argument("--npu", default="", help="what the model was compiled for, e.g. ethos-u55-128")
     parser.add_argument("--port", type=int, default=PORT)
     return parser
 

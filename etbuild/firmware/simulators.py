@@ -1,4 +1,7 @@
-"""Runs a firmware in a simulator, QEMU or an FVP, with a time limit. It does not check the results."""
+"""Runs a firmware in a simulator, QEMU or an FVP, with a time limit. It does not check the results.
+
+A firmware that drives an NPU, or a UART that QEMU lacks, runs in QEMU with that device beside it (virtual_npu).
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING
 from etbuild.errors import MissingTool
 from etbuild.firmware.board_files import fvp_arguments, qemu_arguments
 from etbuild.system import tools
+from etbuild.virtual_npu.board_devices import needs_trap
 
 if TYPE_CHECKING:
     from etbuild.hardware.board import Board
@@ -59,13 +63,17 @@ class Request:
 class SimulatorResult:
     """How a simulator's process ended.
 
-    code:   its exit code; None when it was killed after the time limit.
-    output: all that it printed, at most _MAX_OUTPUT_BYTES.
+    code:    its exit code; None when it was killed after the time limit.
+    output:  all that it printed, at most _MAX_OUTPUT_BYTES.
+    problem: what ended the run and is no result of the firmware; "" if there is nothing.
+    faults:  what the NPU beside QEMU reported, for people.
     """
 
     code: int | None
     output: bytes
     seconds: float
+    problem: str = ""
+    faults: tuple[str, ...] = ()
 
 
 def resolve(request: Request) -> str:
@@ -77,8 +85,7 @@ def resolve(request: Request) -> str:
         return request.on
     if request.fvp_name and (request.fvp or tools.find(request.fvp_name)):
         return "fvp"
-    runs_in_qemu = request.driver == "emulator" or not request.npu
-    return "qemu" if request.board.qemu and runs_in_qemu else "host"
+    return "qemu" if request.board.qemu else "host"
 
 
 def command(request: Request, on: str) -> list[str]:
@@ -93,6 +100,31 @@ def command(request: Request, on: str) -> list[str]:
         raise MissingTool(f"run.fvp: got {request.fvp}, wanted the program of an FVP\n    {tools.FVP_REMEDY}")
     macs = int(request.npu.rsplit("-", 1)[1]) if request.npu else 128
     return [str(program), *fvp_arguments(request.board, macs, request.elf, request.timing, request.limit_s)]
+
+
+def simulate(request: Request, on: str) -> SimulatorResult:
+    """Run the request's firmware. on: qemu or fvp.
+
+    raises: MissingTool when something is not installed; UsageError for a machine of QEMU without a place for the NPU;
+            StepError when QEMU does not start.
+    """
+    driven = request.npu if request.driver == "ethosu" else ""
+    if on == "qemu" and needs_trap(request.board, driven):
+        return _run_beside(request, driven)
+    return run(command(request, on), request.limit_s)
+
+
+def _run_beside(request: Request, npu: str) -> SimulatorResult:
+    """In QEMU, with the NPU and the UART that its machine lacks. npu: "" for the UART alone."""
+    from etbuild.virtual_npu import session
+
+    guest = session.Guest(command(request, "qemu"), request.board, npu, request.elf, _limit_process)
+    begin = time.perf_counter()
+    with tempfile.TemporaryFile() as output:
+        ending = session.run(guest, output, request.limit_s)
+        seconds = time.perf_counter() - begin
+        output.seek(0)
+        return SimulatorResult(ending.code, output.read(_MAX_OUTPUT_BYTES), seconds, ending.problem, ending.faults)
 
 
 def run(arguments: list[str], limit_s: float) -> SimulatorResult:

@@ -52,9 +52,6 @@ def read_run(section: Section, runtime: Runtime | None, has_runtime: bool, targe
         section.report("on", on, "a board to run on", f"add runtime: {{board: {board_names()[-1]}}}")
     elif runtime and on == "qemu" and not runtime.board.qemu:
         section.report("on", on, f"fvp, host or none: QEMU has no {runtime.board.title}")
-    elif runtime and on == "qemu" and runtime.npu == "ethosu":
-        remedy = "add npu: emulator to runtime, or take board: qemu-mps3-an547"
-        section.report("on", on, "fvp, host or none: QEMU has no Ethos-U", remedy)
     elif runtime and on == "fvp" and runtime.board.fvp is None:
         section.report("on", on, f"qemu, host or none: there is no FVP of {runtime.board.title}")
     elif runtime and on == "board" and runtime.board.deploy is None:

@@ -32,7 +32,8 @@ class Runtime:
         enum=["etbuild", "executorch"],
     )
     npu: str = setting(
-        "ethosu drives the board's NPU; emulator brings one in software. Without it: what the board says.",
+        "ethosu drives the board's NPU, which is beside QEMU there; emulator brings one in software. Without it: what"
+        " the board says.",
         "",
         examples=["emulator"],
         computed=True,

@@ -98,7 +98,9 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         image = folder / "firmware.bin", folder / "firmware.hex"
         on_board = replace(options, image=image, place=recipe.deploy, name=recipe.name)
         return plan(f"run:{recipe.name}@{target.variant}", on_board, ("numpy",), local=True)
-    tools = ("numpy", "qemu-system-arm" if on_qemu else "c++")
+    # The NPU beside QEMU runs in the host library.
+    library = ("c++",) if not on_qemu or (runtime.npu == "ethosu" and target.npu != "none") else ()
+    tools = ("numpy", *(("qemu-system-arm",) if on_qemu else ()), *library)
     return plan(f"run:{recipe.name}@{target.variant}", options, tools)
 
 
@@ -118,7 +120,7 @@ def main(argv: Sequence[str]) -> int:
     elif on == "board":
         report = verdict(request, on, _on_board(options, request, golden), expected_outputs(options.pte, golden))
     else:
-        result = simulators.run(simulators.command(request, on), request.limit_s)
+        result = simulators.simulate(request, on)
         report = verdict(request, on, result, expected_outputs(options.pte, golden))
     options.output.write_text(json.dumps({"format": FORMAT, **report}, indent=1) + "\n")
     print(f"run on {report['runner']}: {bit_exact_text(report)}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from etbuild.firmware.simulators import Request, SimulatorResult
 
 LAST_LINES = 10
+_MOST_FAULTS = 3
 WHERE = "run: {on: host} says in which delegate, or that it is in an operator on the CPU"
 _REGISTERS = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
 
@@ -40,12 +41,12 @@ def verdict(request: Request, on: str, result: SimulatorResult, wanted: Sequence
     on:     qemu, fvp or board.
     raises: StepError for any other run, with the last lines that it printed.
     """
-    how = "FVP" if on == "fvp" else "emulated NPU" if request.driver == "emulator" and request.npu else "QEMU"
-    runner = request.board.name if on == "board" else f"{request.board.name} ({how})"
+    runner = request.board.name if on == "board" else f"{request.board.name} ({_how(request, on)})"
     transcript = read_transcript(result.output, Texts(request.elf).at)
     problem = failure(request, result, transcript) or _first_difference(transcript, wanted, request.tolerance)
     if problem:
-        raise StepError(f"run on {runner}: {problem}{last_output(transcript)}")
+        faults = "".join(f"\n    {fault}" for fault in result.faults[:_MOST_FAULTS])
+        raise StepError(f"run on {runner}: {problem}{faults}{last_output(transcript)}")
     count = len(transcript.vectors)
     return {
         "runner": runner,
@@ -60,6 +61,15 @@ def verdict(request: Request, on: str, result: SimulatorResult, wanted: Sequence
     }  # fmt: skip
 
 
+def _how(request: Request, on: str) -> str:
+    """What runs the firmware, for people."""
+    if on == "fvp":
+        return "FVP"
+    if not request.npu:
+        return "QEMU"
+    return "emulated NPU" if request.driver == "emulator" else "NPU beside QEMU"
+
+
 def failure(request: Request, result: SimulatorResult, transcript: Transcript) -> str:
     """Why a run has no valid results; "" when it has."""
     if transcript.fault:
@@ -67,6 +77,8 @@ def failure(request: Request, result: SimulatorResult, transcript: Transcript) -
     if transcript.exit:
         meaning = EXITS.get(transcript.exit, "an unknown exit code")
         return f"exit code {transcript.exit}, {meaning}" + (f": {transcript.error}" if transcript.error else "")
+    if result.problem:
+        return result.problem
     if result.code is None:
         done = len(transcript.vectors)
         remedy = "raise run.timeout_s if it only needs longer"
@@ -156,7 +168,8 @@ def _figures(request: Request, on: str, result: SimulatorResult, transcript: Tra
             round(ticks), "cycles", "measured" if on == "board" else "FVP CPU, not accurate"
         )
     if npu:
-        figures["npu_cycles"] = _figure(round(npu), "cycles", "measured" if on == "board" else "FVP NPU")
+        kinds = {"board": "measured", "fvp": "FVP NPU"}
+        figures["npu_cycles"] = _figure(round(npu), "cycles", kinds.get(on, "multiply-accumulates at full speed"))
     return figures
 
 

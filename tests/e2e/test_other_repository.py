@@ -95,7 +95,7 @@ def test_a_clone_of_a_new_repository_of_the_wheel_builds_runs_and_is_checked(
 
     shown = doit(site, clone, "-n", "2", "build:net")
 
-    assert "net@ethos-u55-128  run on qemu-mps3-an547 (emulated NPU): 4/4 vectors bit-exact\n" in shown
+    assert "net@ethos-u55-128  run on qemu-mps3-an547 (NPU beside QEMU): 4/4 vectors bit-exact\n" in shown
     assert (clone / "build/net/ethos-u55-128/firmware.elf").is_file()
 
 
@@ -121,5 +121,5 @@ def test_pip_installs_all_that_another_repository_needs_to_build_mnist(
     shutil.rmtree(venv)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("(emulated NPU): 16/16 vectors bit-exact\n") == 11
+    assert done.stdout.count("(NPU beside QEMU): 16/16 vectors bit-exact\n") == 11
     assert len(list(project.glob("build/mnist/*/model.pte"))) == 11

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from etbuild.firmware import toolchain
 from etbuild.host.program import HostProgram, TensorInfo
 from etbuild.pte.reader import read
 from etbuild.pte.vela import read_stream
@@ -75,10 +76,12 @@ def drawn(source: np.random.Generator, port: TensorInfo) -> np.ndarray:
     return source.uniform(-1, 1, port.shape).astype(port.dtype)
 
 
-def build(folder: Path, name: str, npu: str = "ethos-u55-128", board: str = BOARD, stack: int = 16384) -> Image:
-    """The image of tests/pte/files/NAME for a board."""
+def build(
+    folder: Path, name: str, npu: str = "ethos-u55-128", board: str = BOARD, stack: int = 16384, driver: str = ""
+) -> Image:
+    """The image of tests/pte/files/NAME for a board. driver: of the NPU; without it an emulator on BOARD."""
     write_inputs(folder, name)
-    driver = "emulator" if board == BOARD else "ethosu"
+    driver = driver or ("emulator" if board == BOARD else "ethosu")
     code = firmware.main(
         [
             *("--board", board, "--driver", driver, "--stack", str(stack)),
@@ -111,3 +114,16 @@ def damaged(image: Image, name: bytes, offset: int, data: bytes) -> Path:
     copy = image.folder / "damaged.elf"
     copy.write_bytes(elf)
     return copy
+
+
+def undefined(image: Image, function: str) -> tuple[int, bytes]:
+    """The offset of a function in .text, and an undefined instruction."""
+    elf = image.elf.read_bytes()
+    names = toolchain.run_tool(["arm-none-eabi-nm", "-C", str(image.elf)]).splitlines()
+    address = next(int(line.split()[0], 16) for line in names if f" {function}(" in line)
+    start = struct.unpack_from("<I", elf, 0x20)[0]
+    count = struct.unpack_from("<H", elf, 0x30)[0]
+    rows = [struct.unpack_from("<10I", elf, start + 40 * number) for number in range(count)]
+    at, _ = section(elf, b".text")
+    base = next(row[3] for row in rows if row[4] == at and row[3])
+    return (address & ~1) - base, b"\x00\xde"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from images import BOARD, Image, build, damaged, section
+from images import BOARD, Image, build, damaged, section, undefined
 
 from etbuild.errors import StepError
-from etbuild.firmware import simulators, toolchain
+from etbuild.firmware import simulators
 from etbuild.firmware.protocol import read_transcript
 from etbuild.hardware.boards import board_file, load_board
 from etbuild.steps import run
@@ -177,16 +177,19 @@ def test_wrong_results_name_the_first_difference(linear: Image) -> None:
 def test_an_image_for_real_hardware_reports_the_missing_npu_and_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """corstone-300 boots in QEMU, which does not have its NPU."""
+    """corstone-300 boots in QEMU alone, which does not have its NPU."""
     monkeypatch.chdir(tmp_path)
     image = build(tmp_path, "linear_u55.pte", board="corstone-300")
+    monkeypatch.setattr(
+        simulators, "simulate", lambda request, on: simulators.run(simulators.command(request, on), request.limit_s)
+    )
 
     with pytest.raises(StepError) as caught:
         run.main([*image.run_options(), "--on", "qemu"])
 
     assert str(caught.value) == (
-        "run on corstone-300 (QEMU): exit code 15, the NPU is missing, does not answer or reported an error: "
-        "no NPU answers at its address: ID is (0)"
+        "run on corstone-300 (NPU beside QEMU): exit code 15, the NPU is missing, does not answer or reported an error:"
+        " no NPU answers at its address: ID is (0)"
     )
     assert exit_code(image) == 15
 
@@ -217,16 +220,3 @@ def test_the_console_is_one_transcript_and_nothing_else(linear: Image) -> None:
     transcript = read_transcript(simulators.run(simulators.command(request, "qemu"), 20).output)
 
     assert (transcript.problem, transcript.text, transcript.exit) == ("", "", 0)
-
-
-def undefined(image: Image, function: str) -> tuple[int, bytes]:
-    """The offset of a function in .text, and an undefined instruction."""
-    elf = image.elf.read_bytes()
-    names = toolchain.run_tool(["arm-none-eabi-nm", "-C", str(image.elf)]).splitlines()
-    address = next(int(line.split()[0], 16) for line in names if f" {function}(" in line)
-    start = struct.unpack_from("<I", elf, 0x20)[0]
-    count = struct.unpack_from("<H", elf, 0x30)[0]
-    rows = [struct.unpack_from("<10I", elf, start + 40 * number) for number in range(count)]
-    at, _ = section(elf, b".text")
-    base = next(row[3] for row in rows if row[4] == at and row[3])
-    return (address & ~1) - base, b"\x00\xde"

@@ -172,7 +172,7 @@ def test_a_simulator_that_hangs_is_killed_with_its_children(project: Project) ->
     ("name", "driver", "npu", "where"),
     [
         ("qemu-mps3-an547", "emulator", "ethos-u85-256", "qemu"),
-        ("corstone-300", "ethosu", "ethos-u55-128", "host"),
+        ("corstone-300", "ethosu", "ethos-u55-128", "qemu"),
         ("corstone-300", "emulator", "ethos-u55-128", "qemu"),
         ("corstone-300", "ethosu", "", "qemu"),
         ("corstone-320", "ethosu", "ethos-u85-256", "host"),
@@ -181,7 +181,7 @@ def test_a_simulator_that_hangs_is_killed_with_its_children(project: Project) ->
 def test_auto_without_an_fvp_runs_in_qemu_or_on_the_host(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, driver: str, npu: str, where: str
 ) -> None:
-    """QEMU where it has the board and no real NPU is needed; else the host."""
+    """QEMU where it has the board, its NPU or an emulated one; else the host."""
     monkeypatch.setenv("FVP_PATH", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
 
