@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from etbuild.virtual_npu.pages import Page
 
 # How long a firmware may do nothing with the NPU while a job runs.
-IDLE_S = 0.05
+IDLE_S = 0.5
 _ENDING_S = 5.0
 _LEAST_ANSWER_S = 10.0
 _INTERRUPTED = 2
