@@ -32,13 +32,14 @@ ARROWS = {
     "deploy": "firmware hardware system",
     "verify": "compile firmware host npu pte recipe system",
     "report": "pte system",
+    "fvp": "virtual_npu hardware config system",
     "arm_suite": "compile host verify",
     "steps": "build_engine config compile deploy firmware hardware host npu pte recipe report system verify",
     "compile_server": "steps compile recipe build_engine system",
     "plan": "steps recipe build_engine compile_server system",
     "doit_plugin": "plan build_engine report system",
     "tasks": "doit_plugin",
-    "cli": "system config pte npu hardware recipe build_engine compile host firmware verify report compile_server",
+    "cli": "fvp system config pte npu hardware recipe build_engine compile host firmware verify report compile_server",
 }
 # Packages that take seconds to import, or that a no-op build does not need: imported inside functions only.
 HEAVY = {
