@@ -67,6 +67,7 @@ KINDS: dict[str, StepKind] = {
         _row("header", "the model for C: model.h and model.S"),
         _row("firmware", "an image for a board, with the test vectors in it", remote=True),
         _row("run", "the model run on its vectors, compared with golden"),
+        _row("package", "the model for CMake, Zephyr and CMSIS csolution", on_request=True),
         _row("deploy", "the firmware on its board, started", on_request=True, always=True),
         _row("monitor", "what the board prints, until Ctrl-C", on_request=True, always=True),
         _row("report", "report.json of a recipe", per="recipe"),
