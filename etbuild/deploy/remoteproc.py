@@ -107,11 +107,13 @@ class TraceConsole:
         self._own = transport is None
         self._transport = transport or RemoteprocTransport(site)
         self._buffer = TraceBuffer()
+        self._old: bytes | None = None
 
-    def before_start(self) -> None: ...
+    def before_start(self) -> None:
+        """Remember what an older run has printed: it stays until the new one begins to print."""
+        self._old = self._transport.trace() or None
 
     def after_start(self) -> None:
-        # Linux clears the buffer when it loads the segment that it is in.
         self._buffer = TraceBuffer()
 
     def read(self, wait_s: float) -> bytes:
@@ -120,8 +122,10 @@ class TraceConsole:
             text = self._transport.trace()
             if text is None:
                 self._explain()
-            elif new := self._buffer.new(text):
-                return new
+            elif text != self._old:
+                self._old = None
+                if new := self._buffer.new(text):
+                    return new
             if time.monotonic() >= end:
                 return b""
             time.sleep(POLL_S)

@@ -58,8 +58,7 @@ def read_places(file: Path) -> Places:
     diagnostics = Diagnostics()
     root = yaml_tree.read(content, file, diagnostics)
     diagnostics.check([file])
-    if root is None:
-        return Places()
+    assert root is not None, "an empty file has a diagnostic"
     if not isinstance(root, yaml_tree.MapNode):
         diagnostics.add(root.location, (), yaml_tree.described(root), "a mapping")
         diagnostics.check([file])

@@ -1,7 +1,7 @@
-"""The JSON Schemas of boards and of a user's file of boards, made from the settings of their classes and the catalog.
+"""The JSON Schema of boards, made from the settings of the board's classes and from the NPU catalog.
 
-`python -m etbuild.hardware.schema` writes schemas/board.schema.json, schemas/board_changes.schema.json for files that
-extend a board, and schemas/places.schema.json.
+`python -m etbuild.hardware.schema` writes it to schemas/board.schema.json, and that of files that extend a board to
+schemas/board_changes.schema.json.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from etbuild.config.schemas import write_schema
 from etbuild.config.setting_schema import Json, section_schema
 from etbuild.errors import exit_code_of
 from etbuild.hardware.board import Board
-from etbuild.hardware.deploy_sections import Places
 from etbuild.hardware.npus import catalog
 
 
@@ -34,15 +33,6 @@ def board_schema() -> Json:
 def changes_schema() -> Json:
     """The schema of a file that extends a board, for editors: no other key is required, and null deletes any."""
     return {**_partial(board_schema()), "$id": "board_changes.schema.json", "required": ["extends"]}
-
-
-def places_schema() -> Json:
-    """The schema of the user's file of boards."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "places.schema.json",
-        **section_schema(Places),
-    }
 
 
 def _partial(part: Json) -> Json:
@@ -69,8 +59,8 @@ def _inlined(part: Any, shared: Json) -> Any:
 
 
 def write_schemas() -> int:
-    """Write the three files; the exit code of the program that does it."""
-    made = {"board": board_schema(), "board_changes": changes_schema(), "places": places_schema()}
+    """Write both files; the exit code of the program that does it."""
+    made = {"board": board_schema(), "board_changes": changes_schema()}
     return max(write_schema(name, schema) for name, schema in made.items())
 
 

@@ -94,7 +94,7 @@ def content_of(spec: Spec, work: Path) -> Content:
     needs = needs_of(spec.pte, spec.driver, spec.npu, spec.memory_mode)
     selection = select(needs)
     layout = _layout(spec)
-    units = Firmware(spec.board, layout, needs, selection, work).units
+    units = Firmware(spec.board, layout, needs, selection, work, spec.board.npu.timeout_s).units
     extra = ALL_TYPES if needs.all_types else ()
     common = (*spec.board.cpu.flags, *COMPILER_FLAGS, *extra)
     own = {

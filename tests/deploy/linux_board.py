@@ -28,11 +28,13 @@ _ECHO = re.compile(r"^echo '?([^'>]*?)'? > (/sys/\S+)$")
 
 @dataclass
 class Behaviour:
-    """Of the board. copy_delay_s: for each part of a copy; ring: bytes of the trace buffer; silent: nothing runs."""
+    """Of the board. copy_delay_s: for each part of a copy; ring: bytes of the trace buffer; silent: nothing runs.
+    keeps: a start leaves in the trace buffer what was there."""
 
     copy_delay_s: float = 0.0
     ring: int = 1 << 20
     silent: bool = False
+    keeps: bool = False
     trace: bool = True
     stops: bool = True
     commands: list[str] = field(default_factory=list)
@@ -85,7 +87,8 @@ class RemoteProcessor:
         if self.behaviour.trace:
             (self.tree / DEBUG).mkdir(parents=True, exist_ok=True)
             (self.tree / DEBUG / "trace0").write_bytes(b"")
-        (self.root / "console").write_bytes(b"")
+        if not self.behaviour.keeps:
+            (self.root / "console").write_bytes(b"")
         if not self.behaviour.silent:
             file = board_file("qemu-mps3-an547")
             assert file is not None

@@ -138,6 +138,14 @@ def test_a_silent_board_ends_with_the_time_limit(lab: Lab, board: LinuxBoard) ->
     )
 
 
+def test_what_an_older_run_left_in_the_trace_buffer_is_no_result(lab: Lab, board: LinuxBoard) -> None:
+    """The same firmware, started again, does not print: its results of before are still there."""
+    assert lab.run(SECTION) == 0
+    board.behaviour.keeps = board.behaviour.silent = True
+
+    assert lab.failure(SECTION, limit_s=1).startswith("lab: got nothing within 1 s of its start, wanted frames\n")
+
+
 def test_a_processor_that_does_not_stop_is_a_message(
     lab: Lab, board: LinuxBoard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

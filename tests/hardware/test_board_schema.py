@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from etbuild.config.schemas import schema_file, schema_text
 from etbuild.errors import RecipeError
 from etbuild.hardware.boards import load_board
-from etbuild.hardware.schema import board_schema, changes_schema, places_schema
+from etbuild.hardware.schema import board_schema, changes_schema
 
 if TYPE_CHECKING:
     from etbuild.hardware.board import Board
@@ -109,11 +109,3 @@ def test_a_wrong_name_and_a_wrong_type_are_reported_at_their_location(
         load(tmp_path, BOARD.replace(old, new, 1))
 
     assert str(caught.value) == message
-
-
-def test_the_schema_of_a_users_boards_is_what_the_generator_gives() -> None:
-    """Run `python -m etbuild.hardware.schema` after a change of `Places`."""
-    schema = places_schema()
-
-    Draft202012Validator.check_schema(schema)
-    assert schema_text(schema) == schema_file("places").read_text()
