@@ -25,7 +25,7 @@ model: {builtin: add}
 quantize: {scheme: int8}
 targets: [{npu: ethos-u55-128, system_config: Ethos_U55_High_End_Embedded, memory_mode: Shared_Sram}]
 golden: {lsb: 0, atol: 0.05}
-runtime: {board: _lab.yaml}
+runtime: {board: _lab.yaml, npu: emulator}
 run: {on: board}
 """
 DODO = "from etbuild.tasks import Project\n\nproject = Project(__file__)\nDOIT_CONFIG = project.doit_config\n"
