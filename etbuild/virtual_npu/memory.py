@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,6 +16,7 @@ from typing import Protocol
 from etbuild.host import abi
 from etbuild.host.stream import SPACE, Window
 from etbuild.virtual_npu.device import Job, Outcome
+from etbuild.virtual_npu.packets import AnswerTimeoutError
 
 PART = 4096
 _FAULTS = {
@@ -71,12 +73,14 @@ class _Copy:
 class GuestMemory:
     """Runs jobs on the ranges of a machine's memory. Two ranges with the same source are one memory.
 
-    raises: StepError if the host refuses memory; what the source raises.
+    deadline: of the monotonic clock, when a job that still runs is given up.
+    raises:   StepError if the host refuses memory; AnswerTimeoutError after the deadline; what the source raises.
     """
 
     def __init__(self, ranges: Sequence[Range], shared: Shared | None, source: Source) -> None:
         self._ranges = tuple(sorted(ranges, key=lambda one: one.address))
         self._source = source
+        self.deadline = float("inf")
         self._copies: dict[int, _Copy] = {}
         self._window = Window()
         try:
@@ -131,6 +135,8 @@ class GuestMemory:
         self._window.map(one.address - skew, copy.size + skew, copy.file, 0)
 
     def _touch(self, address: int, size: int, writes: bool) -> bool:
+        if time.monotonic() > self.deadline:
+            raise AnswerTimeoutError("NPU: a job was not done in time")
         at, end = address, address + size
         for one in self._ranges:
             if one.address <= at < one.end:

@@ -71,13 +71,13 @@ class Machine:
         self.device: Device | None = None
         machine = machine_of(guest.board)
         self.qemu = Qemu(guest.arguments, machine, output, guest.prepare, answer_s)
-        self._memory: GuestMemory | None = None
+        self.memory: GuestMemory | None = None
         try:
             pages: list[Page] = uart_pages(guest.board, lambda data: _put(output, data))
             if guest.npu:
                 ranges = tuple(machine.ranges(guest.board))
-                self._memory = GuestMemory(ranges, self.qemu.shared, self.qemu.processor)
-                self.device = npu_device(guest.board, guest.npu, self._memory, self.faults.append)
+                self.memory = GuestMemory(ranges, self.qemu.shared, self.qemu.processor)
+                self.device = npu_device(guest.board, guest.npu, self.memory, self.faults.append)
                 number = guest.board.npu.interrupt - machine.first
                 self.device.irq = lambda level: self.qemu.qtest.set_irq(
                     machine.controller, machine.interrupts, number, level
@@ -99,8 +99,8 @@ class Machine:
     def close(self) -> None:
         """End QEMU."""
         self.qemu.close()
-        if self._memory is not None:
-            self._memory.close()
+        if self.memory is not None:
+            self.memory.close()
 
 
 class Runner:
@@ -115,6 +115,8 @@ class Runner:
     def run(self, deadline: float) -> Ending:
         """Until the program ends, or the deadline."""
         problem, code = "", None
+        if self._machine.memory:
+            self._machine.memory.deadline = deadline
         try:
             stop = self._next(deadline)
             while not stop.exited:

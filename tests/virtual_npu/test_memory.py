@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from etbuild.hardware.boards import board_file, load_board
 from etbuild.virtual_npu.device import Job
 from etbuild.virtual_npu.machines import machine_of
 from etbuild.virtual_npu.memory import PART, GuestMemory, Range, Shared
+from etbuild.virtual_npu.packets import AnswerTimeoutError
 
 pytestmark = pytest.mark.e2e
 
@@ -128,6 +130,14 @@ def test_a_stream_outside_memory_is_a_bus_fault_of_no_region(case: Case) -> None
     outcome = case.memory.run(Job(CONFIG, 0x1000, 64, (0,) * 8))
 
     assert (outcome.fault, outcome.channel, outcome.region) == ("bus", 0, None)
+
+
+def test_a_job_that_is_not_done_in_time_is_given_up(case: Case) -> None:
+    """A hostile stream may ask for a day of work; the deadline is looked at before each access."""
+    case.memory.deadline = time.monotonic() - 1
+
+    with pytest.raises(AnswerTimeoutError, match="NPU: a job was not done in time"):
+        case.copy(DDR, DDR + 0x2000, 64)
 
 
 def test_the_npu_of_corstone_300_reaches_sram_and_ddr_but_no_tcm() -> None:

@@ -18,6 +18,8 @@ using namespace etb::npu;
 
 constexpr std::uint64_t space = std::uint64_t{1} << 40;
 constexpr std::uint64_t memory_limit = std::uint64_t{1} << 30;
+// One or two minutes of one operation, which nothing interrupts; between operations `touch` can.
+constexpr std::uint64_t work_limit = std::uint64_t{1} << 37;
 constexpr std::uint32_t weight_region = 0x28, scale_region = 0x29, weight_base = 32, scale_base = 34, more_bases = 144;
 
 // What lies where in a stream. place: in bytes.
@@ -127,7 +129,7 @@ void count(void* context, const Operation& operation) { static_cast<etb_outcome*
 
 Status execute(Running& job, Bytes stream) {
     const std::vector<std::uint8_t> payload = payload_of(job.job.config, stream);
-    const Emulator emulator{&u55_u65, &u85};
+    const Emulator emulator{&u55_u65, &u85, work_limit};
     const Npu npu = emulated_npu(emulator);
     const Bytes bytes{payload.data(), payload.size()};
     const Reach reach{&job, touch_region};
