@@ -18,6 +18,7 @@ from etbuild.errors import exit_code_of
 COMMANDS = {
     "inspect": "show the contents of a .pte, .bpte or .ptd",
     "run": "run a .pte on this machine, its delegates on an emulated NPU",
+    "fvp": "run an image as Arm's FVP of Corstone-300 would, in QEMU with an emulated NPU",
     "disasm": "print the NPU command streams in a .pte as text",
     "doctor": "list the tools on this machine, what is missing, and how to install it",
     "new": "write a recipe, and a model to start from",
