@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # The files of the package, besides Python, that a firmware depends on.
 SOURCES = (
-    "hardware/boards/init",
+    "hardware/board_init",
     "runtime/app",
     "runtime/base",
     "runtime/exec",

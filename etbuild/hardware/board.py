@@ -279,7 +279,8 @@ class Board:
     def init_files(self) -> tuple[Path, ...]:
         """The files of `init`: paths like that of `file`, of shipped ones absolute."""
         return tuple(
-            BOARDS / "init" / text[1:-1] if text.startswith("<") else self.file.parent / text for text in self.init
+            BOARDS.with_name("board_init") / text[1:-1] if text.startswith("<") else self.file.parent / text
+            for text in self.init
         )
 
     @property
