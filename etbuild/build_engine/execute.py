@@ -19,6 +19,7 @@ from etbuild.build_engine.decision import Reason, Record
 from etbuild.build_engine.depfile import Depfile, read_depfile
 from etbuild.build_engine.launch import Launcher, Programs, Way, say
 from etbuild.build_engine.local import ProcessLost
+from etbuild.build_engine.step_outputs import open_output
 from etbuild.build_engine.unchanged import inputs_unchanged, value
 from etbuild.build_engine.workspace import Workspace, file_name
 from etbuild.errors import EtbuildError, MissingTool, StepError, UsageError
@@ -153,6 +154,8 @@ class Executor:
             if result.exit:
                 raise self._failure(step, result.exit, log)
             outputs = _check_outputs(step, sandbox)
+            if still := open_output(step, sandbox):
+                raise StepError(still)
             read = read_depfile(step, sandbox)
             before |= {path: read.seen[path] for path in before if path in read.seen}
             discovered = {name: value(workspace, name, read, started) for name in read.discovered}

@@ -64,6 +64,20 @@ def kind_of(path: Path) -> str:
     return "file" if os.access(path, os.R_OK) else "file without read permission"
 
 
+def is_open_for_writing(file: Path) -> bool:
+    """Whether any process has this file open for writing, or mapped so; False where that cannot be told.
+
+    Linux grants a lease for reading only while none has. Without leases, as on some network file systems: False.
+    """
+    with suppress(OSError), file.open("rb") as opened:
+        try:
+            fcntl.fcntl(opened, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except BlockingIOError:
+            return True
+        fcntl.fcntl(opened, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False
+
+
 @contextmanager
 def locked(path: Path, what: str = "") -> Iterator[None]:
     """Hold the lock of a lock file, which is created; its folder too."""

@@ -134,6 +134,25 @@ def test_a_step_that_fails_leaves_the_outputs_as_they_were(executor: Executor, r
     assert sandboxes(executor) == []
 
 
+def test_an_output_that_a_process_left_behind_can_still_change_is_none(executor: Executor, root: Path) -> None:
+    """Neither placed nor stored: its digest would be that of a moment."""
+    executor.run(STEP)
+    before = (root / "build/r/a.bin").read_text()
+    (root / "model.py").write_text("two")
+    behave(root, "write on")
+
+    with pytest.raises(StepError) as error:
+        executor.run(STEP)
+
+    assert str(error.value) == (
+        "build/r/a.bin: a process that export:r left behind has it open for writing\n"
+        "    the model has to wait for the processes that it starts"
+    )
+    assert (root / "build/r/a.bin").read_text() == before
+    behave(root, "")
+    assert executor.run(STEP).how == "ran"
+
+
 def test_a_failure_shows_how_to_run_the_step_alone_and_its_last_lines(executor: Executor, root: Path) -> None:
     """Command, last lines and log, all to paste."""
     behave(root, "fail")

@@ -24,6 +24,17 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
+def leave_open(path: Path, name: str) -> None:
+    """Leave a process behind that has an output open until FAKE_CONTROL says otherwise."""
+    with path.open("a"):
+        if os.fork():
+            return
+        os.setsid()
+        while json.loads(Path(os.environ["FAKE_CONTROL"]).read_text()).get(name) == "write on":
+            time.sleep(0.02)
+    os._exit(0)
+
+
 def main() -> int:
     step = json.loads(sys.argv[1])
     control = json.loads(Path(os.environ["FAKE_CONTROL"]).read_text())
@@ -53,6 +64,8 @@ def main() -> int:
             write(Path(path) / "0.bin", text)
         else:
             write(Path(path), text)
+        if number == 0 and behaviour == "write on":
+            leave_open(Path(path), step["name"])
         if number == 0 and behaviour == "fail":
             print("fake: cannot go on")
             return 1

@@ -48,7 +48,7 @@ def obey(kind: str, moment: str, written: tuple[Path, ...] = ()) -> int:
         time.sleep(0.2)
     elif what == "fail":
         return 1
-    elif what == "write on" and os.fork() == 0:
+    elif what == "write on":
         _write_on(written[-1:])
     return 0
 
@@ -71,13 +71,15 @@ def _elsewhere(order: dict[str, str]) -> None:
 
 
 def _write_on(files: tuple[Path, ...]) -> None:
-    """A process that the step leaves behind, which changes its last output for a while."""
-    os.setsid()
-    end = time.monotonic() + 0.3
+    """Leave a process behind that changes the step's last output for a while."""
     for path in files:
         with path.open("a") as file:
+            if os.fork():
+                return
+            os.setsid()
+            end = time.monotonic() + 0.3
             while time.monotonic() < end:
                 file.write("more")
                 file.flush()
                 time.sleep(0.002)
-    os._exit(0)
+        os._exit(0)

@@ -21,6 +21,8 @@ from etbuild.build_engine.live import followed
 from etbuild.build_engine.local import LocalProcess, ProcessLost, ProcessResult, step_command
 from etbuild.build_engine.sandbox import Sandboxes
 from etbuild.build_engine.server.client import Request
+from etbuild.build_engine.step_outputs import open_output
+from etbuild.errors import StepError
 from etbuild.system import environment
 
 if TYPE_CHECKING:
@@ -108,6 +110,10 @@ def perform_in(
         with followed(log, send) if send else nullcontext():
             result = _run(job, sandbox, log, alive, wanted)
         files = _written(job.step, sandbox) if result.exit == 0 else ()
+        if files and (still := open_output(job.step, sandbox)):
+            result, files = result._replace(exit=StepError.exit_code), ()
+            with log.open("a", encoding="utf-8") as output:
+                output.write(f"{still}\n")
         sources = {file: sandbox / file.output / file.inner for file in files}
         for file, source in sources.items():
             store.put(source, file.digest)
