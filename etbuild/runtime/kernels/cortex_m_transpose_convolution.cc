@@ -5,19 +5,13 @@
 //   out = clamp(requantize_o(acc) + output_offset)
 // int8 with an int32 accumulator that wraps. `scratch` and `output_scratch` are not used. Equal to ExecuTorch's Python
 // implementation as long as |acc| <= 2^24: it sums in float32. Tested by test_cortex_m_windows.py.
-#include "kernels/feature_map.h"
-#include "kernels/requantize.h"
+#include "kernels/cortex_m_convolution.h"
 
 namespace etb {
 namespace {
 
 struct Transposed {
-    const Tensor& in_tensor;
-    const Tensor& weight_tensor;
-    const Tensor* bias_tensor;
-    Tensor& out_tensor;
     FeatureMap in;
-    FeatureMap out;
     Window windows[2];
     std::int32_t input_offset;
     Dims weight_steps;
@@ -47,52 +41,19 @@ std::uint32_t taps(const Transposed& work, const std::int8_t* x, const std::int8
     return sum;
 }
 
-Status convolve(const Transposed& work, const ChannelScales& scales, const Finish& finish) {
-    const FeatureMap& out = work.out;
-    for (std::int32_t n = 0; n < out.batches; ++n)
-        for (std::int32_t o = 0; o < out.channels; ++o) {
-            Requantize requantize;
-            ETB_TRY(scales.of(o, requantize));
-            const std::int8_t* x = work.in_tensor.as<std::int8_t>() + n * work.in.batch_step;
-            const std::int8_t* w = work.weight_tensor.as<std::int8_t>() + o * std::ptrdiff_t{work.weight_steps[0]};
-            std::int8_t* y = work.out_tensor.as<std::int8_t>() + n * out.batch_step + o * out.channel_step;
-            const std::int32_t bias = work.bias_tensor ? work.bias_tensor->as<std::int32_t>()[o] : 0;
-            for (std::int32_t oy = 0; oy < out.sides[0].size; ++oy)
-                for (std::int32_t ox = 0; ox < out.sides[1].size; ++ox) {
-                    const std::uint32_t sum = static_cast<std::uint32_t>(bias) + taps(work, x, w, oy, ox);
-                    y[oy * out.sides[0].step + ox * out.sides[1].step] =
-                        finish(requantize(static_cast<std::int32_t>(sum)));
-                }
-        }
-    return {};
-}
-
 // (input, weight [O, KH, KW, C], bias or None, stride, padding, output_padding, dilation, input_offset, output_offset,
 // multipliers, shifts, activation_min, activation_max, scratch, output_scratch, out).
 template <bool Nhwc>
 Status convolution(Args& args) {
-    const Tensor& in = args.tensor(0);
-    const Tensor& weight = args.tensor(1);
-    const Tensor* bias = args.optional_tensor(2);
+    const auto operands = ConvolutionOperands::of(args, 7, 15);
     const Dims extra = args.integers(5);
-    const std::int64_t input_offset = args.integer(7);
-    const Finish finish{static_cast<std::int32_t>(args.integer(8)), args.integer(11), args.integer(12)};
-    const ChannelScales scales{args.tensor(9), args.tensor(10)};
-    Tensor& out = args.out(15);
-    args.demand(in.dtype == DType::i8 && weight.dtype == DType::i8 && out.dtype == DType::i8 &&
-                    (!bias || bias->dtype == DType::i32),
-                "quantized convolution takes int8 and an int32 bias");
-    args.demand(in.rank == 4 && weight.rank == 4 && out.rank == 4, "quantized convolution takes four dimensions");
     ETB_TRY(args.status);
+    const Tensor& in = operands.in;
+    const Tensor& weight = operands.weight;
     const FeatureMap map(in, Nhwc);
     const std::int32_t channels = weight.sizes[0];
-    if (map.channels < 1 || weight.sizes[3] != map.channels ||
-        (bias && bias->count() != static_cast<std::size_t>(channels)))
-        return error(Code::mismatch, "quantized convolution: shapes do not fit together");
-    ETB_TRY(scales.check(channels));
     Window windows[2];
-    for (int d = 0; d < 2; ++d) windows[d].kernel = weight.sizes[1 + d];
-    ETB_TRY(read_windows(args, 3, 6, map, windows));
+    ETB_TRY(operands.check(args, map.channels > 0 && weight.sizes[3] == map.channels, channels, map, 6, windows));
     for (int d = 0; d < 2; ++d) {
         Window& window = windows[d];
         const std::int64_t size = std::int64_t{window.in - 1} * window.stride - 2 * std::int64_t{window.pad} +
@@ -102,17 +63,13 @@ Status convolution(Args& args) {
         window.out = static_cast<std::int32_t>(size);
     }
     ETB_TRY(args.status);
-    ETB_TRY(resize(out, feature_map_sizes(map.batches, channels, windows, Nhwc)));
-    const Transposed work{in,
-                          weight,
-                          bias,
-                          out,
-                          map,
-                          FeatureMap(out, Nhwc),
-                          {windows[0], windows[1]},
-                          static_cast<std::int32_t>(input_offset),
-                          strides(weight)};
-    return convolve(work, scales, finish);
+    ETB_TRY(resize(operands.out, feature_map_sizes(map.batches, channels, windows, Nhwc)));
+    const Transposed work{map, {windows[0], windows[1]}, operands.input_offset, strides(weight)};
+    return operands.convolve(Nhwc, [&](std::int32_t n, std::int32_t o) {
+        const std::int8_t* x = in.as<std::int8_t>() + n * map.batch_step;
+        const std::int8_t* w = weight.as<std::int8_t>() + o * std::ptrdiff_t{work.weight_steps[0]};
+        return [&work, x, w](std::int32_t oy, std::int32_t ox) { return taps(work, x, w, oy, ox); };
+    });
 }
 
 }  // namespace
