@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -262,3 +263,36 @@ def test_every_integer_form_is_exact(each: Project) -> None:
 def test_every_integer_form_is_exact_in_qemu(each: Project) -> None:
     """With the emulated NPU in the firmware."""
     assert_qemu_is_exact(each, FALLBACK)
+
+
+def scratch_sizes(project: Project, operator: str) -> list[list[int]]:
+    """The bytes of the planned buffers that each call of an operator has."""
+    from etbuild.compile.lowered import read_lowered
+
+    (plan,) = read_lowered(project.root / "build/r/tosa-u55-cortex-m/lowered.bin").program.execution_plan
+    calls = [one.instr_args for chain in plan.chains for one in chain.instructions]
+    named = [one for one in calls if type(one).__name__ == "KernelCall"]
+    found = [one for one in named if plan.operators[one.op_index].name == f"cortex_m::{operator}"]
+    values = [[plan.values[index].val for index in one.args[:-1]] for one in found]
+    tensors = [[one for one in row if type(one).__name__ == "Tensor" and one.scalar_type == 0] for row in values]
+    assert all(one.allocation_info for row in tensors for one in row)
+    return [[math.prod(one.sizes) for one in row] for row in tensors]
+
+
+def test_buffers_are_of_the_sizes_that_the_backends_library_asks_for(limits: Project) -> None:
+    """CMSIS-NN's for the vector kernels of a Cortex-M55, from the shapes of the transposed convolution and of the
+    pool; they are in the memory plan."""
+    from executorch.backends.cortex_m.library import cmsis_nn
+
+    shapes = {"input_nhwc": [1, 8, 6, 4], "filter_nhwc": [5, 3, 3, 4]}
+    sides = {"padding_hw": [0, 0], "stride_hw": [3, 3], "dilation_hw": [1, 1], "padding_offsets_hw": [0, 0]}
+    ranges = {"input_offset": 128, "output_offset": -128, "activation_min": -128, "activation_max": 127}
+    kinds = (cmsis_nn.Backend.MVE, cmsis_nn.DataType.A8W8)
+    scratch = cmsis_nn.transpose_conv_buffer_size(*kinds, output_nhwc=[1, 24, 18, 5], **shapes, **sides, **ranges)
+    reverse = cmsis_nn.transpose_conv_reverse_conv_buffer_size(*kinds, **shapes, **sides, **ranges)
+
+    assert scratch > 0
+    assert scratch_sizes(limits, "quantized_transpose_conv2d_nhwc") == [[scratch, reverse]]
+    assert scratch_sizes(limits, "quantized_avg_pool2d_nhwc") == [
+        [cmsis_nn.avgpool_buffer_size(*kinds, dim_dst_width=5, ch_src=6)]
+    ]

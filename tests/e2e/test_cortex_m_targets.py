@@ -162,3 +162,20 @@ def test_the_firmware_gives_the_same_in_qemu(project: Project) -> None:
     assert_qemu_is_exact(project, on("cortex-m55"))
 
     assert project.json("build/r/cortex-m55/sizes.json")["code_bytes"] < 45_000
+
+
+def test_the_quantiser_takes_int16_for_quotients_alone() -> None:
+    """Which is why a recipe with a processor and int16x8 is refused: all other operators would stay in floating
+    point."""
+    import torch
+    from executorch.backends.cortex_m.quantizer.quantization_configs import INT16_PER_TENSOR_CONFIG
+    from executorch.backends.cortex_m.quantizer.quantizer_support import CORTEX_M_QUANTIZER_SUPPORT_DICT
+
+    graph, taken = torch.fx.Graph(), set()
+    x = graph.placeholder("x")
+    for pattern, check in CORTEX_M_QUANTIZER_SUPPORT_DICT.items():
+        nodes = [graph.call_function(target, (x, x)) for target in pattern]
+        if check.check_quantization_config(nodes, INT16_PER_TENSOR_CONFIG):
+            taken |= {str(node.target) for node in nodes}
+
+    assert taken == {"aten.div.Tensor", "aten.div_.Tensor"}
