@@ -1,9 +1,9 @@
 // aten::upsample_nearest2d and upsample_bilinear2d, on [N, C, H, W]. Source positions are computed in float32. Tested
 // by "upsample" in test_window.py.
 #include <cmath>
+#include <cstring>
 
 #include "kernels/reals.h"
-#include "kernels/view.h"
 
 namespace etb {
 namespace {
@@ -68,26 +68,69 @@ Status place_axes(Args& args, const Tensor& in, std::size_t factors, bool corner
     return {};
 }
 
+// Four bytes at a time, which the library's memcpy of a small runtime does not do.
+void copy_row(std::uint8_t* to, const std::uint8_t* from, std::size_t size) {
+    for (; size >= 4; size -= 4, to += 4, from += 4) std::memcpy(to, from, 4);
+    for (; size > 0; --size) *to++ = *from++;
+}
+
+// Every source position is computed once, not for each plane. A row with the source of the row before is its copy.
+template <class T>
+void copy_nearest(const Tensor& in, Tensor& out, const Axis (&axes)[2]) {
+    const Dims from = strides(in);
+    const Dims to = strides(out);
+    const auto for_planes = [&](std::ptrdiff_t read_at, std::ptrdiff_t write_at, const auto& use) {
+        for (std::int32_t n = 0; n < out.sizes[0]; ++n) {
+            const T* read = in.as<T>() + std::ptrdiff_t{n} * from[0] + read_at;
+            T* write = out.as<T>() + std::ptrdiff_t{n} * to[0] + write_at;
+            for (std::int32_t c = 0; c < out.sizes[1]; ++c, read += from[1], write += to[1]) use(read, write);
+        }
+    };
+    const std::size_t row_bytes = static_cast<std::size_t>(axes[1].out) * sizeof(T);
+    std::int32_t before = -1;
+    for (std::int32_t y = 0; y < axes[0].out; ++y) {
+        const std::int32_t source = axes[0].nearest(y);
+        const std::ptrdiff_t row = std::ptrdiff_t{y} * to[2];
+        if (source == before && to[3] == 1) {
+            for_planes(0, row, [&](const T*, T* write) {
+                copy_row(reinterpret_cast<std::uint8_t*>(write), reinterpret_cast<const std::uint8_t*>(write - to[2]),
+                         row_bytes);
+            });
+            continue;
+        }
+        before = source;
+        for (std::int32_t x = 0; x < axes[1].out; ++x)
+            for_planes(std::ptrdiff_t{source} * from[2] + std::ptrdiff_t{axes[1].nearest(x)} * from[3],
+                       row + std::ptrdiff_t{x} * to[3], [](const T* read, T* write) { *write = *read; });
+    }
+}
+
 // upsample_nearest2d.vec(self, output_size or None, scale_factors or None, out). Any type: elements are only copied.
 Status nearest(Args& args) {
     const Tensor& in = args.tensor(0);
     Tensor& out = args.out(3);
+    args.demand(in.dtype == out.dtype, "upsample: result has another type");
     Axis axes[2];
     Dims sizes;
     ETB_TRY(place_axes(args, in, 2, false, axes, sizes));
     ETB_TRY(resize(out, sizes));
     if (out.count() == 0) return {};
-    for (std::int32_t y = 0; y < axes[0].out; ++y)
-        for (std::int32_t x = 0; x < axes[1].out; ++x) {
-            View from(in);
-            View to(out);
-            from.narrow(2, axes[0].nearest(y), 1);
-            from.narrow(3, axes[1].nearest(x), 1);
-            to.narrow(2, y, 1);
-            to.narrow(3, x, 1);
-            ETB_TRY(copy(from, to));
-        }
-    return {};
+    switch (element_size(in.dtype)) {
+        case 1:
+            copy_nearest<std::uint8_t>(in, out, axes);
+            return {};
+        case 2:
+            copy_nearest<std::uint16_t>(in, out, axes);
+            return {};
+        case 4:
+            copy_nearest<std::uint32_t>(in, out, axes);
+            return {};
+        case 8:
+            copy_nearest<std::uint64_t>(in, out, axes);
+            return {};
+        default:
+            return error(Code::mismatch, "upsample: elements of a size that is not taken");
+    }
 }
 
 // upsample_bilinear2d.vec(self, output_size or None, align_corners, scale_factors or None, out): the weighted mean of
