@@ -68,9 +68,9 @@ Status place_axes(Args& args, const Tensor& in, std::size_t factors, bool corner
     return {};
 }
 
-// Four bytes at a time, which the library's memcpy of a small runtime does not do.
+// Eight bytes at a time, which the library's memcpy of a small runtime does not do.
 void copy_row(std::uint8_t* to, const std::uint8_t* from, std::size_t size) {
-    for (; size >= 4; size -= 4, to += 4, from += 4) std::memcpy(to, from, 4);
+    for (; size >= 8; size -= 8, to += 8, from += 8) std::memcpy(to, from, 8);
     for (; size > 0; --size) *to++ = *from++;
 }
 
@@ -79,11 +79,15 @@ template <class T>
 void copy_nearest(const Tensor& in, Tensor& out, const Axis (&axes)[2]) {
     const Dims from = strides(in);
     const Dims to = strides(out);
+    // What is written may be of type char, of which the compiler assumes that it changes any of these in memory.
+    const std::ptrdiff_t read_step = from[1];
+    const std::ptrdiff_t write_step = to[1];
+    const std::int32_t planes = out.sizes[1];
     const auto for_planes = [&](std::ptrdiff_t read_at, std::ptrdiff_t write_at, const auto& use) {
         for (std::int32_t n = 0; n < out.sizes[0]; ++n) {
             const T* read = in.as<T>() + std::ptrdiff_t{n} * from[0] + read_at;
             T* write = out.as<T>() + std::ptrdiff_t{n} * to[0] + write_at;
-            for (std::int32_t c = 0; c < out.sizes[1]; ++c, read += from[1], write += to[1]) use(read, write);
+            for (std::int32_t c = 0; c < planes; ++c, read += read_step, write += write_step) use(read, write);
         }
     };
     const std::size_t row_bytes = static_cast<std::size_t>(axes[1].out) * sizeof(T);
