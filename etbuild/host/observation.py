@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-_HAZARDS = {abi.NEVER_WRITTEN: "never written", abi.OVERWRITTEN: "overwritten", abi.UNREAD: "unread"}
+_HAZARDS = {
+    abi.NEVER_WRITTEN: "never written",
+    abi.OVERWRITTEN: "overwritten",
+    abi.UNREAD: "unread",
+    abi.SHARED_TABLE: "shared table",
+}
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,11 @@ class Event:
 class Hazard:
     """A suspicious access in a delegate's stream.
 
-    kind:    "never written", "overwritten" (a part of the tensor belongs to another one) or "unread" (a result is only
-             read through a repeated dimension). The last two are hints, not proofs.
-    writer, victim: of "overwritten": the operation that destroyed, and the one whose result it was; else None.
+    kind:    "never written", "overwritten" (a part of the tensor belongs to another one), "unread" (a result is only
+             read through a repeated dimension) or "shared table" (two operations of a chain look up one table). All but
+             the first are hints, not proofs.
+    writer:  of "overwritten": the operation that destroyed; else None.
+    victim:  of "overwritten": whose result it was; of "shared table": the other operation; else None.
     """
 
     kind: str
@@ -64,7 +71,11 @@ class Hazard:
     victim: int | None
 
     def __str__(self) -> str:
-        where = f"delegate {self.delegate}, operation {self.operation}: region {self.region}, byte {self.address:#x}"
+        operation = f"delegate {self.delegate}, operation {self.operation}"
+        if self.kind == "shared table":
+            other = f"operation {self.victim} of its chain"
+            return f"{operation}: looks up the same table as {other}; if two were meant, one is not loaded"
+        where = f"{operation}: region {self.region}, byte {self.address:#x}"
         if self.kind == "overwritten":
             return f"{where}: reads the result of operation {self.victim}, overwritten by operation {self.writer}"
         return f"{where}: {'its result is mostly not read' if self.kind == 'unread' else 'reads what nothing wrote'}"
@@ -112,5 +123,5 @@ def hazard_of(raw: abi.Hazard) -> Hazard:
         raw.region,
         raw.address,
         raw.writer if overwritten else None,
-        raw.victim if overwritten else None,
+        raw.victim if overwritten or raw.kind == abi.SHARED_TABLE else None,
     )

@@ -6,7 +6,7 @@ import ctypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etbuild.host.observation import event_of
+from etbuild.host.observation import Hazard, event_of, hazard_of
 from etbuild.host.program import HostProgram
 
 if TYPE_CHECKING:
@@ -55,9 +55,14 @@ class Result:
 
 
 class TracedProgram(HostProgram):
-    """A program whose `run_delegate` also records what each operation stores."""
+    """A program whose `run_delegate` also records what each operation stores, and hazards."""
 
     _delegate_call = "etb_trace_delegate"
+
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """Of the last `run_delegate`."""
+        return tuple(hazard_of(raw) for raw in self._listed(self._library.etb_hazards))
 
     @property
     def results(self) -> tuple[Result, ...]:

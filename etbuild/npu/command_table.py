@@ -106,6 +106,7 @@ class CommandTable:
     not_emulated: Mapping[str, str]
     inaccuracies: tuple[str, ...]
     hardware_records: tuple[HardwareRecord, ...]
+    compiler_faults: tuple[str, ...]
 
     def operation(self, code: int, family: str) -> Operation | None:
         """By code; None when this family has none."""
@@ -168,5 +169,11 @@ def load() -> CommandTable:
     )  # fmt: skip
     records = tuple(HardwareRecord(**entry) for entry in data["hardware_records"])
     return CommandTable(
-        data["families"], operations, registers, data["not_emulated"], tuple(data["inaccuracies"]), records
+        data["families"],
+        operations,
+        registers,
+        data["not_emulated"],
+        tuple(data["inaccuracies"]),
+        records,
+        tuple(data["compiler_faults"]),
     )

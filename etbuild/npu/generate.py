@@ -164,6 +164,7 @@ def page(table: CommandTable) -> str:
     out.extend(
         ("|---|---|---|", *(f"| {one.test} | {one.record} | {one.here} |" for one in table.hardware_records), "")
     )
+    out.extend(("## Faults of Vela that its streams show", "", *(f"- {text}" for text in table.compiler_faults), ""))
     return "\n".join(out)
 
 

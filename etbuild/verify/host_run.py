@@ -154,8 +154,12 @@ def _first_wrong_operation(what: HostRun, delegate: int, inputs: list[Any], outp
     program = TracedProgram(what.pte, what.ptd)
     program.run_delegate(delegate, inputs, [str(array.dtype) for array in outputs])
     found = first_wrong(program.results, layers, TosaGraph(what.delegates / f"{delegate}.tosa"), inputs)
-    if found:
-        yield f"first operation that differs: layer {layers.at(found.result.word)}, {found}"
+    if found is None:
+        return
+    yield f"first operation that differs: layer {layers.at(found.result.word)}, {found}"
+    for hazard in program.hazards:
+        if hazard.kind == "shared table" and found.result.operation in (hazard.operation, hazard.victim):
+            yield f"{hazard}: COMMANDS.md lists such a fault of Vela"
 
 
 def _on_cpu(pte: Path, accepts: str) -> str:

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 RUNTIME = HERE.parents[1] / "etbuild" / "runtime"
 WORK_LIMIT = 1 << 42
 OPERANDS = ("ifm", "ifm2", "weights", "scales", "indices", "source", "ofm", "target")
-HAZARDS = ("never_written", "overwritten", "unread")
+HAZARDS = ("never_written", "overwritten", "unread", "shared_table")
 
 Array = np.ndarray[Any, Any]
 Memory = Mapping[int, Array]

@@ -178,3 +178,42 @@ def test_a_result_of_which_a_broadcast_reads_one_element_is_a_hazard() -> None:
     found = hazards_of(test, [Range(1, source, 8)], [Range(1, target, 8)])
 
     assert found == [Hazard("unread", "ofm", 1, 0, 0, 0, middle)]
+
+
+def two_lookups(second_table: int, chained: bool) -> StreamTest:
+    """A POOL with table 0, then one that reads its result, from a chain buffer or from memory, with another table."""
+    shape = (1, 1, 8)
+    p = Program("ethos-u85-256")
+    p.set("DMA0_SRC_REGION", region=0)
+    p.set("DMA0_DST_REGION", internal=1)
+    p.set("DMA0_SRC", p.place(np.arange(512, dtype=np.uint16).astype(np.uint8), region=0))
+    p.set("DMA0_DST", 0)
+    p.set("DMA0_LEN", 512)
+    p.set("DMA_START")
+    between = {"storage": "CHAIN"} if chained else {}
+    middle, region = (0, 3) if chained else (p.reserve(8), 1)
+    p.output(shape)
+    p.set("IFM_DEPTH_M1", 8)
+    p.set("OFM_SCALE", scale=1, shift=0)
+    p.clamp(-128, 127)
+    p.kernel()
+    p.map("IFM", p.place(BYTES[:8]), shape, "int8")
+    p.map("OFM", middle, shape, "int8", region=region, global_scale=1, **between)
+    p.set("ACTIVATION", function="S8_S8", table=0)
+    p.set("POOL", mode="SUM")
+    p.map("IFM", middle, shape, "int8", region=region, **between)
+    p.map("OFM", p.reserve(8), shape, "int8", global_scale=1)
+    p.set("ACTIVATION", function="S8_S8", table=second_table)
+    p.set("POOL", mode="SUM")
+    return p.finish("")
+
+
+def test_two_lookups_of_one_table_in_a_chain_are_reported() -> None:
+    """One of two tables that were meant cannot have been loaded: chained operations run at once."""
+    inputs = [Range(1, 0, 16)]
+
+    (found,) = hazards_of(two_lookups(0, chained=True), inputs, [])
+
+    assert (found.kind, found.operation, found.victim) == ("shared_table", 2, 1)
+    assert hazards_of(two_lookups(1, chained=True), inputs, []) == []
+    assert hazards_of(two_lookups(0, chained=False), [Range(1, 0, 32)], []) == []

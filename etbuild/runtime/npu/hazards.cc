@@ -176,8 +176,30 @@ std::uint32_t layout_of(const Operation& operation) {
     return mix(mix(hash, map.element), map.brick ? 1 : 0);
 }
 
+// Chained operations run at once, so a table for the second cannot be loaded between them.
+void check_tables(Hazards& hazards, const Operation& operation) {
+    ChainLookups& lookups = hazards.lookups;
+    const bool continues = (operation.uses_ifm && operation.ifm.storage == Storage::chain) ||
+                           (operation.uses_ifm2 && operation.ifm2.storage == Storage::chain);
+    if (!continues) lookups.count = 0;
+    if (operation.activation.table == Table::none) return;
+    for (std::size_t i = 0; i < lookups.count; ++i) {
+        if (lookups.offsets[i] != operation.activation.table_offset) continue;
+        Hazard hazard;
+        hazard.kind = HazardKind::shared_table;
+        hazard.operand = Operand::ofm;
+        hazard.operation = operation.index;
+        hazard.victim = lookups.operations[i];
+        return report(hazards, hazard);
+    }
+    if (lookups.count == 8) return;
+    lookups.operations[lookups.count] = operation.index;
+    lookups.offsets[lookups.count++] = operation.activation.table_offset;
+}
+
 void before(void* context, const Operation& operation) {
     auto& hazards = *static_cast<Hazards*>(context);
+    check_tables(hazards, operation);
     for (const Operand operand :
          {Operand::ifm, Operand::ifm2, Operand::weights, Operand::scales, Operand::indices, Operand::source}) {
         const FeatureMap& map = operand == Operand::ifm ? operation.ifm : operation.ifm2;

@@ -215,7 +215,7 @@ struct etb_program {
         ETB_TRY(start_watch(true, Watch::history_bytes(delegate, fast_scratch.size)));
         watch->begin_delegate(index, keeps);
         const Status ran = method.run_delegate(index, {args.data, args.size}, watch->observer());
-        watch->end_delegate(false);
+        watch->end_delegate(keeps);
         return ran;
     }
 };

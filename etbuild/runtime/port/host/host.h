@@ -17,8 +17,8 @@ typedef struct etb_program etb_program;
 /* etb_value.kind */
 enum { ETB_TENSOR, ETB_INTEGER, ETB_BOOLEAN, ETB_REAL, ETB_OTHER };
 
-/* etb_hazard.kind. ETB_UNREAD: most of the result is not read. */
-enum { ETB_NEVER_WRITTEN, ETB_OVERWRITTEN, ETB_UNREAD };
+/* etb_hazard.kind. ETB_UNREAD: most of the result is not read. ETB_SHARED_TABLE: with `victim`, in one chain. */
+enum { ETB_NEVER_WRITTEN, ETB_OVERWRITTEN, ETB_UNREAD, ETB_SHARED_TABLE };
 
 /* A tensor or a scalar. dtype: the number of the type in the .pte. dynamic: whether a tensor's sizes may be smaller; of
    another input, whether the program reads it and so accepts another value. data: valid until the next call for the
@@ -126,7 +126,7 @@ ETB_API size_t etb_delegate_inputs(const etb_program* program, size_t delegate);
 ETB_API size_t etb_delegate_outputs(const etb_program* program, size_t delegate);
 ETB_API uint64_t etb_delegate_bytes(const etb_program* program, size_t delegate, size_t index);
 ETB_API int etb_run_delegate(etb_program* program, size_t delegate, const void* const* inputs, void* const* outputs);
-/* As etb_run_delegate, and records what each operation stored, as long as there is memory. */
+/* As etb_run_delegate, and records what each operation stored, as long as there is memory, and every hazard. */
 ETB_API int etb_trace_delegate(etb_program* program, size_t delegate, const void* const* inputs, void* const* outputs);
 ETB_API const etb_result* etb_results(const etb_program* program, size_t* count);
 ETB_API const int32_t* etb_result_values(const etb_program* program, size_t* count);

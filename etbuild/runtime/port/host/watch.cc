@@ -13,7 +13,8 @@ std::uint64_t now_ns() {
 
 static_assert(static_cast<int>(npu::HazardKind::never_written) == ETB_NEVER_WRITTEN &&
               static_cast<int>(npu::HazardKind::overwritten) == ETB_OVERWRITTEN &&
-              static_cast<int>(npu::HazardKind::unread) == ETB_UNREAD);
+              static_cast<int>(npu::HazardKind::unread) == ETB_UNREAD &&
+              static_cast<int>(npu::HazardKind::shared_table) == ETB_SHARED_TABLE);
 
 void put_shape(const npu::Shape& shape, std::int32_t (&to)[3]) {
     to[0] = shape.height;
