@@ -109,6 +109,8 @@ class Ssh:
             raise self._lost(what) from None
         except library.DisconnectError as error:
             problem, remedy = f"{what} refused: {error.reason}", "see the log of the board's ssh server"
+        except ValueError as error:
+            problem, remedy = f"`{error}`", "the ssh client asks for the name of this machine's user"
         except (OSError, library.Error) as error:
             text = getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error)
             problem, remedy = f"{text}", "is the board on, and on this network?"

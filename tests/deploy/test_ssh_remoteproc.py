@@ -94,6 +94,18 @@ def test_a_host_key_that_is_not_known_is_refused(lab: Lab, board: LinuxBoard) ->
     assert message.endswith(f"log in once: ssh root@127.0.0.1:{board.port}")
 
 
+def test_a_user_without_a_name_is_a_message(lab: Lab, board: LinuxBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container with a user id of its own."""
+    import getpass
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+
+    assert "got `Unknown local username: set one of LOGNAME" in lab.failure(SECTION)
+
+
 def test_no_board_at_the_address_is_a_message(lab: Lab) -> None:
     """The port of a server that has ended."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
