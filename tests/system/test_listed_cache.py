@@ -54,11 +54,13 @@ def test_a_damaged_entry_is_not_held(cache: ListedCache, name: str, content: byt
     assert cache.holds("one")
 
 
-def test_a_list_that_leads_out_of_the_folder_is_damaged(cache: ListedCache) -> None:
+@pytest.mark.parametrize("name", ["../outside", "one/../../outside"])
+def test_a_list_that_leads_out_of_the_folder_is_damaged(cache: ListedCache, name: str) -> None:
     """Deleting such an entry deletes nothing else."""
     outside = cache.folder.parent / "outside"
     outside.write_text("")
-    (cache.folder / "one.sha256").write_text(f"{'0' * 64}  ../outside\n")
+    (cache.folder / "one").mkdir(exist_ok=True)
+    (cache.folder / "one.sha256").write_text(f"{'0' * 64}  {name}\n")
 
     assert not cache.holds("one")
     assert cache.delete("one") == 0
