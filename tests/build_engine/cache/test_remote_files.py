@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from raw_server import raw_server
 
 from etbuild.build_engine.cache import remote as remote_module
 from etbuild.build_engine.cache.remote import Remote
@@ -87,3 +88,43 @@ def test_a_record_of_the_largest_size_is_written(tmp_path: Path, monkeypatch: py
     remote.write(blob, bytes(11))
 
     assert (remote.read(record), remote.has(other, 11), remote.read(blob, 11)) == (bytes(10), False, bytes(11))
+
+
+@pytest.mark.parametrize(
+    ("answer", "got"),
+    [
+        (b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", "HTTP status 500"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: br\x1b\r\nContent-Length: 0\r\n\r\n", 'content encoded with "br?"'),
+    ],
+)
+def test_a_wrong_answer_is_one_message(capfd: pytest.CaptureFixture[str], answer: bytes, got: str) -> None:
+    """The whole text; it has no control characters of the server's."""
+    with raw_server(lambda request: [answer]) as server:
+        remote = Remote(server.url, read_only=True)
+
+        assert remote.read(name_of("lists", "a" * 64)) is None
+    assert capfd.readouterr().err == (
+        f"{server.url}: got {got}, wanted the remote cache\n    the build goes on without it\n"
+    )
+
+
+def test_what_a_server_does_not_have_is_no_error(capfd: pytest.CaptureFixture[str]) -> None:
+    """There is no content, and it is asked again."""
+    with raw_server(lambda request: [b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"]) as server:
+        remote = Remote(server.url, read_only=True)
+
+        assert [remote.read(name_of("lists", digit * 64)) for digit in "ab"] == [None, None]
+    assert len(server.requests) == 2
+    assert capfd.readouterr().err == ""
+
+
+def test_a_folder_in_place_of_a_record_is_one_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With its path."""
+    name = name_of("lists", "a" * 64)
+    (tmp_path / f"v1/{name}").mkdir(parents=True)
+
+    assert Remote(tmp_path.as_uri(), read_only=True).read(name) is None
+    assert capfd.readouterr().err == (
+        f"{tmp_path.as_uri()}: got {tmp_path}/v1/{name}, which is no regular file, wanted the remote cache\n"
+        "    the build goes on without it\n"
+    )
