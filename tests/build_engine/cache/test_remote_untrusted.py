@@ -9,6 +9,7 @@ from cached_project import STEP, TRACED, Elsewhere, Machine, outputs, stored_fil
 from forged_records import opened, the_action, write
 
 from etbuild.build_engine.cache import action as action_module
+from etbuild.build_engine.cache import cache as cache_module
 from etbuild.build_engine.cache.action import StoredFile
 from etbuild.build_engine.cache.signing import seal
 from etbuild.build_engine.cache.store import name_of
@@ -211,3 +212,17 @@ def test_a_record_with_other_digests_than_its_key_is_a_miss(
     assert second.run(STEP).how == "ran"
     assert second.run(STEP).how == "up to date"
     assert elsewhere("third").run(STEP).how == "cached"
+
+
+def test_unsigned_lists_are_read_while_their_files_outside_are_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All together, to the byte; what is in the project, or absent, counts nothing."""
+    monkeypatch.setattr(cache_module, "UNSIGNED_BYTES", 10)
+    for name, size in (("six", 6), ("four", 4), ("one", 1)):
+        (tmp_path / name).write_bytes(bytes(size))
+    absent, six, four, one = (str(tmp_path / name) for name in ("absent", "six", "four", "one"))
+    lists = [[absent, six], [__file__.lstrip("/")], [four], [one], []]
+
+    assert cache_module._affordable(lists) == lists[:3]
+    assert cache_module._affordable(lists[:3]) == lists[:3]
