@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from etbuild.compile import cortex_m, cortex_m_fallback
+from etbuild.compile import cortex_m, cortex_m_fallback, zero_points
 from etbuild.compile.compiler_failure import explained
 from etbuild.compile.exported_program import make_portable
 from etbuild.compile.lowered import Lowered, placeholder_of
@@ -83,6 +83,7 @@ def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> tuple
         partitioner=[record.partitioner(reference_spec(profile, quantised))] if on_npu else None,
         compile_config=cortex_m.edge_config() if on_cortex_m else EdgeCompileConfig(_check_ir_validity=False),
     )
+    zero_points.widen(edge)
     if profile == "cpu":
         record.add(edge.exported_program().graph_module, {}, NO_NPU)
     io_params = _io_params(edge.exported_program())
