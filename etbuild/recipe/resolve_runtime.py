@@ -32,7 +32,8 @@ def read_runtime(section: Section, targets: Sequence[Target]) -> Runtime | None:
     if driver == "ethosu" and board.npu.driver != "ethosu":
         section.report("npu", "ethosu", f"emulator: {board.title} has no NPU of its own")
     engine = section.text("engine", "etbuild")
-    if engine == "executorch" and driver == "emulator":
+    delegates = any(target.npu != "none" for target in targets)
+    if engine == "executorch" and driver == "emulator" and delegates:
         remedy = "its delegate drives a real NPU; take a board with one"
         section.report("engine", "executorch with an emulated NPU", "engine: etbuild", remedy)
     if section.has("prefix") and engine != "executorch":
