@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 # The character "end of transmission" on the UART stops an FVP; ExecuTorch's runners use the same.
 _FVP_STOP = "shutdown_on_eot"
 
+# The sections of .data: with the addresses through which position-independent libraries find their variables.
+_DATA = "*(.data .data.* .got .got.plt)"
+# The ends of the tables that libgcc's unwinder would read.
+_NO_EXCEPTIONS = "    __exidx_start = 0;\n    __exidx_end = 0;\n"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -70,7 +75,7 @@ MEMORY
     }} > {at.fast_scratch}{segment.none}
 {rest}    .texts 0 (INFO) : {{ KEEP(*(.texts)) }}
     /DISCARD/ : {{ *(.ARM.exidx* .ARM.extab* .comment .note*) }}
-}}
+{_NO_EXCEPTIONS}}}
 """
 
 
@@ -96,7 +101,7 @@ def _variable_sections(layout: Layout, segment: _Segments) -> str:
     }} > {at.stack}{segment.none}
     .data : ALIGN(4)
     {{
-        etb_data = .; *(.data .data.*) . = ALIGN(4); etb_data_end = .;
+        etb_data = .; {_DATA} . = ALIGN(4); etb_data_end = .;
     }} > {at.data} AT> {at.code}{segment.data}
     etb_data_load = LOADADDR(.data);
     .bss (NOLOAD) : ALIGN(4)

@@ -1,40 +1,57 @@
-"""Links a firmware with ExecuTorch's own runtime, which the user has installed into a prefix, by CMake.
+"""Links a firmware with ExecuTorch's own runtime, which the user has installed into a prefix.
 
-Before linking it checks that the prefix has a kernel for every operator of the .pte. Without that check a missing
-kernel would be an error at run time.
+Before linking it checks that the prefix has a kernel for every operator of the .pte, and that these kernels read its
+zero points. Without the checks a missing kernel would be an error at run time, and wrong zero points wrong results.
 """
 
 from __future__ import annotations
 
-import shutil
+import json
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etbuild import RUNTIME
 from etbuild.errors import MissingTool, StepError
+from etbuild.firmware.core_driver import CoreDriver
+from etbuild.firmware.executorch_objects import LINK, compiled
+from etbuild.firmware.executorch_sources import CODE_GENERATION, check_source, family_settings
 from etbuild.firmware.toolchain import run_tool
+from etbuild.pte.reader import read
+from etbuild.pte.zero_points import narrow_zero_points
 from etbuild.system import environment, tools
 
 _CONFIGS = ("lib/cmake/ExecuTorch/executorch-config.cmake", "lib/cmake/executorch/executorch-config.cmake")
+
+
+# For a message that a firmware with all operators does not fit.
+ALL_OPERATORS = (
+    "\n    all operators of the prefix are linked, some 6 MB of code; set runtime.source to ExecuTorch's source, and"
+    "\n    only those that the model calls are"
+)
 
 
 @dataclass(frozen=True)
 class Build:
     """One link.
 
-    work:      folder with generated/, blobs.S, model.pte and vectors.bin.
-    flags:     the compiler's flags for the CPU.
-    operators: "aten::add.out"... of the .pte.
-    sources:   of the board: its console's, and its own.
+    source:      ExecuTorch's source, to link the operators that are called alone; None links all of the prefix.
+    work:        folder with generated/, blobs.S, model.pte and vectors.bin.
+    flags:       the compiler's flags for the CPU.
+    operators:   "aten::add.out"... of the .pte.
+    sources:     of the board: its console's, and its own.
+    core_driver: None without delegates, or where the prefix has it.
     """
 
     prefix: Path
+    source: Path | None
     work: Path
     flags: tuple[str, ...]
     operators: tuple[str, ...]
     has_delegates: bool
-    sources: tuple[Path, ...] = ()
+    sources: tuple[Path, ...]
+    core_driver: CoreDriver | None
 
 
 def find_prefix(named: Path | None) -> Path:
@@ -72,16 +89,46 @@ def check_operators(prefix: Path, operators: Sequence[str]) -> None:
         )
 
 
+def check_zero_points(pte: Path) -> None:
+    """Check that ExecuTorch's kernels read the program's zero points as they are stored.
+
+    raises: StepError with the operators that would read others, and give wrong results without an error.
+    """
+    if found := narrow_zero_points(read(pte)):
+        raise StepError(
+            f"{pte.name}: got {', '.join(sorted(set(found)))}, wanted int64 ones: ExecuTorch's kernel reads int64\n"
+            "    lower the model again with this version of etbuild, or use runtime.engine: etbuild"
+        )
+
+
 def link(build: Build) -> None:
     """Link firmware.elf and firmware.map into build.work.
 
     raises: MissingTool without CMake, Ninja or the compiler; StepError when an operator is missing or the link fails.
     """
     check_operators(build.prefix, build.operators)
-    work, folder = build.work, build.work / "executorch"
-    driver = environment.variable("ETHOSU_CORE_DRIVER")
+    check_zero_points(build.work / "model.pte")
+    prefix = [build.prefix / name for name in ("lib", "include")]
+    read_files = [*prefix, *build.sources, *(build.core_driver.files if build.core_driver else ())]
+    if build.source:
+        check_source(build.source)
+        read_files += [build.source / name for name in CODE_GENERATION.values()]
+    entry = compiled(_settings(build), read_files, build.work / "generated")
+    command = json.loads((entry / LINK).read_text(encoding="utf-8"))
+    (build.work / "engine").symlink_to(entry)
+    here = Path.cwd()
+    os.chdir(build.work)
+    try:
+        run_tool(["arm-none-eabi-g++", *build.flags, "-c", "blobs.S", "-o", "blobs.o"])
+        run_tool(["arm-none-eabi-g++", *command[1:]])
+    finally:
+        os.chdir(here)
+
+
+def _settings(build: Build) -> dict[str, object]:
+    """Variables of CMake, see runtime/executorch/CMakeLists.txt."""
     compilers = {"C": "arm-none-eabi-gcc", "CXX": "arm-none-eabi-g++", "ASM": "arm-none-eabi-gcc"}
-    settings = {
+    return {
         "CMAKE_SYSTEM_NAME": "Generic",
         "CMAKE_SYSTEM_PROCESSOR": "arm",
         "CMAKE_TRY_COMPILE_TARGET_TYPE": "STATIC_LIBRARY",
@@ -89,16 +136,13 @@ def link(build: Build) -> None:
         **{f"CMAKE_{language}_COMPILER": tools.program(name) for language, name in compilers.items()},
         "CMAKE_PREFIX_PATH": build.prefix,
         "CMAKE_FIND_ROOT_PATH": build.prefix,
-        "ETB_RUNTIME": RUNTIME,
-        "ETB_GENERATED": work / "generated",
-        "ETB_BLOBS": work / "blobs.S",
         "ETB_FLAGS": " ".join(build.flags),
         "ETB_SOURCES": ";".join(str(source.absolute()) for source in build.sources),
         "ETB_DELEGATES": "ON" if build.has_delegates else "OFF",
-        **({"ETHOSU_CORE_DRIVER": driver} if driver else {}),
+        **(build.core_driver.settings if build.core_driver else {}),
+        **(_selection(build.source, build.operators) if build.source else {}),
     }
-    definitions = [f"-D{name}={value}" for name, value in settings.items()]
-    run_tool(["cmake", "-S", str(RUNTIME / "executorch"), "-B", str(folder), "-G", "Ninja", *definitions])
-    run_tool(["ninja", "-C", str(folder)])
-    for name in ("firmware.elf", "firmware.map"):
-        shutil.move(folder / name, work / name)
+
+
+def _selection(source: Path, operators: Sequence[str]) -> dict[str, object]:
+    return {"ETB_SOURCE": source.absolute(), "PYTHON_EXECUTABLE": sys.executable, **family_settings(operators)}

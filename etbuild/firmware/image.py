@@ -18,9 +18,10 @@ from etbuild import RUNTIME
 from etbuild.errors import StepError
 from etbuild.firmware import board_files, executorch_engine, sizes
 from etbuild.firmware.board_sources import LINK, board_units, compiled_files, include_folders
+from etbuild.firmware.core_driver import find_core_driver
 from etbuild.firmware.elf_segments import check_loadable
 from etbuild.firmware.image_check import check_start
-from etbuild.firmware.npu_settings import settings_source
+from etbuild.firmware.npu_settings import driver_definitions, settings_source
 from etbuild.firmware.select_sources import Needs, Selection, console_source, select, selection_source
 from etbuild.firmware.toolchain import Compilation, Object, Toolchain, run_tool
 from etbuild.firmware.vectors import vector_block
@@ -81,7 +82,7 @@ class ImageSpec:
     driver:  ethosu or emulator.
     npu:     ethos-u55-128..., "" for none.
     engine:  etbuild or executorch.
-    prefix:  ExecuTorch's installation prefix of the recipe, for engine executorch.
+    prefix, source: of ExecuTorch, as the recipe has them, for engine executorch.
     npu_timeout_s: of one job of the NPU; None for the board's.
     """
 
@@ -96,6 +97,7 @@ class ImageSpec:
     engine: str
     prefix: Path | None
     npu_timeout_s: float | None = None
+    source: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -161,8 +163,8 @@ def build_image(spec: ImageSpec, output: Path) -> str:
     (work / "vectors.bin").write_bytes(vectors)
     shutil.copyfile(spec.pte, work / "model.pte")
     objects = firmware.toolchain.compile(firmware.units) if own else ()
-    with _overflow_explained(firmware, parts, spec.pte):
-        _link(firmware, objects) if own else _link_executorch(firmware, spec.prefix)
+    with _overflow_explained(firmware, parts, spec.pte, "" if own or spec.source else executorch_engine.ALL_OPERATORS):
+        _link(firmware, objects) if own else _link_executorch(firmware, spec)
     sections = sizes.read_map((work / "firmware.map").read_text())
     _convert(work, sections, board.region(placement.code), board.bin_alignment)
     check_start(sections, work / "firmware.bin", board.vector_alignment)
@@ -191,20 +193,23 @@ def _generate(firmware: Firmware, own: bool) -> None:
     if own:
         settings = firmware.npu_settings if firmware.needs.npu == "ethosu" else ""
         (generated / "selection.cc").write_text(selection_source(firmware.needs, firmware.selection, settings))
+    elif firmware.needs.npu:
+        source = f'#include "npu/ethosu.h"\nnamespace etb::port {{\n{firmware.npu_settings}}}\n'
+        (generated / "npu_settings.cc").write_text(source)
     (generated / "firmware.ld").write_text(board_files.linker_script(firmware.layout))
     (firmware.work / "blobs.S").write_text(_BLOBS)
 
 
 @contextmanager
-def _overflow_explained(firmware: Firmware, parts: Sequence[sizes.Part], pte: Path) -> Iterator[None]:
-    """Turn the linker's error about a region that overflows into a table of what is in it."""
+def _overflow_explained(firmware: Firmware, parts: Sequence[sizes.Part], pte: Path, remedy: str) -> Iterator[None]:
+    """Turn the linker's error about a region that overflows into a table of what is in it. remedy: lines after it."""
     try:
         yield
     except StepError as error:
         problem = sizes.overflow(firmware.board, parts, str(error))
         if not problem:
             raise
-        raise StepError(f"{pte}: does not fit on {firmware.board.title}\n{problem}") from None
+        raise StepError(f"{pte}: does not fit on {firmware.board.title}\n{problem}{remedy}") from None
 
 
 def _link(firmware: Firmware, objects: Sequence[Object]) -> None:
@@ -226,18 +231,16 @@ def _link(firmware: Firmware, objects: Sequence[Object]) -> None:
         os.chdir(here)
 
 
-def _link_executorch(firmware: Firmware, prefix: Path | None) -> None:
-    needs = firmware.needs
-    executorch_engine.link(
-        executorch_engine.Build(
-            executorch_engine.find_prefix(prefix),
-            firmware.work,
-            firmware.board.cpu.flags,
-            needs.operators,
-            bool(needs.npu),
-            (console_source(firmware.board), *compiled_files(firmware.board)),
-        )
-    )
+def _link_executorch(firmware: Firmware, spec: ImageSpec) -> None:
+    prefix = executorch_engine.find_prefix(spec.prefix)
+    needs, flags = firmware.needs, firmware.board.cpu.flags
+    driver = None
+    if needs.npu:
+        definitions = driver_definitions(firmware.board, needs.family, needs.mode)
+        driver = find_core_driver(prefix, spec.npu, definitions)
+    sources = (console_source(firmware.board), *compiled_files(firmware.board))
+    called = flags, needs.operators, bool(needs.npu)
+    executorch_engine.link(executorch_engine.Build(prefix, spec.source, firmware.work, *called, sources, driver))
 
 
 def _convert(work: Path, sections: Sequence[sizes.Section], code: Region, alignment: int) -> None:

@@ -49,6 +49,25 @@ def settings_source(board: Board, family: str, memory_mode: str, timeout_s: floa
     )
 
 
+def driver_definitions(board: Board, family: str, memory_mode: str) -> tuple[str, ...]:
+    """The same settings for Arm's core driver, as "NAME=value" for the preprocessor; without those of its default."""
+    axi = board.npu.axi
+    commands, regions = _entries(axi, memory_mode)
+    named = {"NPU_QCONFIG": commands}
+    named |= {f"NPU_REGIONCFG_{number}": regions >> 2 * number & 3 for number in range(3)}
+    for number, kind in enumerate(axi.memory_types):
+        attribute = _PORTS[number] << 2 | kind << 4
+        named |= {f"NPU_MEM_ATTR_{number}": attribute} if family == "u85" else {f"AXI_LIMIT{number}_MEM_TYPE": kind}
+    names = ("_SRAM", "_EXT") if family == "u85" else ("0", "1", "2", "3")
+    for name, limit in zip(names, axi.limits, strict=False):
+        least, end = (1, "_M1") if family == "u85" else (0, "S")
+        beats = "MAX_BEATS" if family == "u85" else "MAX_BEATS_BYTES"
+        named[f"AXI_LIMIT{name}_MAX_OUTSTANDING_READ{end}"] = limit.reads - least
+        named[f"AXI_LIMIT{name}_MAX_OUTSTANDING_WRITE{end}"] = limit.writes - least
+        named[f"AXI_LIMIT{name}_{beats}"] = _BURSTS[limit.burst_bytes]
+    return tuple(f"{name}={value}" for name, value in named.items())
+
+
 def _special(board: Board) -> list[Region]:
     """The regions that the NPU sees elsewhere, or that need no cache maintenance."""
     cached = board.cpu.cache_line > 0

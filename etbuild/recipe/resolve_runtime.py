@@ -36,8 +36,9 @@ def read_runtime(section: Section, targets: Sequence[Target]) -> Runtime | None:
     if engine == "executorch" and driver == "emulator" and delegates:
         remedy = "its delegate drives a real NPU; take a board with one"
         section.report("engine", "executorch with an emulated NPU", "engine: etbuild", remedy)
-    if section.has("prefix") and engine != "executorch":
-        section.report("prefix", "prefix without engine: executorch", "engine: executorch with it")
+    for name in ("prefix", "source"):
+        if section.has(name) and engine != "executorch":
+            section.report(name, f"{name} without engine: executorch", "engine: executorch with it")
     if driver == "ethosu":
         for target in targets:
             _check_npu(section, board, target)

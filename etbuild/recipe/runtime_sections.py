@@ -15,7 +15,7 @@ from etbuild.hardware.board import Board
 @section("runtime", "The firmware that is built for a board.", examples=[{"board": "qemu-mps3-an547"}])
 @dataclass(frozen=True)
 class Runtime:
-    """The firmware that is built. stack_size: bytes. prefix: of an installed ExecuTorch, for engine executorch."""
+    """The firmware that is built. stack_size: bytes. prefix, source: of ExecuTorch, for engine executorch."""
 
     board: Board = setting(
         "A board that comes with etbuild (docs/boards.md has their table), or the path of a board's file.",
@@ -44,6 +44,13 @@ class Runtime:
         " EXECUTORCH_PREFIX.",
         None,
         examples=["~/executorch-prefix"],
+        minLength=1,
+    )
+    source: Path | None = setting(
+        "ExecuTorch's source that the prefix was built from, with engine: executorch: the firmware then contains the"
+        " operators that the model calls, and no others.",
+        None,
+        examples=["~/executorch"],
         minLength=1,
     )
     stack_size: int = setting(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.errors import exit_code_of
+from etbuild.firmware.executorch_sources import CODE_GENERATION
 from etbuild.firmware.image import ImageSpec, build_image
 from etbuild.hardware.boards import board_of
 from etbuild.recipe.runtime_sections import Runtime
@@ -39,6 +40,7 @@ class Options:
     npu_timeout: float | None = option("seconds for one job of the NPU; without it the board's", None)
     engine: str = from_section(Runtime, "engine")
     prefix: Path | None = from_section(Runtime, "prefix")
+    source: Path | None = from_section(Runtime, "source")
     pte: Path = reads("model.pte")
     manifest: Path = reads("manifest.json")
     vectors: Path = reads("golden.npz")
@@ -61,6 +63,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         npu_timeout=runtime.npu_timeout_s if runtime.npu_timeout_s != board.npu.timeout_s else None,
         engine=runtime.engine,
         prefix=runtime.prefix,
+        source=runtime.source,
         pte=folder / "model.pte",
         manifest=folder / "manifest.json",
         vectors=Path("build") / recipe.name / target.profile / "golden.npz",
@@ -68,6 +71,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
     )
     of_board = [file for text, file in zip(board.init, board.init_files, strict=True) if not text.startswith("<")]
     inputs = [*([runtime.prefix] if runtime.prefix else []), *of_board]
+    inputs += [runtime.source / name for name in CODE_GENERATION.values()] if runtime.source else []
     tools = ["arm-none-eabi-g++", "arm-none-eabi-objcopy", "newlib"]
     tools += ["cmake", "ninja"] if runtime.engine == "executorch" else []
     outputs = [folder / made for made in MADE]
@@ -79,7 +83,8 @@ def main(argv: Sequence[str]) -> int:
     board = board_of(options.board, options.board_line)
     model = options.pte, options.manifest, options.vectors
     npu = options.driver, options.npu, options.memory_mode
-    spec = ImageSpec(board, *model, *npu, options.stack, options.engine, options.prefix, options.npu_timeout)
+    runtime = options.stack, options.engine, options.prefix
+    spec = ImageSpec(board, *model, *npu, *runtime, options.npu_timeout, options.source)
     print(build_image(spec, options.output))
     return 0
 

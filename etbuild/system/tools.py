@@ -33,7 +33,7 @@ PROGRAMS = {
     "arm-none-eabi-nm": ProgramSpec("binutils-arm-none-eabi", (2, 35)),
     "arm-none-eabi-addr2line": ProgramSpec("binutils-arm-none-eabi", (2, 35)),
     "qemu-system-arm": ProgramSpec("qemu-system-arm", (7,)),
-    "cmake": ProgramSpec("cmake", (3, 20)),
+    "cmake": ProgramSpec("cmake", (3, 24)),
     "ninja": ProgramSpec("ninja-build", (1, 10)),
     "c++": ProgramSpec("g++", (10,)),
 }

@@ -1,137 +1,215 @@
-"""Firmware with ExecuTorch's runtime: the CMake project and the checks, against a stand-in for an installed prefix.
-
-The stand-in has the target names of the real one and the headers of the installed wheel; its libraries hold markers
-only, so that what is linked shows whether they were taken whole. Nothing here was run against a real prefix.
-"""
+"""Firmware with ExecuTorch's runtime: the CMake project and the checks, against a stand-in for an installed prefix."""
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from executorch_prefix import PORTABLE_BYTES, write_driver, write_prefix, write_source
 from images import write_inputs
 
 from etbuild.errors import MissingTool, StepError
-from etbuild.firmware.executorch_engine import check_operators, find_prefix
+from etbuild.firmware import executorch_objects
+from etbuild.firmware.executorch_engine import ALL_OPERATORS, check_operators, find_prefix
 from etbuild.steps import firmware
 
-CONFIG = """\
-set(root ${CMAKE_CURRENT_LIST_DIR}/../../..)
-foreach(name executorch executorch_core portable_ops_lib portable_kernels quantized_ops_lib quantized_kernels
-        cortex_m_ops_lib cortex_m_kernels cmsis-nn executorch_delegate_ethos_u)
-    add_library(${name} STATIC IMPORTED)
-    set_target_properties(${name} PROPERTIES IMPORTED_LOCATION ${root}/lib/lib${name}.a
-        INTERFACE_INCLUDE_DIRECTORIES "${root}/include;${root}/include/executorch/runtime/core/portable_type/c10"
-        INTERFACE_COMPILE_DEFINITIONS C10_USING_CUSTOM_GENERATED_MACROS)
-endforeach()
-foreach(name executorch portable_ops_lib quantized_ops_lib cortex_m_ops_lib)
-    set_property(TARGET ${name} APPEND PROPERTY INTERFACE_LINK_OPTIONS
-        "SHELL:LINKER:--whole-archive ${root}/lib/lib${name}.a LINKER:--no-whole-archive"
-        "LINKER:--unresolved-symbols=ignore-all")
-endforeach()
-"""
-LIBRARIES = {
-    "executorch": "",
-    "executorch_core": "",
-    "portable_ops_lib": "aten::add.out",
-    "portable_kernels": "",
-    "quantized_ops_lib": "quantized_decomposed::add.out",
-    "quantized_kernels": "",
-    "cortex_m_ops_lib": "cortex_m::quantize_per_tensor.out cortex_m::dequantize_per_tensor.out",
-    "cortex_m_kernels": "",
-    "cmsis-nn": "",
-    "executorch_delegate_ethos_u": "EthosUBackend",
-}
-DRIVER = {
-    "CMakeLists.txt": "add_library(ethosu_core_driver STATIC driver.c)\n"
-    "target_include_directories(ethosu_core_driver PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})\n",
-    "ethosu_driver.h": """\
-#include <stddef.h>
-#ifdef __cplusplus
-extern "C" {
-#endif
-struct ethosu_driver { int used; };
-int ethosu_init(struct ethosu_driver*, void*, const void*, size_t, unsigned, unsigned);
-void ethosu_irq_handler(struct ethosu_driver*);
-#ifdef __cplusplus
-}
-#endif
-""",
-    "driver.c": """\
-#include "ethosu_driver.h"
-int ethosu_init(struct ethosu_driver* d, void* b, const void* f, size_t s, unsigned secure, unsigned privileged) {
-    (void)b; (void)f; (void)s; (void)secure; (void)privileged;
-    return d->used = 0;
-}
-void ethosu_irq_handler(struct ethosu_driver* d) { d->used = 1; }
-""",
-}
+NO_DRIVER = (
+    "Arm's core driver: got no source, wanted the driver that ExecuTorch's delegate calls\n"
+    "    set ETHOSU_CORE_DRIVER to its source folder"
+)
 
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("prefix")
-    (root / "lib/cmake/ExecuTorch").mkdir(parents=True)
-    (root / "lib/cmake/ExecuTorch/executorch-config.cmake").write_text(CONFIG)
-    wheel = importlib.util.find_spec("executorch")
-    assert wheel is not None and wheel.submodule_search_locations
-    (root / "include").symlink_to(Path(next(iter(wheel.submodule_search_locations))) / "include")
-    flags = ("-mthumb", "-mcpu=cortex-m55", "-mfloat-abi=hard", "-mfpu=auto")
-    for name, texts in LIBRARIES.items():
-        rows = "".join(f'    "{text}",\n' for text in [f"marker of {name}", *texts.split()])
-        symbol = name.replace("-", "_")
-        source = root / f"{symbol}.c"
-        source.write_text(
-            f"const char* names_{symbol}[] = {{\n{rows}}};\n"
-            f"__attribute__((constructor, used)) static void enter(void) {{ names_{symbol}[0] = 0; }}\n"
-        )
-        subprocess.run(["arm-none-eabi-gcc", *flags, "-c", str(source), "-o", f"{source}.o"], check=True)
-        subprocess.run(["arm-none-eabi-ar", "rcs", str(root / f"lib/lib{name}.a"), f"{source}.o"], check=True)
-    (root / "driver").mkdir()
-    for name, text in DRIVER.items():
-        (root / "driver" / name).write_text(text)
+    write_prefix(root)
+    write_driver(root)
     return root
 
 
-def make(folder: Path, prefix: Path, pte: str) -> None:
-    write_inputs(folder, pte)
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Objects are shared by the tests of this file, and by no other."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def image(prefix: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the firmware of linear_u55.pte."""
+    folder = tmp_path_factory.mktemp("image")
+    with pytest.MonkeyPatch.context() as patch:
+        prepare(patch, prefix, cache, folder)
+        make(prefix)
+        yield folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, prefix: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder which is the current one."""
+    prepare(monkeypatch, prefix, cache, tmp_path)
+    return tmp_path
+
+
+def prepare(patch: pytest.MonkeyPatch, prefix: Path, cache: Path, folder: Path) -> None:
+    """Enter a folder, with Arm's core driver and a cache."""
+    patch.setenv("XDG_CACHE_HOME", str(cache))
+    patch.setenv("ETHOSU_CORE_DRIVER", str(prefix / "driver"))
+    patch.setenv("CMSIS_PATH", str(prefix / "cmsis"))
+    patch.chdir(folder)
+
+
+def make(prefix: Path, pte: str = "linear_u55.pte", *more: str, npu: str = "ethos-u55-128") -> None:
+    write_inputs(Path.cwd(), pte)
     firmware.main(
         [
             *("--board", "corstone-300", "--driver", "ethosu", "--stack", "16384", "--engine", "executorch"),
-            *("--prefix", str(prefix), "--npu", "ethos-u55-128", "--memory-mode", "Shared_Sram"),
-            *("--pte", "model.pte", "--manifest", "manifest.json", "--vectors", "golden.npz", "--output", "."),
+            *("--prefix", str(prefix), *(("--npu", npu, "--memory-mode", "Shared_Sram") if npu else ())),
+            *("--pte", "model.pte", "--manifest", "manifest.json", "--vectors", "golden.npz", "--output", ".", *more),
         ]
     )
 
 
+def symbols(image: Path) -> dict[str, tuple[str, int]]:
+    """The kind and the address of each symbol of firmware.elf."""
+    command = ["arm-none-eabi-nm", str(image / "firmware.elf")]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in text.splitlines()]
+    return {row[2]: (row[1], int(row[0], 16)) for row in rows if len(row) == 3}
+
+
 @pytest.mark.e2e
-def test_the_libraries_of_a_prefix_are_linked_whole(
-    tmp_path: Path, prefix: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_libraries_of_a_prefix_are_linked_whole(image: Path) -> None:
     """Operators and the delegate register themselves: without any reference to them they are in the image."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ETHOSU_CORE_DRIVER", str(prefix / "driver"))
+    elf = (image / "firmware.elf").read_bytes()
 
-    make(tmp_path, prefix, "linear_u55.pte")
-
-    elf = Path("firmware.elf").read_bytes()
     whole = ("executorch", "portable_ops_lib", "quantized_ops_lib", "cortex_m_ops_lib", "executorch_delegate_ethos_u")
     assert [name for name in whole if f"marker of {name}\0".encode() not in elf] == []
-    assert Path("sizes.json").exists() and Path("firmware.bin").stat().st_size
+    assert (image / "sizes.json").exists() and (image / "firmware.bin").stat().st_size
 
 
 @pytest.mark.e2e
-def test_a_delegate_without_arms_core_driver_is_an_error(
-    tmp_path: Path, prefix: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No prefix installs it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ETHOSU_CORE_DRIVER", raising=False)
+def test_our_objects_are_not_position_independent(image: Path, cache: Path) -> None:
+    """A prefix hands -fPIC on. Start-up code reads no address from a table that it has yet to fill."""
+    objects = [str(file) for file in cache.rglob("engine_objects.dir/**/*.obj")]
 
-    with pytest.raises(StepError, match="no ethosu_core_driver: set ETHOSU_CORE_DRIVER to its source folder"):
-        make(tmp_path, prefix, "linear_u55.pte")
+    shown = subprocess.run(["arm-none-eabi-readelf", "-rW", *objects], capture_output=True, text=True, check=True)
+
+    assert objects and "R_ARM_ABS32" in shown.stdout
+    assert "R_ARM_GOT" not in shown.stdout
+
+
+@pytest.mark.e2e
+def test_the_table_of_addresses_of_a_prefix_is_initialised_data(image: Path) -> None:
+    """Its libraries are position independent: they find their variables through .got, which start-up fills."""
+    command = ["arm-none-eabi-readelf", "-SW", str(image / "firmware.elf")]
+
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    found = symbols(image)
+    assert " .got" not in shown.stdout
+    assert found["etb_data"][1] <= found["_GLOBAL_OFFSET_TABLE_"][1] < found["etb_data_end"][1]
+
+
+@pytest.mark.e2e
+def test_what_the_cpp_library_refers_to_is_defined(image: Path) -> None:
+    """Its source of random numbers, and the ends of the unwinder's tables, which an image without exceptions lacks."""
+    found = symbols(image)
+
+    assert found["getentropy"][0] == "T"
+    assert found["__exidx_start"][0] == found["__exidx_end"][0] == "A"
+
+
+@pytest.mark.e2e
+def test_the_core_drivers_semaphores_take_no_heap(image: Path) -> None:
+    """There is none: the driver's own, which are weak ("W"), are allocated, and its initialisation would fail."""
+    found = symbols(image)
+
+    hooks = ("create", "take", "give")
+    assert {name: found[f"ethosu_semaphore_{name}"][0] for name in hooks} == dict.fromkeys(hooks, "T")
+
+
+@pytest.mark.e2e
+def test_the_core_driver_is_built_for_the_targets_npu_and_memory(
+    image: Path, project: Path, prefix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its default is an U55-128. Its hooks for the cache take arrays today, and took one range in older versions."""
+    monkeypatch.setenv("ETHOSU_CORE_DRIVER", str(write_driver(project, "single")))
+    monkeypatch.setenv("CMSIS_PATH", str(project / "cmsis"))
+
+    make(prefix, "linear_u65_512.pte", npu="ethos-u65-512")
+
+    assert b"driver of ethos-u55-128, QCONFIG 2, REGIONCFG 300\0" in (image / "firmware.elf").read_bytes()
+    assert b"driver of ethos-u65-512, QCONFIG 2, REGIONCFG 300\0" in Path("firmware.elf").read_bytes()
+
+
+@pytest.mark.e2e
+def test_only_the_first_image_compiles_the_runtime(
+    image: Path, project: Path, prefix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The objects of driver, port and registration are cached by content; a second image is linked to them."""
+    ran: list[Sequence[str]] = []
+    monkeypatch.setattr(executorch_objects, "run_tool", ran.append)
+
+    make(prefix)
+
+    assert ran == []
+    assert Path("firmware.elf").read_bytes() == (image / "firmware.elf").read_bytes()
+
+
+@pytest.mark.e2e
+def test_with_executorchs_source_the_called_operators_alone_are_linked(project: Path, tmp_path: Path) -> None:
+    """All operators of a prefix are some 6 MB of code, more than a microcontroller has."""
+    prefix, source = tmp_path / "large", tmp_path / "source"
+    write_prefix(prefix, PORTABLE_BYTES)
+    write_source(source)
+
+    with pytest.raises(StepError) as caught:
+        make(prefix, "branch_cpu.pte", npu="")
+    make(prefix, "branch_cpu.pte", "--source", str(source), npu="")
+
+    assert str(caught.value).startswith("model.pte: does not fit on Arm Corstone-300")
+    assert str(caught.value).endswith(ALL_OPERATORS)
+    elf = Path("firmware.elf").read_bytes()
+    assert b"selected\0" in elf and b"aten::add.out\0" in elf
+    assert [name for name in (b"marker of portable_ops_lib\0", b"marker of cortex_m_ops_lib\0") if name in elf] == []
+
+
+def test_a_delegate_without_arms_core_driver_is_an_error(
+    project: Path, prefix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No prefix installs it. Exit code 3."""
+    monkeypatch.delenv("ETHOSU_CORE_DRIVER")
+
+    with pytest.raises(MissingTool) as caught:
+        make(prefix)
+
+    assert str(caught.value) == NO_DRIVER
+
+
+def test_a_core_driver_without_cmsis_is_an_error(project: Path, prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It includes its headers. Without CMSIS_PATH they are looked for beside the driver. Exit code 3."""
+    monkeypatch.setenv("CMSIS_PATH", str(project / "nowhere"))
+
+    with pytest.raises(MissingTool) as caught:
+        make(prefix)
+
+    assert str(caught.value) == (
+        f"{project}/nowhere: got no CMSIS/Core/Include/cmsis_compiler.h, wanted the CMSIS that Arm's core driver"
+        " includes\n    set CMSIS_PATH to the folder of CMSIS 6"
+    )
+
+
+def test_a_folder_that_is_not_executorchs_source_is_an_error(project: Path, prefix: Path) -> None:
+    """Exit code 3."""
+    with pytest.raises(MissingTool) as caught:
+        make(prefix, "linear_u55.pte", "--source", "nowhere")
+
+    assert str(caught.value) == (
+        "nowhere: got no tools/cmake, wanted ExecuTorch's source\n"
+        "    set runtime.source to a checkout of the version that the prefix was built from"
+    )
 
 
 def test_operators_that_a_prefix_does_not_register_are_named_before_linking(prefix: Path) -> None:

@@ -34,3 +34,11 @@ def test_a_model_without_delegates_runs_in_qemu_on_a_board_with_an_npu(tmp_path:
     found = recipe(tmp_path, "{board: corstone-300}", "{on: qemu}")
 
     assert found.run.on == "qemu"
+
+
+def test_the_source_of_executorch_is_a_key_of_the_runtime(tmp_path: Path) -> None:
+    """Beside the prefix that was built from it."""
+    found = recipe(tmp_path, "{board: corstone-300, engine: executorch, prefix: installed, source: executorch}")
+
+    assert found.runtime is not None
+    assert (found.runtime.prefix, found.runtime.source) == (Path("recipes/installed"), Path("recipes/executorch"))

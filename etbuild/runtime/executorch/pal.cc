@@ -39,6 +39,9 @@ void* et_pal_allocate(size_t) { return nullptr; }
 
 void et_pal_free(void*) {}
 
+// newlib's seed of random numbers, which the C++ library refers to.
+int getentropy(void*, size_t) { return -1; }
+
 // There is no heap: newlib's allocations fail. The program never returns, so no destructors are registered to run.
 void* _sbrk(std::ptrdiff_t) { return reinterpret_cast<void*>(-1); }
 extern void* __dso_handle;

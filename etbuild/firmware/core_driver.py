@@ -1,0 +1,73 @@
+"""Arm's core driver for engine executorch: where its source and CMSIS are, and how it is configured.
+
+ExecuTorch does not install it. It is compiled into each firmware, for the NPU of the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from etbuild.errors import MissingTool
+from etbuild.system import environment
+
+_HEADER = "CMSIS/Core/Include/cmsis_compiler.h"
+
+
+@dataclass(frozen=True)
+class CoreDriver:
+    """The driver's source folder and settings.
+
+    npu:         ethos-u55-128...
+    definitions: "NAME=value" for the preprocessor.
+    """
+
+    source: Path
+    cmsis: Path
+    npu: str
+    definitions: tuple[str, ...]
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The driver's variables of CMake."""
+        return {
+            "ETHOSU_CORE_DRIVER": self.source,
+            "ETHOSU_TARGET_NPU_CONFIG": self.npu,
+            "ETHOSU_LOG_ENABLE": "OFF",
+            "CMSIS_PATH": self.cmsis,
+            "ETB_NPU_DEFINITIONS": ";".join(self.definitions),
+        }
+
+    @property
+    def files(self) -> list[Path]:
+        """What it is compiled from: files and folders."""
+        parts = (self.source / name for name in ("CMakeLists.txt", "include", "src"))
+        return [*(part for part in parts if part.exists()), (self.cmsis / _HEADER).parent]
+
+
+def find_core_driver(prefix: Path, npu: str, definitions: Sequence[str]) -> CoreDriver | None:
+    """The driver of ETHOSU_CORE_DRIVER, and CMSIS of CMSIS_PATH or beside it; None when the prefix has the driver.
+
+    raises: MissingTool when there is neither, or no CMSIS.
+    """
+    named = environment.variable("ETHOSU_CORE_DRIVER")
+    if not named:
+        if any((prefix / "lib").rglob("libethosu_core_driver.a")):
+            return None
+        raise MissingTool(
+            "Arm's core driver: got no source, wanted the driver that ExecuTorch's delegate calls\n"
+            "    set ETHOSU_CORE_DRIVER to its source folder"
+        )
+    source = Path(named).absolute()
+    if not (source / "CMakeLists.txt").is_file():
+        raise MissingTool(f"{source}: got no CMakeLists.txt, wanted the source folder of Arm's core driver")
+    cmsis = environment.variable("CMSIS_PATH")
+    beside = (Path(cmsis).absolute(),) if cmsis else (source.parent / "cmsis_6", source.parent / "cmsis")
+    for folder in beside:
+        if (folder / _HEADER).is_file():
+            return CoreDriver(source, folder, npu, tuple(definitions))
+    raise MissingTool(
+        f"{beside[0]}: got no {_HEADER}, wanted the CMSIS that Arm's core driver includes\n"
+        "    set CMSIS_PATH to the folder of CMSIS 6"
+    )
