@@ -24,8 +24,8 @@ def table() -> str:
     boards = [load_board(file) for file in map(board_file, board_names()) if file]
     names = {board.name for board in boards}
     rows = [
-        "| board | core | NPU | prints on | flash or load | runs here |",
-        "|---|---|---|---|---|---|",
+        "| board | core | NPU | prints on | flash or load | deploy | runs here |",
+        "|---|---|---|---|---|---|---|",
         *(_row(board, names) for board in boards if not _is_twin(board, names)),
     ]
     return "".join(f"{row}\n" for row in rows)
@@ -48,7 +48,8 @@ def _row(board: Board, names: set[str]) -> str:
         *([f"as `{twin}` in QEMU; not on the board"] if twin in names else []),
         *(["in an FVP, where one is installed"] if board.fvp else []),
     ]
-    cells = (f"`{board.name}`", _core(board), _npu(board), _console(board), _loading(board), "; ".join(runs))
+    ways = f"`{board.deploy.transport}`, not tried on the board" if board.deploy else "none"
+    cells = (f"`{board.name}`", _core(board), _npu(board), _console(board), _loading(board), ways, "; ".join(runs))
     return f"| {' | '.join(cells)} |"
 
 
