@@ -7,6 +7,7 @@ after a wrong operator is compared on right inputs. It says nothing of tolerance
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +41,10 @@ class Graphs:
         """The file of the graph that this stream was made of; None for a stream of another process."""
         path = self._path(stream)
         return path if path.exists() else None
+
+    def without_paths(self, message: str) -> str:
+        """A message that names a graph, without the path that it has on this machine."""
+        return re.sub(rf"{re.escape(str(self._folder))}/\w+\.tosa", "the TOSA graph", message)
 
     def _path(self, stream: bytes) -> Path:
         return self._folder / f"{hashlib.sha256(stream).hexdigest()}.tosa"
@@ -77,7 +82,7 @@ def compare(manager: Any, inputs: Sequence[Any], graphs: Graphs) -> Found:
         program = HostProgram(bytes(manager.buffer))
         problem = next(filter(None, (_difference(program, n, one) for n, one in enumerate(delegates))), "")
     except EtbuildError as error:
-        return Found("not compared", str(error).splitlines()[0])
+        return Found("not compared", graphs.without_paths(str(error).splitlines()[0]))
     if problem:
         return Found("differs", problem)
     if not any(one.calls[0] for one in delegates):

@@ -204,12 +204,19 @@ class _Values:
             self._writers[address] = index
 
     def read(self, index: int) -> Any:
-        """A value; a tensor that no instruction writes is a view of the tensor at the same address."""
+        """A value; a tensor that no instruction writes is a view of the tensor at the same address.
+
+        What nothing has written, such as a state without a value to begin with, is zero, as all memory at the start.
+        """
         if self._values[index] is not None:
             return self._values[index]
-        address = _address(self.schema(index))
-        if address is None or address not in self._writers:
+        schema, address = self.schema(index), _address(self.schema(index))
+        if address is None:
             return None
+        if address not in self._writers:
+            import torch
+
+            return torch.zeros(schema.sizes, dtype=_dtype(schema.scalar_type))
         base = self._writers[address]
         return _from_array(_to_array(self._values[base], self.schema(base)), self.schema(index))
 

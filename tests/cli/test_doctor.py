@@ -32,7 +32,7 @@ def test_a_missing_program_is_an_error_with_its_remedy(bare_machine: Path, capsy
     """Exit code 3, and a line to paste."""
     assert main(["doctor"]) == 3
     assert (
-        "MISSING  cmake: not found (wanted >=3.20)\n"
+        "MISSING  cmake: not found (wanted >=3.24)\n"
         "             sudo apt-get install cmake, or start through ./bootstrap\n"
     ) in capsys.readouterr().out
 
