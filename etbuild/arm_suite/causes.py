@@ -53,7 +53,7 @@ CAUSES = (
         r"XPASS\(strict\)\].*MLBEDSW-11589",
         "the suite",
         "Expected to fail for a defect that the suite calls MLBEDSW-11589, of which nothing is published. On the "
-        "emulated NPU the outputs are within the suite's tolerance, and every delegate equals the TOSA reference model.",
+        "emulated NPU the outputs are within the suite's tolerance, and all delegates equal the TOSA reference model.",
     ),
     Cause(
         r"lstm.*u85.*(16a8w|a16w8)",
