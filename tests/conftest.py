@@ -1,6 +1,7 @@
 """What tests share: where the fakes are, and where a compile server of a test's own meets its clients."""
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,10 @@ sys.path.insert(0, str(FAKES))
 
 # No test finds what another one, or the developer's own build, has left in a cache.
 os.environ["ETBUILD_CACHE"] = "off"
+
+# A shell starts jobs in the background with SIGINT ignored, and so would be all processes that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from etbuild.system.digests import AT_REST_NS, stat_of
 # What a build with nothing to do imports of ours; and what doit itself looks for, which importtime does not list:
 # etbuild.doit_plugin.commands.
 IMPORTED = {
-    *("etbuild.build_engine", "etbuild.build_engine.noop", "etbuild.errors", "etbuild.system"),
+    *("etbuild.build_engine", "etbuild.build_engine.noop", "etbuild.doit_plugin.ctrl_c"),
+    *("etbuild.errors", "etbuild.system"),
     *(f"etbuild.system.{name}" for name in ("digests", "environment", "files", "tools")),
 }
 
