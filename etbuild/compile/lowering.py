@@ -77,23 +77,24 @@ def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> tuple
 
     quantised = any("quantized_decomposed" in str(node.target) for node in program.graph.nodes)
     on_cortex_m = cortex_m.is_cortex_m(profile)
+    uses_cortex_m = on_cortex_m or profile.endswith(WITH_CORTEX_M)
     on_npu = profile != "cpu" and not on_cortex_m
     edge = to_edge_transform_and_lower(
         program,
         partitioner=[record.partitioner(reference_spec(profile, quantised))] if on_npu else None,
         compile_config=cortex_m.edge_config() if on_cortex_m else EdgeCompileConfig(_check_ir_validity=False),
     )
-    zero_points.widen(edge)
     if profile == "cpu":
         record.add(edge.exported_program().graph_module, {}, NO_NPU)
     io_params = _io_params(edge.exported_program())
     if io != "float32":
         edge = _integer_io(edge, io, io_params)
     if on_cortex_m:
-        return cortex_m.transform(edge, profile, record), io_params
-    if profile.endswith(WITH_CORTEX_M):
-        return cortex_m_fallback.transform(edge, record), io_params
-    return edge.transform([ReplaceQuantNodesPass()]), io_params
+        edge = cortex_m.transform(edge, profile, record)
+    elif profile.endswith(WITH_CORTEX_M):
+        edge = cortex_m_fallback.transform(edge, record)
+    zero_points.widen(edge)  # Of what is left: those that become integer kernels are not in the program.
+    return (edge if uses_cortex_m else edge.transform([ReplaceQuantNodesPass()])), io_params
 
 
 def emit(edge: Any) -> Any:
