@@ -6,12 +6,13 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild import RUNTIME
 from etbuild.firmware import board_files
+from etbuild.firmware.board_sources import board_units
 from etbuild.firmware.image import ALL_TYPES, COMPILER_FLAGS, Firmware, needs_of
 from etbuild.firmware.select_sources import select, selection_source
 from etbuild.firmware.vectors import vector_block
@@ -64,6 +65,7 @@ class Content:
 
     sizes:       bytes by name: ARENA, SCRATCH, FAST_SCRATCH, MODEL.
     definitions: of the NPU, as Arm's core driver names them.
+    settings:    C++ source with the register settings of the board's NPU, "" without one.
     """
 
     spec: Spec
@@ -73,6 +75,7 @@ class Content:
     flags: tuple[str, ...]
     sizes: Mapping[str, int]
     definitions: Mapping[str, str]
+    settings: str
 
     @property
     def ident(self) -> str:
@@ -91,10 +94,11 @@ def content_of(spec: Spec, work: Path) -> Content:
 
     raises: StepError when the runtime has no kernel for one of its operators.
     """
-    needs = needs_of(spec.pte, spec.driver, spec.npu, spec.memory_mode)
+    needs = replace(needs_of(spec.pte, spec.driver, spec.npu, spec.memory_mode), console=spec.board.console)
     selection = select(needs)
     layout = _layout(spec)
-    units = Firmware(spec.board, layout, needs, selection, work, spec.board.npu.timeout_s).units
+    firmware = Firmware(spec.board, layout, needs, selection, work, spec.board.npu.timeout_s)
+    units = firmware.units
     extra = ALL_TYPES if needs.all_types else ()
     common = (*spec.board.cpu.flags, *COMPILER_FLAGS, *extra)
     own = {
@@ -102,19 +106,25 @@ def content_of(spec: Spec, work: Path) -> Content:
         for unit in units
         if unit.source.is_relative_to(RUNTIME)
     }
+    init = {unit.source: f"init/{unit.source.name}" for unit in board_units(spec.board)}
+    own |= {init[unit.source]: unit.flags[len(spec.board.cpu.flags) :] for unit in units if unit.source in init}
     board = tuple(name for name in selection.sources if name == _FRAMES or _starts_a_board(name))
     rest = tuple(name for name in selection.sources if name not in (*board, *_APP))
-    sources = {"runtime": (*rest, "embed/embed.cc"), "board": board, "app": _APP}
+    sources = {"runtime": (*rest, "embed/embed.cc"), "board": (*board, *init.values()), "app": _APP}
     flags = (*(flag for flag in COMPILER_FLAGS if not flag.startswith(_NOT_PACKAGED)), *extra)
     own = {name: one for name, one in own.items() if one}
-    return Content(spec, needs, sources, own, flags, _sizes(spec), _definitions(needs, spec))
+    settings = firmware.npu_settings if needs.npu == "ethosu" else ""
+    return Content(spec, needs, sources, own, flags, _sizes(spec), _definitions(needs, spec), settings)
 
 
 def write_sources(content: Content, folder: Path) -> None:
     """Write src/: the model, the runtime's sources with all their headers, and what is generated for this model."""
     spec, source = content.spec, folder / "src"
-    for name in (one for part in content.sources.values() for one in part):
+    for name in (one for part in content.sources.values() for one in part if not one.startswith("init/")):
         _copy(RUNTIME / name, source / name)
+    for file in spec.board.init_files:
+        _copy(file, source / "init" / file.name)
+    _copy(RUNTIME / "port/board_init.h", source / "port/board_init.h")
     _copy(RUNTIME / "embed/call_main.cc", source / "embed/call_main.cc")
     _copy(RUNTIME / "port/port.h", source / "port/port.h")
     for part in _HEADERS:
@@ -123,7 +133,7 @@ def write_sources(content: Content, folder: Path) -> None:
     _copy(spec.pte, source / "model.pte")
     _copy(spec.header, source / "model.h")
     written = {
-        "selection.cc": selection_source(content.needs, select(content.needs)),
+        "selection.cc": selection_source(content.needs, select(content.needs), content.settings),
         "board.h": board_files.header(spec.board),
         "model_names.h": names_text(content),
         f"{content.ident}.h": api_text(content),

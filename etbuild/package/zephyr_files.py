@@ -118,6 +118,8 @@ def _overlay(content: Content) -> str:
     if content.spec.driver != "ethosu":
         return f"/* {board.title}: no NPU of its own; the runtime emulates one. */\n"
     npu = board.npu
+    secure = "\t\tsecure-enable;\n" if npu.secure else ""
+    privileged = "\t\tprivilege-enable;\n" if npu.privileged else ""
     return f"""\
 /* The NPU of {board.title}. */
 / {{
@@ -126,9 +128,7 @@ def _overlay(content: Content) -> str:
 \t\treg = <{npu.address:#x} 0x1000>;
 \t\tinterrupt-parent = <&nvic>;
 \t\tinterrupts = <{npu.interrupt} 3>;
-\t\tsecure-enable;
-\t\tprivilege-enable;
-\t\tstatus = "okay";
+{secure}{privileged}\t\tstatus = "okay";
 \t}};
 }};
 """

@@ -16,7 +16,7 @@ PORT = """\
 
 namespace etb::port {
 
-extern const npu::Ports npu_ports;
+extern const npu::Settings npu_settings;
 
 namespace {
 
@@ -50,7 +50,7 @@ Status open_npu(const npu::Npu*& npu) {
         k_yield();
         return k_uptime_get() - begun < most_ms;
     };
-    device.ports = npu_ports;
+    device.settings = npu_settings;
     ETB_TRY(ethosu.open(device));
     npu_of_board = npu::ethosu_npu(ethosu);
     npu = &npu_of_board;

@@ -139,17 +139,8 @@ def _request(options: Options) -> simulators.Request | None:
     if options.elf is None:
         return None
     board = board_of(options.board or "", options.board_line)
-    return simulators.Request(
-        options.on or "auto",
-        board,
-        options.driver or "emulator",
-        options.npu,
-        options.elf,
-        options.timeout or 60.0,
-        options.fvp,
-        options.timing_adapters,
-        options.tolerance,
-    )
+    what = options.on or "auto", board, options.driver or "emulator", options.npu, options.elf
+    return simulators.Request(*what, options.timeout or 60.0, options.fvp, options.timing_adapters, options.tolerance)
 
 
 if __name__ == "__main__":
