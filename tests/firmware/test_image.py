@@ -51,7 +51,7 @@ def test_a_stack_larger_than_its_memory_is_an_error_before_the_link(
         firmware.main(options)
 
     assert str(caught.value).startswith(
-        "model.pte: does not fit on QEMU mps3-an547, emulated NPU\ndtcm of the board has 524,288 bytes, 475,712 too few"
+        "model.pte: does not fit on QEMU mps3-an547\ndtcm of the board has 524,288 bytes, 475,712 too few"
     )
 
 
