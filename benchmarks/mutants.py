@@ -4,7 +4,8 @@
     python benchmarks/mutants.py 999 cache/ noop  of modules with one of these in their path
 
 A mutant is HEAD with one change of one module. Those that no test notices are printed; the exit code is 1 when there
-are any. A clone of HEAD is changed, never this checkout.
+are any. A clone of HEAD is changed, never this checkout. The tests run where nothing but the clone's folder can be
+written: a mutant of what removes files may remove any.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ MODULES = (
 # Under two minutes together.
 QUICK = ("build_engine/test_*.py", "build_engine/cache/test_*.py", "system/test_*.py", "doit_plugin/test_noop*.py")
 LIMIT_S = "300"
+# A shell's script: $0 is the only folder that can be written, the rest is the command.
+GUARD = 'mount --bind "$0" "$0" && mount -o remount,bind,ro / && cd "$0/clone" && exec "$@"'
 
 _PAIRS = [(ast.Eq, ast.NotEq), (ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Is, ast.IsNot), (ast.In, ast.NotIn)]
 _PAIRS += [(ast.And, ast.Or), (ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.BitOr, ast.BitAnd)]
@@ -106,8 +109,11 @@ def survives(clone: Path, module: Path, text: str) -> bool:
     os.utime(file, (random.randrange(1 << 30),) * 2)
     tests = [path.relative_to(clone) for pattern in QUICK for path in sorted((clone / "tests").glob(pattern))]
     tests.sort(key=lambda test: (not test.stem.startswith(f"test_{file.stem}"), file.parent.name != test.parent.name))
-    command = ["timeout", "-k", "1", LIMIT_S, sys.executable, "-m", "pytest", "-xq", "-p", "no:cacheprovider", *tests]
-    folders = {"PYTHONPATH": str(clone), "XDG_CACHE_HOME": f"{clone}/.cache", "XDG_RUNTIME_DIR": str(clone.parent)}
+    above = str(clone.parent)
+    guarded = ["unshare", *(["--user", "--map-root-user"] if os.geteuid() else []), "--mount", "sh", "-c", GUARD, above]
+    pytest = ["timeout", "-k", "1", LIMIT_S, sys.executable, "-m", "pytest", "-xq", "-p", "no:cacheprovider"]
+    command = [*guarded, *pytest, *map(str, tests)]
+    folders = {"PYTHONPATH": str(clone), "XDG_CACHE_HOME": f"{clone}/.cache", "XDG_RUNTIME_DIR": above, "TMPDIR": above}
     done = subprocess.run(command, cwd=clone, env={**os.environ, **folders}, capture_output=True, check=False)
     file.write_text(before)
     return done.returncode == 0
@@ -122,7 +128,7 @@ def main() -> int:
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
         every = [(path, mutant) for path in chosen for mutant in mutants((clone / path).read_text())]
         if not survives(clone, chosen[0], (clone / chosen[0]).read_text()):
-            sys.exit("the quick tests fail without a change")
+            sys.exit("the quick tests fail without a change, or `unshare --mount` is not allowed here")
         random.Random(0).shuffle(every)
         tried, alive = every[:most], 0
         for path, (line, what, text) in tried:
