@@ -79,7 +79,7 @@ class SimulatorResult:
 def resolve(request: Request) -> str:
     """Where a request runs: host, qemu or fvp.
 
-    auto is an FVP if one is installed, else QEMU if it can run this firmware, else the host.
+    auto is an FVP if one is installed, else QEMU if it has the board, else the host.
     """
     if request.on != "auto":
         return request.on

@@ -294,6 +294,11 @@ class Board:
         return self.file.parent != BOARDS
 
     @property
+    def argument(self) -> str:
+        """What `boards.board_of` finds it by: a user's file, or the name of a shipped board."""
+        return str(self.file) if self.is_of_user else self.name
+
+    @property
     def vector_alignment(self) -> int:
         """What the address of the vector table is a multiple of, so that VTOR can hold it, in bytes."""
         entries = 16 + self.npu.interrupt + 1

@@ -48,7 +48,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         elf=folder / "firmware.elf",
         bin=folder / "firmware.bin",
         hex=folder / "firmware.hex",
-        board=str(board.file) if board.is_of_user else board.name,
+        board=board.argument,
         board_line=board.lines,
         place=recipe.deploy,
         output=folder / "deploy.json",

@@ -54,7 +54,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
     folder = Path("build") / recipe.name / target.variant
     board = runtime.board
     options = Options(
-        board=str(board.file) if board.is_of_user else board.name,
+        board=board.argument,
         board_line=board.lines_of_image,
         npu=target.npu if target.npu != "none" else "",
         memory_mode=target.memory_mode,

@@ -37,7 +37,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
     board = runtime.board
     options = Options(
         elf=Path("build") / recipe.name / target.variant / "firmware.elf",
-        board=str(board.file) if board.is_of_user else board.name,
+        board=board.argument,
         board_line=board.lines,
         place=recipe.deploy,
     )

@@ -47,7 +47,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
     folder, board = Path("build") / recipe.name / target.variant, runtime.board
     options = Options(
         name=recipe.name,
-        board=str(board.file) if board.is_of_user else board.name,
+        board=board.argument,
         board_line=board.lines_of_image,
         npu=target.npu if target.npu != "none" else "",
         system_config=target.system_config,

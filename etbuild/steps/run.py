@@ -84,7 +84,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
     options = replace(
         host,
         elf=folder / "firmware.elf",
-        board=str(board.file) if board.is_of_user else board.name,
+        board=board.argument,
         board_line=board.lines,
         driver=runtime.npu,
         on=run.on,

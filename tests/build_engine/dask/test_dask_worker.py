@@ -1,6 +1,7 @@
 """A step on a worker without a cluster: which process runs it, and what happens when nobody waits for it any more."""
 
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -69,3 +70,15 @@ def test_no_process_is_started_for_a_step_that_was_cancelled(started: list[str],
         worker.perform_in(tmp_path, JOB, {}, lambda: False)
 
     assert started == []
+
+
+def test_an_output_that_is_still_open_is_not_sent(tmp_path: Path) -> None:
+    """The step fails on its worker, and its log says why."""
+    program = "import os, time\nfile = open('build/v.bin', 'w')\nif not os.fork():\n    os.setsid()\n    time.sleep(5)"
+    step = Step("vela:net@a", (), (), ("build/v.bin",))
+    job = Job(step, KINDS["vela"], (sys.executable, "-c", program), None, ())
+
+    done = worker.perform_in(tmp_path, job, {}, lambda: True)
+
+    assert isinstance(done, worker.Done) and (done.result.exit, done.files) == (1, ())
+    assert done.log.startswith(b"build/v.bin: a process that vela:net@a left behind has it open for writing\n")
