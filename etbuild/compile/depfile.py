@@ -1,4 +1,4 @@
-"""Records what a model reads while it is loaded: the depfile of step export.
+"""Records what a model, or other code of the user, reads while a step runs it: the depfile of that step.
 
 It sees files opened by Python (imports, open, numpy, torch.load) and by safetensors, folders that are listed, paths
 that are looked for, environment variables, and the packages that the model imports. A file that other native code
@@ -44,10 +44,14 @@ class Reads:
 
     subprocesses_declared: the recipe names what subprocesses read.
     origins:               as of Imports.
+    key:                   of the recipe, where that is declared; "" when nowhere.
     """
 
-    def __init__(self, subprocesses_declared: bool = False, origins: Iterable[str] = ()) -> None:
+    def __init__(
+        self, subprocesses_declared: bool = False, origins: Iterable[str] = (), key: str = "model.reads"
+    ) -> None:
         self._subprocesses_declared = subprocesses_declared
+        self._key = key
         self.opened: dict[str, str] = {}
         self.untracked: dict[str, None] = {}
         self._project = Project()
@@ -151,7 +155,7 @@ class Reads:
             self._cannot_track("all environment variables")
 
     def _cannot_track(self, what: str) -> None:
-        remedy = "; name what it reads in model.reads" if what == SUBPROCESS else ""
+        remedy = f"; name what it reads in {self._key}" if what == SUBPROCESS and self._key else ""
         if line := users_line():
             self.untracked[f"{self._project.name(line)}: got {what}, which cannot be tracked{remedy}"] = None
 

@@ -16,7 +16,8 @@ def export(model: Model, settings: Export) -> Any:
     import torch
 
     from etbuild.compile.dynamic_shapes import dynamic_shapes, remedy_of_size_one
-    from etbuild.compile.model import load_model, users_code
+    from etbuild.compile.model import load_model
+    from etbuild.compile.user_code import users_code
 
     name = str(model.source or model.entry or model.program or model.builtin)
     module, inputs = load_model(model)

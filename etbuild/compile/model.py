@@ -5,37 +5,20 @@ Errors in the user's code are reported with the user's source lines, without a t
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
-import re
+import importlib
 import sys
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etbuild.compile.example_inputs import given_inputs
-from etbuild.compile.exported_program import load_program, portable_path
+from etbuild.compile.exported_program import load_program
 from etbuild.compile.inputs import Inputs, described, inputs_of, kind
-from etbuild.compile.source_imports import SourceLoader
+from etbuild.compile.user_code import import_source, users_code
 from etbuild.errors import MissingTool, StepError
 
 if TYPE_CHECKING:
     from etbuild.recipe.model_sections import Model
-
-# A frame of the user's code in the message of an error of torch.export.
-_MESSAGE_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+), in (\S+)')
-
-
-@contextmanager
-def import_path() -> Iterator[None]:
-    """Restores sys.path afterwards: importing a model adds folders to it."""
-    before = list(sys.path)
-    try:
-        yield
-    finally:
-        sys.path[:] = before
 
 
 def load_model(model: Model) -> tuple[Any, Inputs]:
@@ -55,20 +38,6 @@ def load_model(model: Model) -> tuple[Any, Inputs]:
     if model.weights:
         _load_weights(module, model.weights)
     return module, inputs
-
-
-@contextmanager
-def users_code(doing: str) -> Iterator[None]:
-    """Turns any error raised inside into a StepError with the error's message and the user's source lines.
-
-    doing: what is being executed, the beginning of the message.
-    """
-    try:
-        yield
-    except (StepError, MissingTool):
-        raise
-    except (Exception, SystemExit) as error:
-        raise StepError(f"{doing}: got {described(error)}\n{_users_frames(error)}".rstrip()) from error
 
 
 def _inputs_of_program(program: Any, model: Model) -> Inputs:
@@ -133,36 +102,10 @@ def _from_source(model: Model) -> tuple[Any, Inputs]:
 
 def _import_source(model: Model) -> Any:
     """Import the model's module, with its folder and the project's root on sys.path, as for a script run there."""
-    root = Path.cwd()
-    if not model.source:
-        sys.path.insert(0, str(root))
-        return importlib.import_module((model.entry or "").partition(":")[0])
-    path = root / model.source
-    if not path.is_file():
-        raise StepError(f"{model.source}: got no such file, wanted the model's source")
-    name = _module_name(path)
-    sys.path[:0] = [str(path.parent), str(root)]
-    spec = importlib.util.spec_from_file_location(name, path, loader=SourceLoader(name, str(path)))
-    assert spec and spec.loader, "a .py has a loader"
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def _module_name(path: Path) -> str:
-    """The file's name, with a prefix when an installed package has that name.
-
-    Folders of the project on sys.path are not searched.
-    """
-    name = re.sub(r"\W", "_", path.stem)
-    root = Path.cwd()
-    projects = [
-        entry for entry in sys.path if Path(entry).is_relative_to(root) and not Path(entry).is_relative_to(sys.prefix)
-    ]
-    packages = [entry for entry in sys.path if entry and entry not in projects]
-    is_used = name in sys.builtin_module_names or importlib.machinery.PathFinder.find_spec(name, packages)
-    return name if name.isidentifier() and not is_used else f"model_{name}"
+    if model.source:
+        return import_source(model.source, "the model's source")
+    sys.path.insert(0, str(Path.cwd()))
+    return importlib.import_module((model.entry or "").partition(":")[0])
 
 
 def _call_factory(namespace: Any, function: str, source: str) -> tuple[Any, ...]:
@@ -218,25 +161,3 @@ def _load_weights(module: Any, path: Path) -> None:
 
 def _shape(tensor: Any) -> str:
     return f"[{', '.join(str(size) for size in tensor.shape)}]"
-
-
-def _users_frames(error: BaseException) -> str:
-    """The source lines of the user's files that led to the error, outermost first, then PyTorch's hints."""
-    stack = traceback.extract_tb(error.__traceback__)
-    frames = [(frame.filename, frame.lineno, frame.name, frame.line or "") for frame in stack]
-    if isinstance(error, SyntaxError) and error.filename:
-        frames.append((error.filename, error.lineno, "<module>", (error.text or "").strip()))
-    message = str(error).splitlines()
-    for line, code in zip(message, [*message[1:], ""], strict=True):
-        if match := _MESSAGE_FRAME.match(line):
-            frames.append((match.group(1), int(match.group(2)), match.group(3), code.strip()))
-    here = Path.cwd()
-    lines = []
-    for file, number, function, code in frames:
-        path = portable_path(file)
-        if (here / path).is_file() and not path.startswith("etbuild/"):
-            lines.append(f"    {path}:{number} in {function}: {code}")
-    lines += [
-        f"    {line.strip()}" for line in message if line.lstrip().startswith(("Explanation:", "Hint:", "- You marked"))
-    ]
-    return "\n".join(dict.fromkeys(lines))

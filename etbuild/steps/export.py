@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
     from etbuild.compile.depfile import Reads, write_depfile
     from etbuild.compile.exported_program import save_program
     from etbuild.compile.exporting import export
-    from etbuild.compile.model import import_path
+    from etbuild.compile.user_code import import_path
 
     model = options.model
     if model.builtin:
