@@ -67,7 +67,8 @@ class Launcher:
         may_be_warm = self._programs.server is not None and self._programs.command is None and kind.warm
         may_be_warm = may_be_warm and not self._server_silent and environment.server_allowed()
         here: tuple[Way, ...] = ("warm", "plain") if may_be_warm else ("plain",)
-        may_be_remote = kind.remote and not any(path.startswith("/") for path in step.inputs)
+        # What a depfile names is known only after the run, so a worker would not have it.
+        may_be_remote = kind.remote and not step.depfile and not any(path.startswith("/") for path in step.inputs)
         return ("dask", *here) if self.scheduler and may_be_remote else here
 
     def run(self, step: Step, files: tuple[Path, Path, int], way: Way) -> ProcessResult:

@@ -36,7 +36,7 @@ _UNTRACKED = {
 
 
 class Reads:
-    """What the model reads inside `traced`.
+    """What the user's code (the model) reads inside `traced`, which may be entered several times.
 
     opened:    digest of each file when it was opened, by name.
     facts:     as in etbuild.system.facts, with the values that the model has seen.
@@ -58,7 +58,7 @@ class Reads:
         self.facts = self._project.facts
         self._imports = Imports(self._project, origins)
         self._written: set[str] = set()
-        self._active = False
+        self._active = self._is_hooked = False
         self._inside = threading.local()
 
     @contextmanager
@@ -72,7 +72,9 @@ class Reads:
         observe_variable = partial(self._observe, self._variable)
         observe_all = partial(self._observe, self._all_variables)
         importlib.invalidate_caches()
-        sys.addaudithook(self._hook)
+        if not self._is_hooked:
+            sys.addaudithook(self._hook)
+            self._is_hooked = True
         with ExitStack() as patched:
             patched.enter_context(_safetensors_recorded(partial(self._observe, self._read)))
             patched.enter_context(_stat_recorded(partial(self._observe, self._looked_for)))

@@ -1,0 +1,17 @@
+"""Where a step may run."""
+
+from __future__ import annotations
+
+from etbuild.build_engine.launch import Launcher, Programs
+from etbuild.build_engine.step import Step
+from etbuild.steps.kinds import KINDS
+
+LOWER = Step("lower:r@cpu", (), ("build/r/cpu/quantized.pt2",), ("build/r/cpu/lowered.bin",))
+
+
+def test_a_step_whose_inputs_are_known_only_after_it_ran_stays_here() -> None:
+    """A worker gets the declared inputs alone; code of the user may import any file of the project."""
+    launcher = Launcher(Programs(KINDS), scheduler="tcp://nowhere")
+
+    assert launcher.ways(LOWER) == ("dask", "plain")
+    assert launcher.ways(LOWER._replace(depfile="build/r/cpu/deps.json")) == ("plain",)
