@@ -86,8 +86,11 @@ def _run(work: Path) -> float:
 
 
 def _timed(command: list[str], folder: Path, more: dict[str, str]) -> float:
+    from etbuild.system.parent import ends_with_parent
+
     begin = time.perf_counter()
-    subprocess.run(command, cwd=folder, env={**os.environ, **more}, check=True, stdout=subprocess.DEVNULL)
+    environment, prepare = {**os.environ, **more}, ends_with_parent()
+    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL, preexec_fn=prepare)
     return time.perf_counter() - begin
 
 

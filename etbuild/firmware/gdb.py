@@ -14,6 +14,7 @@ from etbuild.errors import UsageError, exit_code_of
 from etbuild.firmware.board_files import qemu_arguments
 from etbuild.hardware.boards import board_file, load_board
 from etbuild.system import tools
+from etbuild.system.parent import ends_with_parent
 from etbuild.virtual_npu.board_devices import needs_trap
 
 PORT = 1234
@@ -41,7 +42,8 @@ def main(argv: Sequence[str]) -> int:
         debug_server.serve(session.Guest(qemu, board, npu, options.elf), options.port, sys.stdout, announce)
         return 0
     announce()
-    return subprocess.run([*qemu, "-S", "-gdb", f"tcp:127.0.0.1:{options.port}"], check=False).returncode
+    words = [*qemu, "-S", "-gdb", f"tcp:127.0.0.1:{options.port}"]
+    return subprocess.run(words, check=False, preexec_fn=ends_with_parent()).returncode
 
 
 def gdb_command(elf: Path, port: int) -> list[str]:

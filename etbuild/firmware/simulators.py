@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 from etbuild.errors import MissingTool
 from etbuild.firmware.board_files import fvp_arguments, qemu_arguments
 from etbuild.system import tools
+from etbuild.system.parent import ends_with_parent
 from etbuild.virtual_npu.board_devices import needs_trap
 
 if TYPE_CHECKING:
     from etbuild.hardware.board import Board
 
 _MAX_OUTPUT_BYTES = 1 << 28
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def run(arguments: list[str], limit_s: float) -> SimulatorResult:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_limit_process,
+            preexec_fn=ends_with_parent(_limit_process),
         )
         try:
             code: int | None = process.wait(limit_s)
@@ -153,11 +153,8 @@ def run(arguments: list[str], limit_s: float) -> SimulatorResult:
 
 
 def _limit_process() -> None:
-    """In the child process: limit its output files, and end it when its parent ends."""
-    import ctypes
-
+    """In the child process: limit its output files."""
     # A limit that a program may raise: the stand-in for an FVP does, for the memory that it shares with QEMU.
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_OUTPUT_BYTES, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
 import sys
 import tempfile
 import time
@@ -38,7 +37,6 @@ _MOST_BYTES = 1 << 20
 _LIMITS = {"timelimit": "CPU time has been exceeded.", "simlimit": "Simulated time has been exceeded."}
 _STOPPED = "Info: /OSCI/SystemC: Simulation stopped by user."
 _LOCKUP = "Lockup"
-_PR_SET_PDEATHSIG = 1
 _INTERRUPTED = 130
 
 
@@ -107,17 +105,14 @@ def _limit_raised() -> Iterator[None]:
 
 
 def _prepare(order: Order) -> Callable[[], None]:
-    """What QEMU's process does before it starts: go to the image's folder, and end when this process ends."""
+    """What QEMU's process does before it starts: go to the image's folder."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     folder = order.text("cpu0.semihosting-cwd")
     if folder and not Path(folder).is_dir():
         raise UsageError(f"{order.program}: cpu0.semihosting-cwd: got {folder}, wanted a folder that exists")
 
     def prepare() -> None:
-        import ctypes
-
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if folder:
             os.chdir(folder)
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 from etbuild.errors import StepError
+from etbuild.system.parent import ends_with_parent
 from etbuild.virtual_npu.gdb_client import GdbClient
 from etbuild.virtual_npu.memory import Shared
 from etbuild.virtual_npu.packets import ConnectionEndedError, Stream
@@ -29,7 +30,8 @@ _NAMES = {"gdb": "QEMU's gdb stub", "qmp": "QEMU's machine protocol", "qtest": "
 
 
 class Qemu:
-    """A QEMU that stands before its first instruction. As a context it ends QEMU, whatever happens.
+    """A QEMU that stands before its first instruction. As a context it ends QEMU, whatever happens; if this process is
+    killed, or the thread that made it ends, the kernel ends it.
 
     arguments: QEMU's program and its arguments for the board and the firmware.
     output:    gets what the firmware and QEMU print.
@@ -59,7 +61,7 @@ class Qemu:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=prepare,
+                preexec_fn=ends_with_parent(prepare),
                 pass_fds=[*files.values(), memory],
             )
             for pair in pairs.values():

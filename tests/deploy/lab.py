@@ -20,6 +20,7 @@ from etbuild.hardware.boards import board_file, load_board
 from etbuild.hardware.deploy_sections import Place
 from etbuild.steps import deploy, firmware, run
 from etbuild.system import tools
+from etbuild.system.parent import ends_with_parent
 
 if TYPE_CHECKING:
     from etbuild.hardware.board import Board
@@ -107,7 +108,10 @@ class Lab:
         """A file with what QEMU prints for the image."""
         file = self.root / "console"
         command = [str(tools.program("qemu-system-arm")), *qemu_arguments(self.board("{transport: serial}"), self.elf)]
-        file.write_bytes(subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60).stdout)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, preexec_fn=ends_with_parent()
+        )
+        file.write_bytes(done.stdout)
         return file
 
     def site(self, section: str) -> Any:
@@ -119,7 +123,11 @@ def qemu(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """QEMU's machine of the board, until the end of the context."""
     command = [str(tools.program("qemu-system-arm")), "-machine", "mps3-an547", "-display", "none", "-monitor", "none"]
     process = subprocess.Popen(
-        [*command, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [*command, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=ends_with_parent(),
     )
     try:
         yield process

@@ -20,6 +20,7 @@ import asyncssh
 from etbuild.firmware.board_files import qemu_arguments
 from etbuild.hardware.boards import board_file, load_board
 from etbuild.system import tools
+from etbuild.system.parent import ends_with_parent
 
 PROC = "sys/class/remoteproc/remoteproc0"
 DEBUG = "sys/kernel/debug/remoteproc/remoteproc0"
@@ -95,7 +96,11 @@ class RemoteProcessor:
             command = [str(tools.program("qemu-system-arm")), *qemu_arguments(load_board(file), elf)]
             with (self.root / "console").open("wb") as console:
                 self._running = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.DEVNULL
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=console,
+                    stderr=subprocess.DEVNULL,
+                    preexec_fn=ends_with_parent(),
                 )
         return 0, b"", b""
 

@@ -13,6 +13,7 @@ from images import build
 
 from etbuild.firmware.gdb import gdb_command
 from etbuild.firmware.select_sources import RUNTIME
+from etbuild.system.parent import ends_with_parent
 
 
 def test_the_command_for_gdb_can_be_pasted() -> None:
@@ -37,7 +38,8 @@ def test_qemu_answers_a_debugger_before_the_first_instruction(tmp_path: Path, mo
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "etbuild.firmware.gdb", "--elf", str(image.elf), "--board", image.board]
 
-    process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.PIPE, text=True)
+    words, prepare = [*command, "--port", str(port)], ends_with_parent()
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, preexec_fn=prepare)
     try:
         assert process.stdout is not None
         printed = [process.stdout.readline() for _ in range(2)]

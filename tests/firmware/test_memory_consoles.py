@@ -19,6 +19,7 @@ from etbuild.firmware.protocol import Transcript, read_transcript
 from etbuild.firmware.toolchain import run_tool
 from etbuild.hardware.boards import load_board
 from etbuild.system import tools
+from etbuild.system.parent import ends_with_parent
 
 pytestmark = [
     pytest.mark.e2e,
@@ -45,7 +46,9 @@ def read_memory(elf: Path, board: Path, first: int, size: int, done: Callable[[b
     with ours, its:
         monitor = ("-chardev", f"socket,id=qmp,fd={its.fileno()}", "-qmp", "chardev:qmp")
         command = [str(tools.program("qemu-system-arm")), *qemu_arguments(load_board(board), elf), *monitor]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[its.fileno()])
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, pass_fds=[its.fileno()], preexec_fn=ends_with_parent()
+        )
         its.close()
         try:
             return _polled(ours, elf.parent / "memory", {"val": first, "size": size, "cpu-index": 0}, done)
@@ -133,7 +136,10 @@ def test_a_firmware_ends_without_a_probe(tmp_path: Path, monkeypatch: pytest.Mon
 
     arguments = qemu_arguments(load_board(tmp_path / "mine.yaml"), image.elf)
     done = subprocess.run(
-        [str(tools.program("qemu-system-arm")), *arguments], stdin=subprocess.DEVNULL, timeout=LIMIT_S
+        [str(tools.program("qemu-system-arm")), *arguments],
+        stdin=subprocess.DEVNULL,
+        timeout=LIMIT_S,
+        preexec_fn=ends_with_parent(),
     )
 
     assert done.returncode == 0

@@ -13,6 +13,7 @@ from etbuild.firmware.board_files import qemu_arguments
 from etbuild.firmware.protocol import read_transcript
 from etbuild.hardware.boards import board_file, load_board
 from etbuild.system import tools
+from etbuild.system.parent import ends_with_parent
 
 pytestmark = pytest.mark.e2e
 
@@ -63,7 +64,9 @@ def run(elf: Path) -> subprocess.CompletedProcess[bytes]:
     file = board_file("qemu-mps3-an547")
     assert file is not None
     command = [str(tools.program("qemu-system-arm")), *qemu_arguments(load_board(file), elf)]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, preexec_fn=ends_with_parent()
+    )
 
 
 def vectors(packaged: Packaged) -> tuple[np.ndarray, np.ndarray]:

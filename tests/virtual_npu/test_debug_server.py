@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from etbuild.firmware.protocol import read_transcript
+from etbuild.system.parent import ends_with_parent
 from etbuild.virtual_npu.gdb_client import GdbClient
 from etbuild.virtual_npu.gdb_link import Stop
 from etbuild.virtual_npu.packets import Stream
@@ -48,7 +49,7 @@ def served(image: Image) -> Iterator[tuple[subprocess.Popen[bytes], GdbClient]]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "etbuild.firmware.gdb", "--elf", str(image.elf), "--board", image.board]
     command += ["--driver", image.driver, "--npu", image.npu, "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, preexec_fn=ends_with_parent())
     try:
         assert process.stdout is not None
         printed = [process.stdout.readline() for _ in range(2)]

@@ -22,6 +22,7 @@ from etbuild.firmware import simulators
 from etbuild.firmware.board_files import qemu_arguments
 from etbuild.hardware.boards import Board, board_file, load_board
 from etbuild.steps import run
+from etbuild.system.parent import ends_with_parent
 from etbuild.virtual_npu import session
 from tests.firmware.images import Image, build, damaged, section, undefined
 
@@ -207,22 +208,32 @@ def test_a_qemu_that_does_not_start_is_a_clear_error(linear: Image) -> None:
         assert b"unsupported machine type" in output.read()
 
 
-def test_ctrl_c_leaves_no_qemu(linear: Image) -> None:
-    """Nor a file."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_step_that_is_ended_leaves_no_qemu(linear: Image, number: signal.Signals) -> None:
+    """By Ctrl-C, or by kill -9, after which it can do nothing itself."""
     offset, _ = undefined(linear, "etb::app::crc32")
     elf = damaged(linear, b".text", offset, b"\xfe\xe7")
     command = [sys.executable, "-m", "etbuild.steps.run", *options(linear, elf, "60")]
-    process = subprocess.Popen(command, cwd=linear.folder, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=linear.folder,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=ends_with_parent(),
+    )
 
     def qemus() -> list[int]:
         listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         return [int(one) for one in listed if b"qemu" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
     qemu = awaited(qemus)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
 
     assert process.wait(30) != 0
-    assert not any(Path(f"/proc/{one}").exists() for one in qemu)
+    limit = time.monotonic() + 20
+    while number == signal.SIGKILL and any(Path(f"/proc/{one}/exe").exists() for one in qemu):
+        assert time.monotonic() < limit
+    assert not any(Path(f"/proc/{one}/exe").exists() for one in qemu)
 
 
 def test_a_machine_without_a_place_for_the_npu_is_a_usage_error(linear: Image) -> None:
