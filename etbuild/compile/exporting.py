@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from etbuild.errors import StepError
+
 if TYPE_CHECKING:
     from etbuild.recipe.model_sections import Export, Model
 
@@ -17,6 +19,7 @@ def export(model: Model, settings: Export) -> Any:
 
     from etbuild.compile.dynamic_shapes import dynamic_shapes, remedy_of_size_one
     from etbuild.compile.model import load_model
+    from etbuild.compile.model_state import Snapshot, what_is_lost
     from etbuild.compile.user_code import users_code
 
     name = str(model.source or model.entry or model.program or model.builtin)
@@ -24,10 +27,28 @@ def export(model: Model, settings: Export) -> Any:
     is_program = isinstance(module, torch.export.ExportedProgram)
     module = module.module(check_guards=False) if is_program else module.eval()
     module.requires_grad_(False)
+    before = Snapshot(module)
     with users_code(f"{name}: forward, called with its example inputs"), torch.no_grad():
         inputs.call(module)
+    changed = before.changed()
+    before.restore()  # The program begins as the model does.
     shapes = dynamic_shapes(module, inputs, settings.dynamic_shapes)
-    with remedy_of_size_one(inputs, settings.dynamic_shapes), users_code(f"{name}: torch.export"):
-        return torch.export.export(
-            module, inputs.arguments, inputs.keywords, dynamic_shapes=shapes, strict=settings.strict
-        )
+    lost = ""
+    # A strict export loses what is assigned to a buffer, as in self.h = h.
+    for strict in dict.fromkeys((settings.strict, False)):
+        try:
+            with remedy_of_size_one(inputs, settings.dynamic_shapes), users_code(f"{name}: torch.export"):
+                program = torch.export.export(
+                    module, inputs.arguments, inputs.keywords, dynamic_shapes=shapes, strict=strict
+                )
+        except StepError:
+            if lost:
+                break
+            raise
+        before.restore()
+        with torch.no_grad():
+            lost = what_is_lost(module, program, inputs, changed)
+        before.restore()
+        if not lost:
+            return program
+    raise StepError(f"{name}: {lost}")
