@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from etbuild.compile.delegate_calls import check_stream
 from etbuild.compile.vela_flags import vela_flags
 from etbuild.errors import StepError
-from etbuild.npu.debug_database import normalised
+from etbuild.npu.channel_scales import shortages
+from etbuild.npu.command_stream import parse_payload
+from etbuild.npu.debug_database import normalised, read_layers
 from etbuild.pte.vela import blocks_of, pack_npz
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any
     graph:  <n>.tosa, n being the delegate's number.
     output: folder for <n>.bin (the delegate's data), <n>_summary.csv, <n>_per-layer.csv and <n>_debug.xml.
     return: the delegate's row of vela.json: cycles, times in seconds, sizes in bytes.
-    raises: StepError with Vela's message, and when its stream has other inputs or outputs than the graph.
+    raises: StepError with Vela's message, when its stream has other inputs or outputs than the graph, and when a
+            convolution in it has fewer scales than channels.
     """
     import numpy as np
 
@@ -56,7 +59,9 @@ def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any
     if debug.exists():
         (output / debug.name).write_text(normalised(debug.read_text(encoding="utf-8")), encoding="utf-8")
     shutil.rmtree(scratch)
-    sizes = {block.name: len(block.data or b"") for block in blocks_of(stream)}
+    blocks = {block.name: bytes(block.data or b"") for block in blocks_of(stream)}
+    _check_scales(int(graph.stem), blocks["cmd_data"], output / debug.name)
+    sizes = {name: len(data) for name, data in blocks.items()}
     return {
         "delegate": int(graph.stem),
         **_summary(output / f"{graph.stem}_summary.csv", sizes["weight_data"]),
@@ -90,6 +95,19 @@ def total(delegates: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "weight_bytes": sum(one["weight_bytes"] for one in delegates),
         "command_bytes": sum(one["command_bytes"] for one in delegates),
     }
+
+
+def _check_scales(delegate: int, payload: bytes, debug: Path) -> None:
+    """raises: StepError that names the first convolution with fewer scales than channels, and its layer."""
+    short = next(shortages(parse_payload(payload)), None)
+    if short is None:
+        return
+    layer = read_layers(debug).at(short.word) if debug.exists() else ""
+    raise StepError(
+        f"delegate {delegate}{f', layer {layer}' if layer else ''}: {short}\n"
+        "    a fault of Vela, not of the model: an NPU would read beyond them; a rule of quantize.rules that gives the "
+        "layer's\n    module another scheme avoids it"
+    )
 
 
 def _run_vela(graph: Path, flags: Sequence[str]) -> None:

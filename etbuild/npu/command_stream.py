@@ -69,7 +69,8 @@ def build_payload(job: Job) -> bytes:
 
 def decode(words: Iterable[int], family: str) -> Iterator[Command]:
     """Commands in order; raises StreamError where a second word is missing."""
-    table, stream = load(), list(words)
+    stream = list(words)
+    entries: dict[tuple[int, int], Operation | Register | None] = {}
     at = 0
     while at < len(stream):
         first, start = stream[at], at
@@ -80,12 +81,15 @@ def decode(words: Iterable[int], family: str) -> Iterator[Command]:
                 raise StreamError(f"command stream: word {start} announces a second word, which is missing")
             raw = raw << 32 | stream[at]
             at += 1
-        entry: Operation | Register | None = None
-        if kind == 0 and code < 0x100:
-            entry = table.operation(code, family)
-        elif kind <= 1:
-            entry = table.register(code, kind == 1, family)
-        yield Command(start, code, kind, raw, entry)
+        if (code, kind) not in entries:
+            entries[code, kind] = _entry(code, kind, family)
+        yield Command(start, code, kind, raw, entries[code, kind])
+
+
+def _entry(code: int, kind: int, family: str) -> Operation | Register | None:
+    if kind == 0 and code < 0x100:
+        return load().operation(code, family)
+    return load().register(code, kind == 1, family) if kind <= 1 else None
 
 
 def encode(commands: Iterable[Command]) -> list[int]:

@@ -143,7 +143,8 @@ def _fields(entry: Mapping[str, Any]) -> tuple[Field, ...]:
 @cache
 def load() -> CommandTable:
     """Read commands.yaml, once."""
-    data = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
+    data = yaml.load(SOURCE.read_text(encoding="utf-8"), Loader=loader)
     families = frozenset(data["families"])
 
     def of(entry: Mapping[str, Any]) -> frozenset[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from project import U55, U65, U85, Project, inside
+from project import U55, U65, U85, Project, Quantize, compile_steps, inside, recipe
 
 from etbuild.compile.vela import compile_delegate, total
 from etbuild.compile.vela_flags import compile_flags
@@ -86,3 +87,41 @@ def test_an_error_of_vela_names_the_graph(tmp_path: Path) -> None:
 
     with pytest.raises(StepError, match=r"0\.tosa: Vela: Compilation failed: "):
         compile_delegate(tmp_path / "0.tosa", U55, tmp_path)
+
+
+SHUFFLED = """
+    import torch
+
+    class Shuffled(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = torch.nn.Conv2d(8, 24, 1), torch.nn.Conv2d(24, 24, 1)
+            self.three = torch.nn.Conv2d(48, 4, 1)
+
+        def forward(self, x):
+            x = torch.relu(self.one(x))
+            return self.three(torch.stack([x, torch.relu(self.two(x))], 2).flatten(1, 2))
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        ModelUnderTest = Shuffled()
+        ModelInputs = (torch.randn(1, 8, 8, 8),)
+"""
+
+
+@pytest.mark.e2e
+def test_a_convolution_without_scales_for_all_its_channels_is_named(tmp_path: Path) -> None:
+    """Vela 5.1 divides a convolution whose result is transposed into blocks of 16 channels, and loads one of them."""
+    made = Project(tmp_path)
+    made.write("model.py", SHUFFLED)
+    steps = compile_steps(recipe(U85, quantize=Quantize(scheme="int16x8")), U85)
+
+    with pytest.raises(StepError) as caught:
+        made.run(*steps)
+
+    assert re.sub(r"operation \d+ (.*) \(word \d+\)", r"operation N \1 (word N)", str(caught.value)) == (
+        "delegate 0, layer Conv2D tosa_concat_default: operation N of its command stream, CONV (word N): "
+        "got scales and weights of 16 channels, wanted 24 as its output has\n"
+        "    a fault of Vela, not of the model: an NPU would read beyond them; a rule of quantize.rules that gives the "
+        "layer's\n    module another scheme avoids it"
+    )
