@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from etbuild.compile.delegate_calls import check_stream
 from etbuild.compile.vela_flags import vela_flags
+from etbuild.compile.vela_refusals import reasons
 from etbuild.errors import StepError
 from etbuild.npu.channel_scales import shortages
 from etbuild.npu.command_stream import parse_payload
@@ -125,7 +126,8 @@ def _run_vela(graph: Path, flags: Sequence[str]) -> None:
         problem = " ".join(str(getattr(error, "data", error)).split()).removeprefix("Error: ") or type(error).__name__
     sys.stderr.write(stderr.getvalue())
     if problem:
-        raise StepError(f"{graph}: Vela: {problem}\n    vela {' '.join(flags)}")
+        why = "".join(f"\n    {line}" for line in reasons(graph.read_bytes(), problem))
+        raise StepError(f"{graph}: Vela: {problem}{why}\n    vela {' '.join(flags)}")
 
 
 def _summary(path: Path, weight_bytes: int) -> dict[str, Any]:

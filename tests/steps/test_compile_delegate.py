@@ -125,3 +125,87 @@ def test_a_convolution_without_scales_for_all_its_channels_is_named(tmp_path: Pa
         "    a fault of Vela, not of the model: an NPU would read beyond them; a rule of quantize.rules that gives the "
         "layer's\n    module another scheme avoids it"
     )
+
+
+RESIDUAL = """
+    import torch
+
+    class Residual(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = torch.nn.Conv2d(4, 4, 1), torch.nn.Conv2d(4, 4, 1)
+
+        def forward(self, x):
+            x = self.one(x)
+            return x + self.two(x)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        ModelUnderTest = Residual()
+        ModelInputs = (torch.randn(1, 4, 8, 8),)
+"""
+TRANSPOSED = """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        ModelUnderTest = torch.nn.ConvTranspose2d(4, 4, 2, 2)
+        ModelInputs = (torch.randn(1, 4, 8, 8),)
+"""
+REMEDY = "    a rule of quantize.rules that gives the layer's module another scheme avoids it"
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("source", "reason", "remedy"),
+    [
+        (
+            RESIDUAL,
+            "    tosa_conv2d_default: 2 RESCALEs read its 48-bit result, and Vela joins one with it",
+            f"{REMEDY}, as does an activation after the layer",
+        ),
+        (
+            TRANSPOSED,
+            "    tosa_transpose_conv2d_default: a transposed convolution of int16 cannot run on this NPU",
+            REMEDY,
+        ),
+    ],
+    ids=["residual", "transposed"],
+)
+def test_the_convolution_of_int16_that_vela_refuses_is_named(
+    tmp_path: Path, source: str, reason: str, remedy: str
+) -> None:
+    """Vela says that a Conv2D could not run on the NPU, and not which one."""
+    made = Project(tmp_path)
+    made.write("model.py", source)
+    steps = compile_steps(recipe(quantize=Quantize(scheme="int16x8")), U55)
+
+    with pytest.raises(StepError) as caught:
+        made.run(*steps)
+
+    first, *lines, command = str(caught.value).splitlines()
+    assert first == ("build/r/tosa-u55/delegates/0.tosa: Vela: Non-passthrough operation (Conv2D) could not run on NPU")
+    assert lines == [reason, remedy]
+    assert command.startswith("    vela --verbose-operators ")
+
+
+@pytest.mark.e2e
+def test_an_input_that_a_delegate_passes_on_is_named(tmp_path: Path) -> None:
+    """TOSA allows a graph without an operator between the two; Vela wants one that writes the output."""
+    import tosa_serializer as ts
+
+    graph = ts.TosaSerializer("", targetMajor=1, targetMinor=0, targetPatch=0, targetDraft=False)
+    x = ts.TosaSerializerTensor("x", [1, 4], ts.DType.INT16, data=None)
+    graph.addInputTensor(x)
+    graph.addOutputTensor(x)
+    (tmp_path / "0.tosa").write_bytes(graph.serialize())
+
+    with pytest.raises(StepError) as caught:
+        compile_delegate(tmp_path / "0.tosa", U55, tmp_path)
+
+    first, *lines, _ = str(caught.value).splitlines()
+    assert "Output tensor x does not have any writers" in first
+    assert lines == [
+        "    x: an input of the delegate is its output too, and no operator is between",
+        "    which operators are on the NPU decides that: partition.json says why the others are not",
+    ]
