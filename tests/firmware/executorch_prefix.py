@@ -2,7 +2,8 @@
 
 Target names, properties and sections are those of a real prefix of ExecuTorch 1.5 for Cortex-M: -fPIC in the compile
 options that it hands on, addresses through .got, registration in constructors that --whole-archive keeps, references
-of the C++ library. The headers are those of the installed wheel. There is no runtime in it: nothing of it runs.
+of the C++ library, code for one CPU. The headers are those of the installed wheel, and native/executorch_runtime.cc
+implements them for one method. What an image misses is an error of the linker, or fails in QEMU, as with the real one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import importlib.util
 import subprocess
 from pathlib import Path
 
-FLAGS = ("-mthumb", "-mcpu=cortex-m55", "-mfloat-abi=hard", "-mfpu=auto")
+FLAGS = ("-mthumb", "-mfloat-abi=hard", "-mfpu=auto", "-Os", "-fPIC")
+RUNTIME = Path(__file__).parent / "native/executorch_runtime.cc"
 # The bytes of a real prefix's portable operators.
 PORTABLE_BYTES = 6_000_000
 
@@ -32,7 +34,6 @@ foreach(name executorch portable_ops_lib quantized_ops_lib cortex_m_ops_lib)
     set_property(TARGET ${name} APPEND PROPERTY INTERFACE_LINK_OPTIONS
         "SHELL:LINKER:--whole-archive $<TARGET_FILE:${name}> LINKER:--no-whole-archive")
 endforeach()
-set_property(TARGET executorch APPEND PROPERTY INTERFACE_LINK_OPTIONS "LINKER:--unresolved-symbols=ignore-all")
 set_property(TARGET executorch PROPERTY INTERFACE_LINK_LIBRARIES $<LINK_ONLY:executorch_core>)
 foreach(family portable quantized cortex_m)
     set_property(TARGET ${family}_ops_lib PROPERTY INTERFACE_LINK_LIBRARIES ${family}_kernels)
@@ -43,7 +44,8 @@ LIBRARIES = {
     "executorch": "",
     "executorch_core": "",
     "kernels_util_all_deps": "",
-    "portable_ops_lib": "aten::add.out aten::gt.Scalar_out aten::mul.out aten::sum.IntList_out",
+    "portable_ops_lib": "aten::add.out aten::addmm.out aten::gt.Scalar_out aten::mul.out aten::permute_copy.out "
+    "aten::sum.IntList_out",
     "portable_kernels": "",
     "quantized_ops_lib": "quantized_decomposed::add.out",
     "quantized_kernels": "",
@@ -61,6 +63,18 @@ _MORE = {
     "int value_of_executorch = 7;\nint* address_in_got(void) { return &value_of_executorch; }\n"
     "__attribute__((constructor, used)) static void use(void) { *address_in_got() += !unwind_tables[0]; }\n",
 }
+# The delegate's library: it keeps a handle on the heap, and destroys it.
+DELEGATE = """\
+#include <new>
+extern "C" int ethosu_invoke_v3(const void*, int);
+struct Handle { int calls = 0; };
+extern "C" void* stand_in_delegate_init() { return new (std::nothrow) Handle; }
+extern "C" int stand_in_delegate_execute(void* handle) {
+    ++static_cast<Handle*>(handle)->calls;
+    return ethosu_invoke_v3(handle, sizeof(Handle));
+}
+extern "C" void stand_in_delegate_destroy(void* handle) { delete static_cast<Handle*>(handle); }
+"""
 DRIVER = {
     "CMakeLists.txt": """\
 cmake_minimum_required(VERSION 3.15)
@@ -86,13 +100,16 @@ void ethosu_invalidate_dcache(@CACHE@);
 void* ethosu_semaphore_create(void);
 int ethosu_semaphore_take(void*, uint64_t);
 int ethosu_semaphore_give(void*);
+int ethosu_invoke_v3(const void*, int);
 #ifdef __cplusplus
 }
 #endif
 """,
     "src/driver.c": """\
+#include <assert.h>
 #include <cmsis_compiler.h>
 #include <stdlib.h>
+#include <string.h>
 #include "ethosu_driver.h"
 #define TEXT(x) #x
 #define VALUE(x) TEXT(x)
@@ -107,10 +124,20 @@ __attribute__((weak)) int ethosu_semaphore_take(void* s, uint64_t limit) {
     return 0;
 }
 __attribute__((weak)) int ethosu_semaphore_give(void* s) { return ++*(char*)s; }
+static struct ethosu_driver* registered;
 int ethosu_init(struct ethosu_driver* d, void* const b, const void* f, const size_t s, uint32_t secure, uint32_t p) {
-    (void)b; (void)f; (void)s; (void)secure; (void)p;
+    (void)f; (void)s; (void)secure; (void)p;
+    const uint32_t config = ((volatile const uint32_t*)b)[10];
+    const char* const macs = strrchr(CONFIGURATION, '-') + 1;
     d->semaphore = ethosu_semaphore_create();
+    registered = d;
+    if (1u << (config & 15) != (uint32_t)atoi(macs) || "568"[config >> 28] != CONFIGURATION[7]) return -1;
     return d->semaphore && configuration[0] ? 0 : -1;
+}
+int ethosu_invoke_v3(const void* data, int size) {
+    assert(data && size > 0);
+    ethosu_semaphore_give(registered->semaphore);
+    return ethosu_semaphore_take(registered->semaphore, 1);
 }
 void ethosu_irq_handler(struct ethosu_driver* d) {
     ethosu_flush_dcache(@NULLS@);
@@ -156,13 +183,20 @@ endfunction()
 """
 
 
-def write_prefix(root: Path, portable_bytes: int = 0) -> None:
-    """An installed ExecuTorch in a folder. portable_bytes: of its portable operators."""
+def write_prefix(root: Path, portable_bytes: int = 0, temporary_bytes: int = 64, core: str = "cortex-m55") -> None:
+    """An installed ExecuTorch in a folder.
+
+    portable_bytes:  of its portable operators.
+    temporary_bytes: what its method takes for a call.
+    core:            what it is compiled for.
+    """
     (root / "lib/cmake/ExecuTorch").mkdir(parents=True)
     (root / "lib/cmake/ExecuTorch/executorch-config.cmake").write_text(CONFIG)
     wheel = importlib.util.find_spec("executorch")
     assert wheel is not None and wheel.submodule_search_locations
-    (root / "include").symlink_to(Path(next(iter(wheel.submodule_search_locations))) / "include")
+    include = Path(next(iter(wheel.submodule_search_locations))) / "include"
+    (root / "include").symlink_to(include)
+    flags = (*FLAGS, f"-mcpu={core}")
     for name, texts in LIBRARIES.items():
         rows = "".join(f'    "{text}",\n' for text in [f"marker of {name}", *texts.split()])
         symbol = name.replace("-", "_")
@@ -174,9 +208,16 @@ def write_prefix(root: Path, portable_bytes: int = 0) -> None:
             "__attribute__((constructor, used)) static void enter(void) {\n"
             f"    names_{symbol}[0] += size_of_{symbol}[0];\n}}\n" + _MORE.get(name, "")
         )
-        compiler = ["arm-none-eabi-gcc", *FLAGS, "-Os", "-fPIC"]
-        subprocess.run([*compiler, "-c", str(source), "-o", f"{source}.o"], check=True)
+        subprocess.run(["arm-none-eabi-gcc", *flags, "-c", str(source), "-o", f"{source}.o"], check=True)
         subprocess.run(["arm-none-eabi-ar", "rcs", str(root / f"lib/lib{name}.a"), f"{source}.o"], check=True)
+    (root / "delegate.cc").write_text(DELEGATE)
+    c10 = include / "executorch/runtime/core/portable_type/c10"
+    cpp = (*flags, "-std=c++17", "-fno-exceptions", "-fno-rtti", "-DC10_USING_CUSTOM_GENERATED_MACROS")
+    cpp = (*cpp, f"-DTEMPORARY_BYTES={temporary_bytes}", "-I", str(include), "-I", str(c10))
+    for name, source in (("executorch_core", RUNTIME), ("executorch_delegate_ethos_u", root / "delegate.cc")):
+        made = root / f"{source.stem}.o"
+        subprocess.run(["arm-none-eabi-g++", *cpp, "-c", str(source), "-o", str(made)], check=True)
+        subprocess.run(["arm-none-eabi-ar", "rcs", str(root / f"lib/lib{name}.a"), str(made)], check=True)
 
 
 def write_driver(root: Path, hooks: str = "arrays") -> Path:

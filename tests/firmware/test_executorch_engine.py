@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from executorch_prefix import PORTABLE_BYTES, write_driver, write_prefix, write_source
-from images import write_inputs
+from images import Image, write_inputs
 
 from etbuild.errors import MissingTool, StepError
 from etbuild.firmware import executorch_objects
 from etbuild.firmware.executorch_engine import ALL_OPERATORS, check_operators, find_prefix
-from etbuild.steps import firmware
+from etbuild.steps import firmware, run
 
 NO_DRIVER = (
     "Arm's core driver: got no source, wanted the driver that ExecuTorch's delegate calls\n"
     "    set ETHOSU_CORE_DRIVER to its source folder"
 )
+
+
+in_qemu = pytest.mark.skipif(not shutil.which("qemu-system-arm"), reason="no QEMU on this machine")
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +66,18 @@ def prepare(patch: pytest.MonkeyPatch, prefix: Path, cache: Path, folder: Path) 
     patch.chdir(folder)
 
 
-def make(prefix: Path, pte: str = "linear_u55.pte", *more: str, npu: str = "ethos-u55-128") -> None:
+def make(
+    prefix: Path, pte: str = "linear_u55.pte", *more: str, npu: str = "ethos-u55-128", first: float | None = None
+) -> None:
+    """An image in the current folder, with vectors of what the stand-in computes: its input negated.
+
+    first: the first element of the first input.
+    """
     write_inputs(Path.cwd(), pte)
+    with np.load("golden.npz") as golden:
+        inputs, outputs = golden["input_0"], golden["output_0"]
+    inputs[0, 0, 0] = inputs[0, 0, 0] if first is None else first
+    np.savez("golden.npz", input_0=inputs, output_0=-inputs[..., : outputs.shape[-1]])
     firmware.main(
         [
             *("--board", "corstone-300", "--driver", "ethosu", "--stack", "16384", "--engine", "executorch"),
@@ -69,6 +85,15 @@ def make(prefix: Path, pte: str = "linear_u55.pte", *more: str, npu: str = "etho
             *("--pte", "model.pte", "--manifest", "manifest.json", "--vectors", "golden.npz", "--output", ".", *more),
         ]
     )
+
+
+def exact(npu: str = "ethos-u55-128", limit_s: str = "60") -> list[object]:
+    """Where the image of the current folder ran, its vectors, and how many of them were bit-exact."""
+    options = Image(Path.cwd(), npu, "ethosu", "corstone-300").run_options()
+    options[options.index("--timeout") + 1] = limit_s
+    assert run.main([*options, "--on", "qemu"]) == 0
+    report = json.loads(Path("run.json").read_text())
+    return [report["runner"], report["vectors"], report["bit_exact"]]
 
 
 def symbols(image: Path) -> dict[str, tuple[str, int]]:
@@ -87,6 +112,47 @@ def test_the_libraries_of_a_prefix_are_linked_whole(image: Path) -> None:
     whole = ("executorch", "portable_ops_lib", "quantized_ops_lib", "cortex_m_ops_lib", "executorch_delegate_ethos_u")
     assert [name for name in whole if f"marker of {name}\0".encode() not in elf] == []
     assert (image / "sizes.json").exists() and (image / "firmware.bin").stat().st_size
+
+
+@pytest.mark.e2e
+@in_qemu
+def test_a_firmware_with_a_delegate_runs(project: Path, prefix: Path) -> None:
+    """Its delegate keeps a handle on the heap, and its driver looks at the NPU and takes semaphores."""
+    make(prefix)
+
+    assert exact() == ["corstone-300 (NPU beside QEMU)", 3, 3]
+
+
+@pytest.mark.e2e
+@in_qemu
+def test_a_firmware_without_delegates_runs(project: Path, prefix: Path) -> None:
+    """QEMU needs no NPU for it."""
+    make(prefix, "linear_cpu.pte", npu="")
+
+    assert exact("") == ["corstone-300 (QEMU)", 3, 3]
+
+
+@pytest.mark.e2e
+@in_qemu
+def test_a_library_that_gives_up_ends_the_firmware(project: Path, prefix: Path) -> None:
+    """newlib's abort() would wait for ever. Exit code 14, with what was logged before."""
+    make(prefix, first=3.0)
+
+    with pytest.raises(StepError) as caught:
+        exact(limit_s="10")
+
+    assert "exit code 14" in str(caught.value)
+    assert "    | beyond 2\n    | aborted" in str(caught.value)
+
+
+@pytest.mark.e2e
+@in_qemu
+def test_what_lives_for_one_call_gets_nearly_all_memory(project: Path, tmp_path: Path) -> None:
+    """1.9 of 2 MiB: method and calls share what is left, neither has a part of its own."""
+    write_prefix(tmp_path / "large", temporary_bytes=1_990_000)
+    make(tmp_path / "large")
+
+    assert exact() == ["corstone-300 (NPU beside QEMU)", 3, 3]
 
 
 @pytest.mark.e2e

@@ -12,6 +12,8 @@
 #include "app/exit.h"
 #include "app/frame.h"
 #include "app/vectors.h"
+#include "base/arena.h"
+#include "executorch/memory.h"
 #include "port/port.h"
 
 namespace etb::app {
@@ -22,12 +24,14 @@ using executorch::runtime::Error;
 using executorch::runtime::EValue;
 using executorch::runtime::FreeableBuffer;
 using executorch::runtime::HierarchicalAllocator;
-using executorch::runtime::MemoryAllocator;
 using executorch::runtime::MemoryManager;
 using executorch::runtime::Method;
 using executorch::runtime::Program;
 using executorch::runtime::Result;
 using executorch::runtime::Span;
+using executorch_engine::Kept;
+using executorch_engine::Range;
+using executorch_engine::Temporary;
 
 constexpr std::uint32_t protocol = 1;
 constexpr std::size_t most_pools = 8, most_inputs = 16;
@@ -96,12 +100,13 @@ void send_hello(const Vectors& vectors, const Method& method) {
     frame.send();
 }
 
-void send_memory(const port::Memory& memory, std::size_t planned, const Arena& arena) {
-    const bool shared = memory.scratch.data == memory.arena.data;
+// rest: what is left of the arena after the planned buffers. scratch: the temporary memory.
+void send_memory(const port::Memory& memory, std::size_t planned, const Range& rest, const Range& scratch) {
+    const bool shared = &scratch == &rest;
     const std::size_t figures[] = {planned,
-                                   arena.peak,
+                                   memory.arena.size - static_cast<std::size_t>(rest.end - rest.first) + rest.peak,
                                    memory.arena.size,
-                                   0,
+                                   shared ? 0 : scratch.peak,
                                    shared ? 0 : memory.scratch.size,
                                    memory.fast_scratch.size,
                                    port::stack_used(),
@@ -142,15 +147,11 @@ int run() {
         pools[i] = {pool.data, pool.size};
         planned += pool.size;
     }
-    // The rest of the arena is for the method's allocator; unless the scratch is a separate region, the temporary
-    // allocator gets half of it.
-    const bool shared = memory.scratch.data == memory.arena.data;
-    const std::size_t rest = (arena.memory.size - arena.used - 64) / (shared ? 2 : 1);
-    MutableBytes kept, taken = memory.scratch;
-    if (!arena.allocate(rest, 16, kept).ok() || (shared && !arena.allocate(rest, 16, taken).ok()))
-        return finish(exit_memory, "arena is too small", Error::MemoryAllocationFailed);
-    const auto size_of = [](MutableBytes bytes) { return static_cast<std::uint32_t>(bytes.size); };
-    MemoryAllocator method_memory(size_of(kept), kept.data), temporary(size_of(taken), taken.data);
+    Range rest({arena.memory.data + arena.used, arena.memory.size - arena.used}), own_scratch(memory.scratch);
+    Range& scratch = memory.scratch.data == memory.arena.data ? rest : own_scratch;
+    executorch_engine::set_heap(rest);
+    Kept method_memory(rest);
+    Temporary temporary(scratch);
     HierarchicalAllocator planned_memory({pools, count});
     MemoryManager manager(&method_memory, &planned_memory, &temporary);
     Result<Method> method = program->load_method(*name, &manager);
@@ -164,7 +165,7 @@ int run() {
         error = run_vector(*method, vectors, vector);
         temporary.reset();
     }
-    send_memory(memory, planned, arena);
+    send_memory(memory, planned, rest, scratch);
     return finish(error == Error::Ok ? exit_done : exit_run, "method does not run", error);
 }
 

@@ -2,7 +2,6 @@
 // does not support.
 #include <executorch/runtime/platform/platform.h>
 
-#include <cstddef>
 #include <cstring>
 
 #include "app/exit.h"
@@ -38,13 +37,5 @@ void et_pal_emit_log_message(et_timestamp_t, et_pal_log_level_t, const char*, co
 void* et_pal_allocate(size_t) { return nullptr; }
 
 void et_pal_free(void*) {}
-
-// newlib's seed of random numbers, which the C++ library refers to.
-int getentropy(void*, size_t) { return -1; }
-
-// There is no heap: newlib's allocations fail. The program never returns, so no destructors are registered to run.
-void* _sbrk(std::ptrdiff_t) { return reinterpret_cast<void*>(-1); }
-extern void* __dso_handle;
-void* __dso_handle = nullptr;
 
 }  // extern "C"
