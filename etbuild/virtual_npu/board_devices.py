@@ -6,15 +6,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from etbuild.virtual_npu.device import Access, Device, Executor
-from etbuild.virtual_npu.pages import Lpuart, NpuPage, Ns16550, Page
+from etbuild.virtual_npu.pages import NpuPage, Page
 from etbuild.virtual_npu.registers import npu_called
+from etbuild.virtual_npu.uarts import Lpuart, Ns16550, Transmitter, Uart
 
 if TYPE_CHECKING:
     from etbuild.hardware.board import Board
     from etbuild.virtual_npu.machines import Machine
 
 # By the kind of a board's UART; QEMU has the others itself.
-UARTS: dict[str, Callable[[int, Callable[[bytes], None]], Page]] = {"ns16550": Ns16550, "lpuart": Lpuart}
+UARTS: dict[str, type[Uart]] = {"ns16550": Ns16550, "lpuart": Lpuart}
 
 
 def needs_trap(board: Board, npu: str) -> bool:
@@ -38,7 +39,15 @@ def npu_pages(board: Board, device: Device, machine: Machine) -> list[Page]:
     ]
 
 
-def uart_pages(board: Board, put: Callable[[bytes], None]) -> list[Page]:
-    """The UART's page, if QEMU's machine has no such UART. put: gets what is sent."""
+def is_served(board: Board, machine: Machine) -> bool:
+    """Whether QEMU's second UART has the data register of the board's."""
     uart = board.uart
-    return [UARTS[uart.kind](uart.address, put)] if uart and uart.kind in UARTS else []
+    return bool(uart and uart.kind in UARTS and uart.address + UARTS[uart.kind].data == machine.serial)
+
+
+def uarts(board: Board, machine: Machine, transmitter: Transmitter) -> list[Page]:
+    """The UART's page, if QEMU's machine has no such UART."""
+    uart = board.uart
+    if uart is None or uart.kind not in UARTS:
+        return []
+    return [UARTS[uart.kind](uart.address, transmitter, is_served(board, machine))]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from etbuild.errors import StepError
 from etbuild.virtual_npu.gdb_link import GdbLink
+from etbuild.virtual_npu.packets import AnswerTimeoutError
 
 if TYPE_CHECKING:
     from etbuild.virtual_npu.packets import Stream
@@ -63,6 +65,29 @@ class GdbClient(GdbLink):
         answers = self.ask(*(b"M%x,%x:%s" % (*part, text) for part, text in zip(parts, texts, strict=True)))
         for answer, (at, _) in zip(answers, parts, strict=True):
             self.expect_ok(answer, f"memory at {at:#x}")
+
+    def execute(self, instruction: bytes, limit_s: float, *values: int) -> None:
+        """Let the processor do one instruction that is not in its code; then all is as before it.
+
+        values: of r0, r1... for it. limit_s: a processor that sleeps does nothing in this time, in seconds.
+        """
+        before = self.registers()
+        pc = before[15]
+        code = self.read(pc, len(instruction))
+        self.write(pc, instruction)
+        for number, value in enumerate(values):
+            self.set_register(f"r{number}", value)
+        self.resume(step=True)
+        try:
+            self.wait(time.monotonic() + limit_s)
+        except AnswerTimeoutError:
+            self.interrupt()
+            self.wait(time.monotonic() + self._stream.limit_s)
+        for number in range(len(values)):
+            self.set_register(f"r{number}", before[number])
+        self.set_register("pc", pc)
+        self.set_register("xpsr", before[16])
+        self.write(pc, code)
 
     def insert(self, kind: int, size: int, *addresses: int) -> None:
         """Breakpoints or watchpoints."""

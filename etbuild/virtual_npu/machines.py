@@ -21,6 +21,7 @@ class Machine:
     alias:          the bit of an address that chooses secure or not; other bits name the same memory.
     aliased:        first and end address, without that bit, of memory that is seen at both.
     controller, interrupts: the device and the input for interrupts; the first number, and how many.
+    serial:         the data register of its second UART, a CMSDK one, which can serve that of another kind.
     """
 
     ram: int
@@ -31,6 +32,7 @@ class Machine:
     interrupts: str
     first: int
     count: int
+    serial: int
 
     def ranges(self, board: Board) -> Iterator[Range]:
         """The memory that the board's NPU reaches, also at its other address."""
@@ -57,6 +59,7 @@ _MACHINES = {
         interrupts="EXP_IRQ",
         first=32,
         count=96,
+        serial=0x59304000,
     )
 }
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Of one answer of QEMU, which takes microseconds on an idle machine.
 ANSWER_S = 60.0
 _NAMES = {"gdb": "QEMU's gdb stub", "qmp": "QEMU's machine protocol", "qtest": "QEMU's test protocol"}
+_SERIAL = "uart"
+_STORE = b"\x01\x60"  # str r1, [r0]
 
 
 class Qemu:
@@ -36,6 +38,7 @@ class Qemu:
     arguments: QEMU's program and its arguments for the board and the firmware.
     output:    gets what the firmware and QEMU print.
     prepare:   called in the child process before QEMU starts.
+    serial:    connect the machine's second UART, and switch it on.
     raises:    StepError when QEMU ends at once, or does not answer.
     """
 
@@ -46,11 +49,13 @@ class Qemu:
         output: IO[Any],
         prepare: Callable[[], None] | None = None,
         answer_s: float = ANSWER_S,
+        serial: bool = False,
     ) -> None:
-        pairs = {name: socket.socketpair() for name in _NAMES}
+        pairs = {name: socket.socketpair() for name in (*_NAMES, *([_SERIAL] if serial else []))}
         memory = os.memfd_create("ram", os.MFD_CLOEXEC)
         self._open = [end for pair in pairs.values() for end in pair]
         self._memory = memory
+        self._serial: socket.socket | None = None
         self.process: subprocess.Popen[bytes] | None = None
         try:
             os.ftruncate(memory, machine.ram_bytes)
@@ -66,12 +71,14 @@ class Qemu:
             )
             for pair in pairs.values():
                 pair[1].close()
-            streams = {name: Stream(pair[0], _NAMES[name], answer_s) for name, pair in pairs.items()}
+            streams = {name: Stream(pairs[name][0], label, answer_s) for name, label in _NAMES.items()}
             self.shared = Shared(memory, machine.ram, machine.ram_bytes)
             self.qmp = Qmp(streams["qmp"])
             self.processor = GdbClient(streams["gdb"])
             self.processor.start()
             self.qtest = Qtest(streams["qtest"])
+            if serial:
+                self._open_serial(pairs[_SERIAL][0], machine.serial)
         except ConnectionEndedError as error:
             self.close()
             raise StepError("QEMU ended before the firmware started") from error
@@ -84,6 +91,22 @@ class Qemu:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    def received(self) -> bytes:
+        """What the machine's second UART has sent since the last call; b"" without it."""
+        data = b""
+        with suppress(BlockingIOError, ConnectionError):
+            while self._serial is not None and (part := self._serial.recv(1 << 16)):
+                data += part
+        return data
+
+    def _open_serial(self, connection: socket.socket, data: int) -> None:
+        """CTRL and BAUDDIV of the CMSDK UART whose data register this is."""
+        connection.setblocking(False)
+        self._serial = connection
+        for offset, value in ((16, 16), (8, 1)):
+            # By the processor: registers of devices take nothing from a debugger.
+            self.processor.execute(_STORE, ANSWER_S, data + offset, value)
 
     def ended(self, limit_s: float) -> int | None:
         """The exit code of a QEMU that is about to end; None if it does not within the limit."""
@@ -102,17 +125,18 @@ class Qemu:
             end.close()
         if self._memory >= 0:
             os.close(self._memory)
-        self._memory = -1
+        self._memory, self._serial = -1, None
 
 
 def _connections(files: dict[str, int], memory: int, memory_bytes: int) -> list[str]:
     """QEMU's arguments for open files; -qtest wants a device of its own name."""
-    labels = {"gdb": "npu-gdb", "qmp": "npu-qmp", "qtest": "qtest"}
-    sockets = [text for name, label in labels.items() for text in ("-chardev", f"socket,id={label},fd={files[name]}")]
+    labels = {name: "qtest" if name == "qtest" else f"npu-{name}" for name in files}
+    sockets = [text for name, file in files.items() for text in ("-chardev", f"socket,id={labels[name]},fd={file}")]
     backend = f"memory-backend-file,id=npu-ram,size={memory_bytes},mem-path=/proc/self/fd/{memory},share=on"
     return [
         *sockets,
         *("-gdb", "chardev:npu-gdb", "-mon", "chardev=npu-qmp,mode=control"),
         *("-qtest", "chardev:qtest", "-qtest-log", "none"),
+        *(("-serial", f"chardev:npu-{_SERIAL}") if _SERIAL in files else ()),
         *("-object", backend, "-machine", "memory-backend=npu-ram", "-S"),
     ]

@@ -15,26 +15,26 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from etbuild.errors import StepError
-from etbuild.virtual_npu.board_devices import npu_device, npu_pages, uart_pages
+from etbuild.virtual_npu.board_devices import is_served, npu_device, npu_pages, uarts
 from etbuild.virtual_npu.gdb_client import BREAK_HARDWARE, GdbClient
 from etbuild.virtual_npu.machines import machine_of
 from etbuild.virtual_npu.memory import GuestMemory
 from etbuild.virtual_npu.packets import AnswerTimeoutError, ConnectionEndedError
 from etbuild.virtual_npu.qemu import ANSWER_S, Qemu
 from etbuild.virtual_npu.trap import Trap
+from etbuild.virtual_npu.uarts import Transmitter
 from etbuild.virtual_npu.waits import wait_instructions
 
 if TYPE_CHECKING:
     from etbuild.hardware.board import Board
     from etbuild.virtual_npu.device import Device
     from etbuild.virtual_npu.gdb_link import Stop
-    from etbuild.virtual_npu.pages import Page
 
 # How long a firmware may do nothing with the NPU while a job runs.
 IDLE_S = 0.5
 _ENDING_S = 5.0
 _LEAST_ANSWER_S = 10.0
-_INTERRUPTED = 2
+INTERRUPTED = 2
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,12 @@ class Machine:
         self.faults: list[str] = []
         self.device: Device | None = None
         machine = machine_of(guest.board)
-        self.qemu = Qemu(guest.arguments, machine, output, guest.prepare, answer_s)
+        served = is_served(guest.board, machine)
+        self.qemu = Qemu(guest.arguments, machine, output, guest.prepare, answer_s, serial=served)
         self.memory: GuestMemory | None = None
+        self.transmitter = Transmitter(lambda data: _put(output, data), self.qemu.received)
         try:
-            pages: list[Page] = uart_pages(guest.board, lambda data: _put(output, data))
+            pages = uarts(guest.board, machine, self.transmitter)
             if guest.npu:
                 ranges = tuple(machine.ranges(guest.board))
                 self.memory = GuestMemory(ranges, self.qemu.shared, self.qemu.processor)
@@ -98,6 +100,7 @@ class Machine:
 
     def close(self) -> None:
         """End QEMU."""
+        self.transmitter.flush()
         self.qemu.close()
         if self.memory is not None:
             self.memory.close()
@@ -139,7 +142,7 @@ class Runner:
         """Whether a stop is for the devices, and not for a debugger."""
         if stop.watched is not None:
             return self._machine.trap.watches(stop.watched)
-        if self._nudged and stop.signal == _INTERRUPTED:
+        if self._nudged and stop.signal == INTERRUPTED:
             return True
         return self._armed and self._processor.register("pc") in self._machine.waits
 
@@ -150,11 +153,13 @@ class Runner:
     def serve(self, stop: Stop) -> None:
         """What stopped the processor. raises: StepError for a stop of its own."""
         device, self._nudged = self._machine.device, False
+        if stop.watched is None and stop.signal == INTERRUPTED:
+            self._machine.trap.settle()
         if stop.watched is not None and self._machine.trap.watches(stop.watched):
             self._machine.trap.serve()
         elif device and device.running:
             device.complete()
-        elif stop.signal != _INTERRUPTED and not self._armed:
+        elif stop.signal != INTERRUPTED and not self._armed:
             raise StepError(f"the processor stopped by itself, with signal {stop.signal}")
         self._arm(bool(device and device.running))
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _IT = 0x0600FC00
 _XPSR = 16
+_WORD = 4
+_NOTHING = b"\x00\xbf"  # nop
+_SLEEPS_S = 0.5
 _NAMES = {13: "sp", 14: "lr", 15: "pc"}
 
 
@@ -28,16 +31,19 @@ class Trap:
         self._pages = tuple(pages)
         self.accesses = 0
         self._known: dict[int, Access] = {}
+        self._watched: list[list[tuple[int, int]]] = [[] for _ in pages]
 
     def insert(self) -> None:
-        """One watchpoint for each page. QEMU stops before the access, also where its machine has nothing."""
-        for page in self._pages:
-            self._processor.insert(WATCH_ACCESS, page.size, page.address)
-
-    def remove(self) -> None:
-        """What `insert` did."""
-        for page in self._pages:
-            self._processor.remove(WATCH_ACCESS, page.size, page.address)
+        """Watchpoints round each page. QEMU stops before the access, also where its machine has nothing."""
+        for page, watched in zip(self._pages, self._watched, strict=True):
+            wanted = _ranges(page)
+            if wanted == watched:
+                continue
+            for address, size in watched:
+                self._processor.remove(WATCH_ACCESS, size, address)
+            for address, size in wanted:
+                self._processor.insert(WATCH_ACCESS, size, address)
+            watched[:] = wanted
 
     def watches(self, address: int) -> bool:
         """Whether a watchpoint that stopped the processor is one of these."""
@@ -54,12 +60,25 @@ class Trap:
         try:
             if access.store:
                 self._store(access, addresses, registers)
+                self.insert()
                 loaded: dict[Register, tuple[int, int]] = {}
             else:
                 loaded = self._load(access, addresses)
         except StepError as error:
             raise self._error(registers, str(error)) from error
         self._finish(access, registers, loaded)
+
+    def settle(self) -> None:
+        """After a stop that was asked for: let QEMU forget a watchpoint that it was about to report.
+
+        Otherwise it ends itself at the next one ("Raised interrupt while not in I/O function"). It forgets when it
+        reports, so the processor takes one step that does nothing.
+        """
+        try:
+            self._decoded(self._processor.registers())
+        except StepError:
+            return
+        self._processor.execute(_NOTHING, _SLEEPS_S)
 
     def _store(self, access: Access, addresses: Sequence[int], registers: Sequence[int]) -> None:
         for transfer, address in zip(access.transfers, addresses, strict=True):
@@ -142,6 +161,16 @@ class Trap:
 
     def _error(self, registers: Sequence[int], problem: str) -> StepError:
         return StepError(f"the firmware at pc={registers[PC]:#010x} (lr={registers[14]:#010x}): {problem}")
+
+
+def _ranges(page: Page) -> list[tuple[int, int]]:
+    """Address and size of what stops the processor."""
+    end, hole = page.address + page.size, page.direct
+    if hole is None:
+        return [(page.address, page.size)]
+    behind = page.address + hole + _WORD
+    parts = [(page.address, hole), (behind, end - behind)]
+    return [(address, size) for address, size in parts if size]
 
 
 def _name(register: Register) -> str:

@@ -139,6 +139,7 @@ def main() -> None:
     without, with_value = open_number(row[0])
     (FILES / "open_number_cpu.pte").write_bytes(without)
     (FILES / "open_number_5_cpu.pte").write_bytes(with_value)
+    write("linear_u65_256.pte", npu_program(Linear(), row, "ethos-u65-256").to_executorch(inline))
 
 
 if __name__ == "__main__":

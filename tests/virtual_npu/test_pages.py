@@ -1,4 +1,4 @@
-"""UARTs that QEMU's machine lacks, and the NPU's page."""
+"""The NPU's page."""
 
 from __future__ import annotations
 
@@ -6,38 +6,9 @@ import pytest
 
 from etbuild.errors import StepError
 from etbuild.virtual_npu.device import TRUSTED, Access, Device
-from etbuild.virtual_npu.pages import Lpuart, NpuPage, Ns16550
+from etbuild.virtual_npu.pages import NpuPage
 from etbuild.virtual_npu.registers import npu_called
 from tests.virtual_npu.test_device import CONFIG, Machine
-
-
-def test_an_ns16550_sends_what_is_written_to_thr() -> None:
-    """It is always ready. While DLAB is set, the same offset is the divisor."""
-    sent: list[bytes] = []
-    uart = Ns16550(0x4901C000, sent.append)
-    uart.write(0x0C, 4, 0x83)
-    uart.write(0x00, 4, 54)
-    uart.write(0x04, 4, 0)
-    uart.write(0x0C, 4, 0x03)
-    uart.write(0x00, 4, 0x141)
-    uart.write(0x00, 1, 0x0A)
-
-    assert (sent, uart.read(0x14, 4) & 0x20, uart.read(0x0C, 4)) == ([b"A", b"\n"], 0x20, 3)
-
-
-def test_an_lpuart_sends_what_is_written_to_data_while_its_transmitter_is_on() -> None:
-    """It is always ready; a reset switches it off."""
-    sent: list[bytes] = []
-    uart = Lpuart(0x44390000, sent.append)
-    uart.write(0x1C, 4, 0x40)
-    uart.write(0x10, 4, 0x0E000001)
-    uart.write(0x18, 4, 1 << 19)
-    uart.write(0x1C, 4, 0x41)
-    baud = uart.read(0x10, 4)
-    uart.write(0x08, 4, 2)
-    uart.write(0x1C, 4, 0x42)
-
-    assert (sent, baud, uart.read(0x14, 4) >> 23 & 1) == ([b"A"], 0x0E000001, 1)
 
 
 @pytest.mark.parametrize(("offset", "size"), [(0x04, 1), (0x04, 2), (0x06, 4)])

@@ -26,6 +26,7 @@ class FakePage:
     reads: list[tuple[int, int]] = field(default_factory=list)
     writes: list[tuple[int, int, int]] = field(default_factory=list)
     problem: str = ""
+    direct: int | None = None
 
     def read(self, offset: int, size: int) -> int:
         if self.problem:
@@ -44,6 +45,7 @@ class FakeProcessor:
     values: dict[str, int]
     memory: dict[int, bytes]
     watched: list[tuple[int, int]] = field(default_factory=list)
+    executed: list[bytes] = field(default_factory=list)
 
     def registers(self) -> tuple[int, ...]:
         names = [*(f"r{i}" for i in range(13)), "sp", "lr", "pc", "xpsr"]
@@ -62,8 +64,14 @@ class FakeProcessor:
     def write(self, address: int, data: bytes) -> None:
         self.memory[address] = data
 
+    def execute(self, instruction: bytes, limit_s: float, *values: int) -> None:
+        self.executed.append(instruction)
+
     def insert(self, kind: int, size: int, *addresses: int) -> None:
         self.watched += [(address, size) for address in addresses]
+
+    def remove(self, kind: int, size: int, *addresses: int) -> None:
+        self.watched = [one for one in self.watched if one not in [(address, size) for address in addresses]]
 
 
 def served(code: bytes, page: FakePage | None = None, memory: bytes = b"", **values: int) -> tuple[Any, FakePage]:
@@ -165,3 +173,37 @@ def test_code_that_was_changed_is_read_again() -> None:
     trap.serve()
 
     assert (page.reads, trap.accesses) == ([(0, 4), (8, 4)], 2)
+
+
+def test_a_word_that_qemu_answers_itself_stops_nothing() -> None:
+    """For as long as the page says so: here from the first store on. str r0, [r1]"""
+    page = FakePage(size=0x100)
+    processor = FakeProcessor({"pc": CODE, "xpsr": 1 << 24, "r1": PAGE}, {CODE: b"\x08\x60"})
+    trap = Trap(cast("GdbClient", processor), [page])
+    trap.insert()
+    assert processor.watched == [(PAGE, 0x100)]
+
+    page.direct = 0x1C
+    trap.serve()
+    assert processor.watched == [(PAGE, 0x1C), (PAGE + 0x20, 0xE0)]
+
+    page.direct = 0
+    processor.values["pc"] = CODE
+    trap.serve()
+    assert processor.watched == [(PAGE + 4, 0xFC)]
+
+    page.direct = None
+    processor.values["pc"] = CODE
+    trap.serve()
+    assert processor.watched == [(PAGE, 0x100)]
+
+
+@pytest.mark.parametrize(("base", "wanted"), [(PAGE, [b"\x00\xbf"]), (MEMORY, [])])
+def test_before_an_access_that_was_not_reported_the_processor_does_one_nop(base: int, wanted: list[bytes]) -> None:
+    """QEMU may hold its report back because of another stop. ldr r0, [r1]; not where the access is to memory."""
+    page = FakePage()
+    processor = FakeProcessor({"pc": CODE, "xpsr": 1 << 24, "r1": base}, {CODE: b"\x08\x68", MEMORY: bytes(4)})
+
+    Trap(cast("GdbClient", processor), [page]).settle()
+
+    assert (processor.executed, page.reads, processor.values["pc"]) == (wanted, [], CODE)
