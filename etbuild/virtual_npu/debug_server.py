@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import IO, Any
 
 from etbuild.virtual_npu.packets import AnswerTimeoutError, ConnectionEndedError, Stream
-from etbuild.virtual_npu.session import IDLE_S, Guest, Machine, Runner
+from etbuild.virtual_npu.session import IDLE_S, INTERRUPTED, Guest, Machine, Runner
 
 _PACKET = re.compile(rb"\$([^#]*)#..", re.DOTALL)
 _RESUMES = (b"c", b"s", b"C", b"S", b"vCont;")
@@ -103,6 +103,9 @@ class DebugServer:
             if stop is None:
                 continue
             if stop.exited or not self._runner.owns(stop):
+                self._machine.transmitter.flush()
+                if not stop.exited and stop.signal == INTERRUPTED:
+                    self._machine.trap.settle()
                 return raw
             self._runner.serve(stop)
             if steps and stop.watched is not None:

@@ -106,6 +106,16 @@ def test_the_number_of_instructions_does_not_depend_on_the_machine(linear: Image
     assert len(counts) == 1
 
 
+def test_a_stop_that_meets_an_access_ends_no_qemu(linear: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The firmware polls while the session stops it after a millisecond: often just as a watchpoint was hit."""
+    monkeypatch.setattr(session, "IDLE_S", 0.001)
+    board = board_of(linear)
+
+    runs = [simulated(linear, board) for _ in range(8)]
+
+    assert {(run.code, run.problem) for run in runs} == {(0, "")}
+
+
 def test_memory_that_the_npu_cannot_reach_is_a_bus_fault(linear: Image) -> None:
     """The same image on a board whose NPU does not reach the SRAM: the driver reports its STATUS."""
     board = board_of(linear)
@@ -231,9 +241,8 @@ def test_a_step_that_is_ended_leaves_no_qemu(linear: Image, number: signal.Signa
 
     assert process.wait(30) != 0
     limit = time.monotonic() + 20
-    while number == signal.SIGKILL and any(Path(f"/proc/{one}/exe").exists() for one in qemu):
+    while any(Path(f"/proc/{one}/exe").exists() for one in qemu):
         assert time.monotonic() < limit
-    assert not any(Path(f"/proc/{one}/exe").exists() for one in qemu)
 
 
 def test_a_machine_without_a_place_for_the_npu_is_a_usage_error(linear: Image) -> None:
