@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from conftest import NAME, Packaged
 
+from etbuild.firmware import simulators
 from etbuild.firmware.board_files import qemu_arguments
 from etbuild.firmware.protocol import read_transcript
 from etbuild.hardware.boards import board_file, load_board
+from etbuild.steps import package as package_step
 from etbuild.system import tools
 from etbuild.system.parent import ends_with_parent
 
@@ -41,6 +43,25 @@ int main(void) {
     return wrong ? 10 + wrong : mnist_u55_arena_used() > sizeof arena;
 }
 """
+
+
+class Driven(Packaged):
+    """The same model, packaged with the register driver for a board, in the folder `driven` of the project."""
+
+    @property
+    def package(self) -> Path:
+        return self.root / "driven"
+
+    @classmethod
+    def write(cls, packaged: Packaged, board: str) -> Driven:
+        made, variant = cls(packaged.root), packaged.variant
+        files = {"pte": variant / "model.pte", "manifest": variant / "manifest.json", "header": variant / "model.h"}
+        files |= {"vectors": packaged.golden, "output": made.package}
+        words = ["--name", NAME, "--board", board, "--driver", "ethosu", "--npu", "ethos-u55-128", "--stack", "16384"]
+        words += ["--system-config", "Ethos_U55_High_End_Embedded", "--memory-mode", "Shared_Sram"]
+        words += ["--symbol", f"{NAME}_pte", *(word for key, file in files.items() for word in (f"--{key}", str(file)))]
+        assert package_step.main(words) == 0
+        return made
 
 
 def configure(packaged: Packaged, folder: Path, text: str) -> subprocess.CompletedProcess[str]:
@@ -101,6 +122,28 @@ def test_a_program_with_a_main_of_its_own_runs_mnist_bit_exact(packaged: Package
     (tmp_path / "main.c").write_text(MAIN)
 
     assert run(built(packaged, tmp_path, OWN)).returncode == 0
+
+
+@pytest.mark.parametrize("board", ["corstone-300", "alif-e8-he-qemu"])
+def test_a_package_with_the_register_driver_runs_with_the_npu_beside_qemu(
+    packaged: Packaged, tmp_path: Path, board: str
+) -> None:
+    """Without the emulator's sources; 16 of 16 vectors."""
+    driven = Driven.write(packaged, board)
+    file = board_file(board)
+    assert file is not None
+
+    elf = built(driven, tmp_path, FIRMWARE)
+    result = simulators.simulate(
+        simulators.Request("qemu", load_board(file), "ethosu", "ethos-u55-128", elf, 120), "qemu"
+    )
+
+    transcript = read_transcript(result.output)
+    _, wanted = vectors(packaged)
+    assert (result.code, result.problem, transcript.problem, transcript.exit) == (0, "", "", 0)
+    assert [one.outputs for one in transcript.vectors] == [(row.tobytes(),) for row in wanted]
+    sources = {str(one.relative_to(driven.package / "src")) for one in (driven.package / "src").rglob("*.cc")}
+    assert "npu/ethosu.cc" in sources and "npu/emulator.cc" not in sources
 
 
 def test_a_project_without_an_assembler_is_told(packaged: Packaged, tmp_path: Path) -> None:
