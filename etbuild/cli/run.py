@@ -37,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="2G",
         help="the most memory that the .pte may ask for altogether: 500M, 4G [default: 2G]",
     )
+    parser.add_argument(
+        "--kernel", action="append", default=[], metavar="FILE", help="C++ file with kernels of yours, or its header"
+    )
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="number of runs; the fastest is printed")
     parser.add_argument("--trace", metavar="FILE.json", help="write one event per NPU operation, for Perfetto")
     parser.add_argument(
@@ -48,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 1 when --check-hazards finds a read of bytes that were never written."""
+    from etbuild.firmware.user_kernels import kernels_in
+    from etbuild.host.own_kernels import OwnKernels
     from etbuild.host.program import HostProgram
 
     if arguments.repeat < 1:
@@ -55,7 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
     limit = parse_size(arguments.memory_limit)
     if not limit:
         raise UsageError(f"--memory-limit: got {arguments.memory_limit}, wanted a size such as 500M or 4G")
-    program = HostProgram(arguments.file, Path(arguments.data) if arguments.data else None, memory_limit=limit)
+    files = tuple(map(Path, arguments.kernel))
+    kernels = OwnKernels(files, tuple(kernels_in(files).values()))
+    data = Path(arguments.data) if arguments.data else None
+    program = HostProgram(arguments.file, data, memory_limit=limit, kernels=kernels)
     inputs = [_input(text) for text in arguments.input]
     times: list[float] = []
     outputs: tuple[Any, ...] = ()

@@ -54,6 +54,11 @@ def load_program(path: Path) -> Any:
             "    export it again from its model, with tensors alone as weights, constants and example inputs, "
             "or name the model: model.source"
         ) from refused
+    except untrusted_program.UnregisteredOperatorError as missing:
+        raise StepError(
+            f"{path}: got a call of {missing}, wanted operators that are registered with PyTorch\n"
+            "    name the file that registers it: operators: [{source: FILE.py}]; each step is a process of its own"
+        ) from missing
     except Exception as error:
         first_line = (str(error).strip().splitlines() or [""])[0]
         raise StepError(

@@ -38,12 +38,21 @@ class UserCode:
         key:    of the recipe that names it, for messages.
         raises: StepError when there is none, and for errors of the file.
         """
+        module = self.module(source, key)
+        if not hasattr(module, name):
+            raise StepError(f"{source}: {key}: got no {name}, wanted a class or function of this name")
+        return getattr(module, name)
+
+    def module(self, source: Path, key: str) -> Any:
+        """The file as a module. key, raises: as of `entry`."""
         if source not in self._modules:
             with self.running(f"{source}: import"):
                 self._modules[source] = import_source(source, f"the file that {key} names")
-        if not hasattr(self._modules[source], name):
-            raise StepError(f"{source}: {key}: got no {name}, wanted a class or function of this name")
-        return getattr(self._modules[source], name)
+        return self._modules[source]
+
+    def operators(self, source: Path) -> Any:
+        """A file that registers operators. raises: as of `module`."""
+        return self.module(source, "operators[].source")
 
     def made(self, source: Path, name: str, key: str, **options: Any) -> Any:
         """The entry; if it is a class, an object of it, made with these options.

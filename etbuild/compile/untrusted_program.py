@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,10 @@ from etbuild.compile.patches import replaced
 
 class UnsafeProgramError(Exception):
     """The program needs what is not loaded from a file. Its text: what that is."""
+
+
+class UnregisteredOperatorError(Exception):
+    """The program calls an operator that nothing has registered with PyTorch. Its text: the operator."""
 
 
 # In keys and values of the program's JSON that become parts of Python source: no quotes, brackets, spaces or newlines.
@@ -48,7 +53,8 @@ _PLAIN = (
 def load(path: str) -> Any:
     """The ExportedProgram in the file.
 
-    raises: UnsafeProgramError when it needs pickle, a compiled library or other code; what torch.export.load raises.
+    raises: UnsafeProgramError when it needs pickle, a compiled library or other code; UnregisteredOperatorError; what
+            torch.export.load raises.
     """
     import torch
 
@@ -71,7 +77,11 @@ def guarded() -> Iterator[_Guard]:
 
     guard, reader = _Guard(), serialize.GraphModuleDeserializer
     no_import = guard.refusing("types of other modules in its arguments")
+    log = logging.getLogger("torch.export")
     with ExitStack() as stack:
+        # The error says it all; the log would have it once more, with a traceback.
+        stack.callback(log.setLevel, log.level)
+        log.setLevel(logging.ERROR)
         for owner, name, replacement in (
             (torch, "load", guard.of_load(torch.load)),
             (torch._C, "_pickle_load_obj", guard.refusing("a pickled TorchScript object")),
@@ -94,11 +104,14 @@ class _Guard:
     """
 
     def __init__(self) -> None:
-        self.refused: list[UnsafeProgramError] = []
+        self.refused: list[Exception] = []
 
     def refuse(self, what: str) -> NoReturn:
-        self.refused.append(UnsafeProgramError(what))
-        raise self.refused[-1]
+        self._raise(UnsafeProgramError(what))
+
+    def _raise(self, error: Exception) -> NoReturn:
+        self.refused.append(error)
+        raise error
 
     def refusing(self, what: str) -> Callable[..., Any]:
         return lambda *_, **__: self.refuse(what)
@@ -137,6 +150,8 @@ class _Guard:
 
     def of_add(self, add: Callable[..., Any]) -> Callable[..., Any]:
         def add_operator(reader: Any, node: Any, target: Any) -> Any:
+            if isinstance(target, str):
+                self._raise(UnregisteredOperatorError(target.removeprefix("torch.ops.")))
             return add(reader, node, target) if _is_operator(target) else self.refuse(f"a call of {node.target}")
 
         return add_operator
@@ -203,7 +218,7 @@ def _check_structure(spec: Any, refuse: Callable[[str], Any]) -> None:
 
 
 def _is_operator(target: Any) -> bool:
-    """Whether it is an operator, which opens no file; a name that is not registered is PyTorch's own error."""
+    """Whether it is an operator, which opens no file; or the name of one that is not registered (`of_add`)."""
     import torch
     from torch._export.serde import serialize
 

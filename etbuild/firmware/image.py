@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from etbuild import RUNTIME
 from etbuild.errors import StepError
-from etbuild.firmware import board_files, executorch_engine, sizes
+from etbuild.firmware import board_files, executorch_engine, sizes, user_kernels
 from etbuild.firmware.board_sources import LINK, board_units, compiled_files, include_folders
 from etbuild.firmware.core_driver import find_core_driver
 from etbuild.firmware.elf_segments import check_loadable
@@ -84,6 +84,7 @@ class ImageSpec:
     engine:  etbuild or executorch.
     prefix, source: of ExecuTorch, as the recipe has them, for engine executorch.
     npu_timeout_s: of one job of the NPU; None for the board's.
+    kernels: C++ files of the user.
     """
 
     board: Board
@@ -98,6 +99,7 @@ class ImageSpec:
     prefix: Path | None
     npu_timeout_s: float | None = None
     source: Path | None = None
+    kernels: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Firmware:
     def toolchain(self) -> Toolchain:
         """The compiler with the include path of this firmware."""
         own = (("generated", self.work / "generated"), ("runtime", RUNTIME))
-        return Toolchain((*own, *include_folders(self.board)))
+        return Toolchain((*own, *include_folders(self.board), *user_kernels.include_folders(self.selection.own)))
 
     @property
     def units(self) -> list[Compilation]:
@@ -134,7 +136,7 @@ class Firmware:
             for name in self.selection.sources
         ]
         selection = Compilation("selection", self.work / "generated/selection.cc", flags)
-        return [*units, selection, *board_units(self.board)]
+        return [*units, *user_kernels.units(self.selection.own, flags), selection, *board_units(self.board)]
 
 
 def build_image(spec: ImageSpec, output: Path) -> str:
@@ -152,7 +154,8 @@ def build_image(spec: ImageSpec, output: Path) -> str:
     (work / "generated").mkdir(parents=True)
     placement = board.placement_for(spec.memory_mode)
     layout = board_files.Layout(board, placement, spec.stack_bytes, manifest["memory"]["fast_scratch_bytes"])
-    needs = replace(needs_of(spec.pte, spec.driver, spec.npu, spec.memory_mode), console=board.console)
+    needs = needs_of(spec.pte, spec.driver, spec.npu, spec.memory_mode)
+    needs = replace(needs, console=board.console, own=spec.kernels)
     own = spec.engine == "etbuild"
     limit_s = spec.npu_timeout_s or board.npu.timeout_s
     firmware = Firmware(board, layout, needs, select(needs) if own else Selection((), ()), work, limit_s)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING
 from etbuild import RUNTIME
 from etbuild.errors import StepError
 from etbuild.firmware.toolchain import included
+from etbuild.firmware.user_kernels import KERNEL_LINE, kernels_in
 
 if TYPE_CHECKING:
     from etbuild.hardware.board import Board
 
-_KERNEL = re.compile(r'^ETB_KERNEL\(\s*(\w+)\s*,\s*"([^"]+)"', re.M)
 _PORT = "port/cortex_m"
 # By family: the end of the names of emulator sources for other families. Names with neither end are for all families.
 _OTHER = {"u55": "_u85", "u65": "_u85", "u85": "_u55"}
@@ -37,6 +36,7 @@ class Needs:
     mode:      Vela's memory mode.
     scalars:   whether an input is no tensor.
     console:   what the board prints to: the name of a source port/cortex_m/console_<console>.cc.
+    own:       C++ files of the user with kernels; they are preferred to those that come with etbuild.
     all_types: whether it needs the runtime with all element types (runtime/base/wide.h).
     """
 
@@ -47,29 +47,34 @@ class Needs:
     scalars: bool = False
     all_types: bool = False
     console: str = "cmsdk"
+    own: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The sources of a firmware, relative to RUNTIME. kernels: symbols, in the order of Needs.operators."""
+    """The sources of a firmware, relative to RUNTIME. kernels: symbols, in the order of Needs.operators. own: files of
+    the user with kernels, where one of these is called."""
 
     sources: tuple[str, ...]
     kernels: tuple[str, ...]
+    own: tuple[Path, ...] = ()
 
 
 def select(needs: Needs) -> Selection:
     """The sources of a firmware.
 
-    raises: StepError with all operators that have no kernel.
+    raises: StepError with all operators that have no kernel, and as of `kernels_in`.
     """
-    kernels = kernel_places()
-    missing = [name for name in needs.operators if name not in kernels]
+    kernels, own = kernel_places(), kernels_in(needs.own)
+    missing = [name for name in needs.operators if name not in kernels and name not in own]
     if missing:
         raise StepError(
             f"firmware: got operators that no CPU kernel is written for: {', '.join(missing)}\n"
-            "    quantise them so that the NPU runs them, or use runtime.engine: executorch"
+            "    quantise them so that the NPU runs them, write a kernel and name it in operators, "
+            "or use runtime.engine: executorch"
         )
-    chosen = [kernels[name] for name in needs.operators]
+    chosen = [kernels[name] for name in needs.operators if name not in own]
+    files = needs.own if any(name in own for name in needs.operators) else ()
     starts = [
         *_all("app"),
         *_all("pte"),
@@ -77,9 +82,11 @@ def select(needs: Needs) -> Selection:
         *(name for name in _all(_PORT) if not name.startswith((f"{_PORT}/npu_", f"{_PORT}/console_"))),
         f"{_PORT}/console_{needs.console}.cc",
         *(file for _, file in chosen),
+        *(name for file in files for name in included(file)),
         *_npu_sources(needs),
     ]
-    return Selection(_closure(starts), tuple(symbol for symbol, _ in chosen))
+    symbols = tuple(own.get(name) or kernels[name][0] for name in needs.operators)
+    return Selection(_closure(starts), symbols, files)
 
 
 def console_source(board: Board) -> Path:
@@ -92,7 +99,7 @@ def kernel_places() -> dict[str, tuple[str, str]]:
     return {
         name: (f"kernel_{symbol}", f"kernels/{file.name}")
         for file in sorted((RUNTIME / "kernels").glob("*.cc"))
-        for symbol, name in _KERNEL.findall(file.read_text(encoding="utf-8"))
+        for symbol, name in KERNEL_LINE.findall(file.read_text(encoding="utf-8"))
     }
 
 

@@ -21,6 +21,8 @@ from etbuild.system.files import locked, sha256
 from etbuild.system.listed_cache import ListedCache
 
 LIBRARY = "libetbuild_host.so"
+# Kept beside it: what kernels of the user are linked with (own_kernels.py).
+ARCHIVES = ("libetb_kernels.a", "libetb_exec.a")
 # The options of a library with all element types, for a program that `needs_all_types`.
 ALL_TYPES = ("ETB_WIDE=ON",)
 
@@ -92,7 +94,7 @@ def _build(cache: ListedCache, key: str, options: tuple[str, ...]) -> None:
         ready = work / "ready"
         ready.mkdir()
         for path in work.iterdir():
-            if path.is_file() and (path.name == LIBRARY or os.access(path, os.X_OK)):
+            if path.is_file() and (path.name in (LIBRARY, *ARCHIVES) or os.access(path, os.X_OK)):
                 path.rename(ready / path.name)
         cache.add(key, {key: ready})
     finally:

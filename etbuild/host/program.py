@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from etbuild.errors import EtbuildError, StepError, UsageError
 from etbuild.host import abi
 from etbuild.host.observation import Event, Observation, event_of, hazard_of
+from etbuild.host.own_kernels import NO_KERNELS, OwnKernels
 from etbuild.host.values import TensorInfo, array_of, info_of, scalar_input
 from etbuild.pte.element_types import needs_all_types
 from etbuild.pte.reader import parse
@@ -48,6 +49,7 @@ class HostProgram:
     fast_scratch: bytes that delegates may use as region 2.
     memory_limit: bytes, the most that the program may ask for altogether: what it is loaded into, its buffers, copies
                   of its outputs, and what `observe` records.
+    kernels:      of the user, in place of those that come with etbuild.
     raises:       StepError when it is not a .pte, damaged, asks for too much memory, or needs an operator without a
                   kernel; UsageError when a file cannot be read.
     """
@@ -60,12 +62,11 @@ class HostProgram:
         data: Path | None = None,
         fast_scratch: int = FAST_SCRATCH_BYTES,
         memory_limit: int = MEMORY_LIMIT,
+        kernels: OwnKernels = NO_KERNELS,
     ):
         self._name = "<bytes>" if isinstance(path, bytes) else os.fspath(path)
         pte = path if isinstance(path, bytes) else _read(Path(path))
-        self._library = loaded_library(_needs_all_types(pte, self._name))
-        ptd = _read(Path(data)) if data else b""
-        self._handle = self._library.etb_open(pte, len(pte), ptd, len(ptd), fast_scratch, memory_limit)
+        self._library, self._handle = _opened((pte, self._name), data, (fast_scratch, memory_limit), kernels)
         self._check(self._library.etb_status(self._handle))
         inputs, outputs = self._library.etb_inputs(self._handle), self._library.etb_outputs(self._handle)
         self.inputs = tuple(self._info(index, self._library.etb_input) for index in range(inputs))
@@ -197,6 +198,14 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: got {error.strerror}, wanted a file") from error
+
+
+def _opened(pte: tuple[bytes, str], data: Path | None, sizes: tuple[int, int], kernels: OwnKernels) -> tuple[Any, Any]:
+    """The library, and the handle of the program that it opened. pte: bytes and name. sizes: as etb_open takes them."""
+    content, ptd = pte[0], _read(Path(data)) if data else b""
+    all_types = _needs_all_types(*pte)
+    library = loaded_library(all_types)
+    return library, library.etb_open(content, len(content), ptd, len(ptd), *sizes, *kernels.table(all_types))
 
 
 def _pointers(arrays: list[Array]) -> Any:

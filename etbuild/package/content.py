@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild import RUNTIME
-from etbuild.firmware import board_files
+from etbuild.firmware import board_files, user_kernels
 from etbuild.firmware.board_sources import board_units
 from etbuild.firmware.image import ALL_TYPES, COMPILER_FLAGS, Firmware, needs_of
 from etbuild.firmware.select_sources import select, selection_source
 from etbuild.firmware.vectors import vector_block
 from etbuild.hardware.npus import catalog
+from etbuild.host.own_kernels import OwnKernels
 from etbuild.host.program import HostProgram
 from etbuild.pte.reader import read
 
@@ -35,6 +36,8 @@ _HEADERS = ("app", "base", "exec", "kernels", "npu", "port/cortex_m", "pte")
 # Those of COMPILER_FLAGS that a program of others need not share, or that CMake says otherwise.
 _NOT_PACKAGED = ("-std=", "-W", "-g", "--specs", "-DETB_TEXTS_BESIDE", "-Os")
 _ALIGNMENT = 16
+# The folder of the user's kernels.
+_OWN = "own_kernels/"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Spec:
 
     vectors: golden.npz. driver: ethosu or emulator. npu: ethos-u55-128..., "" for none.
     header:  model.h of step header. symbol: of the array that it declares.
+    kernels: C++ files of the user.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Spec:
     system_config: str
     memory_mode: str
     stack_bytes: int
+    kernels: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,8 @@ def content_of(spec: Spec, work: Path) -> Content:
 
     raises: StepError when the runtime has no kernel for one of its operators.
     """
-    needs = replace(needs_of(spec.pte, spec.driver, spec.npu, spec.memory_mode), console=spec.board.console)
+    needs = needs_of(spec.pte, spec.driver, spec.npu, spec.memory_mode)
+    needs = replace(needs, console=spec.board.console, own=spec.kernels)
     selection = select(needs)
     layout = _layout(spec)
     firmware = Firmware(spec.board, layout, needs, selection, work, spec.board.npu.timeout_s)
@@ -110,7 +116,8 @@ def content_of(spec: Spec, work: Path) -> Content:
     own |= {init[unit.source]: unit.flags[len(spec.board.cpu.flags) :] for unit in units if unit.source in init}
     board = tuple(name for name in selection.sources if name == _FRAMES or _starts_a_board(name))
     rest = tuple(name for name in selection.sources if name not in (*board, *_APP))
-    sources = {"runtime": (*rest, "embed/embed.cc"), "board": (*board, *init.values()), "app": _APP}
+    users = tuple(f"{_OWN}{file.name}" for file in user_kernels.compiled(selection.own))
+    sources = {"runtime": (*rest, *users, "embed/embed.cc"), "board": (*board, *init.values()), "app": _APP}
     flags = (*(flag for flag in COMPILER_FLAGS if not flag.startswith(_NOT_PACKAGED)), *extra)
     own = {name: one for name, one in own.items() if one}
     settings = firmware.npu_settings if needs.npu == "ethosu" else ""
@@ -120,8 +127,10 @@ def content_of(spec: Spec, work: Path) -> Content:
 def write_sources(content: Content, folder: Path) -> None:
     """Write src/: the model, the runtime's sources with all their headers, and what is generated for this model."""
     spec, source = content.spec, folder / "src"
-    for name in (one for part in content.sources.values() for one in part if not one.startswith("init/")):
+    for name in (one for part in content.sources.values() for one in part if not one.startswith(("init/", _OWN))):
         _copy(RUNTIME / name, source / name)
+    for file in spec.kernels:
+        _copy(file, source / _OWN / file.name)
     for file in spec.board.init_files:
         _copy(file, source / "init" / file.name)
     _copy(RUNTIME / "port/board_init.h", source / "port/board_init.h")
@@ -243,7 +252,8 @@ def _sizes(spec: Spec) -> dict[str, int]:
     memory = manifest["memory"]
     # Outputs may have no planned memory.
     outputs = sum(_rounded(one["bytes"]) + _ALIGNMENT for one in manifest["outputs"])
-    host = HostProgram(spec.pte).memory
+    kernels = OwnKernels(spec.kernels, tuple(user_kernels.kernels_in(spec.kernels).values()))
+    host = HostProgram(spec.pte, kernels=kernels).memory
     has_emulator = spec.driver == "emulator"
     scratch = host.temp if has_emulator else max(memory["scratch_bytes"], _largest_scratch(spec.pte))
     return {

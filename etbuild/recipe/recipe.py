@@ -9,6 +9,7 @@ from etbuild.hardware.deploy_sections import Place
 from etbuild.hardware.target import Target
 from etbuild.recipe.data_sections import Data, Golden, Quantize, Vectors
 from etbuild.recipe.model_sections import Export, Model
+from etbuild.recipe.operator_sections import Operators
 from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.runtime_sections import Run, Runtime
 
@@ -26,6 +27,7 @@ class Recipe:
     files: tuple[Path, ...]
     model: Model
     targets: tuple[Target, ...]
+    operators: tuple[Operators, ...] = ()
     export: Export = field(default_factory=Export)
     quantize: Quantize = field(default_factory=Quantize)
     vectors: Data = field(default_factory=Vectors)
@@ -41,3 +43,19 @@ class Recipe:
     def profiles(self) -> tuple[str, ...]:
         """The lowering profiles of its targets, each once, in order of first use."""
         return tuple(dict.fromkeys(target.profile for target in self.targets))
+
+    @property
+    def runs_our_runtime(self) -> bool:
+        """Whether the program runs in etbuild's runtime, on the host or in a firmware."""
+        in_firmware = self.runtime is not None and self.runtime.engine == "etbuild"
+        return in_firmware or self.run.on in ("host", "auto")
+
+    @property
+    def operator_files(self) -> tuple[Path, ...]:
+        """The files that register the user's operators."""
+        return tuple(one.registers for one in self.operators)
+
+    @property
+    def kernels(self) -> tuple[Path, ...]:
+        """The C++ files with the user's kernels, and their headers."""
+        return tuple(dict.fromkeys(Path(text) for one in self.operators for text in one.kernels))

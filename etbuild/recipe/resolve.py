@@ -16,6 +16,7 @@ from etbuild.recipe.data_sections import Calibration, Data, Golden, Quantize, Ru
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.recipe import Recipe
+from etbuild.recipe.resolve_operators import read_operators
 from etbuild.recipe.resolve_runtime import read_deploy, read_run, read_runtime
 from etbuild.recipe.resolve_targets import read_targets
 from etbuild.system.files import kind_of
@@ -65,6 +66,7 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
         files=tuple(dict.fromkeys([*files, *inis, *boards])),
         model=model,
         targets=targets,
+        operators=read_operators(section, runtime),
         export=_export(section.section("export"), model, targets),
         quantize=quantize,
         vectors=_data(section.section("vectors"), Vectors),

@@ -18,12 +18,14 @@ from etbuild.hardware.npus import catalog
 from etbuild.hardware.target import Target, Vela
 from etbuild.recipe.data_sections import Calibration, Golden, Quantize, Rule, Vectors
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
+from etbuild.recipe.operator_sections import OPERATORS, Operators
 from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.runtime_sections import Run, Runtime
 
 # The sections of a recipe by key, in the order of the schema. `targets` is a list of its section.
 SECTIONS = {
     "model": Model,
+    "operators": Operators,
     "export": Export,
     "quantize": Quantize,
     "targets": Target,
@@ -71,7 +73,7 @@ def recipe_schema() -> Json:
         " file that has them; ~, $NAME and ${NAME} are replaced, $$ is a dollar sign.",
         "type": "object",
         "additionalProperties": False,
-        "properties": {"extends": _EXTENDS, **sections, "targets": _TARGETS},
+        "properties": {"extends": _EXTENDS, **sections, "targets": _TARGETS, "operators": OPERATORS},
         "examples": [{"model": {"source": "models/mnist.py"}, "targets": [{"npu": "ethos-u55-128"}]}],
         "$defs": {**_definitions(), **_catalog_definitions()},
     }

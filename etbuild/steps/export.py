@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from etbuild.errors import exit_code_of
 from etbuild.recipe.model_sections import Export, Model
-from etbuild.steps.options import inline, parse, plan, writes
+from etbuild.steps.options import inline, parse, plan, reads, writes
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
@@ -25,6 +25,9 @@ class Options:
     """The command-line options."""
 
     model: Model = inline()
+    operators: tuple[Path, ...] = reads(
+        "files that register operators of the user: .py or .so", (), option="--operators"
+    )
     export: Export = inline()
     output: Path = writes("exported.pt2")
     depfile: Path = writes("deps.json: the files that the model read")
@@ -33,7 +36,7 @@ class Options:
 def step(recipe: Recipe) -> Step:
     folder = Path("build") / recipe.name / "export"
     files = {"output": folder / "exported.pt2", "depfile": folder / "deps.json"}
-    options = Options(model=recipe.model, export=recipe.export, **files)
+    options = Options(model=recipe.model, operators=recipe.operator_files, export=recipe.export, **files)
     tools = ("torch", "safetensors", *(("executorch",) if recipe.model.builtin else ()))
     inputs = [*(spec.file for spec in recipe.model.inputs if spec.file), *recipe.model.reads]
     return plan(f"export:{recipe.name}", options, tools, inputs=inputs, depfile=options.depfile)
@@ -42,6 +45,7 @@ def step(recipe: Recipe) -> Step:
 def main(argv: Sequence[str]) -> int:
     options = parse(Options, argv, "etbuild.steps.export", __doc__)
     from etbuild.compile import compiler_imports
+    from etbuild.compile.custom_operators import import_file, register
     from etbuild.compile.depfile import Reads, write_depfile
     from etbuild.compile.exported_program import save_program
     from etbuild.compile.exporting import export
@@ -53,9 +57,10 @@ def main(argv: Sequence[str]) -> int:
     compiler_imports.load_quantized_operators()
     reads = Reads(bool(model.reads), _origins(model))
     with import_path(), reads.traced():
+        register(options.operators, import_file)
         program = export(model, options.export)
     save_program(program, options.output)
-    declared = {model.source, model.program, model.weights, *(spec.file for spec in model.inputs)}
+    declared = {model.source, model.program, model.weights, *options.operators, *(spec.file for spec in model.inputs)}
     declared |= {path for path in map(Path, model.reads) if path.is_file()}
     write_depfile(options.depfile, reads, declared)
     return 0

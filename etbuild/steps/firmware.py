@@ -41,6 +41,7 @@ class Options:
     engine: str = from_section(Runtime, "engine")
     prefix: Path | None = from_section(Runtime, "prefix")
     source: Path | None = from_section(Runtime, "source")
+    kernels: tuple[Path, ...] = reads("C++ files of the user with kernels, and their headers", (), option="--kernel")
     pte: Path = reads("model.pte")
     manifest: Path = reads("manifest.json")
     vectors: Path = reads("golden.npz")
@@ -64,6 +65,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         engine=runtime.engine,
         prefix=runtime.prefix,
         source=runtime.source,
+        kernels=recipe.kernels,
         pte=folder / "model.pte",
         manifest=folder / "manifest.json",
         vectors=Path("build") / recipe.name / target.profile / "golden.npz",
@@ -84,7 +86,7 @@ def main(argv: Sequence[str]) -> int:
     model = options.pte, options.manifest, options.vectors
     npu = options.driver, options.npu, options.memory_mode
     runtime = options.stack, options.engine, options.prefix
-    spec = ImageSpec(board, *model, *npu, *runtime, options.npu_timeout, options.source)
+    spec = ImageSpec(board, *model, *npu, *runtime, options.npu_timeout, options.source, options.kernels)
     print(build_image(spec, options.output))
     return 0
 

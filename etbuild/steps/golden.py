@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from etbuild.compile import custom_operators
 from etbuild.compile.exported_program import load_program
 from etbuild.compile.inputs import inputs_of
 from etbuild.compile.lowered import read_lowered
 from etbuild.compile.samples import read_samples
+from etbuild.compile.tracked_code import UserCode
 from etbuild.errors import exit_code_of
 from etbuild.recipe.data_sections import Data, Golden
 from etbuild.steps.options import inline, parse, plan, reads, writes
@@ -41,8 +43,12 @@ class Options:
     partition: Path = reads("partition.json")
     vectors: Data = inline("--vectors")
     limits: Golden = inline()
+    operators: tuple[Path, ...] = reads(
+        "files that register operators of the user: .py or .so", (), option="--operators"
+    )
     output: Path = writes("golden.npz")
     report: Path = writes("golden.json")
+    depfile: Path | None = writes("golden_deps.json: what the files that register operators read", None)
 
 
 def step(recipe: Recipe, profile: str) -> Step:
@@ -56,11 +62,13 @@ def step(recipe: Recipe, profile: str) -> Step:
         partition=folder / "partition.json",
         vectors=recipe.vectors,
         limits=recipe.golden,
+        operators=recipe.operator_files,
         output=folder / "golden.npz",
         report=folder / "golden.json",
+        depfile=folder / "golden_deps.json" if recipe.operators else None,
     )
     tools = ("torch", "torchao", "executorch", "tosa-tools", "numpy")
-    return plan(f"golden:{recipe.name}@{profile}", options, tools)
+    return plan(f"golden:{recipe.name}@{profile}", options, tools, depfile=options.depfile or "")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -70,12 +78,15 @@ def main(argv: Sequence[str]) -> int:
     compiler_imports.load_quantized_operators()
     import numpy as np
 
+    code = UserCode()
+    registered = custom_operators.register(options.operators, code.operators)
     exported, quantized = load_program(options.exported), load_program(options.quantized)
     partition = json.loads(options.partition.read_text())
     border = partition["border"]
     samples = read_samples(options.vectors, inputs_of(*exported.example_inputs), reference.RANDOM_VECTORS)
     with compiler_imports.serializer():
         lowered = read_lowered(options.lowered)
+    custom_operators.add_out_variants(registered & {one.name for one in lowered.program.execution_plan[0].operators})
     graphs = [TosaGraph(options.delegates / f"{n}.tosa") for n in range(len(lowered.delegates))]
     made = reference.compute(lowered, graphs, (quantized, exported), samples, border["inputs"])
     set_lines(made.cpu_operators, partition["operators"])
@@ -83,6 +94,8 @@ def main(argv: Sequence[str]) -> int:
     report["digests"] = digests((options.lowered, options.vectors.data))
     np.savez(options.output, **made.arrays(samples))
     options.report.write_text(json.dumps(report, indent=1) + "\n")
+    if options.depfile:
+        code.write_depfile(options.depfile, options.operators)
     for one in made.cpu_operators:
         if one.worst:
             print(one)

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from etbuild.compile import custom_operators
 from etbuild.compile.delegate_calls import check_graphs
 from etbuild.compile.exported_program import load_program
 from etbuild.compile.lowered import write_lowered
 from etbuild.compile.lowering import lower_program, write_etrecord
+from etbuild.compile.tracked_code import UserCode
 from etbuild.errors import exit_code_of
+from etbuild.firmware.user_kernels import kernels_in
 from etbuild.recipe.data_sections import Quantize
 from etbuild.steps.options import from_section, option, parse, plan, reads, writes
 from etbuild.system.provenance import digests
@@ -35,10 +38,16 @@ class Options:
     program: Path = reads("quantized.pt2")
     profile: str = option("tosa-u55, tosa-u85, either with -cortex-m, cpu, or cortex-m-scalar, -dsp or -mve")
     io: str = from_section(Quantize, "io")
+    operators: tuple[Path, ...] = reads(
+        "files that register operators of the user: .py or .so", (), option="--operators"
+    )
+    kernels: tuple[Path, ...] = reads("C++ files with their kernels, and headers", (), option="--kernel")
+    any_runtime: bool = option("operators may have kernels in a runtime of others", False)
     output: Path = writes("lowered.bin")
     delegates: Path = writes("folder for the .tosa files")
     report: Path = writes("partition.json")
     etrecord: Path | None = writes("also write ExecuTorch's record for its developer tools", None)
+    depfile: Path | None = writes("lower_deps.json: what the files that register operators read", None)
 
 
 def step(recipe: Recipe, profile: str) -> Step:
@@ -47,12 +56,17 @@ def step(recipe: Recipe, profile: str) -> Step:
         program=folder / "quantized.pt2",
         profile=profile,
         io=recipe.quantize.io,
+        operators=recipe.operator_files,
+        kernels=recipe.kernels,
+        any_runtime=bool(recipe.operators) and not recipe.runs_our_runtime,
         output=folder / "lowered.bin",
         delegates=folder / "delegates",
         report=folder / "partition.json",
         etrecord=folder / "model.etrecord" if recipe.pte.etrecord else None,
+        depfile=folder / "lower_deps.json" if recipe.operators else None,
     )
-    return plan(f"lower:{recipe.name}@{profile}", options, ("torch", "torchao", "executorch", "tosa-tools"))
+    more = {"depfile": options.depfile or ""}
+    return plan(f"lower:{recipe.name}@{profile}", options, ("torch", "torchao", "executorch", "tosa-tools"), **more)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -60,7 +74,15 @@ def main(argv: Sequence[str]) -> int:
     from etbuild.compile import compiler_imports
 
     compiler_imports.load_executorch()
-    made = lower_program(load_program(options.program), options.profile, options.io, options.program)
+    code = UserCode()
+    registered = custom_operators.register(options.operators, code.operators)
+    program = load_program(options.program)
+    custom_operators.add_out_variants(custom_operators.called_by(program.graph_module, registered))
+    made = lower_program(program, options.profile, options.io, options.program)
+    if not options.any_runtime:
+        called = made.lowered.program.execution_plan[0].operators
+        known = kernels_in(options.kernels)
+        custom_operators.check_kernels(called, registered, known, made.partition["operators"])
     check_graphs(made.lowered, made.graphs)
     write_lowered(made.lowered, options.output)
     shutil.rmtree(options.delegates, ignore_errors=True)
@@ -71,6 +93,8 @@ def main(argv: Sequence[str]) -> int:
     options.report.write_text(json.dumps(report, indent=1) + "\n")
     if options.etrecord:
         write_etrecord(options.etrecord, made.edge, made.executorch)
+    if options.depfile:
+        code.write_depfile(options.depfile, options.operators)
     return 0
 
 

@@ -20,9 +20,9 @@ def option(help_text: str, default: Any = MISSING, **facts: Any) -> Any:
     return field(default=default, metadata={"setting": Setting(help_text, **facts), "use": "value"})
 
 
-def reads(help_text: str, default: Any = MISSING) -> Any:
-    """A file or folder that the step reads: an input; None or () for none."""
-    return field(default=default, metadata={"setting": Setting(help_text), "use": "reads"})
+def reads(help_text: str, default: Any = MISSING, **facts: Any) -> Any:
+    """A file or folder that the step reads: an input; None or () for none. facts: as of `option`."""
+    return field(default=default, metadata={"setting": Setting(help_text, **facts), "use": "reads"})
 
 
 def writes(help_text: str, default: Any = MISSING) -> Any:

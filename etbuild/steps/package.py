@@ -37,6 +37,7 @@ class Options:
     manifest: Path = reads("manifest.json")
     vectors: Path = reads("golden.npz")
     header: Path = reads("model.h")
+    kernels: tuple[Path, ...] = reads("C++ files of the user with kernels, and their headers", (), option="--kernel")
     output: Path = writes("folder, to be written")
 
 
@@ -59,6 +60,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         manifest=folder / "manifest.json",
         vectors=Path("build") / recipe.name / target.profile / "golden.npz",
         header=folder / "model.h",
+        kernels=recipe.kernels,
         output=folder / "package",
     )
     return plan(f"package:{recipe.name}@{target.variant}", options, ("numpy", "c++"))
@@ -73,7 +75,8 @@ def main(argv: Sequence[str]) -> int:
     board = board_of(options.board, options.board_line)
     files = options.pte, options.manifest, options.vectors, options.header
     npu = options.driver, options.npu, options.system_config, options.memory_mode
-    write_package(Spec(options.name, board, *files, options.symbol, *npu, options.stack), options.output)
+    spec = Spec(options.name, board, *files, options.symbol, *npu, options.stack, options.kernels)
+    write_package(spec, options.output)
     return 0
 
 

@@ -29,8 +29,12 @@ class Options:
     profile: str = option("tosa-u55, tosa-u85, either with -cortex-m, cpu, or cortex-m-scalar, -dsp or -mve")
     quantize: Quantize = inline()
     export: Export = inline()
+    operators: tuple[Path, ...] = reads(
+        "files that register operators of the user: .py or .so", (), option="--operators"
+    )
     output: Path = writes("quantized.pt2")
     report: Path = writes("quantization.json")
+    depfile: Path | None = writes("quantize_deps.json: what the files that register operators read", None)
 
 
 def step(recipe: Recipe, profile: str) -> Step:
@@ -45,28 +49,37 @@ def step(recipe: Recipe, profile: str) -> Step:
         profile=profile,
         quantize=settings,
         export=recipe.export,
+        operators=recipe.operator_files,
         output=folder / "quantized.pt2",
         report=folder / "quantization.json",
+        depfile=folder / "quantize_deps.json" if recipe.operators else None,
     )
-    return plan(f"quantize:{recipe.name}@{profile}", options, ("torch", "torchao", "executorch", "numpy"))
+    more = {"depfile": options.depfile or ""}
+    return plan(f"quantize:{recipe.name}@{profile}", options, ("torch", "torchao", "executorch", "numpy"), **more)
 
 
 def main(argv: Sequence[str]) -> int:
     options = parse(Options, argv, "etbuild.steps.quantize", __doc__)
     settings = options.quantize
     from etbuild.compile import compiler_imports
+    from etbuild.compile.custom_operators import register
     from etbuild.compile.exported_program import load_program, save_program
     from etbuild.compile.quantizing import quantize
+    from etbuild.compile.tracked_code import UserCode
 
+    code = UserCode()
     if settings.scheme == "none" and not settings.rules:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(options.program, options.output)
         report: dict[str, Any] = {"tensors": [], "accepted": [], "rejected": []}
     else:
         compiler_imports.load_executorch()
+        register(options.operators, code.operators)
         exported = load_program(options.program)
         program, report = quantize(exported, settings, options.profile, options.export)
         save_program(program, options.output)
+    if options.depfile:
+        code.write_depfile(options.depfile, options.operators)
     read = digests((options.program, settings.calibration.data))
     options.report.write_text(json.dumps({"digests": read, "scheme": settings.scheme, **report}, indent=1) + "\n")
     return 0

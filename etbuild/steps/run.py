@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import exit_code_of
 from etbuild.firmware import simulators
+from etbuild.firmware.user_kernels import kernels_in
 from etbuild.hardware.boards import board_of
 from etbuild.hardware.deploy_sections import Place
+from etbuild.host.own_kernels import OwnKernels
 from etbuild.recipe.runtime_sections import Run
 from etbuild.report.figures import bit_exact_text
 from etbuild.steps.options import from_section, inline, option, parse, plan, reads, writes
@@ -55,6 +57,7 @@ class Options:
     timing_adapters: bool = from_section(Run, "timing_adapters")
     tolerance: float = from_section(Run, "tolerance")
     memory_limit: int = from_section(Run, "memory_limit")
+    kernels: tuple[Path, ...] = reads("C++ files of the user with kernels, for the host", (), option="--kernel")
     place: Place = inline()
     name: str = option("the recipe's name", "")
     output: Path = writes("run.json")
@@ -73,6 +76,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         golden=lowered / "golden.npz",
         tolerance=run.tolerance,
         memory_limit=run.memory_limit,
+        kernels=recipe.kernels if runtime is None or run.on in ("host", "auto") else (),
         place=Place(),
         output=folder / "run.json",
     )
@@ -113,10 +117,9 @@ def main(argv: Sequence[str]) -> int:
     request = _request(options)
     on = simulators.resolve(request) if request else "host"
     if request is None or on == "host":
-        what = HostRun(
-            options.pte, options.ptd, options.memory_limit, options.tolerance, options.delegates, options.vela
-        )
-        report = run_on_host(what, golden)
+        kernels = OwnKernels(options.kernels, tuple(kernels_in(options.kernels).values()))
+        limits, beside = (options.memory_limit, options.tolerance), (options.delegates, options.vela)
+        report = run_on_host(HostRun(options.pte, options.ptd, *limits, *beside, kernels), golden)
     elif on == "board":
         report = verdict(request, on, _on_board(options, request, golden), expected_outputs(options.pte, golden))
     else:

@@ -249,10 +249,10 @@ def set_lines(rows: Iterable[Compared], operators: Iterable[Mapping[str, Any]]) 
     """
     rows_of, lines_of = defaultdict(list), defaultdict(list)
     for row in rows:
-        rows_of[row.operator.partition("::")[2].partition(".")[0]].append(row)
+        rows_of[row.operator.replace("::", ".").removeprefix("aten.").rpartition(".")[0]].append(row)
     for one in operators:
         if one["place"] == "CPU":
-            lines_of[one["operator"].partition(".")[0]].append(one["line"])
+            lines_of[one["operator"].rpartition(".")[0]].append(one["line"])
     for name, found in rows_of.items():
         if len(found) == len(lines_of[name]):
             for row, line in zip(found, lines_of[name], strict=True):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etbuild.errors import StepError
+from etbuild.host.own_kernels import NO_KERNELS, OwnKernels
 from etbuild.npu.debug_database import read_layers
 from etbuild.pte.program import Tensor
 from etbuild.pte.reader import read
@@ -32,6 +33,7 @@ class HostRun(NamedTuple):
     tolerance:    0 for bit-exact outputs, else see `compare.difference`.
     delegates:    folder with their TOSA graphs, 0.tosa...
     vela:         folder with Vela's debug databases, 0_debug.xml...
+    kernels:      of the user.
     """
 
     pte: Path
@@ -40,6 +42,7 @@ class HostRun(NamedTuple):
     tolerance: float
     delegates: Path | None = None
     vela: Path | None = None
+    kernels: OwnKernels = NO_KERNELS
 
 
 class _Run(NamedTuple):
@@ -60,7 +63,7 @@ def run_on_host(what: HostRun, golden: dict[str, Any]) -> dict[str, Any]:
     from etbuild.host.program import HostProgram
 
     begin = time.perf_counter()
-    program = HostProgram(what.pte, what.ptd, memory_limit=what.memory_limit)
+    program = HostProgram(what.pte, what.ptd, memory_limit=what.memory_limit, kernels=what.kernels)
     run = _Run(what, program, golden)
     vectors = columns_of(golden, "input")
     wanted = columns_of(golden, "output")
@@ -151,7 +154,7 @@ def _first_wrong_operation(what: HostRun, delegate: int, inputs: list[Any], outp
     from etbuild.verify.tosa_reference import TosaGraph
 
     layers = read_layers(what.vela / f"{delegate}_debug.xml")
-    program = TracedProgram(what.pte, what.ptd)
+    program = TracedProgram(what.pte, what.ptd, kernels=what.kernels)
     program.run_delegate(delegate, inputs, [str(array.dtype) for array in outputs])
     found = first_wrong(program.results, layers, TosaGraph(what.delegates / f"{delegate}.tosa"), inputs)
     if found is None:

@@ -59,7 +59,8 @@ def test_operators_without_a_kernel_are_named_before_compilation() -> None:
 
     assert str(caught.value) == (
         "firmware: got operators that no CPU kernel is written for: aten::fft.out, aten::sort.values\n"
-        "    quantise them so that the NPU runs them, or use runtime.engine: executorch"
+        "    quantise them so that the NPU runs them, write a kernel and name it in operators, "
+        "or use runtime.engine: executorch"
     )
 
 

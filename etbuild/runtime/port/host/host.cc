@@ -59,6 +59,7 @@ struct etb_program {
     Buffer temp_memory;
     Buffer fast_scratch;
     Buffers planned;
+    std::vector<const Kernel*> kernels;
     Buffers inputs;   // of inputs without planned memory
     Buffers outputs;  // of outputs without planned memory
     Program program;
@@ -107,7 +108,7 @@ struct etb_program {
         resources.temp = &temp_arena;
         resources.planned = {planned.spans.data(), planned.spans.size()};
         resources.fast_scratch = fast_scratch.span();
-        resources.kernels = kernel_table;
+        resources.kernels = {kernels.data(), kernels.size()};
         resources.npu = &npu;
         resources.data = ptd.size ? &data : nullptr;
         resources.poison = true;
@@ -221,8 +222,11 @@ struct etb_program {
 };
 
 etb_program* etb_open(const void* pte, size_t pte_bytes, const void* ptd, size_t ptd_bytes, size_t fast_scratch,
-                      uint64_t memory_limit) {
+                      uint64_t memory_limit, const void* kernels, size_t kernel_count) {
     auto* program = new etb_program;
+    program->kernels.assign(kernel_table.begin(), kernel_table.end());
+    const auto* more = static_cast<const Kernel* const*>(kernels);
+    program->kernels.insert(program->kernels.end(), more, more + kernel_count);  // the last of one name is called
     program->budget = {memory_limit, memory_limit, 0};
     Status status = program->pte.copy(program->budget, pte, pte_bytes);
     if (status.ok() && ptd_bytes) status = program->ptd.copy(program->budget, ptd, ptd_bytes);
