@@ -22,7 +22,7 @@ def export(model: Model, settings: Export) -> Any:
     from etbuild.compile.model_state import Snapshot, what_is_lost
     from etbuild.compile.user_code import users_code
 
-    name = str(model.source or model.entry or model.program or model.builtin)
+    name = str(model.source or model.entry or model.program or model.module or model.builtin)
     module, inputs = load_model(model)
     is_program = isinstance(module, torch.export.ExportedProgram)
     module = module.module(check_guards=False) if is_program else module.eval()

@@ -31,6 +31,8 @@ def load_model(model: Model) -> tuple[Any, Inputs]:
         inputs = _inputs_of_program(module, model)
     elif model.builtin:
         module, inputs = _builtin(model.builtin)
+    elif model.module:
+        module, inputs = _saved_module(model.module), Inputs(())
     else:
         module, inputs = _from_source(model)
     if model.inputs:
@@ -79,6 +81,28 @@ def _builtin(name: str) -> tuple[Any, Inputs]:
             "    it needs the network, or a package that is not compatible with the installed PyTorch"
         ) from error
     return module, _placed(f"model.builtin {name}: its inputs", inputs, keywords)
+
+
+def _saved_module(path: Path) -> Any:
+    """The module in a file of torch.save; its classes are imported from the file's folder or the project."""
+    import torch
+
+    sys.path[:0] = [str((Path.cwd() / path).parent), str(Path.cwd())]
+    with users_code(f"{path}: torch.load"):
+        try:
+            module = torch.load(path, weights_only=False, map_location="cpu")
+        except AttributeError as error:
+            raise StepError(
+                f"{path}: got {described(error)}, wanted classes that can be imported\n"
+                "    define the model's class in a module of the project, not in the program that saves it"
+            ) from error
+    if isinstance(module, dict):
+        raise StepError(
+            f"{path}: got a state_dict, wanted a torch.nn.Module\n"
+            "    name the module in model.source and this file in model.weights"
+        )
+    _check_module(module, str(path))
+    return module
 
 
 def _from_source(model: Model) -> tuple[Any, Inputs]:

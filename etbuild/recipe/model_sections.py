@@ -83,13 +83,13 @@ class InputSpec:
 
 @section(
     "model",
-    "Where the model comes from: exactly one of source, entry alone, builtin and program.",
+    "Where the model comes from: exactly one of source, entry alone, builtin, module and program.",
     examples=[{"source": "models/mnist.py", "weights": "models/mnist.safetensors"}, {"builtin": "add"}],
     **{"x-wanted": "a mapping that says where the model comes from"},
 )
 @dataclass(frozen=True)
 class Model:
-    """Where the model comes from: exactly one of source, builtin and program, or entry alone."""
+    """Where the model comes from: exactly one of source, builtin, module and program, or entry alone."""
 
     source: Path | None = setting(
         "A .py that defines ModelUnderTest (a torch.nn.Module) and ModelInputs (a tuple, or a dict of keyword inputs;"
@@ -114,6 +114,14 @@ class Model:
         examples=["add", "linear"],
         wanted="the name of a model of executorch.examples.models",
         pattern="^[A-Za-z0-9_.-]+$",
+    )
+    module: Path | None = setting(
+        "A torch.nn.Module saved whole by torch.save; its example inputs are in `inputs`. Loading it runs code that the"
+        " file names: use files of your own only.",
+        None,
+        examples=["models/mnist.pt"],
+        wanted="the path of a .pt or .pth file",
+        suffixes=(".pt", ".pth"),
     )
     program: Path | None = setting(
         "A program saved by torch.export.save, with its weights and example inputs.",

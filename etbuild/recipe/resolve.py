@@ -31,7 +31,7 @@ _REQUIRED = {
     "model": "a mapping that says where the model comes from",
     "targets": "a target or a list of targets",
 }
-_SOURCES = ("source", "builtin", "program")
+_SOURCES = ("source", "builtin", "module", "program")
 _RANGES = {
     "bool": (0, 1),
     "int8": (-128, 127),
@@ -104,6 +104,8 @@ def _model(section: Section) -> Model:
     elif given and given[0] != "source" and section.has("entry"):
         section.report("entry", f"entry with {given[0]}", "entry alone, or with source")
     inputs = tuple(_input(item) for item in section.each("inputs"))
+    if section.has("module") and not section.has("inputs"):
+        section.report("inputs", "nothing with module", "example inputs", "a module saved by torch.save has none")
     return read(section, Model, inputs=inputs, reads=_reads(section))
 
 

@@ -60,7 +60,8 @@ def main(argv: Sequence[str]) -> int:
         register(options.operators, import_file)
         program = export(model, options.export)
     save_program(program, options.output)
-    declared = {model.source, model.program, model.weights, *options.operators, *(spec.file for spec in model.inputs)}
+    declared = {model.source, model.program, model.module, model.weights, *options.operators}
+    declared |= {spec.file for spec in model.inputs}
     declared |= {path for path in map(Path, model.reads) if path.is_file()}
     write_depfile(options.depfile, reads, declared)
     return 0
