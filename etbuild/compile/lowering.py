@@ -6,6 +6,7 @@ It does not run Vela.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from etbuild.compile.exported_program import make_portable
 from etbuild.compile.lowered import Lowered, placeholder_of
 from etbuild.compile.partition import NO_NPU, PartitionRecord
 from etbuild.compile.profiles import reference_spec
+from etbuild.compile.states import require_states, states_of
 from etbuild.errors import StepError
 from etbuild.hardware.target import WITH_CORTEX_M
 
@@ -56,6 +58,7 @@ def lower_program(program: Any, profile: str, io: str, name: Path) -> Lowering:
         _without_vela(graph_of_placeholder),
     ):
         edge, io_params = lower(program, profile, io, record)
+        require_states(f"{name}: lowering for {profile}", program, edge.exported_program())
         executorch = emit(edge)
     lowered = Lowered(executorch.executorch_program, executorch._emitter_output.mutable_data)
     delegate_data = lowered.program.backend_delegate_data
@@ -98,10 +101,18 @@ def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> tuple
 
 
 def emit(edge: Any) -> Any:
-    """The ExecutorchProgramManager, with the configuration of aot_arm_compiler."""
-    from executorch.exir import ExecutorchBackendConfig
+    """The ExecutorchProgramManager, with the configuration of aot_arm_compiler.
 
-    return edge.to_executorch(config=ExecutorchBackendConfig(extract_delegate_segments=False))
+    It also has what states begin with, zeros included: by itself ExecuTorch leaves that to what is in memory.
+    """
+    from executorch.exir import ExecutorchBackendConfig
+    from executorch.exir.passes.init_mutable_pass import InitializedMutableBufferPass
+
+    names = [state.input for state in states_of(edge.exported_program())]
+    passes = [InitializedMutableBufferPass(names)] if names else []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mutation on a buffer")  # that this value is not in the program
+        return edge.to_executorch(config=ExecutorchBackendConfig(passes=passes, extract_delegate_segments=False))
 
 
 @contextmanager

@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from etbuild.errors import StepError
-
 if TYPE_CHECKING:
     from etbuild.recipe.data_sections import Quantize
     from etbuild.recipe.model_sections import Export
@@ -24,7 +22,8 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
     """
     import torch
 
-    from etbuild.compile import control_flow, cortex_m, patches
+    from etbuild.compile import control_flow, cortex_m, patches, states
+    from etbuild.compile.calibration import calibrate, share_observers, with_states
     from etbuild.compile.compiler_failure import explained
     from etbuild.compile.dynamic_shapes import dynamic_shapes
     from etbuild.compile.inputs import inputs_of
@@ -32,31 +31,39 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
     from etbuild.compile.samples import read_samples
 
     example = inputs_of(*program.example_inputs)
-    samples = read_samples(settings.calibration, example, RANDOM_SAMPLES)
-    module = program.module(check_guards=False)
-    inputs = samples.inputs
-    if cortex_m.is_cortex_m(profile):
+    samples = read_samples(settings.calibration, example, RANDOM_SAMPLES).inputs
+    opened, kept = states.opened(program)
+    module = opened.module(check_guards=False)
+    if on_cortex_m := cortex_m.is_cortex_m(profile):
         example = example.with_leaves(cortex_m.channels_last(example.leaves))
-        inputs = tuple(map(cortex_m.channels_last, inputs))
-        module = cortex_m.channels_last_module(module, example, exporting.strict)
-        quantizer = cortex_m.make_quantizer()
-    else:
-        quantizer = make_quantizer(settings, profile, module)
+        samples = tuple(map(cortex_m.channels_last, samples))
+    called = with_states(example, kept, [state.value for state in kept])
+    if on_cortex_m:
+        module = cortex_m.channels_last_module(module, called, exporting.strict)
+    quantizer = cortex_m.make_quantizer() if on_cortex_m else make_quantizer(settings, profile, module)
     with explained("quantisation", module), patches.lazy_code_generation():
         prepared = control_flow.prepare(module, quantizer)
-    for number, sample in enumerate(inputs):
-        try:
-            example.with_leaves(sample).call(prepared)
-        except Exception as error:
-            first_line = (str(error).strip().splitlines() or [""])[0]
-            raise StepError(f"calibration sample {number}: got {type(error).__name__}: {first_line}") from error
+    share_observers(prepared, kept)
+    calibrate(prepared, example, samples, kept)
     with explained("quantisation", prepared), patches.lazy_code_generation():
         converted = control_flow.convert(prepared)
+    _with_aten_casts(converted.graph)
     converted.recompile()  # TorchDynamo reads the code, see lazy_code_generation.
     report = describe(quantizer, converted)
-    shapes = dynamic_shapes(converted, example, exporting.dynamic_shapes)
+    shapes = dynamic_shapes(converted, called, exporting.dynamic_shapes)
     without_guards = patches.export_without_guards() if shapes is None else nullcontext()
     with explained("quantisation: export", converted), without_guards:
-        return torch.export.export(
-            converted, example.arguments, example.keywords, dynamic_shapes=shapes, strict=exporting.strict
-        ), report
+        made = torch.export.export(
+            converted, called.arguments, called.keywords, dynamic_shapes=shapes, strict=exporting.strict
+        )
+    return states.closed(made, kept), report
+
+
+def _with_aten_casts(graph: Any) -> None:
+    """Replace the casts of ExecuTorch's quantiser behind integer inputs by PyTorch's, which need no compiler to run."""
+    import torch
+
+    for node in graph.nodes:
+        if str(node.target) == "dim_order_ops._to_dim_order_copy.default":
+            node.target = torch.ops.aten._to_copy.default
+            node.kwargs = {"dtype": node.kwargs["dtype"]}
