@@ -1,6 +1,7 @@
 // aten::grid_sampler_2d: out[n, c, h, w] = input[n, c] at the position grid[n, h, w] = (x, y), where -1 and 1 are the
-// edges of the image, or with align_corners the centres of its outermost pixels. Floats. source: PyTorch's
-// documentation of grid_sample; bicubic with A = -0.75. Tested by "grid_sampler" in test_portable_numeric.py.
+// edges of the image, or with align_corners the centres of its outermost pixels. source: PyTorch's documentation of
+// grid_sample; bicubic with A = -0.75. Integers have whole positions, as in ExecuTorch. Tested by "grid_sampler" in
+// test_portable_numeric.py.
 #include <cmath>
 
 #include "kernels/element.h"
@@ -58,6 +59,20 @@ struct Edge {
             return i >= 0 && i < size ? static_cast<std::int32_t>(i) : -1;
         }
         return static_cast<std::int32_t>(clip(at, size));
+    }
+    // The index of the pixel at grid coordinate x, an integer; -1 where it is padding. All divisions are whole.
+    [[nodiscard]] std::int32_t whole_index(std::int64_t x) const {
+        constexpr std::int64_t far = std::int64_t{1} << 30;
+        x = x < -far ? -far : x > far ? far : x;
+        std::int64_t at = corners ? (x + 1) / 2 * (size - 1) : ((x + 1) * size - 1) / 2;
+        if (padding == zeros) return at >= 0 && at < size ? static_cast<std::int32_t>(at) : -1;
+        const std::int64_t span = corners ? size - 1 : size;
+        if (padding == reflection && span == 0) return 0;
+        if (padding == reflection) {
+            at = at < 0 ? -at : at;
+            at = at / span % 2 == 0 ? at % span : span - at % span;
+        }
+        return at < 0 ? 0 : at < size ? static_cast<std::int32_t>(at) : size - 1;
     }
 };
 
@@ -122,6 +137,15 @@ Real sample(const Image& image, Mode mode, Real grid_x, Real grid_y) {
     return mode == nearest ? image.at(std::nearbyint(y), std::nearbyint(x)) : sample_bilinear(image, y, x);
 }
 
+// A position between pixels does not exist for integers, so that all modes give one pixel.
+std::int64_t whole_sample(const Image& image, std::int64_t grid_x, std::int64_t grid_y) {
+    const std::int32_t i = image.rows.whole_index(grid_y);
+    const std::int32_t j = image.columns.whole_index(grid_x);
+    return i < 0 || j < 0
+               ? 0
+               : load_one<std::int64_t>(*image.tensor, image.first + i * image.row_step + j * image.column_step);
+}
+
 // grid_sampler_2d(input [N, C, H, W], grid [N, h, w, 2], interpolation_mode, padding_mode, align_corners,
 // out [N, C, h, w]).
 Status grid_sampler(Args& args) {
@@ -131,7 +155,7 @@ Status grid_sampler(Args& args) {
     const std::int64_t padding = args.integer(3);
     const bool corners = args.boolean(4);
     Tensor& out = args.out(5);
-    args.demand(is_float(in.dtype) && computes(in.dtype) && grid.dtype == in.dtype && out.dtype == in.dtype,
+    args.demand(in.dtype != DType::boolean && computes(in.dtype) && grid.dtype == in.dtype && out.dtype == in.dtype,
                 "grid_sampler: wrong types");
     args.demand(mode >= bilinear && mode <= bicubic && padding >= zeros && padding <= reflection,
                 "grid_sampler: no such mode");
@@ -153,7 +177,14 @@ Status grid_sampler(Args& args) {
         const std::ptrdiff_t point = std::ptrdiff_t{at[0]} * grid_steps[0] + std::ptrdiff_t{at[2]} * grid_steps[1] +
                                      std::ptrdiff_t{at[3]} * grid_steps[2];
         image.first = std::ptrdiff_t{at[0]} * in_steps[0] + std::ptrdiff_t{at[1]} * in_steps[1];
-        store_one(out, at.offset(out_steps),
+        const std::ptrdiff_t to = at.offset(out_steps);
+        if (!is_float(in.dtype)) {
+            store_one(out, to,
+                      whole_sample(image, load_one<std::int64_t>(grid, point),
+                                   load_one<std::int64_t>(grid, point + grid_steps[3])));
+            continue;
+        }
+        store_one(out, to,
                   sample(image, static_cast<Mode>(mode), load_one<Real>(grid, point),
                          load_one<Real>(grid, point + grid_steps[3])));
     }

@@ -19,6 +19,10 @@ struct Axis {
     }
     // The neighbours i and next of output position o. Returns the weight of `next`; that of `i` is 1 less it.
     float between(std::int32_t o, bool corners, std::int32_t& i, std::int32_t& next) const {
+        if (in == out) {  // whatever the scale
+            i = next = o;
+            return 0;
+        }
         float at = corners ? static_cast<float>(o) * scale : (static_cast<float>(o) + 0.5f) * scale - 0.5f;
         if (at < 0) at = 0;
         i = static_cast<std::int32_t>(at);
@@ -69,43 +73,72 @@ Status place_axes(Args& args, const Tensor& in, std::size_t factors, bool corner
 }
 
 // Eight bytes at a time, which the library's memcpy of a small runtime does not do.
-void copy_row(std::uint8_t* to, const std::uint8_t* from, std::size_t size) {
+void copy_bytes(std::uint8_t* to, const std::uint8_t* from, std::size_t size) {
     for (; size >= 8; size -= 8, to += 8, from += 8) std::memcpy(to, from, 8);
     for (; size > 0; --size) *to++ = *from++;
 }
 
-// Every source position is computed once, not for each plane. A row with the source of the row before is its copy.
+// Copies pixels of one row. sources: of each, in bytes from the row's start. step: bytes from one to the next in the
+// result. size: bytes of a pixel. Functions of their own: else the compiler keeps these on the stack and not in
+// registers.
+using CopyPixels = void (*)(std::uint8_t* to, const std::uint8_t* row, const std::ptrdiff_t* sources,
+                            std::int32_t count, std::ptrdiff_t step, std::size_t size);
+
 template <class T>
+void copy_elements(std::uint8_t* to, const std::uint8_t* row, const std::ptrdiff_t* sources, std::int32_t count,
+                   std::ptrdiff_t step, std::size_t) {
+    for (; count > 0; --count, to += step) *reinterpret_cast<T*>(to) = *reinterpret_cast<const T*>(row + *sources++);
+}
+
+void copy_pixels(std::uint8_t* to, const std::uint8_t* row, const std::ptrdiff_t* sources, std::int32_t count,
+                 std::ptrdiff_t step, std::size_t size) {
+    for (; count > 0; --count, to += step) copy_bytes(to, row + *sources++, size);
+}
+
+CopyPixels copy_of(std::size_t size) {
+    if (size == 1) return copy_elements<std::uint8_t>;
+    if (size == 2) return copy_elements<std::uint16_t>;
+    return size == 4 ? copy_elements<std::uint32_t> : copy_pixels;
+}
+
+// The distances of a tensor's dimensions, in bytes.
+Dims steps_of(const Tensor& tensor) {
+    Dims steps = strides(tensor);
+    for (std::int32_t& step : steps.at) step *= static_cast<std::int32_t>(element_size(tensor.dtype));
+    return steps;
+}
+
+// Copies planes; where the channels of a pixel are contiguous, these together. The source columns are computed once and
+// not for each row, and a row with the source of the row before is that row's copy.
 void copy_nearest(const Tensor& in, Tensor& out, const Axis (&axes)[2]) {
-    const Dims from = strides(in);
-    const Dims to = strides(out);
-    // What is written may be of type char, of which the compiler assumes that it changes any of these in memory.
-    const std::ptrdiff_t read_step = from[1];
-    const std::ptrdiff_t write_step = to[1];
-    const std::int32_t planes = out.sizes[1];
-    const auto for_planes = [&](std::ptrdiff_t read_at, std::ptrdiff_t write_at, const auto& use) {
-        for (std::int32_t n = 0; n < out.sizes[0]; ++n) {
-            const T* read = in.as<T>() + std::ptrdiff_t{n} * from[0] + read_at;
-            T* write = out.as<T>() + std::ptrdiff_t{n} * to[0] + write_at;
-            for (std::int32_t c = 0; c < planes; ++c, read += read_step, write += write_step) use(read, write);
+    constexpr std::int32_t most = 32;
+    const auto size = static_cast<std::int32_t>(element_size(in.dtype));
+    const Dims from = steps_of(in);
+    const Dims to = steps_of(out);
+    const bool together = from[1] == size && to[1] == size;
+    const std::int32_t planes = together ? 1 : out.sizes[1];
+    const auto pixel = static_cast<std::size_t>(together ? out.sizes[1] * size : size);
+    const CopyPixels copy = together ? copy_pixels : copy_of(pixel);
+    std::ptrdiff_t sources[most];
+    for (std::int32_t first = 0; first < axes[1].out; first += most) {
+        const std::int32_t count = axes[1].out - first < most ? axes[1].out - first : most;
+        for (std::int32_t x = 0; x < count; ++x) sources[x] = std::ptrdiff_t{axes[1].nearest(first + x)} * from[3];
+        std::int32_t before = -1;
+        for (std::int32_t y = 0; y < axes[0].out; ++y) {
+            const std::int32_t source = axes[0].nearest(y);
+            const bool again = source == before && static_cast<std::size_t>(to[3]) == pixel;
+            before = source;
+            for (std::int32_t n = 0; n < out.sizes[0]; ++n) {
+                const std::uint8_t* read = in.data + std::ptrdiff_t{n} * from[0] + std::ptrdiff_t{source} * from[2];
+                std::uint8_t* write =
+                    out.data + std::ptrdiff_t{n} * to[0] + std::ptrdiff_t{y} * to[2] + std::ptrdiff_t{first} * to[3];
+                for (std::int32_t c = 0; c < planes; ++c, read += from[1], write += to[1])
+                    if (again)
+                        copy_bytes(write, write - to[2], static_cast<std::size_t>(count) * pixel);
+                    else
+                        copy(write, read, sources, count, to[3], pixel);
+            }
         }
-    };
-    const std::size_t row_bytes = static_cast<std::size_t>(axes[1].out) * sizeof(T);
-    std::int32_t before = -1;
-    for (std::int32_t y = 0; y < axes[0].out; ++y) {
-        const std::int32_t source = axes[0].nearest(y);
-        const std::ptrdiff_t row = std::ptrdiff_t{y} * to[2];
-        if (source == before && to[3] == 1) {
-            for_planes(0, row, [&](const T*, T* write) {
-                copy_row(reinterpret_cast<std::uint8_t*>(write), reinterpret_cast<const std::uint8_t*>(write - to[2]),
-                         row_bytes);
-            });
-            continue;
-        }
-        before = source;
-        for (std::int32_t x = 0; x < axes[1].out; ++x)
-            for_planes(std::ptrdiff_t{source} * from[2] + std::ptrdiff_t{axes[1].nearest(x)} * from[3],
-                       row + std::ptrdiff_t{x} * to[3], [](const T* read, T* write) { *write = *read; });
     }
 }
 
@@ -118,48 +151,39 @@ Status nearest(Args& args) {
     Dims sizes;
     ETB_TRY(place_axes(args, in, 2, false, axes, sizes));
     ETB_TRY(resize(out, sizes));
-    if (out.count() == 0) return {};
-    switch (element_size(in.dtype)) {
-        case 1:
-            copy_nearest<std::uint8_t>(in, out, axes);
-            return {};
-        case 2:
-            copy_nearest<std::uint16_t>(in, out, axes);
-            return {};
-        case 4:
-            copy_nearest<std::uint32_t>(in, out, axes);
-            return {};
-        case 8:
-            copy_nearest<std::uint64_t>(in, out, axes);
-            return {};
-        default:
-            return error(Code::mismatch, "upsample: elements of a size that is not taken");
-    }
+    if (out.count()) copy_nearest(in, out, axes);
+    return {};
 }
 
-// upsample_bilinear2d.vec(self, output_size or None, align_corners, scale_factors or None, out): the weighted mean of
-// the four neighbours. float32.
-Status bilinear(Args& args) {
-    const Tensor& in = args.tensor(0);
-    const bool corners = args.boolean(2);
-    Tensor& out = args.out(4);
-    args.demand(is_real(in.dtype) && is_real(out.dtype), "bilinear upsample takes float32");
-    Axis axes[2];
-    Dims sizes;
-    ETB_TRY(place_axes(args, in, 3, corners, axes, sizes));
-    ETB_TRY(resize(out, sizes));
+// The elements of a tensor of integers, used like a pointer to float.
+struct Whole {
+    struct Element {
+        const Tensor* tensor;
+        std::ptrdiff_t at;
+        operator float() const { return load_one<float>(*tensor, at); }  // NOLINT: an element is a number
+        void operator=(float x) const { store_one(*tensor, at, x); }
+    };
+    const Tensor* tensor;
+    std::ptrdiff_t first = 0;
+    Element operator[](std::ptrdiff_t at) const { return {tensor, first + at}; }
+    Whole operator+(std::ptrdiff_t by) const { return {tensor, first + by}; }
+};
+
+// The weighted mean of the four neighbours. In, Out: pointers to elements, or Elements.
+template <class In, class Out>
+void interpolate(In first, Out to_first, const Tensor& in, const Tensor& out, const Axis (&axes)[2], bool corners) {
     const Dims from = strides(in);
     const Dims to = strides(out);
-    for (std::int32_t n = 0; n < sizes[0]; ++n)
-        for (std::int32_t c = 0; c < sizes[1]; ++c) {
-            ConstReals plane = reals(in) + std::ptrdiff_t{n} * from[0] + std::ptrdiff_t{c} * from[1];
-            Reals result = reals(out) + std::ptrdiff_t{n} * to[0] + std::ptrdiff_t{c} * to[1];
+    for (std::int32_t n = 0; n < out.sizes[0]; ++n)
+        for (std::int32_t c = 0; c < out.sizes[1]; ++c) {
+            In plane = first + (std::ptrdiff_t{n} * from[0] + std::ptrdiff_t{c} * from[1]);
+            Out result = to_first + (std::ptrdiff_t{n} * to[0] + std::ptrdiff_t{c} * to[1]);
             for (std::int32_t y = 0; y < axes[0].out; ++y) {
                 std::int32_t top;
                 std::int32_t bottom;
                 const float down = axes[0].between(y, corners, top, bottom);
-                ConstReals upper = plane + std::ptrdiff_t{top} * from[2];
-                ConstReals lower = plane + std::ptrdiff_t{bottom} * from[2];
+                In upper = plane + std::ptrdiff_t{top} * from[2];
+                In lower = plane + std::ptrdiff_t{bottom} * from[2];
                 for (std::int32_t x = 0; x < axes[1].out; ++x) {
                     std::int32_t left;
                     std::int32_t right;
@@ -172,6 +196,24 @@ Status bilinear(Args& args) {
                 }
             }
         }
+}
+
+// upsample_bilinear2d.vec(self, output_size or None, align_corners, scale_factors or None, out). Integers are computed
+// in float32, and what is after the point is cut off.
+Status bilinear(Args& args) {
+    const Tensor& in = args.tensor(0);
+    const bool corners = args.boolean(2);
+    Tensor& out = args.out(4);
+    args.demand(in.dtype == out.dtype && computes(in.dtype) && in.dtype != DType::boolean,
+                "bilinear upsample: wrong types");
+    Axis axes[2];
+    Dims sizes;
+    ETB_TRY(place_axes(args, in, 3, corners, axes, sizes));
+    ETB_TRY(resize(out, sizes));
+    if (is_real(in.dtype))
+        interpolate<ConstReals, Reals>(reals(in), reals(out), in, out, axes, corners);
+    else
+        interpolate(Whole{&in}, Whole{&out}, in, out, axes, corners);
     return {};
 }
 

@@ -36,6 +36,7 @@ DISTANCE = [
     ),
 ]
 IMAGE, GRID = floats(2, 3, 5, 4), RANDOM.uniform(-1.6, 1.6, (2, 6, 5, 2)).astype(np.float32)
+IMAGE_OF_INTEGERS, PLACES = RANDOM.integers(-90, 90, (2, 3, 5, 4)), RANDOM.integers(-6, 7, (2, 6, 5, 2))
 SAMPLE = [
     both(
         f"{mode}-{padding}-{corners}",
@@ -47,6 +48,18 @@ SAMPLE = [
     for mode in ("bilinear", "nearest", "bicubic")
     for padding in ("zeros", "border", "reflection")
     for corners in (False, True)
+]
+SAMPLE += [
+    Case(
+        f"{mode}-{padding}-{corners}-{kind}",
+        lambda t, x, g, how=(mode, padding, corners): t.ops.aten.grid_sampler_2d(x, g, *how),
+        (IMAGE_OF_INTEGERS.astype(kind), PLACES.astype(kind)),
+        results=1,
+    )
+    for mode in range(3)
+    for padding in range(3)
+    for corners in (False, True)
+    for kind in ("int8", "int32")
 ]
 
 

@@ -13,11 +13,20 @@ X = RANDOM.normal(0, 3, (2, 3, 9, 11)).astype(np.float32)
 NAN = X.copy()
 NAN[0, 1, 4, 5] = np.nan
 Q = RANDOM.integers(-128, 128, (2, 3, 9, 11)).astype(np.int8)
+WHOLE = ("int8", "uint8", "int16", "int32", "int64")
 MEAN = {"ulp": 8, "atol": 1e-6, "reason": "sums in another order than ExecuTorch's"}
 
 
 def function(name, *args, **how):  # type: ignore[no-untyped-def]
     return lambda t, x: getattr(t.nn.functional, name)(x, *args, **how)
+
+
+def nearest(*size):  # type: ignore[no-untyped-def]
+    return lambda t, x: t.ops.aten.upsample_nearest2d.vec(x, size, None)
+
+
+def bilinear(corners):  # type: ignore[no-untyped-def]
+    return lambda t, x: t.ops.aten.upsample_bilinear2d.vec(x, [13, 20], corners, None)
 
 
 POOL = [
@@ -48,6 +57,10 @@ UPSAMPLE = [
     Case("nearest-2", function("interpolate", scale_factor=2), (X,)),
     Case("nearest-size", function("interpolate", size=(13, 7)), (X,)),
     Case("nearest-factor", function("interpolate", scale_factor=(1.7, 0.6)), (X,)),
+    Case("nearest-wide", function("interpolate", size=(20, 71)), (X,)),
+    *(Case(f"nearest-wide-{kind}", nearest(20, 71), (Q.astype(kind),), results=1) for kind in WHOLE),
+    Case("nearest-rows", nearest(27, 33), (Q,), results=1),
+    Case("nearest-channels-last", lambda t, x: nearest(20, 34)(t, x.to(memory_format=t.channels_last)), (X,)),
     Case(
         "bilinear-2",
         function("interpolate", scale_factor=2, mode="bilinear"),
@@ -76,6 +89,14 @@ UPSAMPLE = [
         atol=2e-6,
         reason="products in another order",
     ),
+    Case(
+        "bilinear-same-size",
+        lambda t, x: t.ops.aten.upsample_bilinear2d.vec(x, None, False, [1.05, 1.05]),
+        (X,),
+        reason="the scale is not heeded",
+    ),
+    *(Case(f"bilinear-{kind}", bilinear(False), (Q.astype(kind),), results=1) for kind in WHOLE),
+    *(Case(f"bilinear-corners-{kind}", bilinear(True), (Q.astype(kind),), results=1) for kind in WHOLE),
 ]
 
 
