@@ -42,6 +42,10 @@ class ProjectPaths:
         """The environment variables that the paths use, with their values, sorted by name."""
         return tuple(sorted(self._used.items()))
 
+    def depend_on(self, name: str) -> None:
+        """Count an environment variable among those that the paths use, set or not."""
+        self._used[name] = self._variable(name) or ""
+
     def relative(self, path: Path) -> Path:
         """The path relative to the project when inside it, else absolute; without `..` and `.`."""
         whole = Path(os.path.normpath(self.root / path))

@@ -40,10 +40,23 @@ class CoreDriver:
         }
 
     @property
+    def roots(self) -> dict[str, Path]:
+        """Its folders, by what they are called in a firmware."""
+        return {"driver": self.source, "cmsis": self.cmsis}
+
+    @property
     def files(self) -> list[Path]:
         """What it is compiled from: files and folders."""
         parts = (self.source / name for name in ("CMakeLists.txt", "include", "src"))
         return [*(part for part in parts if part.exists()), (self.cmsis / _HEADER).parent]
+
+
+def declared_files() -> list[Path]:
+    """What the driver of ETHOSU_CORE_DRIVER is compiled from; nothing where it, or its CMSIS, is missing."""
+    named = environment.variable("ETHOSU_CORE_DRIVER")
+    source = Path(named or "").absolute()
+    cmsis = _cmsis(source)
+    return CoreDriver(source, cmsis, "", ()).files if named and cmsis else []
 
 
 def find_core_driver(prefix: Path, npu: str, definitions: Sequence[str]) -> CoreDriver | None:
@@ -62,12 +75,19 @@ def find_core_driver(prefix: Path, npu: str, definitions: Sequence[str]) -> Core
     source = Path(named).absolute()
     if not (source / "CMakeLists.txt").is_file():
         raise MissingTool(f"{source}: got no CMakeLists.txt, wanted the source folder of Arm's core driver")
-    cmsis = environment.variable("CMSIS_PATH")
-    beside = (Path(cmsis).absolute(),) if cmsis else (source.parent / "cmsis_6", source.parent / "cmsis")
-    for folder in beside:
-        if (folder / _HEADER).is_file():
-            return CoreDriver(source, folder, npu, tuple(definitions))
+    if cmsis := _cmsis(source):
+        return CoreDriver(source, cmsis, npu, tuple(definitions))
     raise MissingTool(
-        f"{beside[0]}: got no {_HEADER}, wanted the CMSIS that Arm's core driver includes\n"
+        f"{_cmsis_folders(source)[0]}: got no {_HEADER}, wanted the CMSIS that Arm's core driver includes\n"
         "    set CMSIS_PATH to the folder of CMSIS 6"
     )
+
+
+def _cmsis(source: Path) -> Path | None:
+    return next((folder for folder in _cmsis_folders(source) if (folder / _HEADER).is_file()), None)
+
+
+def _cmsis_folders(source: Path) -> tuple[Path, ...]:
+    """Where CMSIS is looked for. source: the driver's."""
+    named = environment.variable("CMSIS_PATH")
+    return (Path(named).absolute(),) if named else (source.parent / "cmsis_6", source.parent / "cmsis")

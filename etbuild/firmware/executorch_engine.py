@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from etbuild.errors import MissingTool, StepError
 from etbuild.firmware.core_driver import CoreDriver
-from etbuild.firmware.executorch_objects import LINK, compiled
-from etbuild.firmware.executorch_sources import CODE_GENERATION, check_source, family_settings
+from etbuild.firmware.executorch_objects import LINK, Parts, compiled
+from etbuild.firmware.executorch_sources import CODE_GENERATION, family_settings
 from etbuild.firmware.toolchain import run_tool
 from etbuild.pte.reader import read
 from etbuild.pte.zero_points import narrow_zero_points
-from etbuild.system import environment, tools
+from etbuild.system import environment
 
 _CONFIGS = ("lib/cmake/ExecuTorch/executorch-config.cmake", "lib/cmake/executorch/executorch-config.cmake")
-
+_ARCHITECTURE = re.compile(r"Tag_CPU_arch: (\S+)")
 
 # For a message that a firmware with all operators does not fit.
 ALL_OPERATORS = (
@@ -36,11 +36,11 @@ ALL_OPERATORS = (
 class Build:
     """One link.
 
-    source:      ExecuTorch's source, to link the operators that are called alone; None links all of the prefix.
+    prefix, source: of ExecuTorch, absolute; without a source all operators of the prefix are linked, else the called.
     work:        folder with generated/, blobs.S, model.pte and vectors.bin.
     flags:       the compiler's flags for the CPU.
     operators:   "aten::add.out"... of the .pte.
-    sources:     of the board: its console's, and its own.
+    sources:     of the board, with headers: its console's, and its own.
     core_driver: None without delegates, or where the prefix has it.
     """
 
@@ -66,7 +66,7 @@ def find_prefix(named: Path | None) -> Path:
             "ExecuTorch's runtime: got no prefix, wanted one\n"
             "    set runtime.prefix or EXECUTORCH_PREFIX to the prefix that it was installed into"
         )
-    prefix = Path(text).absolute()
+    prefix = Path(text).resolve()
     if not any((prefix / config).is_file() for config in _CONFIGS):
         raise MissingTool(f"{prefix}: got no {_CONFIGS[0]}, wanted an installed ExecuTorch")
     return prefix
@@ -102,47 +102,63 @@ def check_zero_points(pte: Path) -> None:
 
 
 def link(build: Build) -> None:
-    """Link firmware.elf and firmware.map into build.work.
+    """Link firmware.elf and firmware.map into build.work. Their paths are relative to it, or of the system.
 
-    raises: MissingTool without CMake, Ninja or the compiler; StepError when an operator is missing or the link fails.
+    raises: MissingTool without CMake, Ninja or the compiler; StepError when an operator is missing, the link fails or
+            the prefix is for another processor.
     """
     check_operators(build.prefix, build.operators)
     check_zero_points(build.work / "model.pte")
-    prefix = [build.prefix / name for name in ("lib", "include")]
-    read_files = [*prefix, *build.sources, *(build.core_driver.files if build.core_driver else ())]
+    read_files = [*(build.prefix / name for name in ("lib", "include"))]
+    read_files += build.core_driver.files if build.core_driver else ()
     if build.source:
-        check_source(build.source)
         read_files += [build.source / name for name in CODE_GENERATION.values()]
-    entry = compiled(_settings(build), read_files, build.work / "generated")
+    parts = Parts(_settings(build), _roots(build), tuple(read_files), build.sources, build.work / "generated")
+    entry = compiled(parts)
     command = json.loads((entry / LINK).read_text(encoding="utf-8"))
     (build.work / "engine").symlink_to(entry)
+    (build.work / "prefix").symlink_to(build.prefix)
     here = Path.cwd()
     os.chdir(build.work)
     try:
         run_tool(["arm-none-eabi-g++", *build.flags, "-c", "blobs.S", "-o", "blobs.o"])
         run_tool(["arm-none-eabi-g++", *command[1:]])
+        _check_processor(build)
     finally:
         os.chdir(here)
 
 
+def _check_processor(build: Build) -> None:
+    """Check, in build.work, that no library brought code that the board's processor lacks.
+
+    The linker merges what its inputs say of themselves: the image says the newest architecture.
+    """
+    wanted, got = (
+        _ARCHITECTURE.findall(run_tool(["arm-none-eabi-readelf", "-A", file])) for file in ("blobs.o", "firmware.elf")
+    )
+    if got != wanted:
+        cpu = next(flag.partition("=")[2] for flag in build.flags if flag.startswith("-mcpu="))
+        raise StepError(
+            f"{build.prefix}: got libraries for {' '.join(got)}, wanted {' '.join(wanted)}, which a {cpu} runs\n"
+            f"    build ExecuTorch with TARGET_CPU={cpu}, and install it into a prefix of its own"
+        )
+
+
+def _roots(build: Build) -> dict[str, Path]:
+    source = {"source": build.source} if build.source else {}
+    return {"prefix": build.prefix, **source, **(build.core_driver.roots if build.core_driver else {})}
+
+
 def _settings(build: Build) -> dict[str, object]:
     """Variables of CMake, see runtime/executorch/CMakeLists.txt."""
-    compilers = {"C": "arm-none-eabi-gcc", "CXX": "arm-none-eabi-g++", "ASM": "arm-none-eabi-gcc"}
     return {
         "CMAKE_SYSTEM_NAME": "Generic",
         "CMAKE_SYSTEM_PROCESSOR": "arm",
         "CMAKE_TRY_COMPILE_TARGET_TYPE": "STATIC_LIBRARY",
-        "CMAKE_MAKE_PROGRAM": tools.program("ninja"),
-        **{f"CMAKE_{language}_COMPILER": tools.program(name) for language, name in compilers.items()},
         "CMAKE_PREFIX_PATH": build.prefix,
         "CMAKE_FIND_ROOT_PATH": build.prefix,
         "ETB_FLAGS": " ".join(build.flags),
-        "ETB_SOURCES": ";".join(str(source.absolute()) for source in build.sources),
         "ETB_DELEGATES": "ON" if build.has_delegates else "OFF",
         **(build.core_driver.settings if build.core_driver else {}),
-        **(_selection(build.source, build.operators) if build.source else {}),
+        **({"ETB_SOURCE": build.source, **family_settings(build.operators)} if build.source else {}),
     }
-
-
-def _selection(source: Path, operators: Sequence[str]) -> dict[str, object]:
-    return {"ETB_SOURCE": source.absolute(), "PYTHON_EXECUTABLE": sys.executable, **family_settings(operators)}

@@ -23,9 +23,10 @@ CODE_GENERATION = {
 _FAMILIES = {"quantized_decomposed": "quantized", "cortex_m": "cortex_m", "executorch_prim": ""}
 
 
-def check_source(source: Path) -> None:
-    """Check that a folder is ExecuTorch's source.
+def find_source(source: Path) -> Path:
+    """ExecuTorch's source, absolute.
 
+    source: runtime.source of the recipe.
     raises: MissingTool with what it lacks.
     """
     missing = [name for name in CODE_GENERATION.values() if not (source / name).exists()]
@@ -34,6 +35,7 @@ def check_source(source: Path) -> None:
             f"{source}: got no {missing[0]}, wanted ExecuTorch's source\n"
             "    set runtime.source to a checkout of the version that the prefix was built from"
         )
+    return source.absolute()
 
 
 def family_settings(operators: Sequence[str]) -> dict[str, str]:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from etbuild import RUNTIME
 from etbuild.errors import StepError
 from etbuild.firmware import board_files, executorch_engine, sizes, user_kernels
-from etbuild.firmware.board_sources import LINK, board_units, compiled_files, include_folders
+from etbuild.firmware.board_sources import LINK, board_units, include_folders
 from etbuild.firmware.core_driver import find_core_driver
 from etbuild.firmware.elf_segments import check_loadable
+from etbuild.firmware.executorch_sources import find_source
 from etbuild.firmware.image_check import check_start
 from etbuild.firmware.npu_settings import driver_definitions, settings_source
 from etbuild.firmware.select_sources import Needs, Selection, console_source, select, selection_source
@@ -241,9 +242,10 @@ def _link_executorch(firmware: Firmware, spec: ImageSpec) -> None:
     if needs.npu:
         definitions = driver_definitions(firmware.board, needs.family, needs.mode)
         driver = find_core_driver(prefix, spec.npu, definitions)
-    sources = (console_source(firmware.board), *compiled_files(firmware.board))
+    sources = (console_source(firmware.board), *firmware.board.init_files)
+    source = find_source(spec.source) if spec.source else None
     called = flags, needs.operators, bool(needs.npu)
-    executorch_engine.link(executorch_engine.Build(prefix, spec.source, firmware.work, *called, sources, driver))
+    executorch_engine.link(executorch_engine.Build(prefix, source, firmware.work, *called, sources, driver))
 
 
 def _convert(work: Path, sections: Sequence[sizes.Section], code: Region, alignment: int) -> None:

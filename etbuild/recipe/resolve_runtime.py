@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Relative error of floats summed in another order, for models that the CPU computes as a whole.
 CPU_TOLERANCE = 1e-5
+# With engine executorch: where its prefix, Arm's core driver and CMSIS are.
+_OF_EXECUTORCH = ("EXECUTORCH_PREFIX", "ETHOSU_CORE_DRIVER", "CMSIS_PATH")
 
 
 def read_runtime(section: Section, targets: Sequence[Target]) -> Runtime | None:
@@ -39,6 +41,8 @@ def read_runtime(section: Section, targets: Sequence[Target]) -> Runtime | None:
     for name in ("prefix", "source"):
         if section.has(name) and engine != "executorch":
             section.report(name, f"{name} without engine: executorch", "engine: executorch with it")
+    for name in _OF_EXECUTORCH if engine == "executorch" else ():
+        section.reading.paths.depend_on(name)
     if driver == "ethosu":
         for target in targets:
             _check_npu(section, board, target)

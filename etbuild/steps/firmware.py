@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.errors import exit_code_of
+from etbuild.firmware.core_driver import declared_files
 from etbuild.firmware.executorch_sources import CODE_GENERATION
 from etbuild.firmware.image import ImageSpec, build_image
 from etbuild.hardware.boards import board_of
 from etbuild.recipe.runtime_sections import Runtime
 from etbuild.steps.options import from_section, option, parse, plan, reads
+from etbuild.system import environment
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
@@ -72,12 +74,26 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         output=folder,
     )
     of_board = [file for text, file in zip(board.init, board.init_files, strict=True) if not text.startswith("<")]
-    inputs = [*([runtime.prefix] if runtime.prefix else []), *of_board]
-    inputs += [runtime.source / name for name in CODE_GENERATION.values()] if runtime.source else []
+    inputs = [*(_of_executorch(runtime, target) if runtime.engine == "executorch" else ()), *of_board]
     tools = ["arm-none-eabi-g++", "arm-none-eabi-objcopy", "newlib"]
     tools += ["cmake", "ninja"] if runtime.engine == "executorch" else []
     outputs = [folder / made for made in MADE]
     return plan(f"firmware:{recipe.name}@{target.variant}", options, tools, inputs=inputs, outputs=outputs)
+
+
+def _of_executorch(runtime: Runtime, target: Target) -> list[Path]:
+    """What engine executorch is linked from: named in the recipe, or by variables of the environment."""
+    named = environment.variable("EXECUTORCH_PREFIX")
+    installed = Path(named).absolute() if named and Path(named).is_dir() else None
+    declared = [*([installed] if installed and not runtime.prefix else []), *_driver(target)]
+    root = Path.cwd()
+    of_environment = [path.relative_to(root) if path.is_relative_to(root) else path for path in declared]
+    source = [runtime.source / name for name in CODE_GENERATION.values()] if runtime.source else []
+    return [*([runtime.prefix] if runtime.prefix else []), *source, *of_environment]
+
+
+def _driver(target: Target) -> list[Path]:
+    return declared_files() if target.npu != "none" else []
 
 
 def main(argv: Sequence[str]) -> int:

@@ -30,6 +30,7 @@ PROGRAMS = {
     "arm-none-eabi-gcc": ProgramSpec("gcc-arm-none-eabi", (12,)),
     "arm-none-eabi-g++": ProgramSpec("gcc-arm-none-eabi", (12,)),
     "arm-none-eabi-objcopy": ProgramSpec("binutils-arm-none-eabi", (2, 35)),
+    "arm-none-eabi-readelf": ProgramSpec("binutils-arm-none-eabi", (2, 35)),
     "arm-none-eabi-nm": ProgramSpec("binutils-arm-none-eabi", (2, 35)),
     "arm-none-eabi-addr2line": ProgramSpec("binutils-arm-none-eabi", (2, 35)),
     "qemu-system-arm": ProgramSpec("qemu-system-arm", (7,)),

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
+from executorch_images import exact, make, prepare, symbols, write_checkout
 from executorch_prefix import PORTABLE_BYTES, write_driver, write_prefix, write_source
-from images import Image, write_inputs
 
 from etbuild.errors import MissingTool, StepError
 from etbuild.firmware import executorch_objects
 from etbuild.firmware.executorch_engine import ALL_OPERATORS, check_operators, find_prefix
-from etbuild.steps import firmware, run
 
 NO_DRIVER = (
     "Arm's core driver: got no source, wanted the driver that ExecuTorch's delegate calls\n"
@@ -56,52 +53,6 @@ def project(tmp_path: Path, prefix: Path, cache: Path, monkeypatch: pytest.Monke
     """A folder which is the current one."""
     prepare(monkeypatch, prefix, cache, tmp_path)
     return tmp_path
-
-
-def prepare(patch: pytest.MonkeyPatch, prefix: Path, cache: Path, folder: Path) -> None:
-    """Enter a folder, with Arm's core driver and a cache."""
-    patch.setenv("XDG_CACHE_HOME", str(cache))
-    patch.setenv("ETHOSU_CORE_DRIVER", str(prefix / "driver"))
-    patch.setenv("CMSIS_PATH", str(prefix / "cmsis"))
-    patch.chdir(folder)
-
-
-def make(
-    prefix: Path, pte: str = "linear_u55.pte", *more: str, npu: str = "ethos-u55-128", first: float | None = None
-) -> None:
-    """An image in the current folder, with vectors of what the stand-in computes: its input negated.
-
-    first: the first element of the first input.
-    """
-    write_inputs(Path.cwd(), pte)
-    with np.load("golden.npz") as golden:
-        inputs, outputs = golden["input_0"], golden["output_0"]
-    inputs[0, 0, 0] = inputs[0, 0, 0] if first is None else first
-    np.savez("golden.npz", input_0=inputs, output_0=-inputs[..., : outputs.shape[-1]])
-    firmware.main(
-        [
-            *("--board", "corstone-300", "--driver", "ethosu", "--stack", "16384", "--engine", "executorch"),
-            *("--prefix", str(prefix), *(("--npu", npu, "--memory-mode", "Shared_Sram") if npu else ())),
-            *("--pte", "model.pte", "--manifest", "manifest.json", "--vectors", "golden.npz", "--output", ".", *more),
-        ]
-    )
-
-
-def exact(npu: str = "ethos-u55-128", limit_s: str = "60") -> list[object]:
-    """Where the image of the current folder ran, its vectors, and how many of them were bit-exact."""
-    options = Image(Path.cwd(), npu, "ethosu", "corstone-300").run_options()
-    options[options.index("--timeout") + 1] = limit_s
-    assert run.main([*options, "--on", "qemu"]) == 0
-    report = json.loads(Path("run.json").read_text())
-    return [report["runner"], report["vectors"], report["bit_exact"]]
-
-
-def symbols(image: Path) -> dict[str, tuple[str, int]]:
-    """The kind and the address of each symbol of firmware.elf."""
-    command = ["arm-none-eabi-nm", str(image / "firmware.elf")]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    rows = [line.split() for line in text.splitlines()]
-    return {row[2]: (row[1], int(row[0], 16)) for row in rows if len(row) == 3}
 
 
 @pytest.mark.e2e
@@ -222,6 +173,45 @@ def test_only_the_first_image_compiles_the_runtime(
 
     assert ran == []
     assert Path("firmware.elf").read_bytes() == (image / "firmware.elf").read_bytes()
+
+
+@pytest.mark.e2e
+def test_checkouts_in_two_folders_share_objects_and_give_equal_firmware(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefix, source, driver, CMSIS and a board with sources are in the checkout. A third has an empty cache."""
+    ran, made = [], []
+    compiler = executorch_objects.run_tool
+    monkeypatch.setattr(executorch_objects, "run_tool", lambda command: (ran.append(command[0]), compiler(command))[1])
+    write_checkout(tmp_path / "one")
+    for name, cache in (("one", "shared"), ("deeper/two", "shared"), ("three", "own")):
+        folder = tmp_path / name
+        if name != "one":
+            shutil.copytree(tmp_path / "one", folder, symlinks=True, ignore=shutil.ignore_patterns("output"))
+        prepare(monkeypatch, folder, tmp_path / f"cache-{cache}", folder)
+        (folder / "output").mkdir()
+        make(Path("prefix"), "linear_u55.pte", "--source", "source", board="board.yaml", output="output")
+        made.append({str(file): file.read_bytes() for file in sorted(Path("output").rglob("*")) if file.is_file()})
+
+    assert ran == ["cmake", "ninja", "ninja"] * 2
+    assert [name for name in made[0] if not made[0][name] == made[1][name] == made[2][name]] == []
+    assert [name for name, data in made[0].items() if str(tmp_path).encode() in data] == []
+
+
+@pytest.mark.e2e
+def test_a_prefix_for_a_newer_processor_is_an_error(project: Path, tmp_path: Path) -> None:
+    """The linker takes it, and the board would stop at the first instruction that it lacks."""
+    write_prefix(tmp_path / "m55")
+    write_prefix(tmp_path / "m33", core="cortex-m33")
+
+    with pytest.raises(StepError) as caught:
+        make(tmp_path / "m55", "linear_cpu.pte", npu="", board="imx93-evk")
+    make(tmp_path / "m33", "linear_cpu.pte", npu="", board="imx93-evk")
+
+    assert str(caught.value) == (
+        f"{tmp_path}/m55: got libraries for v8.1-M.mainline, wanted v8-M.mainline, which a cortex-m33 runs\n"
+        "    build ExecuTorch with TARGET_CPU=cortex-m33, and install it into a prefix of its own"
+    )
 
 
 @pytest.mark.e2e
