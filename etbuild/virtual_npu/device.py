@@ -25,12 +25,13 @@ FAULTS = {"bus": "bus_fault", "parse": "parse_fault", "branch": "branch_fault", 
 
 
 class Job(NamedTuple):
-    """What a run of the NPU executes. stream, stream_bytes: QBASE and QSIZE. bases: of the regions."""
+    """What a run of the NPU executes. stream, stream_bytes: QBASE and QSIZE. bases: of the regions. secure: PROT."""
 
     config: int
     stream: int
     stream_bytes: int
     bases: tuple[int, ...]
+    secure: bool = True
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,8 @@ class Device:
             self._status &= ~self._bits["end_reached"]
             self._polls = 0
             bases = tuple(self._file.wide("BASEP", 2 * region) for region in range(_REGIONS))
-            self._pending = Job(self.npu.config, self._file.wide("QBASE"), self._file.get("QSIZE"), bases)
+            stream = self._file.wide("QBASE"), self._file.get("QSIZE")
+            self._pending = Job(self.npu.config, *stream, bases, self._prot.secure)
 
     def _reset(self, value: int, access: Access) -> None:
         """An access cannot give more rights than it has."""

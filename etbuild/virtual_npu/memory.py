@@ -73,13 +73,15 @@ class _Copy:
 class GuestMemory:
     """Runs jobs on the ranges of a machine's memory. Two ranges with the same source are one memory.
 
+    secure:   the bit of an address that only a secure NPU may use, 0 for none.
     deadline: of the monotonic clock, when a job that still runs is given up.
     raises:   StepError if the host refuses memory; AnswerTimeoutError after the deadline; what the source raises.
     """
 
-    def __init__(self, ranges: Sequence[Range], shared: Shared | None, source: Source) -> None:
+    def __init__(self, ranges: Sequence[Range], shared: Shared | None, source: Source, secure: int = 0) -> None:
         self._ranges = tuple(sorted(ranges, key=lambda one: one.address))
-        self._source = source
+        self._source, self._secure = source, secure
+        self._refused = 0  # the bit that the job's NPU may not use
         self.deadline = float("inf")
         self._copies: dict[int, _Copy] = {}
         self._window = Window()
@@ -99,12 +101,16 @@ class GuestMemory:
 
     def run(self, job: Job) -> Outcome:
         """Execute a command stream."""
+        self._refused = 0 if job.secure else self._secure
         try:
             got = self._window.run(job.config, (job.stream, job.stream_bytes), job.bases, self._touch)
         finally:
             self._bring_back()
         fault = _FAULTS.get(got.kind, "")
-        at = f" at {got.address:#x}" if fault == "bus" else ""
+        at = ""
+        if fault == "bus":
+            secret = got.address & self._refused
+            at = f" at {got.address:#x}" + (", which is secure: the NPU is not (PROT)" if secret else "")
         return Outcome(
             fault=fault,
             text=got.text + at,
@@ -138,6 +144,8 @@ class GuestMemory:
         if time.monotonic() > self.deadline:
             raise AnswerTimeoutError("NPU: a job was not done in time")
         at, end = address, address + size
+        if (at | (end - 1)) & self._refused:
+            return False
         for one in self._ranges:
             if one.address <= at < one.end:
                 part = min(end, one.end) - at

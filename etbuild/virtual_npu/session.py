@@ -78,7 +78,7 @@ class Machine:
             pages = uarts(guest.board, machine, self.transmitter)
             if guest.npu:
                 ranges = tuple(machine.ranges(guest.board))
-                self.memory = GuestMemory(ranges, self.qemu.shared, self.qemu.processor)
+                self.memory = GuestMemory(ranges, self.qemu.shared, self.qemu.processor, machine.alias)
                 self.device = npu_device(guest.board, guest.npu, self.memory, self.faults.append)
                 number = guest.board.npu.interrupt - machine.first
                 self.device.irq = lambda level: self.qemu.qtest.set_irq(

@@ -56,10 +56,13 @@ class Case:
     sram: Sram
     memory: GuestMemory
 
-    def copy(self, source: int, target: int, length: int):  # type: ignore[no-untyped-def]
+    def copy(self, source: int, target: int, length: int, secure: bool = True):  # type: ignore[no-untyped-def]
         stream = copy_stream(length)
+        begin = STREAM
         self.ddr[: len(stream)] = stream
-        return self.memory.run(Job(CONFIG, STREAM, len(stream), (source, target, *[0] * 6)))
+        if not secure:
+            begin, self.sram.data[: len(stream)] = ALIAS, stream
+        return self.memory.run(Job(CONFIG, begin, len(stream), (source, target, *[0] * 6), secure))
 
 
 @pytest.fixture
@@ -68,7 +71,7 @@ def case() -> Iterator[Case]:
     os.ftruncate(file, BYTES)
     ddr, sram = mmap.mmap(file, BYTES), Sram()
     ranges = [Range(DDR, BYTES, DDR), Range(SRAM, BYTES, SRAM), Range(ALIAS, BYTES, SRAM)]
-    memory = GuestMemory(ranges, Shared(file, DDR, BYTES), sram)
+    memory = GuestMemory(ranges, Shared(file, DDR, BYTES), sram, 1 << 28)
     yield Case(ddr, sram, memory)
     memory.close()
     ddr.close()
@@ -151,3 +154,21 @@ def test_the_npu_of_corstone_300_reaches_sram_and_ddr_but_no_tcm() -> None:
         Range(0x21000000, 2 << 20, 0x31000000),
         Range(0x70000000, 256 << 20, 0x70000000),
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "place"), [(DDR, ALIAS, "0x70000000"), (ALIAS + 0x1000, SRAM, "0x31000000")]
+)
+def test_a_non_secure_npu_reaches_no_secure_address(case: Case, source: int, target: int, place: str) -> None:
+    """Neither to read nor to write, though the memory is there; the message says why."""
+    outcome = case.copy(source, target, 64, secure=False)
+
+    assert (outcome.fault, outcome.text.split(" at ")[1]) == ("bus", f"{place}, which is secure: the NPU is not (PROT)")
+    assert case.sram.writes == []
+
+
+def test_a_non_secure_npu_uses_non_secure_addresses(case: Case) -> None:
+    """The same memory by its other address."""
+    outcome = case.copy(ALIAS + 0x1000, ALIAS + 0x2000, 64, secure=False)
+
+    assert (outcome.fault, [address for address, _ in case.sram.writes]) == ("", [SRAM + 0x2000])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -64,14 +65,18 @@ def test_a_driver_that_sleeps_is_woken_once_a_job(options: tuple[str, ...], tmp_
 
 
 def test_a_non_secure_npu_is_driven_by_the_non_secure_alias(tmp_path: Path) -> None:
-    """RESET=2: non-secure and user, with memory by its non-secure addresses."""
+    """RESET=2: non-secure and user, with memory by its non-secure addresses; at secure ones the bus has an error."""
     printed, ending = lines(third_party.build(tmp_path, "nonsecure"))
 
-    assert printed[:5] == [
+    assert printed == [
         *("PROT after power-on=0x00000001", "PROT=0x00000002", "PROT=0x00000002", "STATUS=0x00000022"),
-        "right",
+        *("right", "STATUS with secure addresses=0x00000006"),
     ]
     assert ending.code == 0
+    assert [re.sub(r"0x3\w+", "SRAM", one) for one in ending.faults] == [
+        "NPU: bus fault at byte 0 of the command stream: no memory answers the fetch of a command at SRAM, "
+        "which is secure: the NPU is not (PROT)"
+    ]
 
 
 def test_status_says_what_a_driver_did_wrong(tmp_path: Path) -> None:
