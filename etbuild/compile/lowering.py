@@ -5,7 +5,6 @@ It does not run Vela.
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ from typing import Any, NamedTuple
 
 from etbuild.compile import cortex_m, cortex_m_fallback, zero_points
 from etbuild.compile.compiler_failure import explained
-from etbuild.compile.exported_program import make_portable
 from etbuild.compile.lowered import Lowered, placeholder_of
 from etbuild.compile.partition import NO_NPU, PartitionRecord
 from etbuild.compile.profiles import reference_spec
@@ -29,14 +27,13 @@ class Lowering(NamedTuple):
     graphs:     the TOSA graph of each delegate, in order.
     partition:  where each operator runs, as partition.json has it.
     io_params:  quantisation parameters of the model's "inputs" and "outputs", null for floating point.
-    edge, executorch: ExecuTorch's program managers, for an ETRecord.
+    executorch: ExecuTorch's program manager, for an ETRecord.
     """
 
     lowered: Lowered
     graphs: tuple[bytes, ...]
     partition: dict[str, Any]
     io_params: dict[str, Any]
-    edge: Any
     executorch: Any
 
 
@@ -65,7 +62,7 @@ def lower_program(program: Any, profile: str, io: str, name: Path) -> Lowering:
     placeholders = [bytes(delegate_data[one.processed.index].data) for one in lowered.delegates]
     record.assign_delegates(_delegate_of_tag(edge, placeholders))
     graphs = tuple(graph_of_placeholder[one] for one in placeholders)
-    return Lowering(lowered, graphs, record.to_json(), io_params, edge, executorch)
+    return Lowering(lowered, graphs, record.to_json(), io_params, executorch)
 
 
 def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> tuple[Any, dict[str, Any]]:
@@ -207,25 +204,3 @@ def _delegate_of_tag(edge: Any, placeholders: Sequence[bytes]) -> dict[str, int]
         unassigned.remove(delegate)
         numbers |= dict.fromkeys(tags, delegate[0])
     return numbers
-
-
-def write_etrecord(path: Path, edge: Any, executorch: Any) -> None:
-    """Write ExecuTorch's record for its developer tools, without the dates of the archive's members.
-
-    edge, executorch: of Lowering; the metadata of their programs becomes portable, in place.
-    """
-    import zipfile
-
-    from executorch.devtools import generate_etrecord
-    from executorch.exir.lowered_backend_module import get_lowered_backend_modules
-
-    program = edge.exported_program()
-    modules = get_lowered_backend_modules(program.graph_module)
-    for one in (program, executorch.exported_program(), *(module.original_module for module in modules)):
-        make_portable(one)
-    dated = path.with_suffix(".dated")
-    generate_etrecord(str(dated), copy.deepcopy(edge), executorch)
-    with zipfile.ZipFile(dated) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
-        for name in source.namelist():
-            target.writestr(zipfile.ZipInfo(name), source.read(name), zipfile.ZIP_DEFLATED)
-    dated.unlink()

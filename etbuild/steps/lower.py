@@ -10,15 +10,17 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etbuild.compile import custom_operators
+from etbuild.compile import custom_operators, debug_handles
 from etbuild.compile.delegate_calls import check_graphs
+from etbuild.compile.etrecord import operators_file, write_etrecord
 from etbuild.compile.exported_program import load_program
 from etbuild.compile.lowered import write_lowered
-from etbuild.compile.lowering import lower_program, write_etrecord
+from etbuild.compile.lowering import lower_program
 from etbuild.compile.tracked_code import UserCode
 from etbuild.errors import exit_code_of
 from etbuild.firmware.user_kernels import kernels_in
@@ -46,7 +48,9 @@ class Options:
     output: Path = writes("lowered.bin")
     delegates: Path = writes("folder for the .tosa files")
     report: Path = writes("partition.json")
-    etrecord: Path | None = writes("also write ExecuTorch's record for its developer tools", None)
+    etrecord: Path | None = writes(
+        "also write ExecuTorch's record for its developer tools, and operators.json beside it", None
+    )
     depfile: Path | None = writes("lower_deps.json: what the files that register operators read", None)
 
 
@@ -65,8 +69,9 @@ def step(recipe: Recipe, profile: str) -> Step:
         etrecord=folder / "model.etrecord" if recipe.pte.etrecord else None,
         depfile=folder / "lower_deps.json" if recipe.operators else None,
     )
-    more = {"depfile": options.depfile or ""}
-    return plan(f"lower:{recipe.name}@{profile}", options, ("torch", "torchao", "executorch", "tosa-tools"), **more)
+    beside = [operators_file(options.etrecord)] if options.etrecord else []
+    tools = "torch", "torchao", "executorch", "tosa-tools"
+    return plan(f"lower:{recipe.name}@{profile}", options, tools, outputs=beside, depfile=options.depfile or "")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -78,7 +83,8 @@ def main(argv: Sequence[str]) -> int:
     registered = custom_operators.register(options.operators, code.operators)
     program = load_program(options.program)
     custom_operators.add_out_variants(custom_operators.called_by(program.graph_module, registered))
-    made = lower_program(program, options.profile, options.io, options.program)
+    with debug_handles.recorded() if options.etrecord else nullcontext() as recorded:
+        made = lower_program(program, options.profile, options.io, options.program)
     if not options.any_runtime:
         called = made.lowered.program.execution_plan[0].operators
         known = kernels_in(options.kernels)
@@ -91,8 +97,8 @@ def main(argv: Sequence[str]) -> int:
         (options.delegates / f"{number}.tosa").write_bytes(graph)
     report = {"digests": digests((options.program,)), **made.partition, "border": made.io_params}
     options.report.write_text(json.dumps(report, indent=1) + "\n")
-    if options.etrecord:
-        write_etrecord(options.etrecord, made.edge, made.executorch)
+    if options.etrecord and recorded:
+        write_etrecord(options.etrecord, made.executorch, recorded)
     if options.depfile:
         code.write_depfile(options.depfile, options.operators)
     return 0

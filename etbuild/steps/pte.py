@@ -1,7 +1,7 @@
 """Step pte: the .pte of one target: the lowered program with the delegates' command streams in it; and its manifest.
 
-build/<recipe>/<variant>/: model.pte, manifest.json; on request model.ptd (weights outside the .pte),
-model.bpte (the .pte bundled with the golden vectors), model.etrecord. It lowers nothing and runs no Vela.
+build/<recipe>/<variant>/: model.pte, manifest.json; on request model.ptd (weights outside the .pte), model.bpte (the
+.pte bundled with the golden vectors), model.etrecord with operators.json. It lowers nothing and runs no Vela.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.compile.delegate_calls import check_delegate_calls
+from etbuild.compile.etrecord import add_vectors, operators_file
 from etbuild.compile.lowered import read_lowered
 from etbuild.compile.pte_extras import bundle, data_file
 from etbuild.compile.pte_writer import PLACEMENT, assemble
@@ -44,7 +45,9 @@ class Options:
     streams: Path | None = reads("folder with 0.bin, 1.bin...", None)
     vela: Path | None = reads("vela.json", None)
     golden: Path | None = reads("golden.npz: also write model.bpte with its vectors", None)
-    etrecord: Path | None = reads("the record of step lower, to be copied next to the .pte", None)
+    etrecord: Path | None = reads("the record of step lower, for one with the golden vectors next to the .pte", None)
+    operators: Path | None = reads("operators.json of step lower, to be copied next to the .pte", None)
+    vectors: Path | None = reads("golden.npz, for the record", None)
     external_weights: bool = from_section(Pte, "external_weights")
     output: Path = option("folder of the variant")
 
@@ -63,7 +66,7 @@ def step(recipe: Recipe, target: Target) -> Step:
         streams=folder / "vela" if npu else None,
         vela=folder / "vela.json" if npu else None,
         golden=lowering / "golden.npz" if recipe.pte.bundled_io else None,
-        etrecord=lowering / "model.etrecord" if recipe.pte.etrecord else None,
+        **_record(lowering) if recipe.pte.etrecord else {},
         external_weights=extern,
         output=folder,
     )
@@ -73,16 +76,23 @@ def step(recipe: Recipe, target: Target) -> Step:
         "model.ptd": extern,
         "model.bpte": recipe.pte.bundled_io,
         "model.etrecord": recipe.pte.etrecord,
+        "operators.json": recipe.pte.etrecord,
     }
     outputs = [folder / name for name, is_written in names.items() if is_written]
     return plan(f"pte:{recipe.name}@{target.variant}", options, TOOLS[1:], outputs=outputs)
+
+
+def _record(lowering: Path) -> dict[str, Path]:
+    """The options of an ETRecord."""
+    record = lowering / "model.etrecord"
+    return {"etrecord": record, "operators": operators_file(record), "vectors": lowering / "golden.npz"}
 
 
 def main(argv: Sequence[str]) -> int:
     options = parse(Options, argv, "etbuild.steps.pte", __doc__)
     from etbuild.compile import compiler_imports
 
-    if options.golden or options.external_weights:
+    if options.golden or options.external_weights or options.etrecord:
         compiler_imports.load_executorch()
     options.output.mkdir(parents=True, exist_ok=True)
     pte = options.output / "model.pte"
@@ -126,9 +136,10 @@ def _write_extras(options: Options, pte: Path, weights: Sequence[NamedPayload]) 
     if options.golden:
         written.append(pte.with_suffix(".bpte"))
         written[-1].write_bytes(bundle(pte, options.golden))
-    if options.etrecord:
+    if options.etrecord and options.operators and options.vectors:
         written.append(pte.with_suffix(".etrecord"))
-        shutil.copyfile(options.etrecord, written[-1])
+        add_vectors(options.etrecord, written[-1], pte, options.vectors)
+        shutil.copyfile(options.operators, operators_file(written[-1]))
     return written
 
 

@@ -29,7 +29,8 @@ def test_a_step_names_what_it_reads_and_writes() -> None:
         *("--report", "build/r/tosa-u55/partition.json", "--etrecord", "build/r/tosa-u55/model.etrecord"),
     )
     assert step.outputs == tuple(
-        f"build/r/tosa-u55/{name}" for name in ("lowered.bin", "delegates", "partition.json", "model.etrecord")
+        f"build/r/tosa-u55/{name}"
+        for name in ("lowered.bin", "delegates", "partition.json", "model.etrecord", "operators.json")
     )
 
 
@@ -56,6 +57,7 @@ def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
         "delegates/0.tosa",
         "lowered.bin",
         "model.etrecord",
+        "operators.json",
         "partition.json",
         "quantization.json",
         "quantized.pt2",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from project import CONV, CPU, TWO_DELEGATES, U55, Project, compile_steps, recipe
 
@@ -153,6 +154,29 @@ def test_a_bundle_contains_the_golden_vectors(project: Project) -> None:
     assert [(suite.method, suite.cases) for suite in bundle.suites] == [("forward", 4)]
     assert bundle.program.size == (project.root / FOLDER / "model.pte").stat().st_size
     assert [one["file"] for one in check_manifest(project, FOLDER)["beside"]] == ["model.bpte", "model.etrecord"]
+
+
+@pytest.mark.e2e
+def test_executorch_reads_the_vectors_and_expected_outputs_of_a_bundle(small: Project, tmp_path: Path) -> None:
+    """With its own API: the program's bytes, and each vector of golden.npz with its outputs."""
+    from executorch.devtools.bundled_program.serialize import deserialize_from_flatbuffer_to_bundled_program
+
+    from etbuild.compile.pte_extras import bundle
+
+    program, vectors = small.root / FOLDER / "model.pte", small.root / "build/r/tosa-u55/golden.npz"
+    read_back = deserialize_from_flatbuffer_to_bundled_program(bundle(program, vectors))
+    (suite,) = read_back.method_test_suites
+
+    def arrays(values: list[Any]) -> list[bytes]:
+        return [bytes(one.val.data) for one in values]
+
+    with np.load(vectors) as golden:
+        wanted_inputs = [[one.tobytes()] for one in golden["input_0"]]
+        wanted_outputs = [[one.tobytes()] for one in golden["output_0"]]
+    assert read_back.program == program.read_bytes()
+    assert suite.method_name == "forward"
+    assert [arrays(case.inputs) for case in suite.test_cases] == wanted_inputs
+    assert [arrays(case.expected_outputs) for case in suite.test_cases] == wanted_outputs
 
 
 @pytest.mark.e2e
