@@ -14,6 +14,7 @@ from etbuild.pte.ports import Port, inputs, is_io_quantization, outputs
 from etbuild.pte.program import Delegate, DelegateCall, KernelCall, Method, Program
 from etbuild.pte.reader import read, read_bytes
 from etbuild.pte.vela import BACKEND, Block, IoTensor, read_stream
+from etbuild.pte.zero_points import narrow_in
 
 Json = dict[str, Any]
 
@@ -117,6 +118,9 @@ def _method(program: Program, method: Method) -> Json:
         },
         "cpu_operators": [
             {"operator": name, "calls": times, "border": is_io} for (name, is_io), times in calls.items()
+        ],
+        "misread_by_executorch": [
+            {"operator": text, "calls": times} for text, times in Counter(narrow_in(method)).items()
         ],
         "delegates": [
             {**_delegate(program, delegate), "calls": delegate_calls[index]}

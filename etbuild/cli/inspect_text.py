@@ -83,6 +83,9 @@ def _method(method: Json) -> Iterator[str]:
     for operator in method["cpu_operators"]:
         io = ", at a model input or output" if operator["border"] else ""
         yield f"  on the CPU: {operator['operator']}, {_count(operator['calls'], 'call')}{io}"
+    for misread in method["misread_by_executorch"]:
+        yield f"  wrong results on ExecuTorch's runtime: {misread['operator']}, {_count(misread['calls'], 'call')}"
+        yield "    its kernel reads int64; lower the model again with this version of etbuild"
     for index, delegate in enumerate(method["delegates"]):
         yield from _delegate(index, delegate)
 
