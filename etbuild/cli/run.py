@@ -15,6 +15,8 @@ from etbuild.errors import UsageError
 from etbuild.system.sizes import parse_size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from etbuild.host.observation import Event, Hazard
     from etbuild.host.program import HostProgram
 
@@ -42,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="number of runs; the fastest is printed")
     parser.add_argument("--trace", metavar="FILE.json", help="write one event per NPU operation, for Perfetto")
+    parser.add_argument(
+        "--etdump",
+        metavar="FILE.etdp",
+        help="write an ETDump, for ExecuTorch's Inspector, and FILE.debug.bin beside it",
+    )
     parser.add_argument(
         "--check-hazards",
         action="store_true",
@@ -82,6 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
         hazards = seen.hazards
         if arguments.trace:
             _write_trace(Path(arguments.trace), Path(arguments.file), program, seen.events)
+    if arguments.etdump:
+        _write_etdump(arguments, limit, inputs)
     for hazard in hazards:
         print(hazard)
     if arguments.check_hazards:
@@ -106,7 +115,7 @@ def _read(path: Path) -> Any:
 
     try:
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise UsageError(f"{path}: got {error}, wanted an array as numpy.save writes it") from error
     if not isinstance(array, np.ndarray):
         raise UsageError(f"{path}: got several arrays, wanted one (.npy)")
@@ -128,6 +137,15 @@ def _write_trace(path: Path, pte: Path, program: HostProgram, events: tuple[Even
     trace = chrome_trace(events, lambda delegate, word: layers[delegate].at(word))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(trace, indent=1) + "\n", encoding="utf-8")
+
+
+def _write_etdump(arguments: argparse.Namespace, limit: int, inputs: Sequence[Any]) -> None:
+    from etbuild.host.recording import RecordedProgram
+    from etbuild.verify.etdump import dump_vectors
+
+    pte = Path(arguments.file)
+    program = RecordedProgram(pte, Path(arguments.data) if arguments.data else None, limit)
+    dump_vectors(program, pte, [inputs], Path(arguments.etdump))
 
 
 def _summary(array: Any) -> str:

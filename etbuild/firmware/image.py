@@ -58,6 +58,8 @@ COMPILER_FLAGS = (
 )
 # In addition, of every source of a firmware for a program that `needs_all_types`.
 ALL_TYPES = ("-DETB_WIDE",)
+# In addition, of the main program of a firmware that prints its `events`.
+EVENTS = ("-DETB_EVENTS",)
 # The hot loops of the NPU emulator. QEMU runs vector code slower than scalar code.
 _HOT = dict.fromkeys(("npu/mac.cc", "npu/mlw.cc"), ("-O2", "-fno-tree-vectorize"))
 _LINK = (
@@ -86,6 +88,7 @@ class ImageSpec:
     prefix, source: of ExecuTorch, as the recipe has them, for engine executorch.
     npu_timeout_s: of one job of the NPU; None for the board's.
     kernels: C++ files of the user.
+    events: whether it prints what every instruction took and left.
     """
 
     board: Board
@@ -101,6 +104,7 @@ class ImageSpec:
     npu_timeout_s: float | None = None
     source: Path | None = None
     kernels: tuple[Path, ...] = ()
+    events: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ class Firmware:
             return []
         flags = (*self.board.cpu.flags, *COMPILER_FLAGS, *(ALL_TYPES if self.needs.all_types else ()))
         own = {**_HOT, "exec/method.cc": (f"-DETB_SCALAR_INPUTS={int(self.needs.scalars)}",)}
+        own |= {"app/main.cc": EVENTS} if self.needs.events else {}
         units = [
             Compilation(name.removesuffix(".cc"), RUNTIME / name, (*flags, *own.get(name, ())))
             for name in self.selection.sources
@@ -156,7 +161,7 @@ def build_image(spec: ImageSpec, output: Path) -> str:
     placement = board.placement_for(spec.memory_mode)
     layout = board_files.Layout(board, placement, spec.stack_bytes, manifest["memory"]["fast_scratch_bytes"])
     needs = needs_of(spec.pte, spec.driver, spec.npu, spec.memory_mode)
-    needs = replace(needs, console=board.console, own=spec.kernels)
+    needs = replace(needs, console=board.console, own=spec.kernels, events=spec.events)
     own = spec.engine == "etbuild"
     limit_s = spec.npu_timeout_s or board.npu.timeout_s
     firmware = Firmware(board, layout, needs, select(needs) if own else Selection((), ()), work, limit_s)

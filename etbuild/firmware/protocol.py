@@ -85,12 +85,26 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class InstructionRun:
+    """An instruction of a run. begin, ticks: of the board's counter, from the begin of the run. npu_cycles: of a
+    delegate; 0 where none count. results: their bytes as they lie in memory."""
+
+    instruction: int
+    begin: int
+    ticks: int
+    npu_cycles: int
+    results: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
 class VectorRun:
-    """outputs: their bytes as they lie in memory. ticks: of the board's counter. npu_cycles: 0 where none count."""
+    """outputs: their bytes as they lie in memory. ticks: of the board's counter. npu_cycles: 0 where none count.
+    instructions: of a firmware that prints them."""
 
     outputs: tuple[bytes, ...]
     ticks: int
     npu_cycles: int
+    instructions: tuple[InstructionRun, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,7 +169,7 @@ def read_transcript(console: bytes, text_at: Callable[[int], str] = lambda numbe
     text = between.replace(b"\x04", b"").decode("utf-8", "replace").strip()
     return Transcript(
         reader.hello,
-        tuple(VectorRun(tuple(map(bytes, run.outputs)), run.ticks, run.npu_cycles) for run in reader.done),
+        tuple(run.frozen() for run in reader.done),
         reader.memory,
         reader.error,
         reader.fault,
@@ -192,6 +206,13 @@ class _Run:
     missing: int = 0
     ticks: int = 0
     npu_cycles: int = 0
+    instructions: list[tuple[int, int, int, int]] = field(default_factory=list)
+    results: list[list[bytearray]] = field(default_factory=list)
+
+    def frozen(self) -> VectorRun:
+        rows = zip(self.instructions, self.results, strict=True)
+        instructions = tuple(InstructionRun(*figures, tuple(map(bytes, results))) for figures, results in rows)
+        return VectorRun(tuple(map(bytes, self.outputs)), self.ticks, self.npu_cycles, instructions)
 
 
 class _Reader:
@@ -248,6 +269,29 @@ class _Reader:
             raise ValueError(f"part {offset} of output {index} is not the next one")
         outputs[index] += part
         self._current.missing -= len(part)
+
+    def _take_i(self, _: int, data: bytes) -> None:
+        vector, *figures = struct.unpack("<IIQQQ", data)
+        run = self._current
+        if vector != len(self.done) or run.missing or run.outputs:
+            raise ValueError(f"an instruction of vector {vector} where none is")
+        instruction, begin, ticks, npu_cycles = figures
+        run.instructions.append((instruction, begin, ticks, npu_cycles))
+        run.results.append([])
+
+    def _take_r(self, _: int, data: bytes) -> None:
+        vector, instruction, index, offset, total = struct.unpack_from("<5I", data)
+        run, part = self._current, data[20:]
+        if vector != len(self.done) or not run.instructions or instruction != run.instructions[-1][0]:
+            raise ValueError(f"a result of instruction {instruction}, which was not run")
+        results = run.results[-1]
+        if offset == 0 and index == len(results) < _MOST_OUTPUTS and total <= _MOST_OUTPUT_BYTES:
+            results.append(bytearray())
+            run.missing += total
+        if index != len(results) - 1 or offset != len(results[index]) or len(part) > run.missing:
+            raise ValueError(f"part {offset} of result {index} is not the next one")
+        results[index] += part
+        run.missing -= len(part)
 
     def _take_v(self, _: int, data: bytes) -> None:
         vector, ticks, npu_cycles = struct.unpack("<IQQ", data)

@@ -20,6 +20,8 @@ _PORT = "port/cortex_m"
 _OTHER = {"u55": "_u85", "u65": "_u85", "u85": "_u55"}
 # The source that implements a header, where it has another name.
 _SOURCE_OF = {"kernels/kernel.h": "kernels/args.cc"}
+# Of a firmware with `events`.
+_EVENTS = "app/events.cc"
 # For inputs that are no tensors.
 _SCALARS = "exec/scalar_inputs.cc"
 # Sources in npu/ that are not part of the emulator, or only of its observers on the host.
@@ -38,6 +40,7 @@ class Needs:
     console:   what the board prints to: the name of a source port/cortex_m/console_<console>.cc.
     own:       C++ files of the user with kernels; they are preferred to those that come with etbuild.
     all_types: whether it needs the runtime with all element types (runtime/base/wide.h).
+    events:    whether it prints what every instruction took and left.
     """
 
     operators: tuple[str, ...]
@@ -48,6 +51,7 @@ class Needs:
     all_types: bool = False
     console: str = "cmsdk"
     own: tuple[Path, ...] = ()
+    events: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def select(needs: Needs) -> Selection:
     chosen = [kernels[name] for name in needs.operators if name not in own]
     files = needs.own if any(name in own for name in needs.operators) else ()
     starts = [
-        *_all("app"),
+        *(name for name in _all("app") if needs.events or name != _EVENTS),
         *_all("pte"),
         *(name for name in _all("exec") if needs.scalars or name != _SCALARS),
         *(name for name in _all(_PORT) if not name.startswith((f"{_PORT}/npu_", f"{_PORT}/console_"))),
@@ -162,5 +166,5 @@ def _closure(starts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_selected_otherwise(header: str) -> bool:
-    """Whether a header's source is selected by `_npu_sources` and not by includes."""
-    return header.startswith("npu/") or header.startswith(f"{_PORT}/npu_")
+    """Whether a header's source is selected by `select` or `_npu_sources` and not by includes."""
+    return header.startswith(("npu/", f"{_PORT}/npu_")) or header == _EVENTS.replace(".cc", ".h")

@@ -107,6 +107,7 @@ class Result(Structure):
         ("stride_x", c_int64),
         ("stride_c", c_int64),
         ("first", c_uint64),
+        ("instruction", c_int32),
     )
 
 
@@ -138,6 +139,9 @@ class Outcome(Structure):
     )
 
 
+Left = CFUNCTYPE(c_int, c_int32)
+
+
 Touch = CFUNCTYPE(c_int, c_uint64, c_uint64, c_int)
 
 FUNCTIONS = {
@@ -157,6 +161,8 @@ FUNCTIONS = {
     "etb_observe": (c_int, [c_void_p, c_int]),
     "etb_events": (POINTER(Event), [c_void_p, POINTER(c_size_t)]),
     "etb_hazards": (POINTER(Hazard), [c_void_p, POINTER(c_size_t)]),
+    "etb_record": (c_int, [c_void_p, Left]),
+    "etb_value_at": (c_int, [c_void_p, c_size_t, POINTER(Value)]),
     "etb_delegate_inputs": (c_size_t, [c_void_p, c_size_t]),
     "etb_delegate_outputs": (c_size_t, [c_void_p, c_size_t]),
     "etb_delegate_bytes": (c_uint64, [c_void_p, c_size_t, c_size_t]),

@@ -10,6 +10,8 @@ from etbuild.host.observation import Hazard, event_of, hazard_of
 from etbuild.host.program import HostProgram
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from etbuild.host import abi
     from etbuild.host.program import Array
 
@@ -67,20 +69,28 @@ class TracedProgram(HostProgram):
     @property
     def results(self) -> tuple[Result, ...]:
         """Of the last `run_delegate`, in the order of the run; the first ones, when the memory limit is reached."""
-        import numpy as np
-
-        count = ctypes.c_size_t()
-        pointer = self._library.etb_result_values(self._handle, ctypes.byref(count))
-        values = np.ctypeslib.as_array(pointer, (count.value,)).copy() if count.value else np.empty(0, np.int32)
-        names = {event.operation: event.name for event in map(event_of, self._listed(self._library.etb_events))}
-        return tuple(_result(raw, names, values) for raw in self._listed(self._library.etb_results))
+        return tuple(results_of(self))
 
 
-def _result(raw: abi.Result, names: dict[int, str], values: Array) -> Result:
+def results_of(program: HostProgram) -> Iterator[Result]:
+    """What the operations of the last run stored, in the order of the run."""
+    import numpy as np
+
+    library, handle = program._library, program._handle
+    count = ctypes.c_size_t()
+    pointer = library.etb_result_values(handle, ctypes.byref(count))
+    values = np.ctypeslib.as_array(pointer, (count.value,)).copy() if count.value else np.empty(0, np.int32)
+    events = map(event_of, program._listed(library.etb_events))
+    names = {(event.instruction, event.operation): event.name for event in events if event.delegate is not None}
+    for raw in program._listed(library.etb_results):
+        yield _result(raw, names.get((raw.instruction, raw.operation), ""), values)
+
+
+def _result(raw: abi.Result, name: str, values: Array) -> Result:
     shape = tuple(raw.shape)
     count = shape[0] * shape[1] * shape[2]
     return Result(
-        names.get(raw.operation, ""),
+        name,
         raw.operation,
         raw.word,
         values[raw.first : raw.first + count].reshape(shape),

@@ -63,6 +63,9 @@ def read_run(section: Section, runtime: Runtime | None, has_runtime: bool, targe
     elif runtime and on == "board" and runtime.board.deploy is None:
         remedy = "say in the board's file how firmware gets onto it: docs/deploy.md"
         section.report("on", on, f"qemu, fvp, host or none: {runtime.board.title} has no section deploy", remedy)
+    if runtime and runtime.engine == "executorch" and section.flag("etdump", False) and on != "host":
+        remedy = "run: {on: host} writes one of the same program"
+        section.report("etdump", "true", "false with runtime.engine: executorch", remedy)
     in_float = any(target.npu == "none" and not target.cpu for target in targets)
     tolerance = section.number("tolerance", CPU_TOLERANCE if in_float else 0.0)
     return read(section, Run, on=on, tolerance=tolerance)

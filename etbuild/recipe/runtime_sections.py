@@ -128,3 +128,8 @@ class Run:
         Bytes(2 << 30),
         examples=["4 GiB"],
     )
+    etdump: bool = setting(
+        "Also write run.etdp, an ETDump of all vectors for ExecuTorch's Inspector, and its buffer run.debug.bin.",
+        False,
+        examples=[True],
+    )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ class Options:
     prefix: Path | None = from_section(Runtime, "prefix")
     source: Path | None = from_section(Runtime, "source")
     kernels: tuple[Path, ...] = reads("C++ files of the user with kernels, and their headers", (), option="--kernel")
+    events: bool = option("print what every instruction took and left", False)
     pte: Path = reads("model.pte")
     manifest: Path = reads("manifest.json")
     vectors: Path = reads("golden.npz")
@@ -68,6 +69,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         prefix=runtime.prefix,
         source=runtime.source,
         kernels=recipe.kernels,
+        events=recipe.run.etdump and recipe.run.on != "host",
         pte=folder / "model.pte",
         manifest=folder / "manifest.json",
         vectors=Path("build") / recipe.name / target.profile / "golden.npz",
@@ -102,7 +104,8 @@ def main(argv: Sequence[str]) -> int:
     model = options.pte, options.manifest, options.vectors
     npu = options.driver, options.npu, options.memory_mode
     runtime = options.stack, options.engine, options.prefix
-    spec = ImageSpec(board, *model, *npu, *runtime, options.npu_timeout, options.source, options.kernels)
+    spec = ImageSpec(board, *model, *npu, *runtime, options.npu_timeout, options.source)
+    spec = replace(spec, kernels=options.kernels, events=options.events)
     print(build_image(spec, options.output))
     return 0
 

@@ -54,4 +54,13 @@ def plan(name: str, options: Any, tools: Iterable[str], **more: Any) -> Step:
     return Step(name, arguments(options), tuple(dict.fromkeys(inputs)), outputs, ("python", *tools), *last)
 
 
-__all__ = ["from_section", "inline", "option", "parse", "plan", "reads", "writes"]
+def added(step: Step, words: Iterable[Any], **more: Iterable[Any]) -> Step:
+    """The step with more words in its argv, and more inputs, outputs and tools."""
+    inputs = dict.fromkeys((*step.inputs, *map(str, more.get("inputs", ()))))
+    outputs = (*step.outputs, *map(str, more.get("outputs", ())))
+    tools = dict.fromkeys((*step.tools, *more.get("tools", ())))
+    argv = (*step.argv, *map(str, words))
+    return step._replace(argv=argv, inputs=tuple(inputs), outputs=outputs, tools=tuple(tools))
+
+
+__all__ = ["added", "from_section", "inline", "option", "parse", "plan", "reads", "writes"]

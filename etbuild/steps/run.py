@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import exit_code_of
 from etbuild.firmware import simulators
-from etbuild.firmware.user_kernels import kernels_in
 from etbuild.hardware.boards import board_of
 from etbuild.hardware.deploy_sections import Place
-from etbuild.host.own_kernels import OwnKernels
 from etbuild.recipe.runtime_sections import Run
 from etbuild.report.figures import bit_exact_text
-from etbuild.steps.options import from_section, inline, option, parse, plan, reads, writes
-from etbuild.verify.host_run import HostRun, expected_outputs, run_on_host
+from etbuild.steps.options import added, from_section, inline, option, parse, plan, reads, writes
+from etbuild.verify.etdump import buffer_file, dump_host_run
+from etbuild.verify.etdump_of_firmware import dump_firmware_run
+from etbuild.verify.host_run import HostRun, expected_outputs, own_kernels, run_on_host
 from etbuild.verify.verdict import verdict
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ class Options:
     elf: Path | None = reads("firmware.elf, to run in a simulator; without it the .pte runs on the host", None)
     image: tuple[Path, ...] = reads("firmware.bin and firmware.hex beside it, for a board", ())
     board: str | None = option("a board's name, or its file", None)
-    board_line: tuple[str, ...] = option(
-        "of the board's file, one for each of its keys; without it the file is read", ()
-    )
+    board_line: tuple[str, ...] = option("of the board's file, one a key; without it the file is read", ())
     driver: str | None = option("the firmware's NPU: ethosu or emulator", None, limits={"enum": ["ethosu", "emulator"]})
     on: str | None = from_section(Run, "on", None)
     timeout: float | None = option("seconds for all vectors together", None)
@@ -61,14 +59,25 @@ class Options:
     place: Place = inline()
     name: str = option("the recipe's name", "")
     output: Path = writes("run.json")
+    etdump: Path | None = option("run.etdp: also an ETDump of all vectors, and run.debug.bin beside it", None)
 
 
 def step(recipe: Recipe, target: Target) -> Step | None:
-    run, runtime = recipe.run, recipe.runtime
+    made, folder = _step(recipe, target), Path("build") / recipe.name / target.variant
+    if made is None or not recipe.run.etdump:
+        return made
+    file, known = folder / "run.etdp", [folder / "vela"] if target.npu != "none" else []
+    known += [folder / "operators.json"] if recipe.pte.etrecord else []
+    files, tools = (file, buffer_file(file)), ("c++", "torch", "executorch")
+    return added(made, ("--etdump", file), inputs=known, outputs=files, tools=tools)
+
+
+def _step(recipe: Recipe, target: Target) -> Step | None:
+    run, runtime, npu = recipe.run, recipe.runtime, target.npu != "none"
     if run.on == "none":
         return None
     folder = Path("build") / recipe.name / target.variant
-    ptd = folder / "model.ptd" if recipe.pte.external_weights and target.npu != "none" else None
+    ptd = folder / "model.ptd" if recipe.pte.external_weights and npu else None
     lowered = Path("build") / recipe.name / target.profile
     host = Options(
         pte=folder / "model.pte",
@@ -76,35 +85,25 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         golden=lowered / "golden.npz",
         tolerance=run.tolerance,
         memory_limit=run.memory_limit,
-        kernels=recipe.kernels if runtime is None or run.on in ("host", "auto") else (),
+        kernels=recipe.kernels if runtime is None or run.on in ("host", "auto") or run.etdump else (),
         place=Place(),
         output=folder / "run.json",
     )
     if runtime is None or run.on == "host":
-        if target.npu != "none":
-            host = replace(host, delegates=lowered / "delegates", vela=folder / "vela")
-        return plan(f"run:{recipe.name}@{target.variant}", host, ("numpy", "c++"))
+        beside: dict[str, Any] = {"delegates": lowered / "delegates", "vela": folder / "vela"} if npu else {}
+        return plan(f"run:{recipe.name}@{target.variant}", replace(host, **beside), ("numpy", "c++"))
     board = runtime.board
-    options = replace(
-        host,
-        elf=folder / "firmware.elf",
-        board=board.argument,
-        board_line=board.lines,
-        driver=runtime.npu,
-        on=run.on,
-        timeout=run.timeout_s,
-        npu=target.npu if target.npu != "none" else "",
-        fvp=run.fvp,
-        timing_adapters=run.timing_adapters,
-    )
+    options = replace(host, elf=folder / "firmware.elf", driver=runtime.npu, npu=target.npu if npu else "")
+    options = replace(options, board=board.argument, board_line=board.lines, on=run.on, timeout=run.timeout_s)
+    options = replace(options, fvp=run.fvp, timing_adapters=run.timing_adapters)
     on_qemu = board.qemu and (run.on == "qemu" or (run.on == "auto" and board.fvp is None))
     if run.on == "board":
         image = folder / "firmware.bin", folder / "firmware.hex"
         on_board = replace(options, image=image, place=recipe.deploy, name=recipe.name)
         return plan(f"run:{recipe.name}@{target.variant}", on_board, ("numpy",), local=True)
     # The NPU beside QEMU runs in the host library.
-    library = ("c++",) if not on_qemu or (runtime.npu == "ethosu" and target.npu != "none") else ()
-    tools = ("numpy", *(("qemu-system-arm",) if on_qemu else ()), *library)
+    library = ["c++"] if not on_qemu or (runtime.npu == "ethosu" and npu) else []
+    tools = ["numpy", *(["qemu-system-arm"] if on_qemu else []), *library]
     return plan(f"run:{recipe.name}@{target.variant}", options, tools)
 
 
@@ -114,28 +113,29 @@ def main(argv: Sequence[str]) -> int:
 
     with np.load(options.golden) as file:
         golden = dict(file)
-    request = _request(options)
+    request, vectors = _request(options), len(golden["output_0"])
     on = simulators.resolve(request) if request else "host"
+    files = options.delegates, options.vela, own_kernels(options.kernels)
+    what = HostRun(options.pte, options.ptd, options.memory_limit, options.tolerance, *files)
     if request is None or on == "host":
-        kernels = OwnKernels(options.kernels, tuple(kernels_in(options.kernels).values()))
-        limits, beside = (options.memory_limit, options.tolerance), (options.delegates, options.vela)
-        report = run_on_host(HostRun(options.pte, options.ptd, *limits, *beside, kernels), golden)
-    elif on == "board":
-        report = verdict(request, on, _on_board(options, request, golden), expected_outputs(options.pte, golden))
+        report = run_on_host(what, golden)
+        if options.etdump:
+            dump_host_run(what, golden, options.etdump)
     else:
-        result = simulators.simulate(request, on)
+        result = _on_board(options, request, vectors) if on == "board" else simulators.simulate(request, on)
         report = verdict(request, on, result, expected_outputs(options.pte, golden))
+        if options.etdump:
+            dump_firmware_run(what, golden, result.output, request.board.cpu.clock_hz, options.etdump)
     options.output.write_text(json.dumps({"format": FORMAT, **report}, indent=1) + "\n")
     print(f"run on {report['runner']}: {bit_exact_text(report)}")
     return 0
 
 
-def _on_board(options: Options, request: simulators.Request, golden: dict[str, Any]) -> simulators.SimulatorResult:
+def _on_board(options: Options, request: simulators.Request, vectors: int) -> simulators.SimulatorResult:
     from etbuild.deploy import job
 
     image = job.image_of(request.board, options.name, request.elf)
-    made_from = options.pte, len(golden["output_0"])
-    return job.run(job.site_of(request.board, options.place), image, request.limit_s, *made_from)
+    return job.run(job.site_of(request.board, options.place), image, request.limit_s, options.pte, vectors)
 
 
 def _request(options: Options) -> simulators.Request | None:

@@ -38,7 +38,7 @@ class Wrong:
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """The elements of a tensor as its operations stored them, in one assumed order. writers: index of each one's."""
 
     values: Any
@@ -67,7 +67,7 @@ def _wrong(results: Sequence[Result], right: Any) -> Wrong | None:
         return None
     wanted = right.reshape(-1).astype(np.int64)
     differences = []
-    for layout in _layouts(results, wanted.size):
+    for layout in layouts(results, wanted.size):
         got = (layout.values != 0 if is_bool else layout.values).astype(np.int64)
         wrong = np.flatnonzero(got != wanted)
         if not wrong.size:
@@ -79,7 +79,7 @@ def _wrong(results: Sequence[Result], right: Any) -> Wrong | None:
     return min(differences, key=lambda one: one.differing, default=None)
 
 
-def _layouts(results: Sequence[Result], size: int) -> Iterator[_Layout]:
+def layouts(results: Sequence[Result], size: int) -> Iterator[Layout]:
     """The orders that operations may have stored a tensor of this size in: by address, where all have their own; one
     below the other; and beside each other in the depth."""
     import numpy as np
@@ -90,11 +90,11 @@ def _layouts(results: Sequence[Result], size: int) -> Iterator[_Layout]:
     writers = [np.full(block.shape, number) for number, block in enumerate(blocks)]
     order = _order(results)
     if order is not None:
-        yield _Layout(*(np.concatenate([one.reshape(-1) for one in column])[order] for column in (blocks, writers)))
+        yield Layout(*(np.concatenate([one.reshape(-1) for one in column])[order] for column in (blocks, writers)))
     for axis in (0, 2):
         shapes = {tuple(np.delete(block.shape, axis)) for block in blocks}
         if len(shapes) == 1:
-            yield _Layout(*(np.concatenate(column, axis).reshape(-1) for column in (blocks, writers)))
+            yield Layout(*(np.concatenate(column, axis).reshape(-1) for column in (blocks, writers)))
 
 
 def _order(results: Sequence[Result]) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etbuild.errors import StepError
+from etbuild.firmware.user_kernels import kernels_in
 from etbuild.host.own_kernels import NO_KERNELS, OwnKernels
 from etbuild.npu.debug_database import read_layers
 from etbuild.pte.program import Tensor
@@ -51,6 +52,11 @@ class _Run(NamedTuple):
     what: HostRun
     program: HostProgram
     golden: dict[str, Any]
+
+
+def own_kernels(files: tuple[Path, ...]) -> OwnKernels:
+    """The kernels in C++ files of the user. raises: as of `kernels_in`."""
+    return OwnKernels(files, tuple(kernels_in(files).values()))
 
 
 def run_on_host(what: HostRun, golden: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +104,12 @@ def columns_of(golden: dict[str, Any], name: str) -> list[Any]:
     while f"{name}_{len(found)}" in golden:
         found.append(golden[f"{name}_{len(found)}"])
     return found
+
+
+def vectors_of(program: HostProgram, golden: dict[str, Any]) -> list[list[Any]]:
+    """The inputs of each vector of golden.npz."""
+    columns = columns_of(golden, "input")
+    return [_arguments(program, columns, number) for number in range(len(golden["output_0"]))]
 
 
 def _arguments(program: HostProgram, vectors: Sequence[Any], number: int) -> list[Any]:

@@ -9,11 +9,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transcripts import end, end_of_vector, failed, fault, frame, hello, memory, output, whole
+from transcripts import end, end_of_vector, failed, fault, frame, hello, instruction, memory, output, whole
 
 from etbuild.firmware import generate
 from etbuild.firmware.codes import Code, Exit
-from etbuild.firmware.protocol import EXITS, Fault, Hello, Memory, Transcript, VectorRun, read_transcript
+from etbuild.firmware.protocol import (
+    EXITS,
+    Fault,
+    Hello,
+    InstructionRun,
+    Memory,
+    Transcript,
+    VectorRun,
+    read_transcript,
+)
 
 VECTORS = [[b"first", bytes(range(256)) * 3], [b"", b"x" * 224]]
 GOOD = b"".join(whole(VECTORS))
@@ -189,3 +198,41 @@ def _damage(console: bytearray, random_source: random.Random) -> None:
         del console[at : at + length]
         to = random_source.randrange(len(console))
         console[to:to] = piece
+
+
+def with_events() -> list[bytes]:
+    """One vector of two instructions, the second a delegate."""
+    frames = [hello(1, 1), *instruction(0, 0, [b"a" * 500]), *instruction(0, 3, [b"bc", b""], 77)]
+    return [*frames, *output(0, 0, b"bc"), end_of_vector(0, 400, 77), memory()]
+
+
+def test_what_instructions_took_and_left_is_read() -> None:
+    """From a firmware that prints its events: a result of several frames, and an empty one."""
+    frames = with_events()
+    transcript = read_transcript(b"".join([*frames, end(0, len(frames))]))
+
+    assert transcript.problem == ""
+    assert transcript.vectors == (
+        VectorRun(
+            (b"bc",),
+            400,
+            77,
+            (InstructionRun(0, 0, 10, 0, (b"a" * 500,)), InstructionRun(3, 300, 10, 77, (b"bc", b""))),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("lost", "problem"),
+    [
+        (1, "frame 1 (R): a result of instruction 0, which was not run"),
+        (3, "frame 3 (R): part 440 of result 0 is not the next one"),
+        (4, "frame 4 (I): an instruction of vector 0 where none is"),
+    ],
+)
+def test_a_lost_frame_of_an_instruction_is_a_problem(lost: int, problem: str) -> None:
+    """As every other gap is."""
+    frames = with_events()
+    del frames[lost]
+
+    assert read_transcript(b"".join([*frames, end(0, len(frames))])).problem == problem

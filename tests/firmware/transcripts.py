@@ -30,6 +30,16 @@ def end_of_vector(vector: int, ticks: int = 1000, npu_cycles: int = 0) -> bytes:
     return frame("V", struct.pack("<IQQ", vector, ticks, npu_cycles))
 
 
+def instruction(vector: int, number: int, results: Sequence[bytes], npu_cycles: int = 0) -> list[bytes]:
+    """What a firmware with events prints after an instruction: 10 ticks that begin at 100 times its number."""
+    frames = [frame("I", struct.pack("<IIQQQ", vector, number, 100 * number, 10, npu_cycles))]
+    for index, data in enumerate(results):
+        for at in range(0, max(1, len(data)), 220):
+            head = struct.pack("<5I", vector, number, index, at, len(data))
+            frames.append(frame("R", head + data[at : at + 220]))
+    return frames
+
+
 def memory() -> bytes:
     return frame("M", struct.pack("<8I", 32, 444, 2097152, 0, 0, 0, 1300, 16384))
 

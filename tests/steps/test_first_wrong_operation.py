@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from delegate_weights import offset_of, weights_of
 from project import U55, Project, compile_steps
 
 from etbuild.errors import StepError
-from etbuild.npu.command_stream import decode, parse_payload
-from etbuild.npu.debug_database import layers_of_delegate
-from etbuild.pte.reader import read
-from etbuild.pte.vela import read_stream
 from etbuild.recipe.load import load_all
 from etbuild.recipe.runtime_sections import Run
 from etbuild.steps import golden, run
@@ -43,33 +40,14 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Step]:
     return project, step
 
 
-def weights_of(pte: Path) -> dict[str, tuple[int, int]]:
-    """Where the weights of each tensor's last convolution are in the delegate's weights: offset and size."""
-    program = read(pte)
-    job = parse_payload(bytes(read_stream(program, program.methods[0].delegates[0]).block("cmd_data").data or b""))
-    layers, registers, found = layers_of_delegate(pte, 0), dict[str, int](), dict[str, tuple[int, int]]()
-    for command in decode(job.words, job.family):
-        assert command.entry is not None
-        if not command.is_operation:
-            registers[command.entry.name] = command.raw
-        elif command.entry.name in ("CONV", "DEPTHWISE"):
-            at = registers["WEIGHT_BASE"]
-            if registers["WEIGHT_REGION"] == 1:  # copied by a DMA before
-                at += registers["DMA0_SRC"] - registers["DMA0_DST"]
-            found[layers.tensor_at(command.word)] = (at, registers["WEIGHT_LENGTH"])
-    return found
-
-
 @pytest.mark.parametrize("tensor", LAYERS)
 def test_a_bit_flipped_in_a_layers_weights_is_named_as_that_layer(mnist: tuple[Project, Step], tensor: str) -> None:
     """The first, second and last convolution, and the linear layer; all operations after it differ too."""
     project, step = mnist
     path = project.root / PTE
     right = path.read_bytes()
-    program = read(path)
-    weights = bytes(read_stream(program, program.methods[0].delegates[0]).block("weight_data").data or b"")
     at, size = weights_of(path)[tensor]
-    start = right.index(weights) + at
+    start = offset_of(path) + at
     said = ""
     try:
         # Most bits change what the compressed weights mean; some make them no weights at all.

@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "app/app.h"
+#include "app/events.h"
 #include "app/exit.h"
 #include "app/frame.h"
 #include "app/vectors.h"
@@ -147,8 +148,12 @@ Status run_vector(std::uint32_t vector) {
         ETB_TRY(app.method.set_input(i, sizes, {const_cast<std::uint8_t*>(data.data), data.size}));
     }
     const std::uint64_t before = port::ticks();
-    ETB_TRY(app.method.run({}));
-    const std::uint64_t after = port::ticks();
+    if constexpr (events) {
+        ETB_TRY(app.method.run(event_monitor(app.method, vector)));
+    } else {
+        ETB_TRY(app.method.run({}));
+    }
+    const std::uint64_t after = port::ticks() - (events ? event_ticks() : 0);
     for (std::size_t i = 0; i < app.method.outputs(); ++i)
         send_output(vector, static_cast<std::uint32_t>(i), bytes_of(app.method.output(i)));
     Frame frame('V');

@@ -50,6 +50,8 @@ public:
     [[nodiscard]] const char* name() const { return plan_.string(field::ExecutionPlan::name); }
     [[nodiscard]] std::size_t inputs() const { return plan_.vector<std::int32_t>(field::ExecutionPlan::inputs).size; }
     [[nodiscard]] std::size_t outputs() const { return plan_.vector<std::int32_t>(field::ExecutionPlan::outputs).size; }
+    [[nodiscard]] std::size_t values() const { return values_.size; }
+    [[nodiscard]] const Value& value(std::size_t i) const { return values_[i]; }
     [[nodiscard]] Value& input(std::size_t i) { return values_[value_index(field::ExecutionPlan::inputs, i)]; }
     [[nodiscard]] Value& output(std::size_t i) { return values_[value_index(field::ExecutionPlan::outputs, i)]; }
 

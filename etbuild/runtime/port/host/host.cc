@@ -148,6 +148,12 @@ struct etb_program {
         return {};
     }
 
+    Status record(etb_left left) {
+        ETB_TRY(start_watch(false, 0));
+        ETB_TRY(method.run(watch->monitor(true, left)));
+        return watch->is_full() ? budget.take(budget.left + 1) : Status();
+    }
+
     Status observe(bool hazards) {
         std::uint64_t histories = 0;  // of one delegate at a time
         for (std::size_t i = 0; hazards && i < method.delegates().size; ++i)
@@ -284,6 +290,14 @@ int etb_set_input(etb_program* program, size_t index, const int32_t* sizes, size
 int etb_run(etb_program* program) { return program->finish(program->method.run({})); }
 
 int etb_observe(etb_program* program, int hazards) { return program->finish(program->observe(hazards != 0)); }
+
+int etb_record(etb_program* program, etb_left left) { return program->finish(program->record(left)); }
+
+int etb_value_at(etb_program* program, size_t index, etb_value* value) {
+    if (index >= program->method.values()) return program->finish(error(Code::mismatch, "no such value", index));
+    describe_value(program->method.value(index), *value);
+    return 0;
+}
 
 const etb_event* etb_events(const etb_program* program, size_t* count) {
     *count = program->watch ? program->watch->events.size() : 0;

@@ -91,6 +91,7 @@ typedef struct {
     int64_t stride_x;
     int64_t stride_c;
     uint64_t first;
+    int32_t instruction; /* of etb_record; else 0 */
 } etb_result;
 
 /* Copies pte and ptd (may be NULL). fast_scratch: bytes of region 2. memory_limit: bytes, the most that the program may
@@ -120,6 +121,14 @@ ETB_API int etb_run(etb_program* program);
 ETB_API int etb_observe(etb_program* program, int hazards);
 ETB_API const etb_event* etb_events(const etb_program* program, size_t* count);
 ETB_API const etb_hazard* etb_hazards(const etb_program* program, size_t* count);
+
+/* Called after each kernel and delegate of etb_record; etb_value_at has what it left. Another answer than 0 ends the
+   run. */
+typedef int (*etb_left)(int32_t instruction);
+/* As etb_observe, and records what each operation of a delegate stored. */
+ETB_API int etb_record(etb_program* program, etb_left left);
+/* An entry of the method's value table. */
+ETB_API int etb_value_at(etb_program* program, size_t index, etb_value* value);
 
 /* One delegate without the rest of the program. Its inputs and outputs are plain arrays of these sizes in bytes;
    index counts the inputs, then the outputs. */

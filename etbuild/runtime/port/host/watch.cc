@@ -42,7 +42,11 @@ bool Watch::has_room(std::size_t bytes) {
     return !full_;
 }
 
-Monitor Watch::monitor() { return {this, before_instruction, after_instruction, &observer_}; }
+Monitor Watch::monitor(bool keeps, int (*left)(std::int32_t)) {
+    keeps_all_ = keeps;
+    left_ = left;
+    return {this, before_instruction, after_instruction, &observer_};
+}
 
 void Watch::begin_delegate(std::size_t index, bool keeps) {
     delegate_ = static_cast<std::int32_t>(index);
@@ -96,6 +100,7 @@ void Watch::keep_result(const npu::Operation& operation) {
     result.stride_x = map.stride_x;
     result.stride_c = map.stride_c;
     result.first = values.size();
+    result.instruction = static_cast<std::int32_t>(place_.instruction);
     results.push_back(result);
     map.zero_point = 0;
     std::vector<std::int64_t> channels(static_cast<std::size_t>(shape.depth));
@@ -116,21 +121,27 @@ void Watch::before_instruction(void* context, const Place& place) {
     auto& self = *static_cast<Watch*>(context);
     self.place_ = place;
     self.began_ns_ = now_ns();
-    if (place.kind == Instruction::delegate) self.begin_delegate(place.index);
+    if (place.kind == Instruction::delegate) self.begin_delegate(place.index, self.keeps_all_);
 }
 
 void Watch::after_instruction(void* context, const Place& place) {
     auto& self = *static_cast<Watch*>(context);
     if (place.kind == Instruction::delegate) self.end_delegate();
-    if (place.kind != Instruction::kernel || !self.has_room(sizeof(etb_event))) return;
+    const bool is_kernel = place.kind == Instruction::kernel;
+    if (is_kernel && self.has_room(sizeof(etb_event))) self.add_kernel(place);
+    if (self.left_ && !self.ended_ && (is_kernel || place.kind == Instruction::delegate))
+        self.ended_ = self.left_(static_cast<std::int32_t>(place.instruction)) != 0;
+}
+
+void Watch::add_kernel(const Place& place) {
     etb_event event{};
     event.instruction = static_cast<std::int32_t>(place.instruction);
     event.delegate = -1;
     event.name = place.name;
     event.overload = place.overload;
-    event.begin_ns = self.began_ns_;
-    event.duration_ns = now_ns() - self.began_ns_;
-    self.events.push_back(event);
+    event.begin_ns = began_ns_;
+    event.duration_ns = now_ns() - began_ns_;
+    events.push_back(event);
 }
 
 void Watch::before_operation(void* context, const npu::Operation& operation) {

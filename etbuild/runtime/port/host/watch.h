@@ -19,8 +19,11 @@ public:
     [[nodiscard]] static std::uint64_t history_bytes(const EthosU& delegate, std::size_t fast_scratch);
     // Whether there was no room for an event or a hazard.
     [[nodiscard]] bool is_full() const { return full_; }
+    // Whether `left` ended the run: only what it has seen until then is of use.
+    [[nodiscard]] bool is_ended() const { return ended_; }
 
-    Monitor monitor();
+    // keeps: whether to record the `results` of all delegates. left: called after each kernel and delegate, or null.
+    Monitor monitor(bool keeps = false, int (*left)(std::int32_t) = nullptr);
     // Before and after one delegate; `monitor` calls them itself. keeps: whether to record `results`.
     void begin_delegate(std::size_t index, bool keeps = false);
     void end_delegate(bool keep_hazards = true);
@@ -40,7 +43,10 @@ private:
     bool follows_;
     std::uint64_t room_;
     bool full_ = false;
+    bool ended_ = false;
     bool keeps_ = false;
+    bool keeps_all_ = false;
+    int (*left_)(std::int32_t) = nullptr;
     Place place_;
     std::int32_t delegate_ = -1;
     std::uint64_t began_ns_ = 0;
@@ -54,6 +60,7 @@ private:
 
     // Take room for a record. A vector that grows has up to three times its content; its reader copies it.
     bool has_room(std::size_t bytes);
+    void add_kernel(const Place& place);
     void keep_result(const npu::Operation& operation);
 
     static void before_instruction(void* context, const Place& place);

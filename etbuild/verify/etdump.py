@@ -1,0 +1,217 @@
+"""Writes ExecuTorch's ETDump of recorded runs, with a buffer of intermediate results, for its Inspector.
+
+An event of a delegate has a name with the layer of the model, the NPU's operation and, in brackets, the tensor of the
+TOSA graph, by which the Inspector finds the nodes of the program in an ETRecord. It runs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etbuild.npu.debug_database import Layers, layers_of_delegate
+from etbuild.pte.program import DelegateCall
+from etbuild.pte.schema import SCALAR_TYPES
+from etbuild.verify.first_wrong_operation import layouts
+from etbuild.verify.host_run import vectors_of
+
+if TYPE_CHECKING:
+    from etbuild.host.observation import Event
+    from etbuild.host.recording import Done, RecordedProgram, Recording
+    from etbuild.host.trace import Result
+    from etbuild.pte.program import Method
+    from etbuild.verify.host_run import HostRun
+
+# Of the types that tensors may have, those that the Inspector reads.
+_READ = ("uint8", "int8", "bool", "uint16", "int16", "float16", "int32", "float32", "float64", "int64")
+_NUMBERS = {scalar.name: number for number, scalar in SCALAR_TYPES.items() if scalar.name in _READ}
+_EXECUTE, _DELEGATE, _RUN = "Method::execute", "DELEGATE_CALL", "Execute"
+_STORED = {1: "int8", 2: "int16", 4: "int32"}
+
+
+@dataclass(frozen=True)
+class Described:
+    """What is known of the delegates of a .pte in a build's folder, by number: Vela's layers, and the tensors of
+    operators.json."""
+
+    layers: tuple[Layers, ...]
+    tensors: tuple[dict[str, Any], ...]
+
+
+def described(pte: Path, method: Method) -> Described:
+    """Of a .pte with Vela's files in vela/ and operators.json beside it; nothing is known without them."""
+    count = len(method.delegates)
+    file = pte.parent / "operators.json"
+    tensors = json.loads(file.read_text(encoding="utf-8"))["delegates"] if file.is_file() else []
+    return Described(
+        tuple(layers_of_delegate(pte, number) for number in range(count)),
+        tuple(tensors[number] if number < len(tensors) else {} for number in range(count)),
+    )
+
+
+def buffer_file(etdump: Path) -> Path:
+    """The file of an ETDump's buffer."""
+    return etdump.with_suffix(".debug.bin")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of each instruction that was run: when it began and ended, in ns; cycles of the NPU, 0 where none count."""
+
+    spans: tuple[tuple[int, int], ...]
+    npu_cycles: tuple[int, ...]
+
+
+class ETDump:
+    """An ETDump that is written run by run. The compiler must be imported."""
+
+    def __init__(self, method: Method, known: Described):
+        self._method = method
+        self._known = known
+        self._runs: list[Any] = []
+        self._buffer = bytearray()
+
+    def add(self, run: Recording, vector: int = -1, elsewhere: Measured | None = None) -> None:
+        """A run.
+
+        vector:    its number among the test vectors; -1 for none of them.
+        elsewhere: where the instructions were measured, if not on the host; operations of delegates have no times then.
+        """
+        from executorch.devtools.etdump import schema_flatcc as schema
+
+        measured = elsewhere or Measured(tuple(_span(one.events) for one in run.done), (0,) * len(run.done))
+        spans = measured.spans
+        events = [self._profile(_EXECUTE, -1, (spans[0][0], spans[-1][1]) if spans else (0, 0))]
+        for one, span, cycles in zip(run.done, spans, measured.npu_cycles, strict=True):
+            call = self._method.chains[0].instructions[one.instruction]
+            name = _DELEGATE if isinstance(call, DelegateCall) else f"native_call_{self._operator(call)}"
+            events.append(
+                self._profile(name, one.instruction, span, metadata={"npu_cycles": cycles} if cycles else None)
+            )
+            results = [self._tensor(*pair) for pair in zip(one.values, one.dtypes, strict=True)]
+            events += [self._debug(one.instruction, value) for value in results]
+            if isinstance(call, DelegateCall):
+                events += self._inside(call.delegate, one, has_times=elsewhere is None)
+        for value in run.outputs:
+            events.append(self._debug(-1, self._tensor(value, str(value.dtype)), is_output=True))
+        self._runs.append(schema.RunData(_RUN, vector, None, [one for one in events if one is not None]))
+
+    def write(self, path: Path) -> None:
+        """Write the ETDump, and its buffer beside it."""
+        from executorch.devtools.etdump.schema_flatcc import ETDumpFlatCC
+        from executorch.devtools.etdump.serialize import serialize_to_etdump_flatcc
+
+        data = serialize_to_etdump_flatcc(ETDumpFlatCC(0, self._runs))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The Inspector reads a flatbuffer with its size in front.
+        path.write_bytes(len(data).to_bytes(4, "little") + data)
+        buffer_file(path).write_bytes(self._buffer)
+
+    def _operator(self, call: Any) -> str:
+        """Of a kernel's call: "add.out"."""
+        return str(self._method.operators[call.operator]).rpartition("::")[2]
+
+    def _inside(self, delegate: int, done: Done, has_times: bool) -> Iterator[Any]:
+        """The events of a delegate's operations.
+
+        All operations that store a part of a tensor have the whole tensor: the Inspector takes the first event of a
+        node, and fails if that has no value.
+        """
+        layers, tensors = self._known.layers[delegate], self._known.tensors[delegate]
+        stored: dict[str, list[Result]] = {}
+        for result in done.results:
+            stored.setdefault(layers.tensor_at(result.word), []).append(result)
+        values = {name: self._stored(found, tensors.get(name, {})) for name, found in stored.items() if name}
+        for event in done.events:
+            tensor = layers.tensor_at(event.word)
+            known, value = tensors.get(tensor, {}), values.get(tensor) if event.ofm else None
+            name = f"{known['module']}: " if known.get("module") else ""
+            name += f"{event.name} {event.operation}" + (f" [{tensor}]" if value else f" of {tensor}" if tensor else "")
+            metadata = {"layer": layers.at(event.word), **known, **_figures(event)}
+            if has_times:
+                yield self._profile("", done.instruction, _span([event]), name, metadata)
+            yield self._debug(done.instruction, value, name)
+
+    def _stored(self, results: Sequence[Result], known: dict[str, Any]) -> Any:
+        """The tensor that operations stored, as the program has it; as they stored it where that is not known."""
+        import numpy as np
+
+        size = sum(result.values.size for result in results)
+        layout = next(layouts(results, size), None)
+        if layout is None:
+            return None
+        dtype = known.get("dtype", _STORED.get(results[0].element, "int32"))
+        values = np.asarray(layout.values).astype(dtype)
+        sizes, order = known.get("sizes"), known.get("order")
+        if sizes is None or values.size != np.prod(sizes, dtype=int):
+            return self._tensor(values.reshape(results[0].values.shape if len(results) == 1 else -1), dtype)
+        if order:
+            values = values.reshape([sizes[order.index(axis)] for axis in range(len(order))]).transpose(order)
+        return self._tensor(values.reshape(sizes), dtype)
+
+    def _tensor(self, array: Any, dtype: str) -> Any:
+        """A value for a debug event; None for a type that the Inspector does not read."""
+        import numpy as np
+        from executorch.devtools.etdump import schema_flatcc as schema
+
+        if dtype not in _NUMBERS:
+            return None
+        sizes, data = list(array.shape), np.ascontiguousarray(array).tobytes()
+        strides = [int(np.prod(sizes[axis + 1 :], dtype=int)) for axis in range(len(sizes))]
+        tensor = schema.Tensor(schema.ScalarType(_NUMBERS[dtype]), sizes, strides, len(self._buffer))
+        self._buffer += data
+        return schema.Value(schema.ValueType.TENSOR.value, tensor, None, None, None, None, None, None)
+
+    def _profile(
+        self, name: str, instruction: int, span: tuple[int, int], identifier: str = "", metadata: Any = None
+    ) -> Any:
+        from executorch.devtools.etdump import schema_flatcc as schema
+
+        about = json.dumps(metadata).encode() if metadata else None
+        event = schema.ProfileEvent(name or None, 0, instruction, -1, identifier or None, about, *span)
+        return schema.Event(event, None, None)
+
+    def _debug(self, instruction: int, value: Any, identifier: str = "", is_output: bool = False) -> Any:
+        from dataclasses import replace
+
+        from executorch.devtools.etdump import schema_flatcc as schema
+
+        if value is None:
+            return None
+        value = replace(value, output=schema.Bool(True)) if is_output else value
+        return schema.Event(None, None, schema.DebugEvent(None, 0, instruction, -1, identifier or None, value))
+
+
+def _figures(event: Event) -> dict[str, Any]:
+    rows: dict[str, Any] = {"operation": event.operation, "word": event.word, "macs": event.macs}
+    rows |= {"read": event.read, "written": event.written, "ifm": event.ifm, "ifm2": event.ifm2, "ofm": event.ofm}
+    return {key: value for key, value in rows.items() if value is not None}
+
+
+def dump_vectors(program: RecordedProgram, pte: Path, vectors: Sequence[Sequence[Any]], path: Path) -> None:
+    """Run each vector and write the ETDump of all runs. vectors: the inputs of each."""
+    from etbuild.compile import compiler_imports
+
+    compiler_imports.load_executorch()
+    dump = ETDump(program.method, described(pte, program.method))
+    for number, inputs in enumerate(vectors):
+        dump.add(program.record(*inputs), number if len(vectors) > 1 else -1)
+    dump.write(path)
+
+
+def dump_host_run(what: HostRun, golden: dict[str, Any], path: Path) -> None:
+    """Run the vectors of golden.npz on the host once more, and write the ETDump."""
+    from etbuild.host.recording import RecordedProgram
+
+    program = RecordedProgram(what.pte, what.ptd, what.memory_limit, what.kernels)
+    dump_vectors(program, what.pte, vectors_of(program, golden), path)
+
+
+def _span(events: Sequence[Event]) -> tuple[int, int]:
+    """When events began and ended, in ns."""
+    if not events:
+        return 0, 0
+    return events[0].begin_ns, events[-1].begin_ns + events[-1].duration_ns
