@@ -31,6 +31,9 @@ def explained(what: str, program: Any) -> Iterator[None]:
     except EtbuildError:
         raise
     except Exception as error:
+        own = next((one for one in _chain(error) if isinstance(one, EtbuildError)), None)
+        if own is not None:  # Of a pass of the recipe; a pass manager has wrapped it.
+            raise own from None
         raise StepError(f"{what}: {_why(error, program)}") from error
 
 

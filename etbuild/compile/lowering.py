@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etbuild.compile import cortex_m, cortex_m_fallback, zero_points
 from etbuild.compile.compiler_failure import explained
@@ -19,6 +19,18 @@ from etbuild.compile.profiles import reference_spec
 from etbuild.compile.states import require_states, states_of
 from etbuild.errors import StepError
 from etbuild.hardware.target import WITH_CORTEX_M
+
+if TYPE_CHECKING:
+    from etbuild.compile.exclusions import Exclusions
+    from etbuild.compile.passes import Passes
+
+
+class Additions(NamedTuple):
+    """What a recipe adds to ExecuTorch's flow. planning: a memory planning pass in place of its default."""
+
+    passes: Passes | None = None
+    exclusions: Exclusions | None = None
+    planning: Any = None
 
 
 class Lowering(NamedTuple):
@@ -37,7 +49,7 @@ class Lowering(NamedTuple):
     executorch: Any
 
 
-def lower_program(program: Any, profile: str, io: str, name: Path) -> Lowering:
+def lower_program(program: Any, profile: str, io: str, name: Path, own: Additions | None = None) -> Lowering:
     """Lower a program for one profile.
 
     program: an ExportedProgram.
@@ -47,16 +59,17 @@ def lower_program(program: Any, profile: str, io: str, name: Path) -> Lowering:
     """
     from etbuild.compile import patches
 
-    record, graph_of_placeholder = PartitionRecord(profile), dict[bytes, bytes]()
+    own = own or Additions()
+    record, graph_of_placeholder = PartitionRecord(profile, own.exclusions), dict[bytes, bytes]()
     with (
         explained(f"{name}: lowering for {profile}", program),
         patches.lazy_code_generation(),
         patches.skip_empty_decompositions(),
         _without_vela(graph_of_placeholder),
     ):
-        edge, io_params = lower(program, profile, io, record)
+        edge, io_params = lower(program, profile, io, record, own.passes)
         require_states(f"{name}: lowering for {profile}", program, edge.exported_program())
-        executorch = emit(edge)
+        executorch = emit(edge, own.planning)
     lowered = Lowered(executorch.executorch_program, executorch._emitter_output.mutable_data)
     delegate_data = lowered.program.backend_delegate_data
     placeholders = [bytes(delegate_data[one.processed.index].data) for one in lowered.delegates]
@@ -65,7 +78,9 @@ def lower_program(program: Any, profile: str, io: str, name: Path) -> Lowering:
     return Lowering(lowered, graphs, record.to_json(), io_params, executorch)
 
 
-def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> tuple[Any, dict[str, Any]]:
+def lower(
+    program: Any, profile: str, io: str, record: PartitionRecord, passes: Passes | None = None
+) -> tuple[Any, dict[str, Any]]:
     """The partitioned EdgeProgramManager, its quantize nodes replaced by Cortex-M's (with a Cortex-M profile all nodes
     that can be), and the quantisation parameters of the model's inputs and outputs (see Lowering.io_params).
 
@@ -81,11 +96,15 @@ def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> tuple
     on_npu = profile != "cpu" and not on_cortex_m
     edge = to_edge_transform_and_lower(
         program,
+        transform_passes=(passes.at("edge") if passes else None) or None,
         partitioner=[record.partitioner(reference_spec(profile, quantised))] if on_npu else None,
         compile_config=cortex_m.edge_config() if on_cortex_m else EdgeCompileConfig(_check_ir_validity=False),
     )
     if profile == "cpu":
         record.add(edge.exported_program().graph_module, {}, NO_NPU)
+    for one in passes.at("backend") if passes else ():
+        edge = edge.transform([one])
+        record.add_after_passes(edge.exported_program().graph_module)
     io_params = _io_params(edge.exported_program())
     if io != "float32":
         edge = _integer_io(edge, io, io_params)
@@ -97,8 +116,8 @@ def lower(program: Any, profile: str, io: str, record: PartitionRecord) -> tuple
     return (edge if uses_cortex_m else edge.transform([ReplaceQuantNodesPass()])), io_params
 
 
-def emit(edge: Any) -> Any:
-    """The ExecutorchProgramManager, with the configuration of aot_arm_compiler.
+def emit(edge: Any, planning: Any = None) -> Any:
+    """The ExecutorchProgramManager, with the configuration of aot_arm_compiler. planning: as of Additions.
 
     It also has what states begin with, zeros included: by itself ExecuTorch leaves that to what is in memory.
     """
@@ -107,9 +126,12 @@ def emit(edge: Any) -> Any:
 
     names = [state.input for state in states_of(edge.exported_program())]
     passes = [InitializedMutableBufferPass(names)] if names else []
+    config = ExecutorchBackendConfig(passes=passes, extract_delegate_segments=False)
+    if planning:
+        config.memory_planning_pass = planning
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mutation on a buffer")  # that this value is not in the program
-        return edge.to_executorch(config=ExecutorchBackendConfig(passes=passes, extract_delegate_segments=False))
+        return edge.to_executorch(config=config)
 
 
 @contextmanager

@@ -6,19 +6,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from etbuild.compile.advice import advice_for
+from etbuild.compile.exclusions import EXCLUDED, Exclusions
 from etbuild.compile.exported_program import module_path, source_line
 from etbuild.hardware.target import CPU_PROFILES
 
 NO_NPU = "the target has no NPU"
 NO_REASON = "ExecuTorch's partitioner gave no reason"
+ADDED = "added by a pass of the recipe"
 QUANTIZES_IO = "on the border between floating point and the NPU's integers"
 
 
 class PartitionRecord:
     """The operators of a graph that an EthosUPartitioner has tagged, as partition.json has them."""
 
-    def __init__(self, profile: str) -> None:
+    def __init__(self, profile: str, exclusions: Exclusions | None = None) -> None:
         self._profile = profile
+        self._exclusions = exclusions
         self.operators: list[dict[str, Any]] = []
 
     def partitioner(self, spec: Any) -> Any:
@@ -30,10 +33,14 @@ class PartitionRecord:
         class Recorded(EthosUPartitioner):  # type: ignore[misc]  # ExecuTorch's classes are untyped
             def _create_operator_support(self, program: Any, reporter: Any) -> Any:
                 self.reporter = reporter
+                if record._exclusions:
+                    self.additional_checks = [record._exclusions.check(reporter)]
                 return super()._create_operator_support(program, reporter)
 
             def partition(self, exported_program: Any) -> Any:
                 result = super().partition(exported_program)
+                if record._exclusions:
+                    record._exclusions.require_matches()
                 record.add(result.tagged_exported_program.graph_module, self.reporter._rejected_nodes, NO_REASON)
                 return result
 
@@ -48,6 +55,22 @@ class PartitionRecord:
         found = _operators(graph_module, None)
         self.operators = [_describe(node, tag, reasons.get(node, default)) for node, tag in found]
 
+    def add_after_passes(self, graph_module: Any) -> None:
+        """Record what passes over the partitioned program have changed: its operators around the delegates."""
+        from executorch.exir.delegate import executorch_call_delegate
+
+        found = [node for node, _ in _operators(graph_module, None) if node.target is not executorch_call_delegate]
+        before = [one for one in self.operators if one["delegate"] is None]
+        now = [_describe(node, None, ADDED) for node in found]
+        for one in now:
+            # An ExportPass gives all nodes new names.
+            like = ((*keys, "operator") for keys in (("node",), ("line", "module")))
+            same = (old for keys in like for old in before if all(old[key] == one[key] for key in keys))
+            if (known := next(same, None)) is not None:
+                before.remove(known)
+                one["reason"] = known["reason"]
+        self.operators = [*(one for one in self.operators if one["delegate"] is not None), *now]
+
     def assign_delegates(self, delegate_of_tag: Mapping[str, int]) -> None:
         """Replace the tags by the numbers of delegates; operators without a delegate run on the CPU."""
         has_npu = self._profile not in ("cpu", *CPU_PROFILES.values())
@@ -58,6 +81,7 @@ class PartitionRecord:
             if on_npu:
                 operator["reason"] = None
             reason = operator["reason"] if operator["class"] == "compute" and has_npu else None
+            reason = None if reason and reason.startswith((EXCLUDED, ADDED)) else reason
             operator["advice"] = advice_for(operator["operator"], reason, self._profile) if reason else None
 
     def to_json(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from etbuild.recipe.data_sections import Data, Golden, Quantize, Vectors
 from etbuild.recipe.model_sections import Export, Model
 from etbuild.recipe.operator_sections import Operators
 from etbuild.recipe.output_sections import Header, Pte
+from etbuild.recipe.program_sections import MemoryPlanning, Partition, Pass
 from etbuild.recipe.runtime_sections import Run, Runtime
 
 
@@ -30,6 +31,9 @@ class Recipe:
     operators: tuple[Operators, ...] = ()
     export: Export = field(default_factory=Export)
     quantize: Quantize = field(default_factory=Quantize)
+    passes: tuple[Pass, ...] = ()
+    partition: Partition = field(default_factory=Partition)
+    memory_planning: MemoryPlanning = field(default_factory=MemoryPlanning)
     vectors: Data = field(default_factory=Vectors)
     golden: Golden = field(default_factory=Golden)
     header: Header = field(default_factory=Header)

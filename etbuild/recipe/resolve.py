@@ -17,6 +17,7 @@ from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.recipe import Recipe
 from etbuild.recipe.resolve_operators import read_operators
+from etbuild.recipe.resolve_program import read_memory_planning, read_partition, read_passes
 from etbuild.recipe.resolve_runtime import read_deploy, read_run, read_runtime
 from etbuild.recipe.resolve_targets import read_targets
 from etbuild.system.files import kind_of
@@ -69,6 +70,9 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
         operators=read_operators(section, runtime),
         export=_export(section.section("export"), model, targets),
         quantize=quantize,
+        passes=read_passes(section),
+        partition=read_partition(section.section("partition"), targets),
+        memory_planning=read_memory_planning(section),
         vectors=_data(section.section("vectors"), Vectors),
         golden=_golden(section),
         header=_header(section.section("header"), name),

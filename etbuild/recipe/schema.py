@@ -20,14 +20,18 @@ from etbuild.recipe.data_sections import Calibration, Golden, Quantize, Rule, Ve
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.operator_sections import OPERATORS, Operators
 from etbuild.recipe.output_sections import Header, Pte
+from etbuild.recipe.program_sections import PASSES, PLANNING, Exclude, MemoryPlanning, Partition, Pass
 from etbuild.recipe.runtime_sections import Run, Runtime
 
-# The sections of a recipe by key, in the order of the schema. `targets` is a list of its section.
+# The sections of a recipe by key, in the order of the schema. `targets` and `passes` are lists of theirs.
 SECTIONS = {
     "model": Model,
     "operators": Operators,
     "export": Export,
     "quantize": Quantize,
+    "passes": Pass,
+    "partition": Partition,
+    "memory_planning": MemoryPlanning,
     "targets": Target,
     "vectors": Vectors,
     "golden": Golden,
@@ -37,7 +41,7 @@ SECTIONS = {
     "run": Run,
     "deploy": Place,
 }
-_PARTS = (InputSpec, DynamicDim, Rule, Calibration, Vela)
+_PARTS = (InputSpec, DynamicDim, Rule, Calibration, Vela, Pass, Exclude)
 _EXTENDS = {
     "description": "Another recipe of the project that this one builds on. Mappings merge, lists and single values"
     " replace, and null removes a key of the other. A file whose name starts with _ is not a recipe, only"
@@ -73,7 +77,14 @@ def recipe_schema() -> Json:
         " file that has them; ~, $NAME and ${NAME} are replaced, $$ is a dollar sign.",
         "type": "object",
         "additionalProperties": False,
-        "properties": {"extends": _EXTENDS, **sections, "targets": _TARGETS, "operators": OPERATORS},
+        "properties": {
+            "extends": _EXTENDS,
+            **sections,
+            "targets": _TARGETS,
+            "operators": OPERATORS,
+            "passes": PASSES,
+            "memory_planning": PLANNING,
+        },
         "examples": [{"model": {"source": "models/mnist.py"}, "targets": [{"npu": "ethos-u55-128"}]}],
         "$defs": {**_definitions(), **_catalog_definitions()},
     }

@@ -1,7 +1,8 @@
 """Step lower: the program of one profile, partitioned: one .tosa a delegate, and all around them. It runs no Vela.
 
 build/<recipe>/<profile>/: lowered.bin (the emitted program, see etbuild.compile.lowered), delegates/<n>.tosa,
-partition.json (each operator: NPU or CPU, why, from which line and module of the model, what to use instead).
+partition.json (each operator: NPU or CPU, why, from which line and module of the model, what to use instead). With code
+of the user in the recipe (passes, a memory planner) also lower_deps.json: what it read.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ from typing import TYPE_CHECKING
 from etbuild.compile import custom_operators, debug_handles
 from etbuild.compile.delegate_calls import check_graphs
 from etbuild.compile.etrecord import operators_file, write_etrecord
+from etbuild.compile.exclusions import Exclusions
 from etbuild.compile.exported_program import load_program
 from etbuild.compile.lowered import write_lowered
-from etbuild.compile.lowering import lower_program
+from etbuild.compile.lowering import Additions, Lowering, lower_program
+from etbuild.compile.passes import Passes
+from etbuild.compile.planning import planning_pass
 from etbuild.compile.tracked_code import UserCode
 from etbuild.errors import exit_code_of
 from etbuild.firmware.user_kernels import kernels_in
 from etbuild.recipe.data_sections import Quantize
-from etbuild.steps.options import from_section, option, parse, plan, reads, writes
+from etbuild.recipe.program_sections import POINTS_OF_QUANTIZE, Exclude, MemoryPlanning, Partition, Pass
+from etbuild.steps.options import from_section, inline, option, parse, plan, reads, writes
 from etbuild.system.provenance import digests
 
 if TYPE_CHECKING:
@@ -40,22 +45,25 @@ class Options:
     program: Path = reads("quantized.pt2")
     profile: str = option("tosa-u55, tosa-u85, either with -cortex-m, cpu, or cortex-m-scalar, -dsp or -mve")
     io: str = from_section(Quantize, "io")
-    operators: tuple[Path, ...] = reads(
-        "files that register operators of the user: .py or .so", (), option="--operators"
-    )
+    operators: tuple[Path, ...] = reads("files that register operators of the user: .py or .so", ())
     kernels: tuple[Path, ...] = reads("C++ files with their kernels, and headers", (), option="--kernel")
     any_runtime: bool = option("operators may have kernels in a runtime of others", False)
+    passes: tuple[Pass, ...] = option("at:source:entry of a pass at edge or backend", (), option="--pass")
+    exclude: tuple[Exclude, ...] = from_section(Partition, "exclude")
+    planning: MemoryPlanning = inline("--memory")
     output: Path = writes("lowered.bin")
     delegates: Path = writes("folder for the .tosa files")
     report: Path = writes("partition.json")
     etrecord: Path | None = writes(
         "also write ExecuTorch's record for its developer tools, and operators.json beside it", None
     )
-    depfile: Path | None = writes("lower_deps.json: what the files that register operators read", None)
+    depfile: Path | None = writes("lower_deps.json: the files that operators, passes and planner read", None)
 
 
 def step(recipe: Recipe, profile: str) -> Step:
     folder = Path("build") / recipe.name / profile
+    passes = tuple(one for one in recipe.passes if one.at not in POINTS_OF_QUANTIZE)
+    runs_users_code = bool(passes or recipe.operators or recipe.memory_planning.source)
     options = Options(
         program=folder / "quantized.pt2",
         profile=profile,
@@ -63,15 +71,18 @@ def step(recipe: Recipe, profile: str) -> Step:
         operators=recipe.operator_files,
         kernels=recipe.kernels,
         any_runtime=bool(recipe.operators) and not recipe.runs_our_runtime,
+        passes=passes,
+        exclude=recipe.partition.exclude,
+        planning=recipe.memory_planning,
         output=folder / "lowered.bin",
         delegates=folder / "delegates",
         report=folder / "partition.json",
         etrecord=folder / "model.etrecord" if recipe.pte.etrecord else None,
-        depfile=folder / "lower_deps.json" if recipe.operators else None,
+        depfile=folder / "lower_deps.json" if runs_users_code else None,
     )
     beside = [operators_file(options.etrecord)] if options.etrecord else []
-    tools = "torch", "torchao", "executorch", "tosa-tools"
-    return plan(f"lower:{recipe.name}@{profile}", options, tools, outputs=beside, depfile=options.depfile or "")
+    more = {"inputs": [one.source for one in passes], "outputs": beside, "depfile": options.depfile or ""}
+    return plan(f"lower:{recipe.name}@{profile}", options, ("torch", "torchao", "executorch", "tosa-tools"), **more)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -80,15 +91,8 @@ def main(argv: Sequence[str]) -> int:
 
     compiler_imports.load_executorch()
     code = UserCode()
-    registered = custom_operators.register(options.operators, code.operators)
-    program = load_program(options.program)
-    custom_operators.add_out_variants(custom_operators.called_by(program.graph_module, registered))
     with debug_handles.recorded() if options.etrecord else nullcontext() as recorded:
-        made = lower_program(program, options.profile, options.io, options.program)
-    if not options.any_runtime:
-        called = made.lowered.program.execution_plan[0].operators
-        known = kernels_in(options.kernels)
-        custom_operators.check_kernels(called, registered, known, made.partition["operators"])
+        made = _lowered(options, code)
     check_graphs(made.lowered, made.graphs)
     write_lowered(made.lowered, options.output)
     shutil.rmtree(options.delegates, ignore_errors=True)
@@ -100,8 +104,23 @@ def main(argv: Sequence[str]) -> int:
     if options.etrecord and recorded:
         write_etrecord(options.etrecord, made.executorch, recorded)
     if options.depfile:
-        code.write_depfile(options.depfile, options.operators)
+        sources = [*(one.source for one in options.passes), options.planning.source]
+        code.write_depfile(options.depfile, [*options.operators, *sources])
     return 0
+
+
+def _lowered(options: Options, code: UserCode) -> Lowering:
+    """The lowered program, with the user's operators registered. code: runs what else the recipe names."""
+    registered = custom_operators.register(options.operators, code.operators)
+    program = load_program(options.program)
+    custom_operators.add_out_variants(custom_operators.called_by(program.graph_module, registered))
+    exclusions = Exclusions(options.exclude) if options.exclude else None
+    own = Additions(Passes(options.passes, code), exclusions, planning_pass(options.planning, code))
+    made = lower_program(program, options.profile, options.io, options.program, own)
+    if not options.any_runtime:
+        called = made.lowered.program.execution_plan[0].operators
+        custom_operators.check_kernels(called, registered, kernels_in(options.kernels), made.partition["operators"])
+    return made
 
 
 if __name__ == "__main__":
