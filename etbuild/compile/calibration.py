@@ -10,6 +10,7 @@ from etbuild.errors import StepError
 if TYPE_CHECKING:
     from etbuild.compile.inputs import Inputs
     from etbuild.compile.states import State
+    from etbuild.recipe.data_sections import Data
 
 
 def calibrate(prepared: Any, example: Inputs, samples: Sequence[Sequence[Any]], states: Sequence[State]) -> None:
@@ -29,6 +30,23 @@ def calibrate(prepared: Any, example: Inputs, samples: Sequence[Sequence[Any]], 
             raise StepError(f"calibration sample {number}: got {type(error).__name__}: {first_line}") from error
         if states:
             values = [one.to(state.value.dtype) for one, state in zip(found[0], states, strict=True)]
+
+
+def require_order(key: str, data: Data, program: Any) -> None:
+    """key: of the recipe's section.
+
+    raises: StepError where the samples of a program that keeps state are a random choice.
+    """
+    from etbuild.compile.states import functional, states_of
+
+    if data.data is None or data.seed is None or data.samples is None:
+        return
+    names = [state.name for state in states_of(functional(program))]
+    if names:
+        raise StepError(
+            f"{key}.seed: got {data.seed}, a random choice of the samples, wanted them in order: the model keeps state "
+            f"in {', '.join(names)}\n    leave out seed: the first {data.samples} are taken"
+        )
 
 
 def with_states(inputs: Inputs, states: Sequence[State], values: Sequence[Any]) -> Inputs:

@@ -23,7 +23,7 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
     import torch
 
     from etbuild.compile import control_flow, cortex_m, patches, states
-    from etbuild.compile.calibration import calibrate, share_observers, with_states
+    from etbuild.compile.calibration import calibrate, require_order, share_observers, with_states
     from etbuild.compile.compiler_failure import explained
     from etbuild.compile.dynamic_shapes import dynamic_shapes
     from etbuild.compile.inputs import inputs_of
@@ -31,6 +31,7 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
     from etbuild.compile.samples import read_samples
 
     example = inputs_of(*program.example_inputs)
+    require_order("quantize.calibration", settings.calibration, program)
     samples = read_samples(settings.calibration, example, RANDOM_SAMPLES).inputs
     opened, kept = states.opened(program)
     module = opened.module(check_guards=False)

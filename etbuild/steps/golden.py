@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.compile import custom_operators
+from etbuild.compile.calibration import require_order
 from etbuild.compile.exported_program import load_program
 from etbuild.compile.inputs import inputs_of
 from etbuild.compile.lowered import read_lowered
@@ -83,6 +84,7 @@ def main(argv: Sequence[str]) -> int:
     exported, quantized = load_program(options.exported), load_program(options.quantized)
     partition = json.loads(options.partition.read_text())
     border = partition["border"]
+    require_order("vectors", options.vectors, exported)
     samples = read_samples(options.vectors, inputs_of(*exported.example_inputs), reference.RANDOM_VECTORS)
     with compiler_imports.serializer():
         lowered = read_lowered(options.lowered)

@@ -110,6 +110,10 @@ def project_of(folder: Path, model: tuple[str, str], target: Target, scheme: str
         run: {{on: qemu}}
         """,
     )
-    x = np.random.default_rng(0).normal(0, 1, (STEPS, 1, 1, 4)).astype(np.float32)
-    np.savez(folder / "recipes/steps.npz", input_0=x, input_1=np.arange(STEPS, dtype=np.int64)[:, None])
+    write_steps(folder / "recipes/steps.npz")
     return made
+
+
+def write_steps(path: Path) -> None:
+    x = np.random.default_rng(0).normal(0, 1, (STEPS, 1, 1, 4)).astype(np.float32)
+    np.savez(path, input_0=x, input_1=np.arange(STEPS, dtype=np.int64)[:, None])

@@ -8,8 +8,11 @@ import pytest
 from project import Project, inside
 from stateful import RECURRENT, source
 
+from etbuild.compile.calibration import require_order
 from etbuild.compile.exporting import export
+from etbuild.compile.states import require_states
 from etbuild.errors import StepError
+from etbuild.recipe.data_sections import Data
 from etbuild.recipe.model_sections import Export, Model
 
 if TYPE_CHECKING:
@@ -85,3 +88,32 @@ def test_an_attribute_that_changes_no_output_is_no_state(tmp_path: Path) -> None
     program = exported(tmp_path, source(("self.last = None", "self.last = tuple(x.shape); return x * 2")))
 
     assert program.graph_signature.buffers_to_mutate == {}
+
+
+@pytest.mark.parametrize("section", ["vectors", "quantize.calibration"])
+def test_a_random_choice_of_steps_is_refused(section: str, tmp_path: Path) -> None:
+    """A state that begins in the middle of its sequence is another one."""
+    program = exported(tmp_path, source(RECURRENT))
+
+    with pytest.raises(StepError) as caught:
+        require_order(section, Data(tmp_path / "steps.npz", 4, seed=3), program)
+
+    assert str(caught.value) == (
+        f"{section}.seed: got 3, a random choice of the samples, wanted them in order: the model keeps state in h, "
+        "calls\n    leave out seed: the first 4 are taken"
+    )
+
+
+def test_a_program_that_no_longer_changes_a_buffer_is_refused(tmp_path: Path) -> None:
+    """Whatever loses it on the way to the .pte; here it is another model's program."""
+    program, other = (
+        exported(tmp_path / str(at), source(model)) for at, model in enumerate((RECURRENT, ("", "return x")))
+    )
+
+    with pytest.raises(StepError) as caught:
+        require_states("quantized.pt2: lowering for tosa-u85", program, other)
+
+    assert str(caught.value) == (
+        "quantized.pt2: lowering for tosa-u85: got a program that does not change the buffer h, which the model "
+        "changes\n    make it an input and an output of the model, and keep it in the application"
+    )
