@@ -199,7 +199,7 @@ def _store(graph: Any, index: int, state: State) -> Any:
     output = graph.output_node()
     new = output.args[0][index]
     if not state.value.dtype.is_floating_point:
-        return _store_integers(node, new, state.value)
+        return _store_integers(graph, index, node, state.value)
     params = _params(node, new)
     if params is None or not _holds(params, state.value):
         return state.value
@@ -220,22 +220,38 @@ def _store(graph: Any, index: int, state: State) -> Any:
         with graph.inserting_before(output):
             written = graph.call_function(torch.ops.quantized_decomposed.quantize_per_tensor.default, (new, *params))
         written.meta["val"] = node.meta["val"]
-    output.args = ((*output.args[0][:index], written, *output.args[0][index + 1 :]),)
+    _set_output(output, index, written)
     graph.eliminate_dead_code()
     return torch.ops.quantized_decomposed.quantize_per_tensor(state.value, *params)
 
 
-def _store_integers(node: Any, new: Any, value: Any) -> Any:
+def _store_integers(graph: Any, index: int, node: Any, value: Any) -> Any:
     """As `_store`, of integers: ExecuTorch's quantiser casts inputs of 64 bits to 32, and computes with these."""
-    dtype = new.meta["val"].dtype
-    casts = [user for user in node.users if user.kwargs.get("dtype") == dtype]
-    if dtype == value.dtype or len(casts) < len(node.users) or not bool((value.to(dtype) == value).all()):
+    import torch
+
+    output = graph.output_node()
+    casts = [user for user in node.users if user.kwargs.get("dtype") is torch.int32]
+    if value.dtype is not torch.int64 or len(casts) < len(node.users) or not _fits(value):
         return value
-    node.meta["val"] = node.meta["val"].to(dtype)
+    node.meta["val"] = node.meta["val"].to(torch.int32)
     for user in casts:
         user.replace_all_uses_with(node)
-        node.graph.erase_node(user)
-    return value.to(dtype)
+        graph.erase_node(user)
+    new = output.args[0][index]
+    if new.meta["val"].dtype is not torch.int32:
+        with graph.inserting_before(output):
+            cast = graph.call_function(torch.ops.aten._to_copy.default, (new,), {"dtype": torch.int32})
+        cast.meta["val"] = new.meta["val"].to(torch.int32)
+        _set_output(output, index, cast)
+    return value.to(torch.int32)
+
+
+def _fits(value: Any) -> bool:
+    return bool((value.int() == value).all())
+
+
+def _set_output(output: Any, index: int, node: Any) -> None:
+    output.args = ((*output.args[0][:index], node, *output.args[0][index + 1 :]),)
 
 
 def _params(node: Any, new: Any) -> tuple[Any, ...] | None:

@@ -83,6 +83,20 @@ BETWEEN = (
     return self.last(self.mean)
     """,
 )
+# The next token, of 64 bits, and which positions have been seen.
+TOKEN = (
+    """
+    self.tokens, self.head = torch.nn.Embedding(8, 4), torch.nn.Linear(4, 8)
+    self.register_buffer("token", torch.ones(1, dtype=torch.int64))
+    self.register_buffer("mask", torch.full((1, 8), -4.0))
+    """,
+    """
+    self.mask.index_copy_(1, position, torch.zeros(1, 1))
+    scores = self.head(self.tokens(self.token) + x[0]) + self.mask
+    self.token.copy_(scores.argmax(-1))
+    return scores, self.token
+    """,
+)
 STEPS = 8
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from project import CPU, U55, U85, Project, compile_steps
-from stateful import ATTENTION, BETWEEN, QUANTISED, RECURRENT, ROWS, SHIFTED, STEPS, project_of
+from stateful import ATTENTION, BETWEEN, QUANTISED, RECURRENT, ROWS, SHIFTED, STEPS, TOKEN, project_of
 
 from etbuild.compile.exported_program import load_program
 from etbuild.recipe.load import load_all
@@ -67,6 +67,16 @@ def test_a_state_of_a_u55_is_exact_too(model: tuple[str, str], tmp_path: Path) -
 
     assert report["bit_exact"] == report["vectors"] == STEPS
     assert error_against_float(made, "tosa-u55") < 0.02
+
+
+def test_a_token_is_chosen_and_read_in_the_next_step(tmp_path: Path) -> None:
+    """The CPU's argmax gives 64 bits, and the NPU reads 32."""
+    made, report = built(tmp_path, TOKEN, U85)
+
+    state = load_program(tmp_path / "build/r/tosa-u85/quantized.pt2").state_dict
+    assert report["bit_exact"] == report["vectors"] == STEPS
+    assert [str(state[name].dtype) for name in ("token", "mask")] == ["torch.int32", "torch.int8"]
+    assert error_against_float(made, "tosa-u85") < 0.02
 
 
 @pytest.mark.parametrize("target", [U55, U85], ids=["u55", "u85"])
