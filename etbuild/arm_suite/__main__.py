@@ -49,7 +49,8 @@ def command(arguments: argparse.Namespace, results: Path) -> list[str]:
     options += ["--etbuild-done", str(results)] if arguments.resume else []
     options += ["-k", arguments.keyword] if arguments.keyword else []
     workers = ["-n", str(arguments.jobs), "--dist", "worksteal"] if arguments.jobs > 1 else []
-    quiet = ["-q", "-p", "no:cacheprovider", "-W", "ignore", "--show-capture=no", "--tb=no"]
+    # The settings of the project around ExecuTorch's installation are not the suite's: they may leave out tests.
+    quiet = ["-q", "-o", "addopts=", "-p", "no:cacheprovider", "-W", "ignore", "--show-capture=no", "--tb=no"]
     start = [sys.executable, "-m", "pytest", "-p", "etbuild.arm_suite.plugin"]
     return [*start, *quiet, "--continue-on-collection-errors", *workers, *options, *arguments.paths]
 

@@ -73,7 +73,7 @@ class _Suite:
         items[:] = kept
         self._config.hook.pytest_deselected(items=dropped)
         if (path := self._config.getoption("--etbuild-results")) and self._collected:
-            Path(path).with_suffix(".count").write_text(f"{self._collected}\n", encoding="utf-8")
+            _write_count(Path(path).with_suffix(".count"), self._collected, at_least=bool(done))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
@@ -149,6 +149,12 @@ def _first_of_functions(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 def _expected_to_fail(item: pytest.Item) -> bool:
     """Whether a mark says so; a mark that asks for a simulator that is missing does not."""
     return any(mark.args != (False,) and mark.kwargs.get("condition", True) for mark in item.iter_markers("xfail"))
+
+
+def _write_count(path: Path, count: int, at_least: bool) -> None:
+    """How many tests there are. at_least: there may be more than this run has collected, if an earlier one said so."""
+    before = int(path.read_text(encoding="utf-8")) if at_least and path.exists() else 0
+    path.write_text(f"{max(before, count)}\n", encoding="utf-8")
 
 
 def _done(path: str | None) -> set[tuple[str, str, str]]:

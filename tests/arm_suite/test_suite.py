@@ -42,13 +42,22 @@ def test_control_flow_is_exact_on_u85(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_resumed_repeats_nothing(tmp_path: Path) -> None:
-    """What has a result is left out, and stays in the table."""
+    """What has a result is left out, and stays in the table; so does the number of all tests."""
     options = ("ops/test_abs.py", "--npus", "u55", "--jobs", "1")
     first = suite(tmp_path, *options, "-k", "zeros")
+    (tmp_path / "results.count").write_text("1000", encoding="utf-8")
     again = suite(tmp_path, *options, "-k", "zeros or ones", "--resume")
 
     assert (len(first), len(again)) == (1, 2)
     assert len((tmp_path / "results.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+    assert json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))["collected"] == 1000
+
+
+def test_the_tests_that_the_suite_marks_as_slow_run(tmp_path: Path) -> None:
+    """The settings of this project, in whose folder ExecuTorch may be installed, would leave them out."""
+    (line,) = suite(tmp_path, "misc/test_conv_relu_residual_add.py", "--npus", "u55", "-k", "true")
+
+    assert line == "test_conv_relu_residual_add_u55_INT passed ['exact']"
 
 
 @pytest.mark.slow
