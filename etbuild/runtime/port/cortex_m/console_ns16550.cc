@@ -1,5 +1,5 @@
 // A UART like the 16550, also DesignWare's, its registers 1 << board::uart_shift bytes apart: 0 data, 1 interrupts,
-// 2 FIFO control (read: bits 6 and 7 are set if the FIFO is on), 3 line control (bit 7: the first two registers are the
+// 2 FIFO control (read: bit 6 is set if a FIFO is on and sound), 3 line control (bit 7: the first two registers are the
 // divisor), 5 line status (bit 5: the transmit buffer is empty).
 #include <type_traits>
 
@@ -11,7 +11,7 @@ namespace etb::port {
 namespace {
 
 constexpr std::uint32_t eight_bits = 3, divisor_latch = 1u << 7, transmit_empty = 1u << 5;
-constexpr std::uint32_t fifo_on_and_empty = 7, fifo_is_on = 3u << 6;
+constexpr std::uint32_t fifo_on_and_empty = 7, fifo_is_on = 1u << 6;
 constexpr unsigned fifo_characters = 16;  // at least
 
 using Word = std::conditional_t<(board::uart_shift >= 2), std::uint32_t, std::uint8_t>;
@@ -21,7 +21,7 @@ volatile Word& uart() {
     return *reinterpret_cast<volatile Word*>(board::uart_address + (index << board::uart_shift));
 }
 
-unsigned room_of_empty_buffer = 1, room = 0;
+unsigned room = 0;  // in the transmit buffer
 
 }  // namespace
 
@@ -32,14 +32,13 @@ void open_console() {
     uart<1>() = static_cast<Word>(board::uart_divisor >> 8);
     uart<3>() = static_cast<Word>(eight_bits);
     uart<2>() = static_cast<Word>(fifo_on_and_empty);
-    if ((uart<2>() & fifo_is_on) == fifo_is_on) room_of_empty_buffer = fifo_characters;
 }
 
 void put(char character) {
     if (!room) {
         for (unsigned left = most_waits; left && !(uart<5>() & transmit_empty); --left) {
         }
-        room = room_of_empty_buffer;
+        room = uart<2>() & fifo_is_on ? fifo_characters : 1;
     }
     --room;
     uart<0>() = static_cast<std::uint8_t>(character);
