@@ -45,11 +45,15 @@ Where PyTorch and ExecuTorch's portable kernels disagree, PyTorch decides:
 | `nonzero` | does not heed that its result's memory order is the reverse |
 | `bitwise_left_shift`, `bitwise_right_shift` | undefined for less than 0, and for the number of bits or more |
 | `remainder` of integers | has the sign of the dividend |
+| `cat` of integers to a result of floats | copies the bits of a type of the same size |
 | `var_mean` of too few numbers | gives not-a-number for the mean too |
 
 As in ExecuTorch: `_native_batch_norm_legit` refuses training; `_conj_physical` and `view_as_real_copy` refuse what
-they are called with, since a .pte has no complex tensors; `et_copy` copies refuse, since there is no device. `rand`,
-`randn` and `native_dropout` draw the same numbers whenever a program is started; ExecuTorch's differ.
+they are called with, since a .pte has no complex tensors; `et_copy` copies refuse, since there is no device;
+`constant_pad_nd` refuses a negative padding. Integers are taken by `upsample_bilinear2d`, which cuts off what is after
+the point, and by `grid_sampler_2d`, whose positions are then whole; a position that the type does not hold wraps
+around in ExecuTorch, not here. `rand`, `randn` and `native_dropout` draw the same numbers whenever a program is
+started; ExecuTorch's differ.
 """
 
 
