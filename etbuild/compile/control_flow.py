@@ -11,15 +11,23 @@ from collections.abc import Iterator
 from typing import Any
 
 
-def prepare(module: Any, quantizer: Any) -> Any:
-    """The module with observers, also in what it calls."""
-    from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
+def prepare(module: Any, quantizer: Any, trains: bool = False) -> Any:
+    """The module with observers, also in what it calls; with fake-quantisers if it is trained.
 
-    prepared = prepare_pt2e(module, quantizer)
+    Batch norms are folded into what is before them. For training, torchao would keep those of convolutions, with its
+    own epsilon and momentum, without a quantised bias where the convolution had none; it knows no others.
+    """
+    from torchao.quantization.pt2e import quantize_pt2e
+
+    if trains:
+        quantize_pt2e._fuse_conv_bn_(module)
+        quantize_pt2e._fuse_linear_bn_(module)
+    prepare_module = quantize_pt2e.prepare_qat_pt2e if trains else quantize_pt2e.prepare_pt2e
+    prepared = prepare_module(module, quantizer)
     for name, called, is_condition in _called(prepared):
         if is_condition:
             _flatten_result(called)
-        prepared.set_submodule(name, prepare(called, quantizer), strict=True)
+        prepared.set_submodule(name, prepare(called, quantizer, trains), strict=True)
     return prepared
 
 

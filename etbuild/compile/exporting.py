@@ -25,7 +25,7 @@ def export(model: Model, settings: Export) -> Any:
     name = str(model.source or model.entry or model.program or model.module or model.builtin)
     module, inputs = load_model(model)
     is_program = isinstance(module, torch.export.ExportedProgram)
-    module = module.module(check_guards=False) if is_program else module.eval()
+    module = module.module(check_guards=False) if is_program else _evaluating(module)
     module.requires_grad_(False)
     before = Snapshot(module)
     with users_code(f"{name}: forward, called with its example inputs"), torch.no_grad():
@@ -52,3 +52,11 @@ def export(model: Model, settings: Export) -> Any:
         if not lost:
             return program
     raise StepError(f"{name}: {lost}")
+
+
+def _evaluating(module: Any) -> Any:
+    """The module in evaluation mode. A module that was exported or quantised before has one mode, and refuses."""
+    try:
+        return module.eval()
+    except NotImplementedError:
+        return module

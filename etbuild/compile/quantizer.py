@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from etbuild.compile import scheme_limits
 from etbuild.compile.exported_program import module_path, source_line
 from etbuild.compile.profiles import reference_spec
+from etbuild.compile.schemes import config, io_config
 from etbuild.errors import StepError
 
 if TYPE_CHECKING:
@@ -21,16 +24,17 @@ def make_quantizer(settings: Quantize, profile: str, graph_module: Any) -> Any:
     graph_module: of the exported model.
     raises:       StepError for a rule that matches none of its nodes.
     """
-    from executorch.backends.arm.quantizer import EthosUQuantizer, get_uint8_io_quantization_config
+    from executorch.backends.arm.quantizer import EthosUQuantizer
 
+    scheme_limits.check(settings, graph_module, _matches)
     quantizer = EthosUQuantizer(reference_spec(profile))
-    quantizer.set_global(_config(settings.scheme, settings.per_channel))
+    quantizer.set_global(config(settings))
     # The last finder set has precedence; of several rules that match a node the first must count.
     for rule in reversed(settings.rules):
         _require_match(rule, graph_module)
-        quantizer.quantizer.set_node_finder(_config(rule.scheme, settings.per_channel), _finder(rule))
+        quantizer.quantizer.set_node_finder(config(settings, rule), _finder(rule))
     if settings.io == "uint8":
-        quantizer.set_io(get_uint8_io_quantization_config())
+        quantizer.set_io(io_config(settings))
     return quantizer
 
 
@@ -61,19 +65,7 @@ def describe(quantizer: Any, graph_module: Any) -> dict[str, Any]:
             {"nodes": list(pattern.node_names), "by": by, "reason": pattern.rejection_reason}
             for pattern in report.rejected_patterns
         ]
-    return {"tensors": list(_tensors(graph_module)), "accepted": accepted, "rejected": rejected}
-
-
-def _config(scheme: str, per_channel: bool) -> Any:
-    from executorch.backends.arm.quantizer import (
-        get_symmetric_a16w8_quantization_config,
-        get_symmetric_quantization_config,
-    )
-
-    if scheme == "none":
-        return None
-    make = {"int8": get_symmetric_quantization_config, "int16x8": get_symmetric_a16w8_quantization_config}
-    return make[scheme](is_per_channel=per_channel)
+    return {"tensors": list(tensors(graph_module)), "accepted": accepted, "rejected": rejected}
 
 
 def _matches(rule: Rule, node: Any) -> bool:
@@ -130,7 +122,7 @@ def _names(kind: str, nodes: Sequence[Any]) -> list[str]:
     return sorted({kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}" for _, kind in stacks})
 
 
-def _tensors(graph_module: Any) -> Iterator[dict[str, Any]]:
+def tensors(graph_module: Any) -> Iterator[dict[str, Any]]:
     """Each quantised tensor once, in graph order: its name and kind, the model's line, its quantisation parameters."""
     seen = set()
     for node in graph_module.graph.nodes:
@@ -151,13 +143,12 @@ def _quant_params(node: Any) -> dict[str, Any]:
     """Quantisation parameters of a dequantize node: per tensor, or per channel with all scales."""
     if "per_channel" in str(node.target):
         _, scales, zero_points, axis, low, high, dtype = node.args[:7]
-        module = node.graph.owning_module
         return {
             "scheme": "per_channel",
             "dtype": str(dtype).removeprefix("torch."),
             "axis": axis,
-            "scale": [float(scale) for scale in getattr(module, scales.target)],
-            "zero_point": sorted({int(point) for point in getattr(module, zero_points.target)}),
+            "scale": [float(scale) for scale in _constant(scales)],
+            "zero_point": sorted({int(point) for point in _constant(zero_points)}),
             "range": [low, high],
         }
     _, scale, zero_point, low, high, dtype = node.args[:6]
@@ -168,3 +159,13 @@ def _quant_params(node: Any) -> dict[str, Any]:
         "zero_point": int(zero_point),
         "range": [low, high],
     }
+
+
+def _constant(node: Any) -> Any:
+    """The tensor that a node gives; in a program that was exported again an operator copies or converts it."""
+    if node.op == "get_attr":
+        return operator.attrgetter(node.target)(node.graph.owning_module)
+    if node.op == "call_function":
+        arguments = [_constant(one) if hasattr(one, "target") else one for one in node.args]
+        return node.target(*arguments, **node.kwargs)
+    return ()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from etbuild.compile.inputs import Inputs
+    from etbuild.compile.qat import Sample
     from etbuild.recipe.data_sections import Quantize
     from etbuild.recipe.model_sections import Export
 
@@ -13,27 +16,35 @@ if TYPE_CHECKING:
 RANDOM_SAMPLES = 8
 
 
-def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) -> tuple[Any, dict[str, Any]]:
+def quantize(
+    program: Any,
+    settings: Quantize,
+    profile: str,
+    exporting: Export,
+    train: Callable[[Any, Sequence[Sample]], None] | None = None,
+) -> tuple[Any, dict[str, Any]]:
     """The program with quantize and dequantize nodes around its operators, exported again; and quantization.json.
 
     program:   the ExportedProgram of the float model.
     exporting: the settings that it was exported with.
+    train:     trains the prepared and calibrated module in place.
     raises:    StepError for samples that do not fit and rules that match nothing.
     """
-    import torch
-
     from etbuild.compile import control_flow, cortex_m, patches, states
     from etbuild.compile.calibration import calibrate, require_order, share_observers, with_states
     from etbuild.compile.compiler_failure import explained
-    from etbuild.compile.dynamic_shapes import dynamic_shapes
     from etbuild.compile.inputs import inputs_of
+    from etbuild.compile.qat import require_no_state, samples_of
     from etbuild.compile.quantizer import describe, make_quantizer
     from etbuild.compile.samples import read_samples
 
     example = inputs_of(*program.example_inputs)
     require_order("quantize.calibration", settings.calibration, program)
-    samples = read_samples(settings.calibration, example, RANDOM_SAMPLES).inputs
+    found = read_samples(settings.calibration, example, RANDOM_SAMPLES)
+    samples = found.inputs
     opened, kept = states.opened(program)
+    if train:
+        require_no_state(kept)
     module = opened.module(check_guards=False)
     if on_cortex_m := cortex_m.is_cortex_m(profile):
         example = example.with_leaves(cortex_m.channels_last(example.leaves))
@@ -43,21 +54,17 @@ def quantize(program: Any, settings: Quantize, profile: str, exporting: Export) 
         module = cortex_m.channels_last_module(module, called, exporting.strict)
     quantizer = cortex_m.make_quantizer() if on_cortex_m else make_quantizer(settings, profile, module)
     with explained("quantisation", module), patches.lazy_code_generation():
-        prepared = control_flow.prepare(module, quantizer)
+        prepared = control_flow.prepare(module, quantizer, trains=train is not None)
     share_observers(prepared, kept)
     calibrate(prepared, example, samples, kept)
+    if train:
+        train(prepared, samples_of(found, example))
     with explained("quantisation", prepared), patches.lazy_code_generation():
         converted = control_flow.convert(prepared)
     _with_aten_casts(converted.graph)
     converted.recompile()  # TorchDynamo reads the code, see lazy_code_generation.
     report = describe(quantizer, converted)
-    shapes = dynamic_shapes(converted, called, exporting.dynamic_shapes)
-    without_guards = patches.export_without_guards() if shapes is None else nullcontext()
-    with explained("quantisation: export", converted), without_guards:
-        made = torch.export.export(
-            converted, called.arguments, called.keywords, dynamic_shapes=shapes, strict=exporting.strict
-        )
-    return states.closed(made, kept), report
+    return states.closed(_exported(converted, called, exporting), kept), report
 
 
 def _with_aten_casts(graph: Any) -> None:
@@ -68,3 +75,19 @@ def _with_aten_casts(graph: Any) -> None:
         if str(node.target) == "dim_order_ops._to_dim_order_copy.default":
             node.target = torch.ops.aten._to_copy.default
             node.kwargs = {"dtype": node.kwargs["dtype"]}
+
+
+def _exported(converted: Any, example: Inputs, exporting: Export) -> Any:
+    """The converted module as an ExportedProgram."""
+    import torch
+
+    from etbuild.compile import patches
+    from etbuild.compile.compiler_failure import explained
+    from etbuild.compile.dynamic_shapes import dynamic_shapes
+
+    shapes = dynamic_shapes(converted, example, exporting.dynamic_shapes)
+    without_guards = patches.export_without_guards() if shapes is None else nullcontext()
+    with explained("quantisation: export", converted), without_guards:
+        return torch.export.export(
+            converted, example.arguments, example.keywords, dynamic_shapes=shapes, strict=exporting.strict
+        )

@@ -17,10 +17,13 @@ from etbuild.errors import StepError
 
 
 class UserCode:
-    """The user's code of one step. A file is imported once, however many entries of it are used."""
+    """The user's code of one step. A file is imported once, however many entries of it are used.
 
-    def __init__(self) -> None:
-        self._reads = Reads(key="")
+    subprocesses_declared, key: as of Reads.
+    """
+
+    def __init__(self, subprocesses_declared: bool = False, key: str = "") -> None:
+        self._reads = Reads(subprocesses_declared, key=key)
         self._modules: dict[Path, Any] = {}
 
     @contextmanager
@@ -29,7 +32,13 @@ class UserCode:
 
         doing: what is being executed, the beginning of the message.
         """
-        with import_path(), self._reads.traced(), users_code(doing):
+        with self.recorded(), users_code(doing):
+            yield
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Inside this context what the user's code reads is recorded."""
+        with import_path(), self._reads.traced():
             yield
 
     def entry(self, source: Path, name: str, key: str) -> Any:

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from etbuild.config.setting import TEXT, section, setting
+from etbuild.recipe.qat_sections import Qat
 
-SCHEMES = ("int8", "int16x8", "none")
+SCHEMES = ("int8", "int16x8", "a8w4", "none")
+OBSERVERS = ("histogram", "minmax", "percentile", "mse")
+PERCENTILE = 99.9
 DATA_SUFFIXES = (".npy", ".npz", ".pt", ".pth")
 
 
@@ -87,6 +90,13 @@ class Vectors(Data):
     )
 
 
+_OBSERVER = (
+    "Which range an activation gets from what the calibration has shown. histogram: that of the least estimated error;"
+    " minmax: all values; percentile: all but the outermost values; mse: that of the least squared error."
+)
+_PERCENTILE: dict[str, Any] = {"unit": "percent of the values", "exclusiveMinimum": 50, "maximum": 100}
+
+
 @section(
     "rule",
     "One exception: exactly one of module_name, module_type and operator, and its scheme.",
@@ -120,6 +130,15 @@ class Rule:
     scheme: str = setting(
         "What these are quantised to; none leaves them float.", "", examples=["int16x8"], required=True, ref="scheme"
     )
+    observer: str | None = setting(
+        "How their activations' ranges are found, in place of quantize.observer.",
+        None,
+        examples=["percentile"],
+        enum=list(OBSERVERS),
+    )
+    percentile: float | None = setting(
+        "As quantize.percentile, with observer: percentile.", None, examples=[99.9], **_PERCENTILE
+    )
 
     @property
     def kind(self) -> str:
@@ -133,16 +152,22 @@ class Rule:
 
     def to_argument(self) -> str:
         """The rule as one command-line argument of a step; `parse` reads it back."""
-        return f"{self.kind}:{self.match}:{self.scheme}"
+        observer = "" if self.observer is None else f",{self.observer}"
+        percentile = "" if self.percentile is None else f",{self.percentile}"
+        return f"{self.kind}:{self.match}:{self.scheme}{observer}{percentile}"
 
     @classmethod
     def parse(cls, text: str) -> Rule:
         """raises: ValueError."""
         kind, rest = text.split(":", 1)
-        match, scheme = rest.rsplit(":", 1)
+        match, how = rest.rsplit(":", 1)
+        scheme, observer, percentile, *_ = (*how.split(","), None, None)
         if kind not in ("module_name", "module_type", "operator"):
             raise ValueError(f"{kind} is no kind of rule")
-        return cls(**{kind: match}, scheme=scheme)
+        given: dict[str, Any] = {kind: match}
+        return cls(
+            **given, scheme=scheme or "", observer=observer, percentile=float(percentile) if percentile else None
+        )
 
 
 @section(
@@ -155,8 +180,8 @@ class Quantize:
     """How floats become integers. io: the type of the model's inputs and outputs."""
 
     scheme: str = setting(
-        "int8: activations and weights of 8 bits; int16x8: activations of 16, weights of 8; none: float, for the CPU"
-        " alone.",
+        "int8: activations and weights of 8 bits; int16x8: activations of 16, weights of 8; a8w4: activations of 8,"
+        " weights of 4; none: float, for the CPU alone.",
         "int8",
         examples=["int8"],
         ref="scheme",
@@ -189,6 +214,15 @@ class Quantize:
         examples=["float32"],
         enum=["float32", "int8", "uint8"],
     )
+    observer: str = setting(_OBSERVER, "histogram", examples=["minmax"], enum=list(OBSERVERS))
+    percentile: float = setting(
+        "With observer: percentile, the share of an activation's values below the end of its range; above the start of"
+        " the range is the same share.",
+        PERCENTILE,
+        examples=[99.99],
+        **_PERCENTILE,
+    )
+    qat: Qat = setting("", Qat)
 
 
 @section("golden", "What may differ before a build fails.", examples=[{"lsb": 0, "accuracy": 0.95}])

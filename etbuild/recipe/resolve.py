@@ -18,6 +18,7 @@ from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.recipe import Recipe
 from etbuild.recipe.resolve_operators import read_operators
 from etbuild.recipe.resolve_program import read_memory_planning, read_partition, read_passes
+from etbuild.recipe.resolve_qat import check_observers, read_qat
 from etbuild.recipe.resolve_runtime import read_deploy, read_run, read_runtime
 from etbuild.recipe.resolve_targets import read_targets
 from etbuild.system.files import kind_of
@@ -218,7 +219,10 @@ def _quantize(section: Section, targets: Sequence[Target]) -> Quantize:
     _check_cpu_settings(section, targets)
     if scheme == "none" and not quantizes and io != "float32":
         section.report("io", quoted(io), "float32", "without quantisation the model's inputs and outputs stay floats")
-    return read(section, Quantize, calibration=_data(section.section("calibration"), Calibration), rules=rules)
+    check_observers(section, targets)
+    qat = read_qat(section, scheme != "none" or quantizes, targets, _reads)
+    calibration = _data(section.section("calibration"), Calibration)
+    return read(section, Quantize, calibration=calibration, rules=rules, qat=qat)
 
 
 def _check_cpu_settings(section: Section, targets: Sequence[Target]) -> None:

@@ -21,6 +21,7 @@ from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.operator_sections import OPERATORS, Operators
 from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.program_sections import PASSES, PLANNING, Exclude, MemoryPlanning, Partition, Pass
+from etbuild.recipe.qat_sections import Qat
 from etbuild.recipe.runtime_sections import Run, Runtime
 
 # The sections of a recipe by key, in the order of the schema. `targets` and `passes` are lists of theirs.
@@ -41,7 +42,7 @@ SECTIONS = {
     "run": Run,
     "deploy": Place,
 }
-_PARTS = (InputSpec, DynamicDim, Rule, Calibration, Vela, Pass, Exclude)
+_PARTS = (InputSpec, DynamicDim, Rule, Calibration, Qat, Vela, Pass, Exclude)
 _EXTENDS = {
     "description": "Another recipe of the project that this one builds on. Mappings merge, lists and single values"
     " replace, and null removes a key of the other. A file whose name starts with _ is not a recipe, only"

@@ -40,6 +40,7 @@ def _profile(folder: Path, name: str) -> Json:
             "tensors": len(quantization["tensors"]),
             "accepted": len(quantization["accepted"]),
             "rejected": len(quantization["rejected"]),
+            **{key: quantization[key] for key in ("already_quantized", "trained") if key in quantization},
         },
         "operators": {
             "compute": exact(partition["compute"], "operators", "partition.json"),

@@ -67,10 +67,10 @@ def _options(cls: Any, prefix: str) -> Iterator[_Option]:
 
 
 def _prefix(one: Field[Any], prefix: str) -> str:
-    """A section within a section has its name as prefix: --calibration-samples; vela's settings have none."""
+    """Of a section within a section: these have their name, as in --calibration-samples; vela's settings have none."""
     if "prefix" in one.metadata:
         return str(one.metadata["prefix"])
-    return f"--{one.name}" if one.name == "calibration" else prefix
+    return f"--{one.name}" if one.name in ("calibration", "qat") else prefix
 
 
 def _option(one: Field[Any], hint: Any, prefix: str) -> _Option:

@@ -1,6 +1,6 @@
 """Step quantize: the quantised program of one profile, build/<recipe>/<profile>/quantized.pt2. It lowers nothing.
 
-With passes of the recipe also quantize_deps.json: what their code read.
+With operators, passes or training of the recipe also quantize_deps.json: what their code read.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from etbuild.system.provenance import digests
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
+    from etbuild.compile.tracked_code import UserCode
     from etbuild.recipe.recipe import Recipe
 
 
@@ -37,7 +38,7 @@ class Options:
     passes: tuple[Pass, ...] = option("at:source:entry of a pass at aten or quantized", (), option="--pass")
     output: Path = writes("quantized.pt2")
     report: Path = writes("quantization.json")
-    depfile: Path | None = writes("quantize_deps.json: the files that operators and passes read", None)
+    depfile: Path | None = writes("quantize_deps.json: the files that operators, passes and training read", None)
 
 
 def step(recipe: Recipe, profile: str) -> Step:
@@ -45,7 +46,7 @@ def step(recipe: Recipe, profile: str) -> Step:
     program = Path("build") / recipe.name / "export" / "exported.pt2"
     # Only what changes this step's output: another `io: int8` must not run it again.
     settings = replace(recipe.quantize, io="uint8" if recipe.quantize.io == "uint8" else "float32")
-    if settings.scheme == "none":
+    if not _quantizes(settings):
         settings = replace(settings, per_channel=True, calibration=Calibration())
     passes = tuple(one for one in recipe.passes if one.at in POINTS_OF_QUANTIZE)
     options = Options(
@@ -57,40 +58,81 @@ def step(recipe: Recipe, profile: str) -> Step:
         passes=passes,
         output=folder / "quantized.pt2",
         report=folder / "quantization.json",
-        depfile=folder / "quantize_deps.json" if passes or recipe.operators else None,
+        depfile=folder / "quantize_deps.json" if passes or recipe.operators or settings.qat.source else None,
     )
-    more = {"inputs": [one.source for one in passes], "depfile": options.depfile or ""}
+    inputs = [*(one.source for one in passes), *settings.qat.reads]
+    more = {"inputs": inputs, "depfile": options.depfile or ""}
     return plan(f"quantize:{recipe.name}@{profile}", options, ("torch", "torchao", "executorch", "numpy"), **more)
 
 
 def main(argv: Sequence[str]) -> int:
     options = parse(Options, argv, "etbuild.steps.quantize", __doc__)
-    settings = options.quantize
-    from etbuild.compile import compiler_imports
+    from etbuild.compile.quantized_model import may_be_quantized
+    from etbuild.compile.tracked_code import UserCode
+
+    settings, training = options.quantize, options.quantize.qat
+    code = UserCode(bool(training.reads), "quantize.qat.reads" if training.source else "")
+    if not _quantizes(settings) and not options.passes and not may_be_quantized(options.program):
+        report = _copied(options)
+    else:
+        report = _made(options, code)
+    if options.depfile:
+        data = settings.calibration.data
+        declared = [options.program, *options.operators, *(one.source for one in options.passes), training.source, data]
+        code.write_depfile(options.depfile, [one for one in (*declared, *map(Path, training.reads)) if _is_file(one)])
+    read = digests((options.program, settings.calibration.data, training.source))
+    options.report.write_text(json.dumps({"digests": read, "scheme": settings.scheme, **report}, indent=1) + "\n")
+    return 0
+
+
+def _quantizes(settings: Quantize) -> bool:
+    return settings.scheme != "none" or bool(settings.rules)
+
+
+def _is_file(path: Path | None) -> bool:
+    return path is not None and path.is_file()
+
+
+def _copied(options: Options) -> dict[str, Any]:
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(options.program, options.output)
+    return {"tensors": [], "accepted": [], "rejected": []}
+
+
+def _made(options: Options, code: UserCode) -> dict[str, Any]:
+    """Write the program, after its passes and its quantisation; quantization.json. A model that is quantised already is
+    taken as it is. code: runs what the recipe names."""
+    from etbuild.compile import compiler_imports, qat, quantized_model
     from etbuild.compile.custom_operators import register
     from etbuild.compile.exported_program import load_program, save_program
     from etbuild.compile.passes import Passes
     from etbuild.compile.quantizing import quantize
-    from etbuild.compile.tracked_code import UserCode
 
-    quantizes, code = settings.scheme != "none" or bool(settings.rules), UserCode()
-    report: dict[str, Any] = {"tensors": [], "accepted": [], "rejected": []}
-    if not quantizes and not options.passes:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(options.program, options.output)
-    else:
-        compiler_imports.load_executorch()
-        register(options.operators, code.operators)
-        passes = Passes(options.passes, code)
-        program = passes.apply(load_program(options.program), "aten")
-        if quantizes:
-            program, report = quantize(program, settings, options.profile, options.export)
-        save_program(passes.apply(program, "quantized"), options.output)
-    if options.depfile:
-        code.write_depfile(options.depfile, [*options.operators, *(one.source for one in options.passes)])
-    read = digests((options.program, settings.calibration.data))
-    options.report.write_text(json.dumps({"digests": read, "scheme": settings.scheme, **report}, indent=1) + "\n")
-    return 0
+    compiler_imports.load_executorch()
+    register(options.operators, code.operators)
+    passes, settings, training = Passes(options.passes, code), options.quantize, options.quantize.qat
+
+    def train(prepared: Any, samples: Sequence[qat.Sample]) -> None:
+        with code.recorded():
+            qat.train(prepared, training, samples)
+
+    program = load_program(options.program)
+    found = quantized_model.quantized_tensors(program) if quantized_model.may_be_quantized(options.program) else []
+    report: dict[str, Any] = {"tensors": found, "accepted": [], "rejected": []}
+    if found:
+        scheme = quantized_model.accept(found, settings, options.program)
+        print(f"the model is quantised already, to {scheme}: it is taken as it is")
+        report |= {"scheme": scheme, "already_quantized": True}
+        if not options.passes:
+            return {**_copied(options), **report}
+    program = passes.apply(program, "aten")
+    if not found and _quantizes(settings):
+        trained = train if training.source else None
+        program, report = quantize(program, settings, options.profile, options.export, trained)
+    save_program(passes.apply(program, "quantized"), options.output)
+    if training.source:
+        report["trained"] = {"source": str(training.source), "entry": training.entry, "seed": training.seed}
+    return report
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""A training function, which no test calls."""
