@@ -50,6 +50,35 @@ def samples_of(found: Samples, example: Inputs) -> tuple[Sample, ...]:
     return tuple(Sample(call.arguments, call.keywords, label) for call, label in zip(calls, labels, strict=True))
 
 
+@contextmanager
+def widest_ranges(prepared: Any) -> Iterator[None]:
+    """Inside this context an activation's range becomes that of all samples that the model is called with.
+
+    Otherwise it is a moving average, of which the first sample would be nearly all: what is larger would be clipped.
+    """
+    from torchao.quantization.pt2e import FusedMovingAvgObsFakeQuantize
+
+    averaged = [one for one in prepared.modules() if isinstance(one, FusedMovingAvgObsFakeQuantize)]
+    widest: dict[Any, tuple[Any, Any]] = {}
+
+    def note(one: Any, *_: Any) -> None:
+        low, high = one.activation_post_process.min_val, one.activation_post_process.max_val
+        before = widest.get(one, (low, high))
+        widest[one] = low.minimum(before[0]).clone(), high.maximum(before[1]).clone()
+
+    hooks = [one.register_forward_hook(note) for one in averaged]
+    constants = [one.activation_post_process.averaging_constant for one in averaged]
+    for one in averaged:
+        one.activation_post_process.averaging_constant = 1.0  # The last call alone.
+    yield
+    for one, hook, constant in zip(averaged, hooks, constants, strict=True):
+        hook.remove()
+        one.activation_post_process.averaging_constant = constant
+    for one, (low, high) in widest.items():
+        one.activation_post_process.min_val.copy_(low)
+        one.activation_post_process.max_val.copy_(high)
+
+
 def train(prepared: Any, settings: Qat, samples: Sequence[Sample]) -> None:
     """Call the function of the recipe; afterwards the model is in evaluation mode, without gradients.
 

@@ -34,7 +34,7 @@ def quantize(
     from etbuild.compile.calibration import calibrate, require_order, share_observers, with_states
     from etbuild.compile.compiler_failure import explained
     from etbuild.compile.inputs import inputs_of
-    from etbuild.compile.qat import require_no_state, samples_of
+    from etbuild.compile.qat import require_no_state, samples_of, widest_ranges
     from etbuild.compile.quantizer import describe, make_quantizer
     from etbuild.compile.samples import read_samples
 
@@ -56,7 +56,8 @@ def quantize(
     with explained("quantisation", module), patches.lazy_code_generation():
         prepared = control_flow.prepare(module, quantizer, trains=train is not None)
     share_observers(prepared, kept)
-    calibrate(prepared, example, samples, kept)
+    with widest_ranges(prepared) if train else nullcontext():
+        calibrate(prepared, example, samples, kept)
     if train:
         train(prepared, samples_of(found, example))
     with explained("quantisation", prepared), patches.lazy_code_generation():
