@@ -160,6 +160,34 @@ def test_samples_have_labels_where_the_calibration_data_has(project: Project) ->
     trained(project, check, replace(QAT, calibration=Calibration(data=Path("c.npz"))))
 
 
+def test_a_function_may_keep_the_best_weights(project: Project) -> None:
+    """By state_dict, fix the ranges, and look at the model in evaluation mode."""
+    best = """
+    import copy
+    import torch
+    from torchao.quantization.pt2e import disable_observer
+
+    def train(model, samples):
+        best = copy.deepcopy(model.state_dict())
+        with torch.no_grad():
+            next(model.parameters()).fill_(float("nan"))
+        model.load_state_dict(best)
+        model.apply(disable_observer)
+        with torch.no_grad():
+            first = model.eval()(*samples[0].inputs)
+            assert torch.equal(first, model(*samples[0].inputs))
+    """
+
+    trained(project, best, source=NORMED)
+
+
+def test_inputs_and_outputs_of_unsigned_bytes_are_trained_too(project: Project) -> None:
+    """io: uint8."""
+    found = trained(project, settings=replace(QAT, io="uint8"))
+
+    assert {one["name"]: one["dtype"] for one in found["tensors"]}["x"] == "uint8"
+
+
 def test_a_seed_decides_what_the_function_draws(project: Project) -> None:
     """The same seed gives the same bytes, another one others."""
     draw = """

@@ -205,6 +205,23 @@ def test_the_histogram_is_the_default(project: Project) -> None:
     assert "--observer" not in quantize.step(one, "tosa-u55").argv
 
 
+def test_a_float_recipe_whose_rules_quantise_is_calibrated_with_its_data() -> None:
+    """The data were left out of the step, and random samples took their place."""
+    settings = Quantize(
+        scheme="none", rules=(Rule(module_name="fc", scheme="int8"),), calibration=Calibration(data=Path("x.npy"))
+    )
+
+    assert "x.npy" in quantize.step(replace(recipe(), quantize=settings), "tosa-u55").inputs
+
+
+@pytest.mark.parametrize("observer", ["minmax", "percentile", "mse"])
+def test_inputs_and_outputs_of_unsigned_bytes_have_the_observer(project: Project, observer: str) -> None:
+    """io: uint8."""
+    quantized(project, Quantize(observer=observer, io="uint8"))
+
+    assert tensors(project)["x"]["dtype"] == "uint8"
+
+
 @pytest.mark.parametrize("observer", ["minmax", "percentile", "mse"])
 def test_an_observer_gives_other_integers_that_run_exact(project: Project, observer: str) -> None:
     """With activations of 16 bits too."""
