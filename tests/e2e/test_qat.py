@@ -59,7 +59,7 @@ def train(model, samples):
 """
 RECIPE = {
     "model": {"source": "model.py", "entry": "make_model", "weights": "net.safetensors"},
-    "quantize": {"calibration": {"data": "data/training.npz", "samples": 64}},
+    "quantize": {"calibration": {"data": "data/calibration.npz"}},
     "vectors": {"data": "data/test.npz"},
     "targets": [{"npu": "ethos-u55-128", "memory_mode": "Shared_Sram"}],
     "run": {"on": "host"},
@@ -133,6 +133,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QatProject]:
     (root / "recipes/rates.py").write_text("RATE = 0.01\n")
     np.savez(root / "recipes/data/training.npz", **made(512, 1))
     np.savez(root / "recipes/data/test.npz", **made(200, 2))
+    np.savez(root / "recipes/data/calibration.npz", **made(64, 3))
     write_weights(root / "recipes")
     with tempfile.TemporaryDirectory(prefix="run") as runtime, pytest.MonkeyPatch.context() as patched:
         patched.setenv("XDG_RUNTIME_DIR", runtime)
@@ -215,12 +216,17 @@ def test_the_function_and_what_it_imports_train_again(project: QatProject, print
 
 
 def test_data_that_only_the_function_opens_train_again(project: QatProject, printed: str) -> None:
-    """It is a discovered input."""
-    deps = project.json("build/qat/tosa-u55/quantize_deps.json")
-
-    assert "recipes/rates.py" in deps["inputs"]
-    assert "recipes/data/training.npz" in deps["opened"]
-    assert deps["untracked"] == []
+    """The recipe does not name the file: that the function opened it makes it an input."""
+    file = project.root / "recipes/data/training.npz"
+    before = file.read_bytes()
+    np.savez(file, **made(512, 4))
+    try:
+        why = project.doit("why", "quantize:qat", code=1).splitlines()
+        assert why[0] == "quantize:qat@tosa-u55 runs"
+        assert [line.partition(":")[0] for line in why[1:]] == ["    imported recipes/data/training.npz"]
+    finally:
+        file.write_bytes(before)
+    assert project.json("build/qat/tosa-u55/quantize_deps.json")["untracked"] == []
 
 
 def test_the_same_seed_gives_the_same_bytes_and_a_deleted_build_does_not_train(
