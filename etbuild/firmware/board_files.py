@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from etbuild.firmware.elf_segments import entry_address
+from etbuild.firmware.planned_buffers import PlacedBuffer, sections
 from etbuild.hardware.board_console import TRACE_OFFSET, TRACE_REST
 
 if TYPE_CHECKING:
@@ -25,12 +26,16 @@ _NO_EXCEPTIONS = "    __exidx_start = 0;\n    __exidx_end = 0;\n"
 
 @dataclass(frozen=True)
 class Layout:
-    """A board with the sizes of one firmware. fast_scratch_bytes: as Vela allocated it."""
+    """A board with the sizes of one firmware. fast_scratch_bytes: as Vela allocated it.
+
+    buffers: planned buffers outside of the arena.
+    """
 
     board: Board
     placement: Placement
     stack_bytes: int
     fast_scratch_bytes: int
+    buffers: tuple[PlacedBuffer, ...] = ()
 
 
 def linker_script(layout: Layout) -> str:
@@ -43,7 +48,8 @@ def linker_script(layout: Layout) -> str:
     segment = _segments(board)
     table = ".interrupts" if board.loader else ".vectors"
     variables = _variable_sections(layout, segment)
-    rest = _rest_sections(at, line, segment.none) + _board_sections(board, segment.table)
+    planned = sections(layout.buffers, segment.none)
+    rest = planned + _rest_sections(at, line, segment.none) + _board_sections(board, segment.table)
     regions = "".join(
         f"    {region.name} (rwx) : ORIGIN = {region.address:#010x}, LENGTH = {region.size:#x}\n"
         for region in board.memory

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from etbuild import RUNTIME
 from etbuild.errors import StepError
-from etbuild.firmware import board_files, executorch_engine, sizes, user_kernels
+from etbuild.firmware import board_files, executorch_engine, planned_buffers, sizes, user_kernels
 from etbuild.firmware.board_sources import LINK, board_units, include_folders
 from etbuild.firmware.core_driver import find_core_driver
 from etbuild.firmware.elf_segments import check_loadable
@@ -89,6 +89,7 @@ class ImageSpec:
     npu_timeout_s: of one job of the NPU; None for the board's.
     kernels: C++ files of the user.
     events: whether it prints what every instruction took and left.
+    planned:       region of planned buffers by memory id, where the recipe says it; engine etbuild only.
     """
 
     board: Board
@@ -105,6 +106,7 @@ class ImageSpec:
     source: Path | None = None
     kernels: tuple[Path, ...] = ()
     events: bool = False
+    planned: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,13 +138,15 @@ class Firmware:
             return []
         flags = (*self.board.cpu.flags, *COMPILER_FLAGS, *(ALL_TYPES if self.needs.all_types else ()))
         own = {**_HOT, "exec/method.cc": (f"-DETB_SCALAR_INPUTS={int(self.needs.scalars)}",)}
-        own |= {"app/main.cc": EVENTS} if self.needs.events else {}
+        extra = (*(EVENTS if self.needs.events else ()), *(["-DETB_PLACED_BUFFERS"] if self.layout.buffers else ()))
+        own |= {"app/main.cc": extra} if extra else {}
         units = [
             Compilation(name.removesuffix(".cc"), RUNTIME / name, (*flags, *own.get(name, ())))
             for name in self.selection.sources
         ]
-        selection = Compilation("selection", self.work / "generated/selection.cc", flags)
-        return [*units, *user_kernels.units(self.selection.own, flags), selection, *board_units(self.board)]
+        names = ["selection", *(["planned"] if self.layout.buffers else [])]
+        generated = [Compilation(name, self.work / f"generated/{name}.cc", flags) for name in names]
+        return [*units, *user_kernels.units(self.selection.own, flags), *generated, *board_units(self.board)]
 
 
 def build_image(spec: ImageSpec, output: Path) -> str:
@@ -159,13 +163,16 @@ def build_image(spec: ImageSpec, output: Path) -> str:
     shutil.rmtree(work, ignore_errors=True)
     (work / "generated").mkdir(parents=True)
     placement = board.placement_for(spec.memory_mode)
-    layout = board_files.Layout(board, placement, spec.stack_bytes, manifest["memory"]["fast_scratch_bytes"])
+    own = spec.engine == "etbuild"
+    planned_bytes = manifest["memory"]["planned_bytes"] if own else ()
+    buffers = planned_buffers.placed_buffers(placement, planned_bytes, dict(spec.planned))
+    fast_scratch_bytes = manifest["memory"]["fast_scratch_bytes"]
+    layout = board_files.Layout(board, placement, spec.stack_bytes, fast_scratch_bytes, buffers)
     needs = needs_of(spec.pte, spec.driver, spec.npu, spec.memory_mode)
     needs = replace(needs, console=board.console, own=spec.kernels, events=spec.events)
-    own = spec.engine == "etbuild"
     limit_s = spec.npu_timeout_s or board.npu.timeout_s
     firmware = Firmware(board, layout, needs, select(needs) if own else Selection((), ()), work, limit_s)
-    parts = sizes.known_parts(placement, spec.stack_bytes, len(vectors), manifest)
+    parts = sizes.known_parts(placement, spec.stack_bytes, len(vectors), manifest, buffers)
     if problem := sizes.misfit(board, parts):
         raise StepError(f"{spec.pte}: does not fit on {board.title}\n{problem}")
     _generate(firmware, own)
@@ -201,6 +208,8 @@ def _generate(firmware: Firmware, own: bool) -> None:
     (generated / "board.h").write_text(board_files.header(firmware.board))
     if own:
         settings = firmware.npu_settings if firmware.needs.npu == "ethosu" else ""
+        if firmware.layout.buffers:
+            (generated / "planned.cc").write_text(planned_buffers.source(firmware.layout.buffers))
         (generated / "selection.cc").write_text(selection_source(firmware.needs, firmware.selection, settings))
     elif firmware.needs.npu:
         source = f'#include "npu/ethosu.h"\nnamespace etb::port {{\n{firmware.npu_settings}}}\n'

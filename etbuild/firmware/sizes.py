@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from etbuild.firmware.planned_buffers import PlacedBuffer
     from etbuild.hardware.board import Board, Placement, Region
 
 FORMAT = 1
@@ -26,6 +27,7 @@ _REMEDIES = {
     "model": "place it in a larger region (placement.model of the board), or make it smaller",
     "vectors": "use fewer of them (vectors.samples)",
     "planned": "another region for placement.arena",
+    "planned fast": "another region in runtime.planned_memory, or fewer tensors with this memory id",
     "scratch": "a memory mode with another scratch region, targets.vela.optimise: Size, or a smaller arena_cache_size",
     "fast scratch": "a smaller Dedicated_Sram memory mode, or targets.vela.arena_cache_size",
     "stack": "a smaller runtime.stack_size",
@@ -56,16 +58,24 @@ class Section:
     users: Mapping[str, int]
 
 
-def known_parts(placement: Placement, stack_bytes: int, vector_bytes: int, manifest: Mapping[str, Any]) -> list[Part]:
-    """The parts of a firmware whose sizes are known before the link. manifest: of the .pte."""
+def known_parts(
+    placement: Placement,
+    stack_bytes: int,
+    vector_bytes: int,
+    manifest: Mapping[str, Any],
+    buffers: Sequence[PlacedBuffer] = (),
+) -> list[Part]:
+    """The parts of a firmware whose sizes are known before the link. manifest: of the .pte. buffers: as of Layout."""
     memory = manifest["memory"]
+    placed = sum(one.bytes for one in buffers)
     return [
         Part("model", placement.model, manifest["pte"]["bytes"]),
         Part("vectors", placement.vectors, vector_bytes),
-        Part("planned", placement.arena, sum(memory["planned_bytes"])),
+        Part("planned", placement.arena, sum(memory["planned_bytes"]) - placed),
         Part("scratch", placement.scratch, memory["scratch_bytes"]),
         Part("fast scratch", placement.fast_scratch, memory["fast_scratch_bytes"]),
         Part("stack", placement.stack, stack_bytes),
+        *(Part("planned fast", one.region, one.bytes) for one in buffers),
     ]
 
 
@@ -113,7 +123,7 @@ def read_map(text: str) -> tuple[Section, ...]:
         name, address, size = match[1], int(match[2], 16), int(match[3], 16)
         if name.startswith((".debug", ".ARM", ".comment")):
             continue
-        stored = name not in (".bss", ".stack", ".fast_scratch", ".texts")
+        stored = name not in (".bss", ".stack", ".fast_scratch", ".texts") and not name.startswith(".planned_")
         load = int(match[4], 16) if match[4] else address
         sections.append(Section(name, address, size, load if stored else None, _users(body[match.end() : end])))
     return tuple(sections)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CPU_TOLERANCE = 1e-5
 # With engine executorch: where its prefix, Arm's core driver and CMSIS are.
 _OF_EXECUTORCH = ("EXECUTORCH_PREFIX", "ETHOSU_CORE_DRIVER", "CMSIS_PATH")
+_ARENA_ONLY = "ExecuTorch's runtime gets all planned memory from the arena"
 
 
 def read_runtime(section: Section, targets: Sequence[Target]) -> Runtime | None:
@@ -43,12 +44,24 @@ def read_runtime(section: Section, targets: Sequence[Target]) -> Runtime | None:
             section.report(name, f"{name} without engine: executorch", "engine: executorch with it")
     for name in _OF_EXECUTORCH if engine == "executorch" else ():
         section.reading.paths.depend_on(name)
+    _check_planned_memory(section, board, engine)
     if driver == "ethosu":
         for target in targets:
             _check_npu(section, board, target)
     stack = section.integer("stack_size", board.stack_size)
     limit = section.number("npu_timeout_s", board.npu.timeout_s)
     return read(section, Runtime, board=board, npu=driver, stack_size=stack, npu_timeout_s=limit)
+
+
+def _check_planned_memory(section: Section, board: Board, engine: str) -> None:
+    names = [region.name for region in board.memory]
+    regions = section.section("planned_memory")
+    for key in regions.node.entries:
+        name = regions.text(key)
+        if name and name not in names:
+            regions.report(key, quoted(name), one_of(names), did_you_mean(name, names))
+    if section.has("planned_memory") and engine == "executorch":
+        section.report("planned_memory", "planned_memory with engine: executorch", "engine: etbuild", _ARENA_ONLY)
 
 
 def read_run(section: Section, runtime: Runtime | None, has_runtime: bool, targets: Sequence[Target]) -> Run:

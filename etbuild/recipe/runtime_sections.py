@@ -5,6 +5,7 @@ Each key is one field: see model_sections.py.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,15 @@ class Runtime:
         computed=True,
         exclusiveMinimum=0,
         maximum=3600,
+    )
+    planned_memory: Mapping[str, str] = setting(
+        "Region of the board that the tensors of a memory id lie in, by memory id from 1 to 8. Without it the region of"
+        " the arena, and for 3, ExecuTorch's planned fast memory, that of the firmware's variables.",
+        dict,
+        examples=[{"2": "dtcm"}],
+        wanted="a mapping of memory ids to regions",
+        items={"type": "string"},
+        propertyNames={"pattern": "^[1-8]$"},
     )
 
 

@@ -45,6 +45,7 @@ class Options:
     source: Path | None = from_section(Runtime, "source")
     kernels: tuple[Path, ...] = reads("C++ files of the user with kernels, and their headers", (), option="--kernel")
     events: bool = option("print what every instruction took and left", False)
+    planned: tuple[str, ...] = option("ID=REGION of a planned buffer that is not where it is by default", ())
     pte: Path = reads("model.pte")
     manifest: Path = reads("manifest.json")
     vectors: Path = reads("golden.npz")
@@ -70,6 +71,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         source=runtime.source,
         kernels=recipe.kernels,
         events=recipe.run.etdump and recipe.run.on != "host",
+        planned=tuple(f"{one}={region}" for one, region in sorted(runtime.planned_memory.items())),
         pte=folder / "model.pte",
         manifest=folder / "manifest.json",
         vectors=Path("build") / recipe.name / target.profile / "golden.npz",
@@ -104,8 +106,9 @@ def main(argv: Sequence[str]) -> int:
     model = options.pte, options.manifest, options.vectors
     npu = options.driver, options.npu, options.memory_mode
     runtime = options.stack, options.engine, options.prefix
+    planned = tuple((int(one), region) for one, _, region in (text.partition("=") for text in options.planned))
     spec = ImageSpec(board, *model, *npu, *runtime, options.npu_timeout, options.source)
-    spec = replace(spec, kernels=options.kernels, events=options.events)
+    spec = replace(spec, kernels=options.kernels, events=options.events, planned=planned)
     print(build_image(spec, options.output))
     return 0
 

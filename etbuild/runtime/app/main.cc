@@ -89,12 +89,17 @@ Bytes bytes_of(const Value& value) {
     }
 }
 
-// Allocates the memory-planned buffers.
+// Allocates the memory-planned buffers that have no region of their own.
 Status take_pools() {
     const auto sizes = app.program.plan(0).vector<std::int64_t>(field::ExecutionPlan::non_const_buffer_sizes);
     if (sizes.size > most_pools + 1)
         return error(Code::unsupported, "program has too many planned buffers", sizes.size);
     for (std::uint32_t i = 1; i < sizes.size; ++i) {
+        if constexpr (port::places_buffers) {
+            app.pools[i - 1] = port::planned_buffer(i);
+            app.planned += app.pools[i - 1].size;
+            if (app.pools[i - 1].data) continue;
+        }
         ETB_TRY(app.arena.allocate(static_cast<std::uint64_t>(sizes[i]), 16, app.pools[i - 1]));
         app.planned += app.pools[i - 1].size;
     }

@@ -15,6 +15,16 @@ struct Memory {
 };
 
 Memory memory();
+
+// Whether the firmware has planned buffers outside of the arena; only then `planned_buffer` is linked.
+#ifdef ETB_PLACED_BUFFERS
+constexpr bool places_buffers = true;
+#else
+constexpr bool places_buffers = false;
+#endif
+// The memory of the planned buffer with this memory id, null for one in the arena. From the generated planned.cc.
+MutableBytes planned_buffer(std::size_t memory_id);
+
 const char* board_name();
 
 // The NPU behind the model's delegates, ready for work; null when the model has none.
