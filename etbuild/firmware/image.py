@@ -19,11 +19,19 @@ from etbuild.errors import StepError
 from etbuild.firmware import board_files, executorch_engine, planned_buffers, sizes, user_kernels
 from etbuild.firmware.board_sources import LINK, board_units, include_folders
 from etbuild.firmware.core_driver import find_core_driver
+from etbuild.firmware.dtypes import called_types, definitions
 from etbuild.firmware.elf_segments import check_loadable
 from etbuild.firmware.executorch_sources import find_source
 from etbuild.firmware.image_check import check_start
 from etbuild.firmware.npu_settings import driver_definitions, settings_source
-from etbuild.firmware.select_sources import Needs, Selection, console_source, select, selection_source
+from etbuild.firmware.select_sources import (
+    Needs,
+    Selection,
+    console_source,
+    kernel_places,
+    select,
+    selection_source,
+)
 from etbuild.firmware.toolchain import Compilation, Object, Toolchain, run_tool
 from etbuild.firmware.vectors import vector_block
 from etbuild.pte.element_types import needs_all_types
@@ -140,6 +148,10 @@ class Firmware:
         own = {**_HOT, "exec/method.cc": (f"-DETB_SCALAR_INPUTS={int(self.needs.scalars)}",)}
         extra = (*(EVENTS if self.needs.events else ()), *(["-DETB_PLACED_BUFFERS"] if self.layout.buffers else ()))
         own |= {"app/main.cc": extra} if extra else {}
+        if self.needs.types:
+            files = {name: file for name, (_, file) in kernel_places().items()}
+            options = definitions(dict(self.needs.types), files, self.selection.sources)
+            own |= {name: (*own.get(name, ()), option) for name, option in options.items()}
         units = [
             Compilation(name.removesuffix(".cc"), RUNTIME / name, (*flags, *own.get(name, ())))
             for name in self.selection.sources
@@ -197,9 +209,11 @@ def needs_of(pte: Path, driver: str, npu: str, memory_mode: str) -> Needs:
     called = {call.operator for call in method.kernel_calls()}
     operators = tuple(sorted(str(method.operators[index]) for index in called))
     scalars = any(not isinstance(method.values[index], Tensor) for index in method.inputs)
+    types = tuple(sorted(called_types(method).items()))
+    wide = needs_all_types(method)
     if not method.delegates:
-        return Needs(operators, "", "", scalars=scalars, all_types=needs_all_types(method))
-    return Needs(operators, driver, npu.split("-")[1], memory_mode, scalars, needs_all_types(method))
+        return Needs(operators, "", "", scalars=scalars, all_types=wide, types=types)
+    return Needs(operators, driver, npu.split("-")[1], memory_mode, scalars, wide, types=types)
 
 
 def _generate(firmware: Firmware, own: bool) -> None:

@@ -41,6 +41,7 @@ class Needs:
     own:       C++ files of the user with kernels; they are preferred to those that come with etbuild.
     all_types: whether it needs the runtime with all element types (runtime/base/wide.h).
     events:    whether it prints what every instruction took and left.
+    types:     of each operator the element types that it is called with, see `dtypes.called_types`; () for all.
     """
 
     operators: tuple[str, ...]
@@ -52,6 +53,7 @@ class Needs:
     console: str = "cmsdk"
     own: tuple[Path, ...] = ()
     events: bool = False
+    types: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -230,6 +230,18 @@ Status Method::check_call(Table arguments, std::size_t limit, std::size_t& most)
     return check_indices(args, values_.size, "instruction has no value for argument");
 }
 
+// The type of a tensor that a kernel is not built for; -1 where there is none.
+static int type_not_built(const Kernel& kernel, Span<Value* const> args) {
+    for (const Value* value : args) {
+        const bool is_list = value->type == ValueType::tensors || value->type == ValueType::optional_tensors;
+        const Value* const* items = is_list ? value->items : &value;
+        for (std::uint32_t i = is_list ? value->count : 1; i-- > 0; ++items)
+            if (*items && (*items)->type == ValueType::tensor && !(kernel.types & type_bit((*items)->tensor->dtype)))
+                return static_cast<int>((*items)->tensor->dtype);
+    }
+    return -1;
+}
+
 Status Method::check_instructions() {
     const TableVector chains = plan_.tables(field::ExecutionPlan::chains);
     std::size_t most = 0;
@@ -269,10 +281,18 @@ Status Method::check_instructions() {
         for (std::uint32_t i = 0; i < instructions.size; ++i) {
             const auto kind =
                 static_cast<Instruction>(instructions[i].get<std::uint8_t>(field::Instruction::instr_args_type));
-            if (kind != Instruction::delegate) continue;
+            if (kind != Instruction::delegate && kind != Instruction::kernel) continue;
             const Table call = instructions[i].table(field::Instruction::instr_args);
             set_place(i, kind, call);
-            ETB_TRY(delegates_[place_.index].check(gather(call)));
+            const Span<Value* const> args = gather(call);
+            if (kind == Instruction::delegate) {
+                ETB_TRY(delegates_[place_.index].check(args));
+            } else {
+                const int type = type_not_built(*kernels_[place_.index], args);
+                if (type >= 0)
+                    return error(Code::unsupported, "this firmware's kernel is not built for elements of type",
+                                 static_cast<std::uint64_t>(type));
+            }
         }
     }
     place_ = {};

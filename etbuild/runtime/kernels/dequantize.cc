@@ -23,16 +23,22 @@ void dequantize_run(const Grid& grid, const std::uint8_t* q, float* x, std::size
 
 using Run = void (*)(const Grid&, const std::uint8_t*, float*, std::size_t);
 
+// Null for a type that is not built.
+template <class T>
+Run run_of() {
+    return is_built(type_of<T>) ? dequantize_run<T> : nullptr;
+}
+
 Run run_for(DType type) {
     switch (type) {
         case DType::u8:
-            return dequantize_run<std::uint8_t>;
+            return run_of<std::uint8_t>();
         case DType::i8:
-            return dequantize_run<std::int8_t>;
+            return run_of<std::int8_t>();
         case DType::i16:
-            return dequantize_run<std::int16_t>;
+            return run_of<std::int16_t>();
         case DType::i32:
-            return dequantize_run<std::int32_t>;
+            return run_of<std::int32_t>();
         default:
             return nullptr;
     }

@@ -4,6 +4,7 @@
 // (kernels.cmake, etbuild/firmware/select_sources.py). Arguments have the order of the operator's `.out` overload.
 #pragma once
 
+#include "kernels/built_types.h"
 #include "kernels/value.h"
 
 namespace etb {
@@ -59,6 +60,7 @@ private:
 struct Kernel {
     const char* name;  // operator and overload: "aten::add.out"
     Status (*run)(Args& args);
+    std::uint32_t types;  // built_types of its source
 };
 
 using KernelTable = Span<const Kernel* const>;
@@ -69,4 +71,4 @@ extern const KernelTable kernel_table;  // generated
 
 #define ETB_KERNEL(symbol, name, ...)           \
     extern const ::etb::Kernel kernel_##symbol; \
-    const ::etb::Kernel kernel_##symbol { name, __VA_ARGS__ }
+    const ::etb::Kernel kernel_##symbol { name, __VA_ARGS__, ::etb::built_types }

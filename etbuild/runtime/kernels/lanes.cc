@@ -33,6 +33,17 @@ struct Unsigned64 {
     explicit operator float() const { return static_cast<float>(static_cast<double>(*this)); }
 };
 
+template <class T>
+inline constexpr DType stored_as = type_of<T>;
+template <>
+inline constexpr DType stored_as<Boolean> = DType::boolean;
+template <>
+inline constexpr DType stored_as<SmallFloat<Binary16>> = DType::f16;
+template <>
+inline constexpr DType stored_as<SmallFloat<Bfloat16>> = DType::bf16;
+template <>
+inline constexpr DType stored_as<Unsigned64> = DType::u64;
+
 template <class To, class From>
 struct Narrow {
     static To of(From x) { return static_cast<To>(x); }
@@ -56,6 +67,7 @@ struct Narrow<SmallFloat<Format>, From> {
 
 template <class T, class Lane>
 void load_as(const Tensor& from, std::ptrdiff_t at, std::ptrdiff_t step, int count, Lane* to) {
+    if constexpr (!is_built(stored_as<T>)) return;  // the program has no such tensor: Method::load has checked it
     const T* first = from.as<T>() + at;
     if (step == 1) {
         for (int i = 0; i < count; ++i) to[i] = static_cast<Lane>(widen(first[i]));
@@ -66,6 +78,7 @@ void load_as(const Tensor& from, std::ptrdiff_t at, std::ptrdiff_t step, int cou
 
 template <class T, class Lane>
 void store_as(const Tensor& to, std::ptrdiff_t at, std::ptrdiff_t step, int count, const Lane* from) {
+    if constexpr (!is_built(stored_as<T>)) return;
     T* first = to.as<T>() + at;
     for (int i = 0; i < count; ++i) first[i * step] = Narrow<T, Lane>::of(from[i]);
 }

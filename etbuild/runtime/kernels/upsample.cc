@@ -96,9 +96,10 @@ void copy_pixels(std::uint8_t* to, const std::uint8_t* row, const std::ptrdiff_t
 }
 
 CopyPixels copy_of(std::size_t size) {
-    if (size == 1) return copy_elements<std::uint8_t>;
-    if (size == 2) return copy_elements<std::uint16_t>;
-    return size == 4 ? copy_elements<std::uint32_t> : copy_pixels;
+    constexpr bool built[] = {is_built(std::size_t{1}), is_built(std::size_t{2}), is_built(std::size_t{4})};
+    if (built[0] && size == 1) return copy_elements<std::uint8_t>;
+    if (built[1] && size == 2) return copy_elements<std::uint16_t>;
+    return built[2] && size == 4 ? copy_elements<std::uint32_t> : copy_pixels;
 }
 
 // The distances of a tensor's dimensions, in bytes.
