@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import or_
 
+from etbuild import RUNTIME
 from etbuild.pte.program import Indices, Method, Tensor
 from etbuild.pte.schema import SCALAR_TYPES
 
@@ -28,13 +29,16 @@ def definitions(types: Mapping[str, int], files: Mapping[str, str], sources: Seq
     """The compiler's option for each source of kernels.
 
     types: as `called_types`. files: the source of each of these operators but the user's own, which take all types.
-    sources: all of the firmware; one that has no operator's kernel serves those of others, with their tensors and
-    numbers.
+    sources: all of the firmware; one with a header, or without a kernel of its own, serves others, with their tensors
+    and numbers.
     """
     every = reduce(or_, types.values(), _NUMBERS)
     masks: dict[str, int] = {}
     for name, bits in ((name, bits) for name, bits in types.items() if name in files):
         masks[files[name]] = masks.get(files[name], 0) | bits
+    for source in sources:
+        if source.startswith("kernels/") and (RUNTIME / source).with_suffix(".h").is_file():
+            masks[source] = every
     kernels = [name for name in sources if name.startswith("kernels/")]
     return {source: f"-DETB_TYPES={masks.get(source, every):#x}u" for source in kernels}
 

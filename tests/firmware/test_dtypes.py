@@ -28,15 +28,18 @@ def test_the_types_of_an_operator_are_those_of_its_tensors() -> None:
 
 
 def test_each_source_has_the_types_of_its_own_operators() -> None:
-    """A source without operators serves all others: it has every type, and those that numbers are computed as."""
-    types = {"aten::add.out": INT8, "aten::sub.out": FLOAT32, "aten::mm.out": FLOAT32}
+    """A source with a header serves others: it has every type, and those that numbers are computed as."""
+    types = {"aten::add.out": INT8, "aten::sub.out": FLOAT32, "aten::mm.out": FLOAT32, "aten::fill.out": FLOAT32}
     files = {"aten::add.out": "kernels/a.cc", "aten::sub.out": "kernels/a.cc", "aten::mm.out": "kernels/b.cc"}
-    sources = ["app/main.cc", "kernels/a.cc", "kernels/b.cc", "kernels/lanes.cc"]
+    files["aten::fill.out"] = "kernels/fill.cc"
+    sources = ["app/main.cc", "kernels/a.cc", "kernels/b.cc", "kernels/fill.cc", "kernels/lanes.cc", "kernels/args.cc"]
 
     assert definitions(types, files, sources) == {
         "kernels/a.cc": f"-DETB_TYPES={INT8 | FLOAT32:#x}u",
         "kernels/b.cc": f"-DETB_TYPES={FLOAT32:#x}u",
+        "kernels/fill.cc": f"-DETB_TYPES={INT8 | FLOAT32 | NUMBERS:#x}u",
         "kernels/lanes.cc": f"-DETB_TYPES={INT8 | FLOAT32 | NUMBERS:#x}u",
+        "kernels/args.cc": f"-DETB_TYPES={INT8 | FLOAT32 | NUMBERS:#x}u",
     }
 
 
