@@ -16,17 +16,16 @@ if TYPE_CHECKING:
     from etbuild.compile.partition import PartitionRecord
 
 IN_INTEGERS, IN_FLOAT = "the CPU computes it in integers", "the CPU computes it in floating point"
-# The processor beside an NPU, for whose kernels buffers are planned.
-_PROCESSOR = "cortex-m55"
 
 
-def transform(edge: Any, record: PartitionRecord) -> Any:
+def transform(edge: Any, record: PartitionRecord, cpu: str) -> Any:
     """The partitioned program with the Cortex-M backend's operators around the delegates, in place.
 
     record: of the partition; the reasons of operators on the CPU say how these compute.
+    cpu:    the processor beside the NPU, for whose kernels buffers are planned.
     """
     how: dict[str, str] = {}
-    cortex_m.run_passes(edge, _PROCESSOR, lambda graph, program: how.update(_rewrite(graph, program)))
+    cortex_m.run_passes(edge, cpu, lambda graph, program: how.update(_rewrite(graph, program)))
     for one in record.operators:
         if one["node"] in how and one["class"] == "compute":
             one["reason"] = f"{(one['reason'] or '').rstrip('. ')}; {how[one['node']]}".removeprefix("; ")

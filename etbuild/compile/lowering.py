@@ -18,7 +18,7 @@ from etbuild.compile.partition import NO_NPU, PartitionRecord
 from etbuild.compile.profiles import reference_spec
 from etbuild.compile.states import require_states, states_of
 from etbuild.errors import StepError
-from etbuild.hardware.target import WITH_CORTEX_M
+from etbuild.hardware.target import FALLBACK_PROCESSORS, fallback_of
 
 if TYPE_CHECKING:
     from etbuild.compile.exclusions import Exclusions
@@ -92,7 +92,7 @@ def lower(
 
     quantised = any("quantized_decomposed" in str(node.target) for node in program.graph.nodes)
     on_cortex_m = cortex_m.is_cortex_m(profile)
-    uses_cortex_m = on_cortex_m or profile.endswith(WITH_CORTEX_M)
+    uses_cortex_m = on_cortex_m or bool(fallback_of(profile))
     on_npu = profile != "cpu" and not on_cortex_m
     edge = to_edge_transform_and_lower(
         program,
@@ -110,8 +110,8 @@ def lower(
         edge = _integer_io(edge, io, io_params)
     if on_cortex_m:
         edge = cortex_m.transform(edge, profile, record)
-    elif profile.endswith(WITH_CORTEX_M):
-        edge = cortex_m_fallback.transform(edge, record)
+    elif fallback := fallback_of(profile):
+        edge = cortex_m_fallback.transform(edge, record, FALLBACK_PROCESSORS[fallback])
     zero_points.widen(edge)  # Of what is left: those that become integer kernels are not in the program.
     return (edge if uses_cortex_m else edge.transform([ReplaceQuantNodesPass()])), io_params
 

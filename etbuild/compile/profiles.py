@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from etbuild.errors import StepError
-from etbuild.hardware.target import WITH_CORTEX_M
+from etbuild.hardware.target import fallback_of
 
 # Lowering needs the name of an NPU; within a profile the TOSA graphs are the same for all of its NPUs.
 REFERENCE_NPU = {"tosa-u55": "ethos-u55-128", "tosa-u85": "ethos-u85-256", "cpu": "ethos-u55-128"}
@@ -22,7 +22,7 @@ def reference_spec(profile: str, quantised: bool = False) -> Any:
     """
     from executorch.backends.arm.ethosu import EthosUCompileSpec
 
-    profile = profile.removesuffix(WITH_CORTEX_M)
+    profile = profile.removesuffix(fallback_of(profile))
     if profile not in REFERENCE_NPU:
         raise StepError(f"profile: got {profile}, wanted one of {', '.join(REFERENCE_NPU)}")
     spec = EthosUCompileSpec(REFERENCE_NPU[profile])

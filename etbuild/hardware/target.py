@@ -5,7 +5,7 @@ Each key is one field, with its description and limits: see etbuild.config.setti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from etbuild.config.setting import section, setting
@@ -13,8 +13,13 @@ from etbuild.config.setting import section, setting
 GOALS = ("Performance", "Size")
 
 FALLBACKS = ("portable", "cortex_m")
-# What the profile of a target with fallback: cortex_m ends with.
+# What the profile of a target with fallback: cortex_m ends with; a processor with the kernels that buffers are for.
 WITH_CORTEX_M = "-cortex-m"
+FALLBACK_PROCESSORS = {
+    WITH_CORTEX_M: "cortex-m55",
+    f"{WITH_CORTEX_M}-dsp": "cortex-m33",
+    f"{WITH_CORTEX_M}-scalar": "cortex-m0",
+}
 # By processor: what a model is lowered for. CMSIS-NN, for which ExecuTorch plans memory, has three kinds of kernels.
 CPU_PROFILES = {
     "cortex-m0": "cortex-m-scalar",
@@ -85,8 +90,8 @@ class Target:
     variant: its name in the recipe and its folder in build/<recipe>/: the NPU, with "+..." for each setting in which
              several targets with that NPU differ; without an NPU the processor, or "cpu".
     npu:     e.g. "ethos-u55-128"; "none" for the whole model on the CPU.
-    profile: what the model is lowered for: "tosa-u55" (U55 and U65), "tosa-u85", each also with WITH_CORTEX_M, one of
-             CPU_PROFILES, or "cpu".
+    profile: what the model is lowered for: "tosa-u55" (U55 and U65), "tosa-u85", each also with one of
+             FALLBACK_PROCESSORS, one of CPU_PROFILES, or "cpu".
     cpu:     the processor that computes in integers; "" for ExecuTorch's portable kernels, in floating point.
     """
 
@@ -135,3 +140,16 @@ class Target:
         ref="fallback",
         choices=FALLBACKS,
     )
+
+
+def fallback_of(profile: str) -> str:
+    """Which of FALLBACK_PROCESSORS a profile ends with; "" for none."""
+    return next((suffix for suffix in FALLBACK_PROCESSORS if profile.endswith(suffix)), "")
+
+
+def planned_for(target: Target, core: str) -> Target:
+    """The target on a board with this core: what fallback: cortex_m leaves to it is planned for its kind of kernels."""
+    if target.fallback != "cortex_m":
+        return target
+    suffix = next(name for name, cpu in FALLBACK_PROCESSORS.items() if CPU_PROFILES[cpu] == CPU_PROFILES[core])
+    return replace(target, profile=target.profile.removesuffix(fallback_of(target.profile)) + suffix)

@@ -12,6 +12,7 @@ from etbuild.config.diagnostics import quoted
 from etbuild.config.paths import BadPathError
 from etbuild.config.section import Reading, Section
 from etbuild.config.setting import read
+from etbuild.hardware.target import planned_for
 from etbuild.recipe.data_sections import Calibration, Data, Golden, Quantize, Rule, Vectors
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.output_sections import Header, Pte
@@ -63,6 +64,8 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
     quantize = _quantize(section.section("quantize"), targets)
     runtime = read_runtime(section.section("runtime"), targets) if section.has("runtime") else None
     boards = runtime.board.user_files if runtime else ()
+    if runtime:
+        targets = tuple(planned_for(target, runtime.board.cpu.core) for target in targets)
     return Recipe(
         name=name,
         files=tuple(dict.fromkeys([*files, *inis, *boards])),

@@ -43,7 +43,9 @@ class Options:
     """The command-line options."""
 
     program: Path = reads("quantized.pt2")
-    profile: str = option("tosa-u55, tosa-u85, either with -cortex-m, cpu, or cortex-m-scalar, -dsp or -mve")
+    profile: str = option(
+        "tosa-u55, tosa-u85, either with -cortex-m or -cortex-m-dsp, cpu, or cortex-m-scalar, -dsp or -mve"
+    )
     io: str = from_section(Quantize, "io")
     operators: tuple[Path, ...] = reads("files that register operators of the user: .py or .so", ())
     kernels: tuple[Path, ...] = reads("C++ files with their kernels, and headers", (), option="--kernel")

@@ -31,7 +31,9 @@ class Options:
     """The command-line options."""
 
     program: Path = reads("exported.pt2")
-    profile: str = option("tosa-u55, tosa-u85, either with -cortex-m, cpu, or cortex-m-scalar, -dsp or -mve")
+    profile: str = option(
+        "tosa-u55, tosa-u85, either with -cortex-m or -cortex-m-dsp, cpu, or cortex-m-scalar, -dsp or -mve"
+    )
     quantize: Quantize = inline()
     export: Export = inline()
     operators: tuple[Path, ...] = reads("files that register operators of the user: .py or .so", ())

@@ -16,6 +16,7 @@ from cortex_m_builds import assert_qemu_is_exact, assert_the_host_is_exact, buil
 from project import TWO_DELEGATES, U55, Project, compile_steps, recipe
 
 from etbuild.compile import cortex_m_fallback
+from etbuild.hardware.target import planned_for
 
 pytestmark = pytest.mark.e2e
 
@@ -265,11 +266,11 @@ def test_every_integer_form_is_exact_in_qemu(each: Project) -> None:
     assert_qemu_is_exact(each, FALLBACK)
 
 
-def scratch_sizes(project: Project, operator: str) -> list[list[int]]:
+def scratch_sizes(project: Project, operator: str, profile: str = FALLBACK.profile) -> list[list[int]]:
     """The bytes of the planned buffers that each call of an operator has."""
     from etbuild.compile.lowered import read_lowered
 
-    (plan,) = read_lowered(project.root / "build/r/tosa-u55-cortex-m/lowered.bin").program.execution_plan
+    (plan,) = read_lowered(project.root / f"build/r/{profile}/lowered.bin").program.execution_plan
     calls = [one.instr_args for chain in plan.chains for one in chain.instructions]
     named = [one for one in calls if type(one).__name__ == "KernelCall"]
     found = [one for one in named if plan.operators[one.op_index].name == f"cortex_m::{operator}"]
@@ -279,20 +280,35 @@ def scratch_sizes(project: Project, operator: str) -> list[list[int]]:
     return [[math.prod(one.sizes) for one in row] for row in tensors]
 
 
-def test_buffers_are_of_the_sizes_that_the_backends_library_asks_for(limits: Project) -> None:
-    """CMSIS-NN's for the vector kernels of a Cortex-M55, from the shapes of the transposed convolution and of the
-    pool; they are in the memory plan."""
+def library_sizes(kernels: str) -> tuple[list[int], list[int]]:
+    """What CMSIS-NN asks for, from the shapes of the transposed convolution and of the pool of LIMITS."""
     from executorch.backends.cortex_m.library import cmsis_nn
 
     shapes = {"input_nhwc": [1, 8, 6, 4], "filter_nhwc": [5, 3, 3, 4]}
     sides = {"padding_hw": [0, 0], "stride_hw": [3, 3], "dilation_hw": [1, 1], "padding_offsets_hw": [0, 0]}
     ranges = {"input_offset": 128, "output_offset": -128, "activation_min": -128, "activation_max": 127}
-    kinds = (cmsis_nn.Backend.MVE, cmsis_nn.DataType.A8W8)
+    kinds = (getattr(cmsis_nn.Backend, kernels), cmsis_nn.DataType.A8W8)
     scratch = cmsis_nn.transpose_conv_buffer_size(*kinds, output_nhwc=[1, 24, 18, 5], **shapes, **sides, **ranges)
     reverse = cmsis_nn.transpose_conv_reverse_conv_buffer_size(*kinds, **shapes, **sides, **ranges)
+    return [scratch, reverse], [cmsis_nn.avgpool_buffer_size(*kinds, dim_dst_width=5, ch_src=6)]
 
-    assert scratch > 0
-    assert scratch_sizes(limits, "quantized_transpose_conv2d_nhwc") == [[scratch, reverse]]
-    assert scratch_sizes(limits, "quantized_avg_pool2d_nhwc") == [
-        [cmsis_nn.avgpool_buffer_size(*kinds, dim_dst_width=5, ch_src=6)]
-    ]
+
+def test_buffers_are_of_the_sizes_that_the_backends_library_asks_for(limits: Project) -> None:
+    """For the vector kernels of a Cortex-M55; they are in the memory plan."""
+    convolution, pool = library_sizes("MVE")
+
+    assert convolution[0] > 0
+    assert scratch_sizes(limits, "quantized_transpose_conv2d_nhwc") == [convolution]
+    assert scratch_sizes(limits, "quantized_avg_pool2d_nhwc") == [pool]
+
+
+def test_buffers_are_planned_for_the_core_beside_the_npu(tmp_path: Path) -> None:
+    """A Cortex-M33, as in an i.MX 93, has no vector kernels: others, which want other buffers."""
+    target = planned_for(FALLBACK, "cortex-m33")
+    made = built(tmp_path, LIMITS, target)
+    convolution, pool = library_sizes("DSP")
+
+    assert library_sizes("MVE") != (convolution, pool)
+    assert scratch_sizes(made, "quantized_transpose_conv2d_nhwc", target.profile) == [convolution]
+    assert scratch_sizes(made, "quantized_avg_pool2d_nhwc", target.profile) == [pool]
+    assert_the_host_is_exact(made, target)

@@ -54,6 +54,18 @@ def test_defaults_are_filled_in(project: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("board", "kernels"), [("imx93-evk", "-dsp"), ("corstone-320", ""), ("", "")])
+def test_what_falls_back_to_the_cpu_is_planned_for_the_boards_core(project: Path, board: str, kernels: str) -> None:
+    """The Cortex-M33 of an i.MX 93 has other kernels than a Cortex-M55, which is assumed where no board is named."""
+    npu = "ethos-u85-256" if board == "corstone-320" else "ethos-u65-256"
+    runtime = f"runtime: {{board: {board}}}\n" if board else ""
+    text = f"model: {{source: net.py}}\ntargets: [{{npu: {npu}, fallback: cortex_m}}]\n{runtime}"
+
+    (target,) = recipe(project, text).targets
+
+    assert target.profile == f"tosa-{'u85' if '85' in npu else 'u55'}-cortex-m{kernels}"
+
+
 EVERY_KEY = """\
 model:
   source: net.py
