@@ -60,7 +60,7 @@ def quantize(
         calibrate(prepared, example, samples, kept)
     if train:
         train(prepared, samples_of(found, example))
-    with explained("quantisation", prepared), patches.lazy_code_generation():
+    with explained("quantisation", prepared), patches.lazy_code_generation(), patches.search_histograms_in_numbers():
         converted = control_flow.convert(prepared)
     _with_aten_casts(converted.graph)
     converted.recompile()  # TorchDynamo reads the code, see lazy_code_generation.
