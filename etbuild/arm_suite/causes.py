@@ -39,7 +39,8 @@ CAUSES = (
         r"test_pixel_(un)?shuffle_u55_INT",
         r"XPASS\(strict\)\] Known U55 partitioning limitation",
         "the suite",
-        "Expected to fail for a large layout on Ethos-U55; Vela 5.1 compiles it, for minutes, and the result is exact.",
+        "Expected to fail for a large layout on Ethos-U55; Vela 5.1 compiles it, for minutes, and the result is exact. "
+        "Most of the time is one loop of Vela that searches a list from its start, again and again (sampled).",
     ),
     Cause(
         r"test_index_put_u85_INT\[same_index\]",
