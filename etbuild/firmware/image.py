@@ -68,8 +68,12 @@ COMPILER_FLAGS = (
 ALL_TYPES = ("-DETB_WIDE",)
 # In addition, of the main program of a firmware that prints its `events`.
 EVENTS = ("-DETB_EVENTS",)
+# In addition, of that with planned buffers outside of the arena.
+PLACED_BUFFERS = ("-DETB_PLACED_BUFFERS",)
 # The hot loops of the NPU emulator. QEMU runs vector code slower than scalar code.
 _HOT = dict.fromkeys(("npu/mac.cc", "npu/mlw.cc"), ("-O2", "-fno-tree-vectorize"))
+# No firmware is given a .ptd file.
+_NO_DATA_FILE = dict.fromkeys(("exec/load.cc", "exec/ethosu.cc"), ("-DETB_DATA_FILES=0",))
 _LINK = (
     *("-nostartfiles", "-nostdlib", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-Map=firmware.map"),
     # A warning of the linker is about an image that cannot run, such as one without its entry.
@@ -139,19 +143,24 @@ class Firmware:
         own = (("generated", self.work / "generated"), ("runtime", RUNTIME))
         return Toolchain((*own, *include_folders(self.board), *user_kernels.include_folders(self.selection.own)))
 
+    def _own_flags(self) -> dict[str, tuple[str, ...]]:
+        """The flags of single sources, in addition to those of all."""
+        scalars = f"-DETB_SCALAR_INPUTS={int(self.needs.scalars)}"
+        main = (*(EVENTS if self.needs.events else ()), *(PLACED_BUFFERS if self.layout.buffers else ()))
+        own = {**_HOT, **_NO_DATA_FILE, "exec/method.cc": (scalars,), **({"app/main.cc": main} if main else {})}
+        if self.needs.types:
+            files = {name: file for name, (_, file) in kernel_places().items()}
+            options = definitions(dict(self.needs.types), files, self.selection.sources)
+            own |= {name: (*own.get(name, ()), option) for name, option in options.items()}
+        return own
+
     @property
     def units(self) -> list[Compilation]:
         """The sources to compile; none for engine executorch."""
         if not self.selection.sources:
             return []
         flags = (*self.board.cpu.flags, *COMPILER_FLAGS, *(ALL_TYPES if self.needs.all_types else ()))
-        own = {**_HOT, "exec/method.cc": (f"-DETB_SCALAR_INPUTS={int(self.needs.scalars)}",)}
-        extra = (*(EVENTS if self.needs.events else ()), *(["-DETB_PLACED_BUFFERS"] if self.layout.buffers else ()))
-        own |= {"app/main.cc": extra} if extra else {}
-        if self.needs.types:
-            files = {name: file for name, (_, file) in kernel_places().items()}
-            options = definitions(dict(self.needs.types), files, self.selection.sources)
-            own |= {name: (*own.get(name, ()), option) for name, option in options.items()}
+        own = self._own_flags()
         units = [
             Compilation(name.removesuffix(".cc"), RUNTIME / name, (*flags, *own.get(name, ())))
             for name in self.selection.sources

@@ -116,6 +116,11 @@ def test_the_code_with_the_register_driver_is_small(built: Built) -> None:
     assert built.figures["code_bytes"] <= MOST_CODE
 
 
+def test_a_firmware_has_no_code_for_a_ptd_file(built: Built) -> None:
+    """None is ever given to one; a program with weights elsewhere is refused as before."""
+    assert "DataFile::" not in run_tool(["arm-none-eabi-nm", "-C", str(built.elf)])
+
+
 def test_linux_can_load_the_image_of_imx93(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every segment ends before the last byte of its window, is whole in the file, and none is in OCRAM, which Linux
     does not map; the section .interrupts is there, and the resource table names the trace buffer.

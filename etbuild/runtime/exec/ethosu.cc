@@ -18,7 +18,7 @@ Status external(Bytes key, const Program& program, const DataFile* data, Bytes& 
     if (key.size >= sizeof name) return error(Code::malformed, "delegate: name of external data is too long", key.size);
     std::memcpy(name, key.data, key.size);
     if (program.named(name, out).ok()) return {};
-    if (!data) return error(Code::mismatch, "delegate: its data is in a .ptd file, which was not given");
+    if (!ETB_DATA_FILES || !data) return error(Code::mismatch, "delegate: its data is in a .ptd file, which was not given");
     return data->named(name, out);
 }
 

@@ -171,7 +171,7 @@ Status Method::load_memory(Table table, Tensor& tensor) {
     Bytes initial;
     if (is_external) {
         const char* key = extra.string(field::ExtraTensorInfo::fully_qualified_name);
-        if (!resources_.data) return error(Code::mismatch, "weights are in a .ptd file, which was not given");
+        if (!ETB_DATA_FILES || !resources_.data) return error(Code::mismatch, "weights are in a .ptd file, which was not given");
         ETB_TRY(resources_.data->named(key, initial));
         if (initial.size < tensor.capacity) return error(Code::mismatch, ".ptd: data is shorter than its tensor");
     } else if (buffer && !allocation) {
