@@ -48,7 +48,9 @@ def _refused(graph: bytes) -> Iterator[str]:
     operators = [block.Operators(index) for index in range(block.OperatorsLength())]
     types = {one.Name(): one.Type() for one in (block.Tensors(index) for index in range(block.TensorsLength()))}
     readers = Counter(one.Inputs(index) for one in operators for index in range(one.InputsLength()))
-    for operator in (one for one in operators if one.OutputsLength()):
+    for operator in operators:
+        if operator.Op() not in (Op.CONV2D, Op.DEPTHWISE_CONV2D, Op.TRANSPOSE_CONV2D):
+            continue
         result = operator.Outputs(0)
         if types.get(result) != _INT48:
             continue

@@ -12,6 +12,7 @@ from project import U55, U65, U85, Project, Quantize, compile_steps, inside, rec
 
 from etbuild.compile.vela import compile_delegate, total
 from etbuild.compile.vela_flags import compile_flags
+from etbuild.compile.vela_refusals import reasons
 from etbuild.errors import StepError
 
 if TYPE_CHECKING:
@@ -209,3 +210,20 @@ def test_an_input_that_a_delegate_passes_on_is_named(tmp_path: Path) -> None:
         "    x: an input of the delegate is its output too, and no operator is between",
         "    which operators are on the NPU decides that: partition.json says why the others are not",
     ]
+
+
+@pytest.mark.e2e
+def test_a_constant_that_two_convolutions_read_is_not_named() -> None:
+    """Equal biases are one constant of 48 bits, as a convolution's result has; Vela does not mind."""
+    import tosa_serializer as ts
+
+    graph = ts.TosaSerializer("", targetMajor=1, targetMinor=0, targetPatch=0, targetDraft=False)
+    bias = graph.addConst([1], ts.DType.INT48, [0], "bias")
+    for _ in range(2):
+        out = graph.addIntermediate([1], ts.DType.INT48)
+        attribute = ts.TosaSerializerAttribute()
+        attribute.IdentityAttribute()
+        graph.addOperator(ts.Op.IDENTITY, [bias.name], [out.name], attribute)
+        graph.addOutputTensor(out)
+
+    assert reasons(graph.serialize(), "Non-passthrough operation (Conv2D) could not run on NPU") == []
