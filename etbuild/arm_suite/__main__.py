@@ -46,6 +46,7 @@ def command(arguments: argparse.Namespace, results: Path) -> list[str]:
     """The pytest command that runs the tests. results: the file for their results."""
     options = ["--etbuild-results", str(results), "--etbuild-npus", arguments.npus]
     options += ["--etbuild-every", str(arguments.every)] if arguments.every else []
+    options += ["--etbuild-cases", str(arguments.cases.absolute())] if arguments.cases else []
     options += ["--etbuild-done", str(results)] if arguments.resume else []
     options += ["-k", arguments.keyword] if arguments.keyword else []
     workers = ["-n", str(arguments.jobs), "--dist", "worksteal"] if arguments.jobs > 1 else []
@@ -76,12 +77,13 @@ def run(arguments: argparse.Namespace) -> list[Result]:
 
 
 def report(found: Sequence[Result], output: Path) -> list[Result]:
-    """Write table.json and table.md, and print the counts; the results whose cause is not known."""
+    """Write table.json, table.md and fastest.txt, and print the counts; the results whose cause is not known."""
     versions = {name: metadata.version(name) for name in ("executorch", "ethos-u-vela", "tosa-tools")}
     count = output / "results.count"
     collected = int(count.read_text(encoding="utf-8")) if count.exists() else len(found)
     data = table.to_json(found, versions, collected)
     (output / "table.json").write_text(table.dump(data), encoding="utf-8")
+    (output / "fastest.txt").write_text("".join(f"{name}\n" for name in table.fastest(found)), encoding="utf-8")
     page = table.write_page(output / "table.json")
     unknown = [one for one in found if not table.is_good(one) and cause_of(one) is None]
     counts = Counter(one.verdict for one in found)
@@ -98,6 +100,7 @@ def _main(argv: Sequence[str]) -> int:
     parser.add_argument("paths", nargs="*", default=FOLDERS, help="below the suite's folder (all)", metavar="PATH")
     parser.add_argument("--npus", default=",".join(NPUS), help="tests for these (%(default)s)")
     parser.add_argument("--every", type=int, default=0, metavar="N", help="the first case of every N-th function alone")
+    parser.add_argument("--cases", type=Path, metavar="FILE", help="those alone that it names, as fastest.txt does")
     parser.add_argument("--jobs", "-j", type=int, default=2, help="processes (%(default)s)")
     parser.add_argument("--keyword", "-k", default="", help="as pytest's -k")
     parser.add_argument("--resume", action="store_true", help="leave out the tests that have a result")
@@ -106,6 +109,8 @@ def _main(argv: Sequence[str]) -> int:
     for name, least in (("jobs", 1), ("every", 0)):
         if (value := getattr(arguments, name)) < least:
             raise UsageError(f"--{name}: got {value}, wanted at least {least}")
+    if arguments.cases and not arguments.cases.is_file():
+        raise UsageError(f"--cases: got {arguments.cases}, wanted a file\n    an earlier run wrote fastest.txt")
     if unknown := [name for name in arguments.npus.split(",") if name not in NPUS]:
         raise UsageError(f"--npus: got {', '.join(map(repr, unknown))}, wanted some of {','.join(NPUS)}")
     return 1 if report(run(arguments), arguments.output) else 0

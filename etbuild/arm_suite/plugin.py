@@ -1,24 +1,28 @@
 """A pytest plugin: ExecuTorch's Arm tests find a simulator, and each result is written as a line of JSON.
 
 pytest -p etbuild.arm_suite.plugin --etbuild-results FILE PATH... It changes no test: it prepends to PATH, replaces two
-functions of ExecuTorch by ones that call them and look at what they were given, and lowers with the patches of
-`compile.patches`, which change no byte of a program and halve the time.
+functions of ExecuTorch by ones that call them and look at what they were given, and saves time: it lowers with the
+patches of `compile.patches`, which change no byte of a program, and runs the stand-in for a simulator in this process.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import io
 import json
 import re
+import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from etbuild.arm_suite import exactness, fvp
-from etbuild.arm_suite.results import Result, npu_of, verdict_of
+from etbuild.arm_suite.results import Result, name_of, npu_of, verdict_of
 from etbuild.compile import patches
 
 # The name under which a test's comparison travels from a worker to the process that writes the results.
@@ -30,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--etbuild-results", metavar="FILE", help="a line of JSON for each test is added to it")
     group.addoption("--etbuild-npus", default="u55,u65,u85", help="of the tests that are run (%(default)s)")
     group.addoption("--etbuild-every", type=int, default=0, metavar="N", help="first case of every N-th function alone")
+    group.addoption("--etbuild-cases", metavar="FILE", help="only those that it names, a line each")
     group.addoption("--etbuild-done", metavar="FILE", help="leave out the tests of which it has a result")
 
 
@@ -65,6 +70,9 @@ class _Suite:
         npus = self._config.getoption("--etbuild-npus").split(",")
         done = _done(self._config.getoption("--etbuild-done"))
         kept = [item for item in items if npu_of(item.name) in npus]
+        if cases := self._config.getoption("--etbuild-cases"):
+            named = set(Path(cases).read_text(encoding="utf-8").splitlines())
+            kept = [item for item in kept if name_of(*_identity(item.nodeid)) in named]
         if every := self._config.getoption("--etbuild-every"):
             kept = _first_of_functions(kept)[::every]
         kept = [item for item in kept if _identity(item.nodeid) not in done]
@@ -74,6 +82,12 @@ class _Suite:
         self._config.hook.pytest_deselected(items=dropped)
         if (path := self._config.getoption("--etbuild-results")) and self._collected:
             _write_count(Path(path).with_suffix(".count"), self._collected, at_least=bool(done))
+
+    def pytest_collection_finish(self) -> None:
+        """Look for garbage less often: most objects are modules, which stay."""
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(200_000, 50, 100)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
@@ -88,6 +102,7 @@ class _Suite:
 
     def _watch(self, patch: pytest.MonkeyPatch) -> None:
         from executorch.backends.arm.ethosu import backend
+        from executorch.backends.arm.test import runner_utils
         from executorch.backends.arm.test.tester import arm_tester, serialize
 
         patches.install()
@@ -107,6 +122,7 @@ class _Suite:
         patch.setattr(arm_tester.ToEdgeTransformAndLower, "run", lower_without_repetition)
         patch.setattr(backend, "vela_compile", self._graphs.recording(backend.vela_compile))
         patch.setattr(serialize, "run_target", run_and_compare)
+        patch.setattr(runner_utils, "_run_cmd", _in_this_process(runner_utils._run_cmd))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -126,6 +142,22 @@ class _Suite:
         if path and not hasattr(self._config, "workerinput"):
             with Path(path).open("a", encoding="utf-8") as file:
                 file.write(json.dumps({**result.to_json(), "at": int(time.time())}) + "\n")
+
+
+def _in_this_process(run_command: Callable[..., Any]) -> Callable[..., Any]:
+    """That function of ExecuTorch, which starts a simulator, without a process for the stand-in; one that fails is
+    started again as a process, so that the failure is told as always."""
+
+    def run(command: list[str], *arguments: Any, **named: Any) -> Any:
+        if command[0] in fvp.PROGRAMS:
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+                code = fvp.main(command)
+            if code == 0:
+                return subprocess.CompletedProcess(command, code, printed.getvalue().encode(), b"")
+        return run_command(command, *arguments, **named)
+
+    return run
 
 
 def _identity(nodeid: str) -> tuple[str, str, str]:

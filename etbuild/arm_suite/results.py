@@ -42,6 +42,11 @@ class Result:
         return cls(*name, row["verdict"], row["cause"], tosa, row["seconds"])
 
 
+def name_of(file: str, function: str, case: str) -> str:
+    """A test as pytest names it, below ExecuTorch's folder of Arm tests."""
+    return f"{file}::{function}" + (f"[{case}]" if case else "")
+
+
 def npu_of(name: str) -> str:
     """The NPU that a test's name names: u55, u65, u85, or "" for none."""
     found = _NPU.search(name)

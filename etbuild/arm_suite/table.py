@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from etbuild.arm_suite.causes import CAUSES, cause_of
 from etbuild.arm_suite.exactness import EXACT
-from etbuild.arm_suite.results import VERDICTS, Result, npu_of
+from etbuild.arm_suite.results import VERDICTS, Result, name_of, npu_of
 
 Json = dict[str, Any]
 
@@ -51,6 +52,20 @@ def is_good(result: Result) -> bool:
     return result.verdict != "failed" and all(found.verdict != "differs" for found in result.tosa)
 
 
+def fastest(results: Iterable[Result]) -> list[str]:
+    """One case of each function, by name: of those that are exact, else of those that passed, that which took least."""
+
+    def rank(one: Result) -> tuple[bool, bool, float, str]:
+        return not (is_good(one) and is_exact(one)), one.verdict != "passed", one.seconds or math.inf, one.case
+
+    best: dict[tuple[str, str], Result] = {}
+    for one in results:
+        key = one.file, one.function
+        if one.function and (key not in best or rank(one) < rank(best[key])):
+            best[key] = one
+    return sorted(name_of(one.file, one.function, one.case) for one in best.values())
+
+
 def page(data: Json) -> str:
     """docs/compatibility.md."""
     results = [Result.from_json(row) for row in data["results"]]
@@ -66,7 +81,7 @@ def page(data: Json) -> str:
             "delegates all equal the TOSA reference model bit by bit, on the inputs that they get in the program.",
             "",
             f"{ran} of {data['collected']} cases have a result. `python -m etbuild.arm_suite` runs all, and with",
-            "`--resume` those without a result.",
+            "`--resume` those without a result; CI one of each function, `--cases tests/arm_suite/fastest.txt`.",
             "",
             *_numbers(results),
             "",

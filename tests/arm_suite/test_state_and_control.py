@@ -80,6 +80,29 @@ def commands_of(pte: Path) -> str:
     return "".join(disassemble(bytes(stream.block("cmd_data").data or b"")) for stream in streams)
 
 
+@pytest.mark.parametrize(("stride", "groups"), [(2, 1), (1, 8)], ids=["strided", "depthwise"])
+def test_convolutions_in_branches_are_exact(stride: int, groups: int, tmp_path: Path) -> None:
+    """In both branches, which inputs of either sign take."""
+    import torch
+
+    class Convolutions(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.small = torch.nn.Conv2d(8, 8, 3, stride, 1, groups=groups)
+            self.large = torch.nn.Conv2d(8, 8, 5, stride, 2, groups=groups)
+
+        def forward(self, x: Any) -> Any:
+            return torch.cond(x.sum() > 0, lambda x: self.small(x), lambda x: self.large(x), [x])
+
+    torch.manual_seed(0)
+    inputs = torch.randn(1, 8, 8, 8)
+    graphs = exactness.Graphs(tmp_path)
+    manager = lowered(Convolutions(), (inputs,), graphs)
+
+    for signed in (inputs.abs(), -inputs.abs()):
+        assert exactness.compare(manager, (signed,), graphs) == exactness.Found(exactness.EXACT)
+
+
 @pytest.mark.parametrize("make", [choice, loop])
 def test_it_is_exact_and_the_same_in_qemu(make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The firmware has three random vectors."""

@@ -83,3 +83,18 @@ def test_the_page_is_made_from_its_results() -> None:
     page = table.page(table.load(PAGE.read_text(encoding="utf-8")))
 
     assert page == PAGE.with_suffix(".md").read_text(encoding="utf-8")
+
+
+def test_the_fastest_case_that_is_exact_stands_for_its_function() -> None:
+    """One that failed, or ran no program, may be faster and shows less; one without seconds was not measured."""
+    rows = [
+        result(case="failed", verdict="failed", tosa=(EXACT,), seconds=0.1),
+        result(case="differs", tosa=(DIFFERS,), seconds=0.1),
+        result(case="without", seconds=0.1),
+        result(case="unmeasured", tosa=(EXACT,)),
+        result(case="slow", tosa=(EXACT,), seconds=3.0),
+        result(case="fast", tosa=(EXACT,), seconds=2.0),
+        result(function="test_abs_u85_INT", case="", verdict="xfail"),
+    ]
+
+    assert table.fastest(rows) == ["ops/test_abs.py::test_abs_u55_INT[fast]", "ops/test_abs.py::test_abs_u85_INT"]

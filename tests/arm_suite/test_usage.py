@@ -13,6 +13,7 @@ import pytest
         (("--npus", "u55,u56"), "--npus: got 'u56', wanted some of u55,u65,u85"),
         (("--npus", ""), "--npus: got '', wanted some of u55,u65,u85"),
         (("--jobs", "0"), "--jobs: got 0, wanted at least 1"),
+        (("--cases", "no.txt"), "--cases: got no.txt, wanted a file\n    an earlier run wrote fastest.txt"),
         (("--every", "-1"), "--every: got -1, wanted at least 0"),
     ],
 )
