@@ -23,12 +23,13 @@ def suite(output: Path, *options: str, code: int = 0) -> list[str]:
 
 
 def test_a_sample_passes_and_is_exact(tmp_path: Path) -> None:
-    """The first case of every 40th function. Compilation on the host has no program to compare."""
-    lines = suite(tmp_path, "--every", "40")
+    """The first case of every 130th function; test_one_per_function.py has one of each. Compilation on the host has no
+    program to compare."""
+    lines = suite(tmp_path, "--every", "130")
 
-    assert len(lines) == 13
+    assert len(lines) == 5
     assert [line for line in lines if " failed " in line] == []
-    assert sum("['exact']" in line for line in lines) >= 7
+    assert sum("['exact']" in line for line in lines) >= 2
 
 
 def test_control_flow_is_exact_on_u85(tmp_path: Path) -> None:
