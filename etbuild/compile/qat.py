@@ -33,18 +33,17 @@ class Sample(NamedTuple):
     label: int | None
 
 
-def require_no_state(states: Sequence[State]) -> None:
-    """raises: StepError for a model that keeps state, whose samples are steps of one sequence."""
+def samples_of(found: Samples, example: Inputs, states: Sequence[State]) -> tuple[Sample, ...]:
+    """The calibration samples as the training function gets them.
+
+    raises: StepError for a model that keeps state, whose samples are the steps of one sequence.
+    """
     if states:
         names = ", ".join(state.name for state in states)
         raise StepError(
             f"quantize.qat: got a model that keeps state in {names}, wanted one without\n"
             "    train it in a module whose state is an input and an output, and load the weights into this model"
         )
-
-
-def samples_of(found: Samples, example: Inputs) -> tuple[Sample, ...]:
-    """The calibration samples as the training function gets them."""
     calls = [example.with_leaves(leaves) for leaves in found.inputs]
     labels = found.labels or [None] * len(calls)
     return tuple(Sample(call.arguments, call.keywords, label) for call, label in zip(calls, labels, strict=True))

@@ -34,7 +34,7 @@ def quantize(
     from etbuild.compile.calibration import calibrate, require_order, share_observers, with_states
     from etbuild.compile.compiler_failure import explained
     from etbuild.compile.inputs import inputs_of
-    from etbuild.compile.qat import require_no_state, samples_of, widest_ranges
+    from etbuild.compile.qat import samples_of, widest_ranges
     from etbuild.compile.quantizer import describe, make_quantizer
     from etbuild.compile.samples import read_samples
 
@@ -43,8 +43,6 @@ def quantize(
     found = read_samples(settings.calibration, example, RANDOM_SAMPLES)
     samples = found.inputs
     opened, kept = states.opened(program)
-    if train:
-        require_no_state(kept)
     module = opened.module(check_guards=False)
     if on_cortex_m := cortex_m.is_cortex_m(profile):
         example = example.with_leaves(cortex_m.channels_last(example.leaves))
@@ -59,13 +57,22 @@ def quantize(
     with widest_ranges(prepared) if train else nullcontext():
         calibrate(prepared, example, samples, kept)
     if train:
-        train(prepared, samples_of(found, example))
+        train(prepared, samples_of(found, example, kept))
+    converted = _converted(prepared)
+    report = describe(quantizer, converted)
+    return states.closed(_exported(converted, called, exporting), kept), report
+
+
+def _converted(prepared: Any) -> Any:
+    """The calibrated module with quantize and dequantize nodes."""
+    from etbuild.compile import control_flow, patches
+    from etbuild.compile.compiler_failure import explained
+
     with explained("quantisation", prepared), patches.lazy_code_generation(), patches.search_histograms_in_numbers():
         converted = control_flow.convert(prepared)
     _with_aten_casts(converted.graph)
     converted.recompile()  # TorchDynamo reads the code, see lazy_code_generation.
-    report = describe(quantizer, converted)
-    return states.closed(_exported(converted, called, exporting), kept), report
+    return converted
 
 
 def _with_aten_casts(graph: Any) -> None:

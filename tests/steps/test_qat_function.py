@@ -286,3 +286,32 @@ def test_what_a_function_cannot_be_seen_to_read_is_said(project: Project) -> Non
     assert project.json("build/r/tosa-u55/deps.json")["untracked"] == [
         "train.py:4: got a subprocess, which cannot be tracked; name what it reads in quantize.qat.reads"
     ]
+
+
+KEEPS_STATE = """
+    import torch
+
+    class Mean(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(1, 4))
+            self.fc = torch.nn.Linear(4, 4)
+
+        def forward(self, x):
+            self.mean.copy_(0.5 * self.mean + 0.5 * x)
+            return self.fc(self.mean)
+
+    ModelUnderTest = Mean()
+    ModelInputs = (torch.ones(1, 4),)
+"""
+
+
+def test_a_model_that_keeps_state_is_not_trained(tmp_path: Path) -> None:
+    """Its samples are the steps of one sequence, and the function would call it in any order."""
+    with pytest.raises(StepError) as caught:
+        trained(Project(tmp_path), source=KEEPS_STATE)
+
+    assert str(caught.value) == (
+        "quantize.qat: got a model that keeps state in mean, wanted one without\n"
+        "    train it in a module whose state is an input and an output, and load the weights into this model"
+    )
