@@ -30,6 +30,7 @@ _WORDS = {"true": True, "false": False, "none": None}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE.pte")
+    parser.add_argument("--method", default="", metavar="NAME", help="the method to run [default: the first]")
     parser.add_argument("--input", action="append", default=[], metavar="X.npy", help=_INPUT_HELP)
     parser.add_argument("--output", metavar="FOLDER", help="folder for output_0.npy...")
     parser.add_argument("--data", metavar="FILE.ptd", help="file with the weights that are not in the .pte")
@@ -61,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     from etbuild.firmware.user_kernels import kernels_in
     from etbuild.host.own_kernels import OwnKernels
     from etbuild.host.program import HostProgram
+    from etbuild.pte.methods import listed
 
     if arguments.repeat < 1:
         raise UsageError(f"--repeat: got {arguments.repeat}, wanted at least 1")
@@ -70,7 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     files = tuple(map(Path, arguments.kernel))
     kernels = OwnKernels(files, tuple(kernels_in(files).values()))
     data = Path(arguments.data) if arguments.data else None
-    program = HostProgram(arguments.file, data, memory_limit=limit, kernels=kernels)
+    program = HostProgram(arguments.file, data, memory_limit=limit, kernels=kernels, method=arguments.method)
+    if len(program.methods) > 1 and not arguments.method:
+        print(f"method {listed(program.methods[:1])} of {listed(program.methods)}")
     inputs = [_input(text) for text in arguments.input]
     times: list[float] = []
     outputs: tuple[Any, ...] = ()
@@ -133,7 +137,8 @@ def _write_trace(path: Path, pte: Path, program: HostProgram, events: tuple[Even
     from etbuild.host.chrome_trace import chrome_trace
     from etbuild.npu.debug_database import layers_of_delegate
 
-    layers = [layers_of_delegate(pte, delegate) for delegate in range(program.delegates)]
+    first = program.first_delegate
+    layers = [layers_of_delegate(pte, first + number) for number in range(program.delegates)]
     trace = chrome_trace(events, lambda delegate, word: layers[delegate].at(word))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(trace, indent=1) + "\n", encoding="utf-8")
@@ -144,7 +149,8 @@ def _write_etdump(arguments: argparse.Namespace, limit: int, inputs: Sequence[An
     from etbuild.verify.etdump import dump_vectors
 
     pte = Path(arguments.file)
-    program = RecordedProgram(pte, Path(arguments.data) if arguments.data else None, limit)
+    data = Path(arguments.data) if arguments.data else None
+    program = RecordedProgram(pte, data, limit, method=arguments.method)
     dump_vectors(program, pte, [inputs], Path(arguments.etdump))
 
 

@@ -145,7 +145,7 @@ Left = CFUNCTYPE(c_int, c_int32)
 Touch = CFUNCTYPE(c_int, c_uint64, c_uint64, c_int)
 
 FUNCTIONS = {
-    "etb_open": (c_void_p, [c_void_p, c_size_t, c_void_p, c_size_t, c_size_t, c_uint64, c_void_p, c_size_t]),
+    "etb_open": (c_void_p, [c_void_p, c_size_t, c_void_p, c_size_t, c_size_t, c_uint64, c_void_p, c_size_t, c_size_t]),
     "etb_close": (None, [c_void_p]),
     "etb_status": (c_int, [c_void_p]),
     "etb_error": (c_char_p, [c_void_p]),

@@ -12,14 +12,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etbuild.errors import EtbuildError, StepError, UsageError
 from etbuild.host import abi
 from etbuild.host.observation import Event, Observation, event_of, hazard_of
 from etbuild.host.own_kernels import NO_KERNELS, OwnKernels
-from etbuild.host.values import TensorInfo, array_of, info_of, scalar_input
+from etbuild.host.values import TensorInfo, array_of, info_of, packed, scalar_input
 from etbuild.pte.element_types import needs_all_types
+from etbuild.pte.methods import first_delegate, method_number
 from etbuild.pte.reader import parse
 
 if TYPE_CHECKING:
@@ -41,6 +42,16 @@ class Memory:
     temp: int
 
 
+class _Chosen(NamedTuple):
+    """The method to run, the names of all, the number of its first delegate in the program, and whether it
+    `needs_all_types`."""
+
+    number: int
+    methods: tuple[str, ...]
+    first_delegate: int
+    needs_all_types: bool
+
+
 class HostProgram:
     """A loaded .pte. One thread at a time may use it.
 
@@ -50,8 +61,9 @@ class HostProgram:
     memory_limit: bytes, the most that the program may ask for altogether: what it is loaded into, its buffers, copies
                   of its outputs, and what `observe` records.
     kernels:      of the user, in place of those that come with etbuild.
+    method:       the name of the method to run; "" for the first.
     raises:       StepError when it is not a .pte, damaged, asks for too much memory, or needs an operator without a
-                  kernel; UsageError when a file cannot be read.
+                  kernel; UsageError when a file cannot be read, or has no such method.
     """
 
     _delegate_call = "etb_run_delegate"
@@ -63,10 +75,13 @@ class HostProgram:
         fast_scratch: int = FAST_SCRATCH_BYTES,
         memory_limit: int = MEMORY_LIMIT,
         kernels: OwnKernels = NO_KERNELS,
+        method: str = "",
     ):
         self._name = "<bytes>" if isinstance(path, bytes) else os.fspath(path)
         pte = path if isinstance(path, bytes) else _read(Path(path))
-        self._library, self._handle = _opened((pte, self._name), data, (fast_scratch, memory_limit), kernels)
+        chosen = _chosen(pte, self._name, method)
+        self.methods, self.first_delegate = chosen.methods, chosen.first_delegate
+        self._library, self._handle = _opened((pte, chosen), data, (fast_scratch, memory_limit), kernels)
         self._check(self._library.etb_status(self._handle))
         inputs, outputs = self._library.etb_inputs(self._handle), self._library.etb_outputs(self._handle)
         self.inputs = tuple(self._info(index, self._library.etb_input) for index in range(inputs))
@@ -155,24 +170,13 @@ class HostProgram:
         for index, info in enumerate(self.inputs):
             array = next(given) if info.is_tensor or len(arrays) > tensors else None
             if info.is_tensor:
-                self._set_input(index, np.asarray(array), info)
+                tensor = np.asarray(array)
+                self._pass(index, tensor.shape, packed(tensor, info, f"{self._name}: input {index}"))
             elif (scalar := scalar_input(array, info, f"{self._name}: input {index}")) is not None:
                 self._pass(index, (), scalar)
 
     def _outputs(self) -> tuple[Array, ...]:
         return tuple(self._output(index) for index in range(len(self.outputs)))
-
-    def _set_input(self, index: int, array: Array, info: TensorInfo) -> None:
-        import numpy as np
-
-        if array.dtype != info.dtype:
-            raise UsageError(f"{self._name}: input {index}: got {array.dtype}, wanted {info.dtype}")
-        fits = len(array.shape) == len(info.shape) and (info.dynamic or array.shape == info.shape)
-        if not fits:
-            got, most = list(array.shape), "at most " if info.dynamic else ""
-            raise UsageError(f"{self._name}: input {index}: got shape {got}, wanted {most}{list(info.shape)}")
-        packed = np.ascontiguousarray(array.transpose(info.dim_order) if info.dim_order else array)
-        self._pass(index, array.shape, packed)
 
     def _pass(self, index: int, shape: tuple[int, ...], data: Array) -> None:
         """data: the elements in the order of memory."""
@@ -200,24 +204,30 @@ def _read(path: Path) -> bytes:
         raise UsageError(f"{path}: got {error.strerror}, wanted a file") from error
 
 
-def _opened(pte: tuple[bytes, str], data: Path | None, sizes: tuple[int, int], kernels: OwnKernels) -> tuple[Any, Any]:
-    """The library, and the handle of the program that it opened. pte: bytes and name. sizes: as etb_open takes them."""
-    content, ptd = pte[0], _read(Path(data)) if data else b""
-    all_types = _needs_all_types(*pte)
-    library = loaded_library(all_types)
-    return library, library.etb_open(content, len(content), ptd, len(ptd), *sizes, *kernels.table(all_types))
+def _opened(
+    pte: tuple[bytes, _Chosen], data: Path | None, sizes: tuple[int, int], kernels: OwnKernels
+) -> tuple[Any, Any]:
+    """The library, and the handle of the program that it opened. sizes: as etb_open takes them."""
+    (content, method), ptd = pte, _read(Path(data)) if data else b""
+    library = loaded_library(method.needs_all_types)
+    table = kernels.table(method.needs_all_types)
+    return library, library.etb_open(content, len(content), ptd, len(ptd), *sizes, *table, method.number)
 
 
 def _pointers(arrays: list[Array]) -> Any:
     return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
 
 
-def _needs_all_types(pte: bytes, name: str) -> bool:
-    """False for a file that cannot be read: the library says what is wrong with it."""
+def _chosen(pte: bytes, name: str, method: str) -> _Chosen:
+    """The method of that name. For a file that cannot be read the first: the library says what is wrong with it."""
     try:
-        return any(needs_all_types(method) for method in parse(memoryview(pte), name).methods[:1])
+        program = parse(memoryview(pte), name)
     except EtbuildError:
-        return False
+        return _Chosen(0, (), 0, False)
+    number = method_number(program, method, name)
+    all_types = any(map(needs_all_types, program.methods[number : number + 1]))
+    names = tuple(one.name for one in program.methods)
+    return _Chosen(number, names, first_delegate(program, number), all_types)
 
 
 @functools.cache

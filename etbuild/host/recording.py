@@ -13,6 +13,7 @@ from etbuild.host.own_kernels import NO_KERNELS, OwnKernels
 from etbuild.host.program import HostProgram
 from etbuild.host.trace import Result, results_of
 from etbuild.host.values import array_of
+from etbuild.pte.methods import method_number
 from etbuild.pte.program import DelegateCall, Indices, KernelCall, Tensor
 from etbuild.pte.reader import parse
 
@@ -58,11 +59,14 @@ class _Mark:
 
 
 class RecordedProgram(HostProgram):
-    """A program whose runs are recorded. memory_limit: bytes, also of what is recorded."""
+    """A program whose runs are recorded. memory_limit: bytes, also of what is recorded. method: as of HostProgram."""
 
-    def __init__(self, path: Path, data: Path | None, memory_limit: int, kernels: OwnKernels = NO_KERNELS):
-        super().__init__(path, data, memory_limit=memory_limit, kernels=kernels)
-        self.method = parse(memoryview(path.read_bytes()), str(path)).methods[0]
+    def __init__(
+        self, path: Path, data: Path | None, memory_limit: int, kernels: OwnKernels = NO_KERNELS, method: str = ""
+    ):
+        super().__init__(path, data, memory_limit=memory_limit, kernels=kernels, method=method)
+        program = parse(memoryview(path.read_bytes()), str(path))
+        self.method = program.methods[method_number(program, method, str(path))]
         self._limit = memory_limit
 
     def record(self, *arrays: Array | float | None) -> Recording:

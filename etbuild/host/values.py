@@ -103,3 +103,19 @@ def scalar_input(given: Array | float | None, info: TensorInfo, place: str) -> A
             "    leave it out, or export the model with the other value"
         )
     return None
+
+
+def packed(array: Array, info: TensorInfo, place: str) -> Array:
+    """The elements of a tensor in the order of its memory.
+
+    place:  of the input, for messages.
+    raises: UsageError for another type or shape than that of the input.
+    """
+    import numpy as np
+
+    if array.dtype != info.dtype:
+        raise UsageError(f"{place}: got {array.dtype}, wanted {info.dtype}")
+    if len(array.shape) != len(info.shape) or (array.shape != info.shape and not info.dynamic):
+        most = "at most " if info.dynamic else ""
+        raise UsageError(f"{place}: got shape {list(array.shape)}, wanted {most}{list(info.shape)}")
+    return np.ascontiguousarray(array.transpose(info.dim_order) if info.dim_order else array)

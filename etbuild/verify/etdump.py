@@ -41,14 +41,17 @@ class Described:
     tensors: tuple[dict[str, Any], ...]
 
 
-def described(pte: Path, method: Method) -> Described:
-    """Of a .pte with Vela's files in vela/ and operators.json beside it; nothing is known without them."""
-    count = len(method.delegates)
+def described(pte: Path, method: Method, first: int = 0) -> Described:
+    """Of a .pte with Vela's files in vela/ and operators.json beside it; nothing is known without them.
+
+    first: the number in the program of the method's first delegate.
+    """
+    every = range(first, first + len(method.delegates))
     file = pte.parent / "operators.json"
     tensors = json.loads(file.read_text(encoding="utf-8"))["delegates"] if file.is_file() else []
     return Described(
-        tuple(layers_of_delegate(pte, number) for number in range(count)),
-        tuple(tensors[number] if number < len(tensors) else {} for number in range(count)),
+        tuple(layers_of_delegate(pte, number) for number in every),
+        tuple(tensors[number] if number < len(tensors) else {} for number in every),
     )
 
 
@@ -196,7 +199,7 @@ def dump_vectors(program: RecordedProgram, pte: Path, vectors: Sequence[Sequence
     from etbuild.compile import compiler_imports
 
     compiler_imports.load_executorch()
-    dump = ETDump(program.method, described(pte, program.method))
+    dump = ETDump(program.method, described(pte, program.method, program.first_delegate))
     for number, inputs in enumerate(vectors):
         dump.add(program.record(*inputs), number if len(vectors) > 1 else -1)
     dump.write(path)

@@ -62,6 +62,17 @@ class Joined(torch.nn.Module):
         return torch.cat([x, y], 1)
 
 
+class TwoLayers(torch.nn.Module):
+    """A layer that another method has too, and one of its own."""
+
+    def __init__(self, shared: torch.nn.Module) -> None:
+        super().__init__()
+        self.shared, self.own = shared, torch.nn.Linear(3, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.own(self.shared(x).reciprocal())
+
+
 class Numbers(torch.nn.Module):
     """Inputs that are no tensors: torch.export fixes them to their values."""
 
@@ -76,20 +87,37 @@ class OpenNumber(torch.nn.Module):
         return x * count, count + 1
 
 
-def npu_program(module: torch.nn.Module, example: tuple[torch.Tensor, ...], npu: str, **spec: Any) -> Any:
-    compile_spec = EthosUCompileSpec(npu, **spec)
+def quantised(module: torch.nn.Module, example: tuple[torch.Tensor, ...], compile_spec: EthosUCompileSpec) -> Any:
     graph = torch.export.export(module.eval(), example).module(check_guards=False)
     quantizer = EthosUQuantizer(compile_spec)
     quantizer.set_global(get_symmetric_quantization_config())
     prepared = prepare_pt2e(graph, quantizer)
     prepared(*example)
-    exported = torch.export.export(convert_pt2e(prepared), example)
+    return torch.export.export(convert_pt2e(prepared), example)
+
+
+def npu_program(module: torch.nn.Module, example: tuple[torch.Tensor, ...], npu: str, **spec: Any) -> Any:
+    compile_spec = EthosUCompileSpec(npu, **spec)
+    return npu_methods({"forward": quantised(module, example, compile_spec)}, compile_spec)
+
+
+def npu_methods(exported: dict[str, Any], compile_spec: EthosUCompileSpec) -> Any:
     edge = to_edge_transform_and_lower(
         exported,
         partitioner=[EthosUPartitioner(compile_spec)],
         compile_config=EdgeCompileConfig(_check_ir_validity=False),
     )
     return edge.transform([ReplaceQuantNodesPass()])
+
+
+def two_methods(row: torch.Tensor) -> tuple[Any, Any]:
+    """`one` layer, and `two`, that layer and another: for the CPU, and for an NPU with a delegate each."""
+    layer = Linear()
+    modules: dict[str, torch.nn.Module] = {"one": layer, "two": TwoLayers(layer)}
+    spec = EthosUCompileSpec("ethos-u55-128")
+    floats = {name: torch.export.export(module.eval(), (row,)) for name, module in modules.items()}
+    integers = {name: quantised(module, (row,), spec) for name, module in modules.items()}
+    return to_edge_transform_and_lower(floats).to_executorch(), npu_methods(integers, spec)
 
 
 def cpu_program(module: torch.nn.Module, example: tuple[Any, ...]) -> Any:
@@ -140,6 +168,9 @@ def main() -> None:
     (FILES / "open_number_cpu.pte").write_bytes(without)
     (FILES / "open_number_5_cpu.pte").write_bytes(with_value)
     write("linear_u65_256.pte", npu_program(Linear(), row, "ethos-u65-256").to_executorch(inline))
+    on_cpu, on_npu = two_methods(row[0])
+    write("methods_cpu.pte", on_cpu)
+    write("methods_u55.pte", on_npu.to_executorch(inline))
 
 
 if __name__ == "__main__":

@@ -74,13 +74,13 @@ struct etb_program {
     Status status;
     char text[512] = "";
 
-    Status open(size_t fast_scratch_bytes) {
+    Status open(size_t fast_scratch_bytes, size_t number) {
         ETB_TRY(Program::open(pte.span(), program));
         if (ptd.size) ETB_TRY(DataFile::open(ptd.span(), data));
-        if (program.methods() == 0) return error(Code::mismatch, "program has no method");
+        if (number >= program.methods()) return error(Code::mismatch, "program has no such method", number);
         ETB_TRY(fast_scratch.allocate(budget, fast_scratch_bytes));
-        ETB_TRY(allocate_planned());
-        ETB_TRY(load());
+        ETB_TRY(allocate_planned(number));
+        ETB_TRY(load(number));
         std::uint64_t bytes = 0;
         ETB_TRY(method.temp_needed(bytes));
         ETB_TRY(temp_memory.allocate(budget, bytes));
@@ -92,8 +92,8 @@ struct etb_program {
         return {};
     }
 
-    Status allocate_planned() {
-        const auto sizes = program.plan(0).vector<std::int64_t>(field::ExecutionPlan::non_const_buffer_sizes);
+    Status allocate_planned(size_t number) {
+        const auto sizes = program.plan(number).vector<std::int64_t>(field::ExecutionPlan::non_const_buffer_sizes);
         const std::size_t count = sizes.size ? sizes.size - 1 : 0;
         ETB_TRY(planned.count(budget, count));
         for (std::size_t i = 0; i < count; ++i)
@@ -102,7 +102,7 @@ struct etb_program {
     }
 
     // The memory of a loaded method is known only after loading: try with more until it fits.
-    Status load() {
+    Status load(size_t number) {
         Resources resources;
         resources.method = &method_arena;
         resources.temp = &temp_arena;
@@ -117,7 +117,7 @@ struct etb_program {
             const std::uint64_t most = budget.left + method_memory.size;
             ETB_TRY(method_memory.allocate(budget, std::min(bytes, most)));
             method_arena = Arena{method_memory.span()};
-            const Status loaded = method.load(program, 0, resources);
+            const Status loaded = method.load(program, number, resources);
             if (loaded.code != Code::no_memory) return loaded;
             if (bytes >= most) return budget.take(budget.left + 1);
         }
@@ -228,7 +228,7 @@ struct etb_program {
 };
 
 etb_program* etb_open(const void* pte, size_t pte_bytes, const void* ptd, size_t ptd_bytes, size_t fast_scratch,
-                      uint64_t memory_limit, const void* kernels, size_t kernel_count) {
+                      uint64_t memory_limit, const void* kernels, size_t kernel_count, size_t method) {
     auto* program = new etb_program;
     program->kernels.assign(kernel_table.begin(), kernel_table.end());
     const auto* more = static_cast<const Kernel* const*>(kernels);
@@ -236,7 +236,7 @@ etb_program* etb_open(const void* pte, size_t pte_bytes, const void* ptd, size_t
     program->budget = {memory_limit, memory_limit, 0};
     Status status = program->pte.copy(program->budget, pte, pte_bytes);
     if (status.ok() && ptd_bytes) status = program->ptd.copy(program->budget, ptd, ptd_bytes);
-    if (status.ok()) status = program->open(fast_scratch);
+    if (status.ok()) status = program->open(fast_scratch, method);
     program->finish(status);
     return program;
 }

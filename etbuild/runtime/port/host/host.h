@@ -96,9 +96,10 @@ typedef struct {
 
 /* Copies pte and ptd (may be NULL). fast_scratch: bytes of region 2. memory_limit: bytes, the most that the program may
    ask for altogether, with the copies of its outputs and what etb_observe records. kernels: pointers to further
-   etb::Kernel, which are preferred to the library's own and stay valid. Never NULL; see etb_status. */
+   etb::Kernel, which are preferred to the library's own and stay valid. method: the number of the method that all
+   other functions use, from 0. Never NULL; see etb_status. */
 ETB_API etb_program* etb_open(const void* pte, size_t pte_bytes, const void* ptd, size_t ptd_bytes, size_t fast_scratch,
-                              uint64_t memory_limit, const void* kernels, size_t kernel_count);
+                              uint64_t memory_limit, const void* kernels, size_t kernel_count, size_t method);
 ETB_API void etb_close(etb_program* program);
 ETB_API int etb_status(const etb_program* program);
 ETB_API const char* etb_error(const etb_program* program);
