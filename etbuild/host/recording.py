@@ -10,7 +10,7 @@ from etbuild.errors import StepError
 from etbuild.host import abi
 from etbuild.host.observation import Event, event_of
 from etbuild.host.own_kernels import NO_KERNELS, OwnKernels
-from etbuild.host.program import HostProgram
+from etbuild.host.program import MEMORY_LIMIT, HostProgram
 from etbuild.host.trace import Result, results_of
 from etbuild.host.values import array_of
 from etbuild.pte.methods import method_number
@@ -62,7 +62,12 @@ class RecordedProgram(HostProgram):
     """A program whose runs are recorded. memory_limit: bytes, also of what is recorded. method: as of HostProgram."""
 
     def __init__(
-        self, path: Path, data: Path | None, memory_limit: int, kernels: OwnKernels = NO_KERNELS, method: str = ""
+        self,
+        path: Path,
+        data: Path | None = None,
+        memory_limit: int = MEMORY_LIMIT,
+        kernels: OwnKernels = NO_KERNELS,
+        method: str = "",
     ):
         super().__init__(path, data, memory_limit=memory_limit, kernels=kernels, method=method)
         program = parse(memoryview(path.read_bytes()), str(path))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from etbuild.recipe.data_sections import SCHEMES, Rule
 from etbuild.recipe.load import load_all
 from etbuild.recipe.model_sections import DTYPES, DynamicDim, Export, InputSpec, Model
+from etbuild.recipe.program_sections import POINTS, Exclude, Pass
 from etbuild.steps import export
 from etbuild.steps.command_line import arguments, parse
 from etbuild.steps.kinds import KINDS, steps_of
@@ -46,6 +47,10 @@ PARTS: dict[type, st.SearchStrategy[Any]] = {
     Rule: st.one_of(
         st.builds(Rule, **{key: names}, scheme=st.sampled_from(SCHEMES))
         for key in ("module_name", "module_type", "operator")
+    ),
+    Pass: st.builds(Pass, st.sampled_from(POINTS), paths, st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True)),
+    Exclude: st.one_of(
+        st.builds(Exclude, **{key: names}) for key in ("module_name", "module_type", "operator", "node")
     ),
 }
 
