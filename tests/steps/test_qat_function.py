@@ -85,7 +85,7 @@ def test_a_step_with_training_names_what_it_reads_and_writes() -> None:
         *("--qat-source", "train.py", "--qat-entry", "fit", "--qat-seed", "3", "--qat-read", "data/t.bin"),
     )
     assert step.inputs == ("build/r/export/exported.pt2", "train.py", "data/t.bin")
-    assert step.depfile == "build/r/tosa-u55/deps.json"
+    assert step.depfile == "build/r/tosa-u55/quantize_deps.json"
     assert quantize.step(recipe(), "tosa-u55").depfile == ""
 
 
@@ -283,7 +283,7 @@ def test_what_a_function_cannot_be_seen_to_read_is_said(project: Project) -> Non
 
     trained(project, train)
 
-    assert project.json("build/r/tosa-u55/deps.json")["untracked"] == [
+    assert project.json("build/r/tosa-u55/quantize_deps.json")["untracked"] == [
         "train.py:4: got a subprocess, which cannot be tracked; name what it reads in quantize.qat.reads"
     ]
 
