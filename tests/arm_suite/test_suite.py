@@ -32,6 +32,7 @@ def test_a_sample_passes_and_is_exact(tmp_path: Path) -> None:
     assert sum("['exact']" in line for line in lines) >= 2
 
 
+@pytest.mark.slow
 def test_control_flow_is_exact_on_u85(tmp_path: Path) -> None:
     """torch.cond, and a loop."""
     chosen = "u85 and (two_in_two_out or nested)"
