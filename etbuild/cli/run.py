@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from etbuild.host.observation import Event, Hazard
+    from etbuild.host.own_kernels import OwnKernels
     from etbuild.host.program import HostProgram
 
 
@@ -59,18 +60,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 1 when --check-hazards finds a read of bytes that were never written."""
-    from etbuild.firmware.user_kernels import kernels_in
-    from etbuild.host.own_kernels import OwnKernels
     from etbuild.host.program import HostProgram
     from etbuild.pte.methods import listed
+    from etbuild.verify.host_run import own_kernels
 
     if arguments.repeat < 1:
         raise UsageError(f"--repeat: got {arguments.repeat}, wanted at least 1")
     limit = parse_size(arguments.memory_limit)
     if not limit:
         raise UsageError(f"--memory-limit: got {arguments.memory_limit}, wanted a size such as 500M or 4G")
-    files = tuple(map(Path, arguments.kernel))
-    kernels = OwnKernels(files, tuple(kernels_in(files).values()))
+    kernels = own_kernels(tuple(map(Path, arguments.kernel)))
     data = Path(arguments.data) if arguments.data else None
     program = HostProgram(arguments.file, data, memory_limit=limit, kernels=kernels, method=arguments.method)
     if len(program.methods) > 1 and not arguments.method:
@@ -94,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.trace:
             _write_trace(Path(arguments.trace), Path(arguments.file), program, seen.events)
     if arguments.etdump:
-        _write_etdump(arguments, limit, inputs)
+        _write_etdump(arguments, (limit, kernels), inputs)
     for hazard in hazards:
         print(hazard)
     if arguments.check_hazards:
@@ -144,13 +143,14 @@ def _write_trace(path: Path, pte: Path, program: HostProgram, events: tuple[Even
     path.write_text(json.dumps(trace, indent=1) + "\n", encoding="utf-8")
 
 
-def _write_etdump(arguments: argparse.Namespace, limit: int, inputs: Sequence[Any]) -> None:
+def _write_etdump(arguments: argparse.Namespace, opened: tuple[int, OwnKernels], inputs: Sequence[Any]) -> None:
+    """opened: memory limit and kernels, with which the program is opened again."""
     from etbuild.host.recording import RecordedProgram
     from etbuild.verify.etdump import dump_vectors
 
     pte = Path(arguments.file)
     data = Path(arguments.data) if arguments.data else None
-    program = RecordedProgram(pte, data, limit, method=arguments.method)
+    program = RecordedProgram(pte, data, *opened, method=arguments.method)
     dump_vectors(program, pte, [inputs], Path(arguments.etdump))
 
 

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from distribution import ROOT
 
@@ -54,6 +55,16 @@ def doit(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
 
+def etbuild_run(project: Path) -> subprocess.CompletedProcess[str]:
+    """The first vector by hand, with the user's kernels, recorded."""
+    with np.load(project / "build/net/tosa-u55/golden.npz") as golden:
+        np.save(project / "x.npy", golden["input_0"][0])
+    kernels = ("--kernel", "recipes/operators/soft_clip.cc", "--kernel", "recipes/operators/soft_clip.h")
+    words = ("run", f"{VARIANT}/model.pte", "--input", "x.npy", *kernels, "--etdump", "net.etdp")
+    command = [str(Path(sys.executable).with_name("etbuild")), *words]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+
+
 def ran(output: str) -> set[str]:
     return {line.split(":")[0].strip() for line in output.splitlines() if " ran " in line}
 
@@ -80,6 +91,8 @@ def test_operators_of_the_user_run_exact_in_qemu_and_on_the_host(project: Path) 
     assert {"own::soft_clip.out", "own::split_sign.out"} <= {one["operator"] for one in on_cpu}
     assert "kernel_soft_clip" in (project / VARIANT / "firmware.map").read_text()
 
+    recorded = etbuild_run(project)
+    assert recorded.returncode == 0, recorded.stdout + recorded.stderr
     assert doit(project, "package:net").returncode == 0
     _assert_the_package_links(project / VARIANT / "package", project / "user")
 
