@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from etbuild.compile.exported_program import module_path
+from etbuild.compile.modules_of_nodes import is_of_module, module_names
 from etbuild.errors import StepError
 
 if TYPE_CHECKING:
@@ -80,13 +80,7 @@ def _matches(one: Exclude, node: Any) -> bool:
     if one.kind == "operator":
         namespace, name, overload = _operator(node)
         return one.match in (f"{namespace}.{name}.{overload}", f"{namespace}.{name}", f"{name}.{overload}", name)
-    for path, module_type in (node.meta.get("nn_module_stack") or {}).values():
-        name, kind = module_path(path), _type_name(module_type)
-        if one.kind == "module_name" and (name == one.match or name.startswith(f"{one.match}.")):
-            return True
-        if one.kind == "module_type" and one.match in (kind, kind.rpartition(".")[2]):
-            return True
-    return False
+    return is_of_module(node, one.kind, one.match)
 
 
 def _names(kind: str, nodes: Iterable[Any]) -> list[str]:
@@ -95,10 +89,7 @@ def _names(kind: str, nodes: Iterable[Any]) -> list[str]:
         return [node.name for node in nodes]
     if kind == "operator":
         return sorted({".".join(_operator(node)) for node in nodes if _operator(node)[0]})
-    stacks = [entry for node in nodes for entry in (node.meta.get("nn_module_stack") or {}).values()]
-    if kind == "module_name":
-        return sorted({module_path(path) for path, _ in stacks} - {""})
-    return sorted({_type_name(module_type) for _, module_type in stacks})
+    return module_names(nodes, kind)
 
 
 def _in_order(nodes: Iterable[Any]) -> list[Any]:
@@ -136,7 +127,3 @@ def _quantised_with(node: Any) -> list[Any]:
 def _gives_floats(node: Any) -> bool:
     dtype = getattr(node.meta.get("val"), "dtype", None)
     return dtype is not None and bool(dtype.is_floating_point)
-
-
-def _type_name(module_type: Any) -> str:
-    return module_type if isinstance(module_type, str) else f"{module_type.__module__}.{module_type.__qualname__}"

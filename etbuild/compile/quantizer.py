@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from etbuild.compile import scheme_limits
-from etbuild.compile.exported_program import module_path, source_line
+from etbuild.compile.exported_program import source_line
+from etbuild.compile.modules_of_nodes import is_of_module, module_names
 from etbuild.compile.profiles import reference_spec
 from etbuild.compile.schemes import config, io_config
 from etbuild.errors import StepError
@@ -79,14 +80,7 @@ def _matches(rule: Rule, node: Any) -> bool:
     if rule.kind == "operator":
         target = str(node.target)
         return node.op == "call_function" and rule.match in (target, target.rpartition(".")[0], *target.split(".")[1:2])
-    for path, module_type in (node.meta.get("nn_module_stack") or {}).values():
-        name = module_path(path)
-        kind = module_type if isinstance(module_type, str) else f"{module_type.__module__}.{module_type.__qualname__}"
-        if rule.kind == "module_name" and (name == rule.match or name.startswith(f"{rule.match}.")):
-            return True
-        if rule.kind == "module_type" and rule.match in (kind, kind.rpartition(".")[2]):
-            return True
-    return False
+    return is_of_module(node, rule.kind, rule.match)
 
 
 def _finder(rule: Rule) -> Any:
@@ -116,10 +110,7 @@ def _require_match(rule: Rule, graph_module: Any) -> None:
 def _names(kind: str, nodes: Sequence[Any]) -> list[str]:
     if kind == "operator":
         return sorted({str(node.target) for node in nodes if node.op == "call_function"})
-    stacks = [entry for node in nodes for entry in (node.meta.get("nn_module_stack") or {}).values()]
-    if kind == "module_name":
-        return sorted({module_path(path) for path, _ in stacks} - {""})
-    return sorted({kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}" for _, kind in stacks})
+    return module_names(nodes, kind)
 
 
 def tensors(graph_module: Any) -> Iterator[dict[str, Any]]:

@@ -97,14 +97,9 @@ _OBSERVER = (
 _PERCENTILE: dict[str, Any] = {"unit": "percent of the values", "exclusiveMinimum": 50, "maximum": 100}
 
 
-@section(
-    "rule",
-    "One exception: exactly one of module_name, module_type and operator, and its scheme.",
-    examples=[{"module_type": "torch.nn.Linear", "scheme": "int16x8"}],
-)
 @dataclass(frozen=True)
-class Rule:
-    """One exception from the quantisation scheme. Exactly one of the first three fields is set."""
+class OfModules:
+    """The keys by which an entry of a recipe names modules of the model; see etbuild.compile.modules_of_nodes."""
 
     module_name: str | None = setting(
         "A module of the model by its dotted name, with all modules below it.",
@@ -120,6 +115,17 @@ class Rule:
         wanted="the name of a class",
         pattern=TEXT,
     )
+
+
+@section(
+    "rule",
+    "One exception: exactly one of module_name, module_type and operator, and its scheme.",
+    examples=[{"module_type": "torch.nn.Linear", "scheme": "int16x8"}],
+)
+@dataclass(frozen=True)
+class Rule(OfModules):
+    """One exception from the quantisation scheme. Exactly one of module_name, module_type and operator is set."""
+
     operator: str | None = setting(
         "Every call of an operator: aten.add.Tensor, or add for all its overloads.",
         None,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from etbuild.config.setting import TEXT, section, setting
+from etbuild.recipe.data_sections import OfModules
 
 # Where a pass runs, in the order of the chain; the first two in step quantize, the others in step lower.
 POINTS = ("aten", "quantized", "edge", "backend")
@@ -73,7 +74,7 @@ class Pass:
     examples=[{"module_name": "classifier"}],
 )
 @dataclass(frozen=True)
-class Exclude:
+class Exclude(OfModules):
     """Operators that no partitioner may take. Exactly one of the fields is set."""
 
     operator: str | None = setting(
@@ -82,20 +83,6 @@ class Exclude:
         None,
         examples=["convolution", "aten.add.Tensor"],
         wanted="the name of an operator",
-        pattern=TEXT,
-    )
-    module_name: str | None = setting(
-        "A module of the model by its dotted name, with all modules below it.",
-        None,
-        examples=["features.0"],
-        wanted="the dotted name of a module",
-        pattern=TEXT,
-    )
-    module_type: str | None = setting(
-        "Every module of a class, with or without its package.",
-        None,
-        examples=["torch.nn.Linear"],
-        wanted="the name of a class",
         pattern=TEXT,
     )
     node: str | None = setting(

@@ -74,10 +74,9 @@ def main(argv: Sequence[str]) -> int:
 
     settings, training = options.quantize, options.quantize.qat
     code = UserCode(bool(training.reads), "quantize.qat.reads" if training.source else "")
-    if not _quantizes(settings) and not options.passes and not may_be_quantized(options.program):
-        report = _copied(options)
-    else:
-        report = _made(options, code)
+    is_quantized = may_be_quantized(options.program)
+    is_worked_on = is_quantized or _quantizes(settings) or bool(options.passes)
+    report = _made(options, code, is_quantized) if is_worked_on else _copied(options)
     if options.depfile:
         data = settings.calibration.data
         declared = [options.program, *options.operators, *(one.source for one in options.passes), training.source, data]
@@ -101,7 +100,7 @@ def _copied(options: Options) -> dict[str, Any]:
     return {"tensors": [], "accepted": [], "rejected": []}
 
 
-def _made(options: Options, code: UserCode) -> dict[str, Any]:
+def _made(options: Options, code: UserCode, may_be_quantized: bool) -> dict[str, Any]:
     """Write the program, after its passes and its quantisation; quantization.json. A model that is quantised already is
     taken as it is. code: runs what the recipe names."""
     from etbuild.compile import compiler_imports, qat, quantized_model
@@ -119,7 +118,7 @@ def _made(options: Options, code: UserCode) -> dict[str, Any]:
             qat.train(prepared, training, samples)
 
     program = load_program(options.program)
-    found = quantized_model.quantized_tensors(program) if quantized_model.may_be_quantized(options.program) else []
+    found = quantized_model.quantized_tensors(program) if may_be_quantized else []
     report: dict[str, Any] = {"tensors": found, "accepted": [], "rejected": []}
     if found:
         scheme = quantized_model.accept(found, settings, options.program)
