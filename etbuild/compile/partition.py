@@ -123,6 +123,7 @@ def _describe(node: Any, tag: str | None, reason: str | None) -> dict[str, Any]:
     quantizes = "quantize_per" in name
     return {
         "node": node.name,
+        "inputs": _inputs(node),
         "operator": name if namespace == "aten" else target,
         "class": "quantize" if quantizes else "compute",
         "place": "CPU",
@@ -131,6 +132,18 @@ def _describe(node: Any, tag: str | None, reason: str | None) -> dict[str, Any]:
         "line": source_line(node.meta.get("stack_trace")),
         "module": _module(node),
     }
+
+
+def _inputs(node: Any) -> list[str]:
+    """The nodes whose results the operator reads, each once; a getitem is the node that it reads from."""
+    import operator
+
+    found: list[str] = []
+    for one in node.all_input_nodes:
+        while one.target is operator.getitem:
+            one = one.args[0]
+        found.append(one.name)
+    return list(dict.fromkeys(found))
 
 
 def _module(node: Any) -> str | None:

@@ -83,6 +83,19 @@ def test_a_model_that_fits_is_one_delegate(small: Project) -> None:
 
 
 @pytest.mark.e2e
+def test_an_operator_names_the_nodes_that_it_reads(small: Project) -> None:
+    """Weights and the model's inputs too; the graph of the report is made from them."""
+    report = small.json("build/r/tosa-u55/partition.json")
+
+    inputs = {one["node"]: one["inputs"] for one in report["operators"]}
+    (relu,) = [one["node"] for one in report["operators"] if one["operator"] == "relu.default"]
+    (convolution,) = [one["node"] for one in report["operators"] if one["operator"] == "convolution.default"]
+    assert inputs[relu] == [convolution]
+    assert [name in inputs for name in inputs[convolution]] == [True, True, True]
+    assert inputs["quantized_decomposed_quantize_per_tensor_default"] == ["x"]
+
+
+@pytest.mark.e2e
 def test_an_operator_on_the_cpu_has_its_reason_and_line(split: Project) -> None:
     """The reason is ExecuTorch's, the line the model's; the two delegates are numbered."""
     report = split.json("build/r/tosa-u55/partition.json")
