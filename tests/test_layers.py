@@ -45,7 +45,7 @@ ARROWS = {
 # Packages that take seconds to import, or that a no-op build does not need: imported inside functions only.
 HEAVY = {
     *("torch", "torchao", "executorch", "ethosu", "tosa", "tosa_reference_model", "serializer"),
-    *("numpy", "jsonschema", "safetensors", "sklearn", "packaging"),
+    *("numpy", "jsonschema", "safetensors", "sklearn", "packaging", "jinja2", "markupsafe"),
     *("asyncssh", "serial"),
 }
 # The compile server's child sets the environment that its client sent.

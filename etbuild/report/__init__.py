@@ -1,1 +1,1 @@
-"""Reports for people: manifest.json, report.json, sweep.json, and the tables printed after a build."""
+"""Reports for people: manifest.json, report.json, sweep.json, the pages, and the tables printed after a build."""

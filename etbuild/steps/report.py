@@ -1,4 +1,7 @@
-"""Step report: the figures of all outputs of a recipe, in one file: build/<recipe>/report.json."""
+"""Step report: the figures of all outputs of a recipe, as build/<recipe>/report.json and as a page, report.html.
+
+Equal builds have equal pages: what differs from run to run (times of steps, what came from a cache) is not in them.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.errors import exit_code_of
+from etbuild.report.page.recipe_page import Sources, recipe_page
+from etbuild.report.page.source_lines import SourceLines
 from etbuild.report.report import OF_PROFILE, report
-from etbuild.steps.options import option, parse, plan, writes
+from etbuild.steps.options import option, parse, plan, reads, writes
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
@@ -26,24 +31,36 @@ class Options:
     folder: Path = option("build/<recipe>")
     profile: tuple[str, ...] = option("a folder in it with golden.json and so on", ())
     variant: tuple[str, ...] = option("NAME=PROFILE, a folder in it with manifest.json", ())
+    source: Path | None = reads("the model's source, whose lines the page shows", None)
     output: Path = writes("report.json, to be written")
+    page: Path = writes("report.html, to be written")
 
 
 def step(recipe: Recipe) -> Step:
     folder = Path("build") / recipe.name
-    inputs = [folder / profile / name for profile in recipe.profiles for name in OF_PROFILE]
+    inputs = [folder / profile / name for profile in recipe.profiles for name in (*OF_PROFILE, "golden.npz")]
     for target in recipe.targets:
         names = {
             "manifest.json": True,
+            "model.pte": True,
             "vela.json": target.npu != "none",
+            "vela": target.npu != "none",
             "sizes.json": recipe.runtime is not None,
+            "firmware.map": recipe.runtime is not None,
             "run.json": recipe.run.on != "none",
         }
         inputs += [folder / target.variant / name for name, is_made in names.items() if is_made]
     variants = tuple(f"{target.variant}={target.profile}" for target in recipe.targets)
-    parts = {"profile": recipe.profiles, "variant": variants}
-    options = Options(recipe=recipe.name, folder=folder, **parts, output=folder / "report.json")
-    return plan(f"report:{recipe.name}", options, (), inputs=inputs)
+    options = Options(
+        recipe=recipe.name,
+        folder=folder,
+        profile=recipe.profiles,
+        variant=variants,
+        source=recipe.model.source,
+        output=folder / "report.json",
+        page=folder / "report.html",
+    )
+    return plan(f"report:{recipe.name}", options, ("jinja2", "numpy"), inputs=inputs)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -51,6 +68,8 @@ def main(argv: Sequence[str]) -> int:
     pairs = (text.rpartition("=") for text in options.variant)
     found = report(options.recipe, options.folder, options.profile, {name: profile for name, _, profile in pairs})
     options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    text = recipe_page(found, Sources(options.folder, SourceLines().text_of))
+    options.page.write_text(text, encoding="utf-8")
     return 0
 
 

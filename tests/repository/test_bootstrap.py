@@ -227,6 +227,23 @@ def test_without_root_the_missing_packages_are_named(machine: Machine) -> None:
     assert machine.asked == installed(machine)
 
 
+def test_the_tests_bring_a_browser(machine: Machine) -> None:
+    """A build needs none, and does not wait for one; one that is there is enough."""
+    machine.program("apt-get", APT)
+    machine.program("id", "#!/bin/sh\necho 0\n")
+    machine.program("pytest", "#!/bin/sh\n")
+    machine.run("sh", "-c", ":")
+
+    machine.log.write_text("")
+    machine.run("pytest")
+    assert machine.asked == ["apt -q", "apt chromium"]
+
+    machine.log.write_text("")
+    machine.program("google-chrome", "#!/bin/sh\n")
+    machine.run("pytest")
+    assert machine.asked == []
+
+
 def test_without_a_python_it_says_what_to_install(machine: Machine) -> None:
     """Exit code 3."""
     for name in ("python3", "python3.11", "python3.12"):

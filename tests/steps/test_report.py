@@ -147,19 +147,21 @@ def test_the_step_reads_every_report_of_the_recipe() -> None:
             *("--recipe", "kws", "--folder", "build/kws"),
             *("--profile", "tosa-u55", "--profile", "cpu"),
             *("--variant", "ethos-u55-128=tosa-u55", "--variant", "cpu=cpu"),
-            *("--output", "build/kws/report.json"),
+            *("--output", "build/kws/report.json", "--page", "build/kws/report.html"),
         ),
         inputs=tuple(
             f"build/kws/{name}"
             for name in (
                 *("tosa-u55/quantization.json", "tosa-u55/partition.json", "tosa-u55/golden.json"),
-                *("cpu/quantization.json", "cpu/partition.json", "cpu/golden.json"),
-                *("ethos-u55-128/manifest.json", "ethos-u55-128/vela.json", "ethos-u55-128/run.json"),
-                *("cpu/manifest.json", "cpu/run.json"),
+                "tosa-u55/golden.npz",
+                *("cpu/quantization.json", "cpu/partition.json", "cpu/golden.json", "cpu/golden.npz"),
+                *("ethos-u55-128/manifest.json", "ethos-u55-128/model.pte", "ethos-u55-128/vela.json"),
+                *("ethos-u55-128/vela", "ethos-u55-128/run.json"),
+                *("cpu/manifest.json", "cpu/model.pte", "cpu/run.json"),
             )
         ),
-        outputs=("build/kws/report.json",),
-        tools=("python",),
+        outputs=("build/kws/report.json", "build/kws/report.html"),
+        tools=("python", "jinja2", "numpy"),
     )
 
 

@@ -1,0 +1,150 @@
+"""The rows of the graph: operators of partition.json with their time and errors, in groups by module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from etbuild.report.page import graph
+
+if TYPE_CHECKING:
+    from etbuild.report.page.graph import Strokes
+    from etbuild.report.page.layers import Layer
+
+Json = dict[str, Any]
+# More rows than this: modules below the first level begin closed.
+MOST_OPEN = 40
+
+
+class OperatorRow(NamedTuple):
+    """An operator. share: of the time of all; heat, error: 0 to 1, for the colours; operations: the NPU's behind it."""
+
+    operator: str
+    module: str
+    place: str
+    line: str
+    text: str
+    cycles: int
+    share: float
+    heat: float
+    error: float
+    error_text: str
+    operations: str
+    strokes: Strokes
+    is_group: bool = False
+
+
+class GroupRow(NamedTuple):
+    """A module with its rows. open: at the beginning."""
+
+    path: str
+    operators: int
+    place: str
+    cycles: int
+    share: float
+    heat: float
+    error: float
+    error_text: str
+    opened: Strokes
+    closed: Strokes
+    items: Sequence[OperatorRow | GroupRow]
+    open: bool
+    is_group: bool = True
+
+
+class GraphRows(NamedTuple):
+    """most: the largest share of a row that is no group, 1 without times."""
+
+    summary: str
+    items: Sequence[OperatorRow | GroupRow]
+    lanes: int
+    most: float
+    has_time: bool
+    has_errors: bool
+    has_groups: bool
+
+
+def graph_rows(operators: Sequence[Json], found: Sequence[Layer], text_of: Callable[[str], str]) -> GraphRows:
+    """The graph of a variant. operators: of partition.json; found: the NPU's layers."""
+    shown = [one for one in operators if one["class"] == "compute" or one["place"] == "CPU"]
+    nodes = _nodes(operators, {one["node"] for one in shown})
+    drawn = graph.layout(nodes)
+    behind: dict[str, list[Layer]] = {}
+    for layer in found:
+        behind.setdefault(layer.about.get("node", ""), []).append(layer)
+    own = [behind.get(one.get("source") or one["node"], []) for one in shown]
+    total = sum(layer.cycles for layer in found) or 1
+    most = max((sum(layer.cycles for layer in some) for some in own), default=0) / total
+    rows = [
+        OperatorRow(
+            one["operator"],
+            one["module"] or "",
+            one["place"],
+            one["line"] or "",
+            text_of(one["line"]) if one["line"] else "",
+            cycles,
+            cycles / total,
+            cycles / total / (most or 1),
+            0.0,
+            "",
+            ", ".join(layer.operator for layer in some),
+            strokes,
+        )
+        for one, some, strokes in zip(shown, own, drawn.strokes, strict=True)
+        for cycles in (sum(layer.cycles for layer in some),)
+    ]
+    items = [_item(item, rows, 0) for item in drawn.tree]
+    summary = _summary(shown)
+    groups = any(item.is_group for item in items)
+    return GraphRows(summary, items, drawn.lanes, most or 1.0, most > 0, any(row.error_text for row in rows), groups)
+
+
+def _summary(shown: Sequence[Json]) -> str:
+    places = [one["place"] for one in shown if one["class"] == "compute"]
+    text = f"{len(places)} operators, {places.count('NPU')} on the NPU and {places.count('CPU')} on the CPU"
+    converts = len(shown) - len(places)
+    more = f"; {converts} on the CPU only convert between floating point and integers." if converts else "."
+    return text + more
+
+
+def _nodes(operators: Sequence[Json], shown: set[str]) -> list[graph.Node]:
+    """The shown operators; those between them, which only quantise, are passed."""
+    inputs = {one["node"]: one.get("inputs", ()) for one in operators}
+
+    def reads(name: str) -> Iterator[str]:
+        for before in inputs.get(name, ()):
+            if before in shown:
+                yield before
+            else:
+                yield from reads(before)
+
+    return [
+        graph.Node(one["node"], tuple(dict.fromkeys(reads(one["node"]))), one["module"] or "")
+        for one in operators
+        if one["node"] in shown
+    ]
+
+
+def _item(item: int | graph.Group, rows: Sequence[OperatorRow], depth: int) -> OperatorRow | GroupRow:
+    if isinstance(item, int):
+        return rows[item]
+    inner = [rows[number] for number in item.rows]
+    places = sorted({row.place for row in inner})
+    share, worst = sum(row.share for row in inner), max(inner, key=lambda row: row.error)
+    return GroupRow(
+        item.path,
+        len(inner),
+        " and ".join(reversed(places)),
+        sum(row.cycles for row in inner),
+        share,
+        max(row.heat for row in inner),
+        worst.error,
+        worst.error_text,
+        item.opened,
+        item.closed,
+        [_item(one, rows, depth + 1) for one in item.items],
+        depth == 0 or len(rows) <= MOST_OPEN,
+    )
+
+
+__all__ = ["GraphRows", "GroupRow", "OperatorRow", "graph_rows"]

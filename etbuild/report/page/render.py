@@ -1,0 +1,39 @@
+"""Fills the templates of the pages. Styles, scripts and pictures are in the page itself; it asks no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from etbuild.report.figures import milliseconds, percent
+from etbuild.report.page.text import count_text, size_text
+
+SOURCES = ("report/page/templates",)
+TEMPLATES = Path(__file__).parent / "templates"
+FILTERS = {"size": size_text, "number": count_text, "percent": percent, "ms": milliseconds}
+
+
+def rendered(template: str, values: Mapping[str, Any]) -> str:
+    """The text of a page. template: its file among the templates."""
+    from markupsafe import Markup
+
+    own = {name: Markup((TEMPLATES / file).read_text(encoding="utf-8"))
+           for name, file in (("style", "style.css"), ("script", "page.js"))}  # fmt: skip
+    return str(_environment().get_template(template).render(**own, **values))
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters.update(FILTERS)
+    return made

@@ -1,0 +1,109 @@
+"""What a page computes from the files of steps: symbols of a map, planned memory, axes, source lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from report_files import MAP
+
+from etbuild.report.page.charts import columns, ticks
+from etbuild.report.page.layers import layers_of
+from etbuild.report.page.memory import plan_of
+from etbuild.report.page.sizes import Symbol, symbols
+from etbuild.report.page.source_lines import SourceLines
+from etbuild.report.page.text import count_text, size_text
+
+FILES = Path(__file__).parents[1] / "pte/files"
+
+
+def test_a_firmware_is_shown_by_symbol() -> None:
+    """Largest first; what is discarded or not loaded is not in it, and no folder of the machine."""
+    assert symbols(MAP.splitlines()) == [
+        Symbol("etb::app::run()", ".text", 0x120, "app/main.o"),
+        Symbol("memcpy", ".text", 0x9C, "libc_nano.a(lib_a-memcpy.o)"),
+        Symbol(".bss.state", ".bss", 0x80, "app/main.o"),
+        Symbol("etb::(anonymous)::load", ".text", 0x40, "exec/load.o"),
+        Symbol("padding", ".text", 4, ""),
+    ]
+
+
+def test_a_planned_tensor_lives_from_its_first_to_its_last_use() -> None:
+    """By instruction; the peak is the largest sum of tensors that live at once."""
+    plan = plan_of(FILES / "linear_u55.pte")
+
+    assert plan.instructions == (
+        "cortex_m::quantize_per_tensor.out",
+        "delegate 0 (NPU)",
+        "cortex_m::dequantize_per_tensor.out",
+    )
+    assert [(one.bytes, one.first, one.last, one.text) for one in plan.tensors] == [
+        (16, 0, 0, "input float32[1, 4]"),
+        (4, 0, 1, "int8[1, 4]"),
+        (3, 1, 2, "int8[1, 3]"),
+        (12, 2, 2, "output float32[1, 3]"),
+    ]
+    assert (plan.peak_bytes, plan.peak_at) == (20, 0)
+
+
+@pytest.mark.parametrize(
+    ("high", "binary", "values"),
+    [
+        (0, False, [0, 1]),
+        (7, False, [0, 2, 4, 6, 8]),
+        (0.18, False, [0, 0.05, 0.1, 0.15, 0.2]),
+        (40960, True, [0, 8192, 16384, 24576, 32768, 40960]),
+    ],
+)
+def test_an_axis_has_round_numbers(high: float, binary: bool, values: list[float]) -> None:
+    """1, 2 or 5 times a power of ten; powers of two for sizes. The last is not below the largest value."""
+    assert ticks(high, 5, binary) == pytest.approx(values)
+
+
+def test_the_largest_column_is_the_peak() -> None:
+    """It is as high as the chart if the axis ends there."""
+    chart = columns([1024, 4096], ["a", "b"], "operation", "bytes")
+
+    assert [(bar.text, bar.is_peak) for bar in chart.bars] == [("a", False), ("b", True)]
+    assert chart.bars[1].y == chart.frame.top
+    assert [tick.text for tick in chart.frame.y_ticks] == ["0 bytes", "1 KiB", "2 KiB", "3 KiB", "4 KiB"]
+
+
+def test_a_layer_waits_for_what_needs_the_most_cycles() -> None:
+    """Compute, or one of the memories; where it is from, as operators.json says."""
+    cycles = {"npu": 10, "sram_access": 30, "dram_access": 0, "on_chip_flash_access": 0, "off_chip_flash_access": 0}
+    row = {"name": "t", "operator": "Add", "original_operator": "Add", "macs": 0, "mac_utilisation": 0.0}
+    delegate = {"delegate": 0, "layers": [{**row, "staging_bytes": 8, "cycles": {**cycles, "total": 30}}]}
+
+    (one,) = layers_of([delegate], [{"t": {"line": "m.py:3", "module": "body"}}])
+
+    assert (one.bound, one.by, one.line, one.module, one.share) == (
+        "SRAM",
+        {"compute": 10, "SRAM": 30},
+        "m.py:3",
+        "body",
+        1.0,
+    )
+
+
+def test_a_source_line_that_is_not_there_has_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file outside of the project, or one that is shorter by now."""
+    monkeypatch.chdir(tmp_path)
+    Path("m.py").write_text("import x\n    y = 1\n")
+
+    lines = SourceLines()
+
+    assert [lines.text_of(line) for line in ("m.py:2", "m.py:9", "gone.py:1", "m.py:x")] == ["y = 1", "", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 bytes"), (1023, "1,023 bytes"), (1024, "1 KiB"), (3 << 20, "3 MiB"), (1536 << 10, "1.5 MiB")],
+)
+def test_a_size_has_the_unit_that_people_read(size: int, text: str) -> None:
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(0.25, "0.25"), (9999, "9,999"), (12345, "12.3 k"), (2e9, "2 G")])
+def test_a_large_count_is_short(count: float, text: str) -> None:
+    assert count_text(count) == text
