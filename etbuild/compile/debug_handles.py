@@ -1,9 +1,9 @@
-"""Which nodes of the edge program each tensor of a delegate's TOSA graph belongs to, for ExecuTorch's Inspector.
+"""Which nodes of the edge program, and of the quantised program, each tensor of a delegate's TOSA graph belongs to.
 
 While a program is lowered, `recorded` notes the node that each operator of a TOSA graph is made from. A tensor that has
-the value of a quantize node of the edge program gets that node's debug handle, so that both can be compared; other
-tensors (a step of a decomposed operator, an accumulator) are named after their node alone. It changes no byte of a
-program.
+the value of a quantize node of the edge program gets that node's debug handle, so that ExecuTorch's Inspector can
+compare both, and its name in the quantised program; other tensors (a step of a decomposed operator, an accumulator) are
+named after their node alone. It changes no byte of a program.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from etbuild.compile.exported_program import module_path, source_line
+from etbuild.compile.exported_program import module_path, source_line, source_node
 
 FORMAT = 1
 
@@ -30,11 +30,13 @@ class Quantised:
     """A quantize node of the edge program, before it is lowered.
 
     handles: debug handles of the nodes whose result it quantises, then its own.
+    node:    its name in the quantised program; "" where it is not known.
     """
 
     handles: tuple[int, ...]
     sizes: tuple[int, ...]
     dtype: str
+    node: str = ""
 
 
 @dataclass
@@ -75,9 +77,11 @@ def key(tensor: str) -> str:
 
 
 @contextmanager
-def recorded() -> Iterator[Recorded]:
-    """Inside this context every delegate that is lowered is recorded, and gets a map of debug handles; and ExecuTorch
-    makes an ETRecord of every program."""
+def recorded(etrecord: bool) -> Iterator[Recorded]:
+    """Inside this context every delegate that is lowered is recorded.
+
+    etrecord: it also gets a map of debug handles, and ExecuTorch makes an ETRecord of every program.
+    """
     from executorch import exir
     from executorch.backends.arm.ethosu.backend import EthosUBackend
     from executorch.backends.arm.tosa import backend
@@ -91,7 +95,9 @@ def recorded() -> Iterator[Recorded]:
         values = list(_quantised(edge_program.graph_module.graph))
         made = lower(edge_program, compile_specs)
         tensors = tensors_of(operators, values)
-        made.debug_handle_map = {key(name): tuple(one["handles"]) for name, one in tensors.items() if "handles" in one}
+        if etrecord:
+            known = ((name, one["handles"]) for name, one in tensors.items() if "handles" in one)
+            made.debug_handle_map = {key(name): tuple(handles) for name, handles in known}
         result.delegates.append((made.processed_bytes, tensors))
         return made
 
@@ -101,7 +107,8 @@ def recorded() -> Iterator[Recorded]:
 
     EthosUBackend.preprocess = staticmethod(preprocess)
     backend.process_call_function = process_call_function
-    exir.to_edge_transform_and_lower = functools.partial(lower_edge, generate_etrecord=True)
+    if etrecord:
+        exir.to_edge_transform_and_lower = functools.partial(lower_edge, generate_etrecord=True)
     try:
         yield result
     finally:
@@ -112,8 +119,8 @@ def recorded() -> Iterator[Recorded]:
 
 def tensors_of(operators: Sequence[_Operator], values: Sequence[Quantised]) -> dict[str, Any]:
     """What is known of each tensor of a TOSA graph: `about` its node, and where it has the value of a quantize node the
-    `handles`, `sizes` and `dtype` of that, and `order`: the TOSA tensor's axes in the order of `sizes`, [] where a
-    reshape is enough."""
+    `handles`, `sizes`, `dtype` and name (`value`) of that, and `order`: the TOSA tensor's axes in the order of `sizes`,
+    [] where a reshape is enough."""
     found: dict[str, Any] = {one.tensor: dict(one.about) for one in operators if one.sizes}
     by_name = {one.tensor: one for one in operators}
     for value in values:
@@ -124,7 +131,7 @@ def tensors_of(operators: Sequence[_Operator], values: Sequence[Quantised]) -> d
             order = _order(one, value.sizes)
             if one.dtype == value.dtype and order is not None:
                 found[one.tensor] |= {"handles": list(value.handles), "sizes": list(value.sizes), "order": list(order)}
-                found[one.tensor] |= {"dtype": value.dtype}
+                found[one.tensor] |= {"dtype": value.dtype, "value": value.node}
             if one.name in _MOVES:
                 pending += [by_name[name] for name in one.inputs if name in by_name and by_name[name] in own]
     return found
@@ -156,7 +163,8 @@ def _quantised(graph: Any) -> Iterator[Quantised]:
         known = tuple(dict.fromkeys(handle for handle in reversed(handles) if isinstance(handle, int)))
         if isinstance(own, int) and known:
             value = node.meta["val"]
-            yield Quantised((*known, own), tuple(map(int, value.shape)), str(value.dtype).removeprefix("torch."))
+            dtype = str(value.dtype).removeprefix("torch.")
+            yield Quantised((*known, own), tuple(map(int, value.shape)), dtype, source_node(node) or "")
 
 
 def _operator(node: Any, before: Sequence[_Operator]) -> _Operator:
@@ -183,13 +191,14 @@ def _operator(node: Any, before: Sequence[_Operator]) -> _Operator:
         str(value.dtype).removeprefix("torch.") if is_tensor else "",
         inputs,
         last,
-        _about(meta),
+        _about(node),
     )
 
 
-def _about(meta: Any) -> dict[str, str]:
-    """The module of the model that a node belongs to ("" for the model itself), and its source line."""
-    stack = list((meta.get("nn_module_stack") or {}).values())
+def _about(node: Any) -> dict[str, str]:
+    """The module of the model that a node belongs to ("" for the model itself), its source line, and the node of the
+    quantised program that it is made from."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
     module = module_path(str(stack[-1][0])) if stack else ""
-    line = source_line(meta.get("stack_trace"))
-    return {"module": module, **({"line": line} if line else {})}
+    more = {"line": source_line(node.meta.get("stack_trace")), "node": source_node(node)}
+    return {"module": module, **{name: text for name, text in more.items() if text}}

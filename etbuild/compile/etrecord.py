@@ -1,25 +1,23 @@
-"""Writes ExecuTorch's ETRecord of a program, and operators.json: what the tensors inside its delegates are.
+"""Writes ExecuTorch's ETRecord of a program.
 
 The record has the edge program before it was divided into delegates, whose nodes the Inspector compares with a run.
 """
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
-from etbuild.compile.debug_handles import FORMAT, Recorded
 from etbuild.compile.exported_program import make_portable
 from etbuild.pte.program import Tensor
 from etbuild.pte.reader import read
 
 
-def write_etrecord(path: Path, executorch: Any, recorded: Recorded) -> None:
-    """Write the record and, beside it, operators.json.
+def write_etrecord(path: Path, executorch: Any) -> None:
+    """Write the record.
 
-    executorch: the ExecutorchProgramManager, lowered while `recorded` was made.
+    executorch: the ExecutorchProgramManager, lowered inside `debug_handles.recorded`.
     """
     record = executorch.get_etrecord()
     # Its link to the edge program is lost in any file: the edge program is what a run is compared with.
@@ -29,11 +27,6 @@ def write_etrecord(path: Path, executorch: Any, recorded: Recorded) -> None:
     # The Inspector expects of every event inside a delegate as many results as the delegate has: say one.
     numbers |= dict.fromkeys(record._delegate_map["forward"], 1)
     _save(record, path)
-    plan = executorch.executorch_program.execution_plan[0]
-    data = executorch.executorch_program.backend_delegate_data
-    delegates = recorded.ordered([bytes(data[one.processed.index].data) for one in plan.delegates])
-    described = {"format": FORMAT, "delegates": delegates}
-    operators_file(path).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
 
 
 def add_vectors(source: Path, target: Path, pte: Path, golden: Path) -> None:
@@ -55,11 +48,6 @@ def add_vectors(source: Path, target: Path, pte: Path, golden: Path) -> None:
     record.update_representative_inputs(inputs)
     record.update_reference_outputs({"forward": [[one[index] for one in columns] for index in range(len(columns[0]))]})
     _save(record, target)
-
-
-def operators_file(etrecord: Path) -> Path:
-    """The path of operators.json beside a record."""
-    return etrecord.with_name("operators.json")
 
 
 def _save(record: Any, path: Path) -> None:

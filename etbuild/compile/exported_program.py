@@ -82,6 +82,17 @@ def source_line(stack_trace: str | None) -> str | None:
     return f"{frames[-1].group(1)}:{frames[-1].group(2)}" if frames else None
 
 
+def source_node(node: Any) -> str | None:
+    """The name that a node, or the one that it was made from, had in the program that was lowered; None where PyTorch
+    has not traced it."""
+    sources = node.meta.get("from_node")
+    while sources:
+        name, sources = sources[-1].name, sources[-1].from_node
+        if not sources:
+            return str(name)
+    return None
+
+
 def module_path(path: str) -> str:
     """A path in nn_module_stack as the model has it: without the name of the root."""
     return path.removeprefix("L['self'].").removeprefix("L__self__.")

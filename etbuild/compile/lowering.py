@@ -40,6 +40,7 @@ class Lowering(NamedTuple):
     partition:  where each operator runs, as partition.json has it.
     io_params:  quantisation parameters of the model's "inputs" and "outputs", null for floating point.
     executorch: ExecuTorch's program manager, for an ETRecord.
+    sources:    by debug handle, the name of an operator in the quantised program.
     """
 
     lowered: Lowered
@@ -47,6 +48,7 @@ class Lowering(NamedTuple):
     partition: dict[str, Any]
     io_params: dict[str, Any]
     executorch: Any
+    sources: dict[int, str]
 
 
 def lower_program(program: Any, profile: str, io: str, name: Path, own: Additions | None = None) -> Lowering:
@@ -75,7 +77,7 @@ def lower_program(program: Any, profile: str, io: str, name: Path, own: Addition
     placeholders = [bytes(delegate_data[one.processed.index].data) for one in lowered.delegates]
     record.assign_delegates(_delegate_of_tag(edge, placeholders))
     graphs = tuple(graph_of_placeholder[one] for one in placeholders)
-    return Lowering(lowered, graphs, record.to_json(), io_params, executorch)
+    return Lowering(lowered, graphs, record.to_json(), io_params, executorch, record.sources)
 
 
 def lower(

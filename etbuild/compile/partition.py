@@ -7,7 +7,7 @@ from typing import Any
 
 from etbuild.compile.advice import advice_for
 from etbuild.compile.exclusions import EXCLUDED, Exclusions
-from etbuild.compile.exported_program import module_path, source_line
+from etbuild.compile.exported_program import module_path, source_line, source_node
 from etbuild.hardware.target import CPU_PROFILES
 
 NO_NPU = "the target has no NPU"
@@ -17,12 +17,16 @@ QUANTIZES_IO = "on the border between floating point and the NPU's integers"
 
 
 class PartitionRecord:
-    """The operators of a graph that an EthosUPartitioner has tagged, as partition.json has them."""
+    """The operators of a graph that an EthosUPartitioner has tagged, as partition.json has them.
+
+    sources: by debug handle, the name of a node in the quantised program.
+    """
 
     def __init__(self, profile: str, exclusions: Exclusions | None = None) -> None:
         self._profile = profile
         self._exclusions = exclusions
         self.operators: list[dict[str, Any]] = []
+        self.sources: dict[int, str] = {}
 
     def partitioner(self, spec: Any) -> Any:
         """ExecuTorch's partitioner, which adds its decisions to this record. spec: an EthosUCompileSpec."""
@@ -52,8 +56,12 @@ class PartitionRecord:
         reasons: by node, why it runs on the CPU.
         default: the reason for nodes that are not in `reasons`; None where a reason needs no words.
         """
-        found = _operators(graph_module, None)
+        found = list(_operators(graph_module, None))
         self.operators = [_describe(node, tag, reasons.get(node, default)) for node, tag in found]
+        for node, one in zip((node for node, _ in found), self.operators, strict=True):
+            handle = node.meta.get("debug_handle")
+            if isinstance(handle, int) and one["source"]:
+                self.sources[handle] = one["source"]
 
     def add_after_passes(self, graph_module: Any) -> None:
         """Record what passes over the partitioned program have changed: its operators around the delegates."""
@@ -131,6 +139,7 @@ def _describe(node: Any, tag: str | None, reason: str | None) -> dict[str, Any]:
         "reason": QUANTIZES_IO if quantizes and reason == NO_REASON else reason,
         "line": source_line(node.meta.get("stack_trace")),
         "module": _module(node),
+        "source": source_node(node),
     }
 
 

@@ -45,8 +45,7 @@ class Layers:
 
 def read_layers(path: Path) -> Layers:
     """The layers in a database. A file with other content gives no layers: the names are for people only."""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    tables = {name: list(csv.DictReader(rows.strip().splitlines())) for _, name, rows, _ in _TABLE.findall(text)}
+    tables = tables_of(path)
     layers = {row.get("id", ""): (_name(row), row.get("name", "")) for row in tables.get("perf", [])}
     rows = sorted(
         (int(row["offset"]), *layers.get(row.get("scheduled_id", ""), ("", "")))
@@ -55,6 +54,12 @@ def read_layers(path: Path) -> Layers:
     )
     ends, names, tensors = zip(*rows, strict=True) if rows else ((), (), ())
     return Layers(ends, names, tensors)
+
+
+def tables_of(path: Path) -> dict[str, list[dict[str, str]]]:
+    """The tables of a database, by name, with their rows."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return {name: list(csv.DictReader(rows.strip().splitlines())) for _, name, rows, _ in _TABLE.findall(text)}
 
 
 def layers_of_delegate(pte: Path, delegate: int) -> Layers:

@@ -1,8 +1,9 @@
 """Step lower: the program of one profile, partitioned: one .tosa a delegate, and all around them. It runs no Vela.
 
 build/<recipe>/<profile>/: lowered.bin (the emitted program, see etbuild.compile.lowered), delegates/<n>.tosa,
-partition.json (each operator: NPU or CPU, why, from which line and module of the model, what to use instead). With code
-of the user in the recipe (passes, a memory planner) also lower_deps.json: what it read.
+partition.json (each operator: NPU or CPU, why, from which line and module of the model, what to use instead),
+operators.json (what instructions and tensors of delegates are made from). With code of the user in the recipe (passes,
+a memory planner) also lower_deps.json: what it read.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.compile import custom_operators, debug_handles
 from etbuild.compile.delegate_calls import check_graphs
-from etbuild.compile.etrecord import operators_file, write_etrecord
+from etbuild.compile.etrecord import write_etrecord
 from etbuild.compile.exclusions import Exclusions
 from etbuild.compile.exported_program import load_program
 from etbuild.compile.lowered import write_lowered
 from etbuild.compile.lowering import Additions, Lowering, lower_program
+from etbuild.compile.operators_file import NAME, write_operators
 from etbuild.compile.passes import Passes
 from etbuild.compile.planning import planning_pass
 from etbuild.compile.tracked_code import UserCode
@@ -56,9 +57,8 @@ class Options:
     output: Path = writes("lowered.bin")
     delegates: Path = writes("folder for the .tosa files")
     report: Path = writes("partition.json")
-    etrecord: Path | None = writes(
-        "also write ExecuTorch's record for its developer tools, and operators.json beside it", None
-    )
+    etrecord: Path | None = writes("also write ExecuTorch's record for its developer tools", None)
+    nodes: Path = writes("operators.json")
     depfile: Path | None = writes("lower_deps.json: the files that operators, passes and planner read", None)
 
 
@@ -79,11 +79,11 @@ def step(recipe: Recipe, profile: str) -> Step:
         output=folder / "lowered.bin",
         delegates=folder / "delegates",
         report=folder / "partition.json",
+        nodes=folder / NAME,
         etrecord=folder / "model.etrecord" if recipe.pte.etrecord else None,
         depfile=folder / "lower_deps.json" if runs_users_code else None,
     )
-    beside = [operators_file(options.etrecord)] if options.etrecord else []
-    more = {"inputs": [one.source for one in passes], "outputs": beside, "depfile": options.depfile or ""}
+    more = {"inputs": [one.source for one in passes], "depfile": options.depfile or ""}
     return plan(f"lower:{recipe.name}@{profile}", options, ("torch", "torchao", "executorch", "tosa-tools"), **more)
 
 
@@ -93,7 +93,7 @@ def main(argv: Sequence[str]) -> int:
 
     compiler_imports.load_executorch()
     code = UserCode()
-    with debug_handles.recorded() if options.etrecord else nullcontext() as recorded:
+    with debug_handles.recorded(etrecord=options.etrecord is not None) as recorded:
         made = _lowered(options, code)
     check_graphs(made.lowered, made.graphs)
     write_lowered(made.lowered, options.output)
@@ -103,8 +103,9 @@ def main(argv: Sequence[str]) -> int:
         (options.delegates / f"{number}.tosa").write_bytes(graph)
     report = {"digests": digests((options.program,)), **made.partition, "border": made.io_params}
     options.report.write_text(json.dumps(report, indent=1) + "\n")
-    if options.etrecord and recorded:
-        write_etrecord(options.etrecord, made.executorch, recorded)
+    write_operators(options.nodes, made.executorch, recorded, made.sources)
+    if options.etrecord:
+        write_etrecord(options.etrecord, made.executorch)
     if options.depfile:
         sources = [*(one.source for one in options.passes), options.planning.source]
         code.write_depfile(options.depfile, [*options.operators, *sources])

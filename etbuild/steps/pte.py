@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.compile.delegate_calls import check_delegate_calls
-from etbuild.compile.etrecord import add_vectors, operators_file
+from etbuild.compile.etrecord import add_vectors
 from etbuild.compile.lowered import read_lowered
+from etbuild.compile.operators_file import NAME
 from etbuild.compile.pte_extras import bundle, data_file
 from etbuild.compile.pte_writer import PLACEMENT, assemble
 from etbuild.compile.vela_flags import target_json
@@ -84,8 +85,8 @@ def step(recipe: Recipe, target: Target) -> Step:
 
 def _record(lowering: Path) -> dict[str, Path]:
     """The options of an ETRecord."""
-    record = lowering / "model.etrecord"
-    return {"etrecord": record, "operators": operators_file(record), "vectors": lowering / "golden.npz"}
+    files = {"etrecord": "model.etrecord", "operators": NAME, "vectors": "golden.npz"}
+    return {option: lowering / name for option, name in files.items()}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -139,7 +140,7 @@ def _write_extras(options: Options, pte: Path, weights: Sequence[NamedPayload]) 
     if options.etrecord and options.operators and options.vectors:
         written.append(pte.with_suffix(".etrecord"))
         add_vectors(options.etrecord, written[-1], pte, options.vectors)
-        shutil.copyfile(options.operators, operators_file(written[-1]))
+        shutil.copyfile(options.operators, written[-1].with_name(NAME))
     return written
 
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from etbuild.npu.debug_database import Layers, layers_of_delegate
 from etbuild.pte.program import DelegateCall
 from etbuild.pte.schema import SCALAR_TYPES
-from etbuild.verify.first_wrong_operation import layouts
+from etbuild.verify.first_wrong_operation import by_tensor
 from etbuild.verify.host_run import vectors_of
+from etbuild.verify.stored_tensors import STORED, flat, in_the_programs_order
 
 if TYPE_CHECKING:
     from etbuild.host.observation import Event
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 _READ = ("uint8", "int8", "bool", "uint16", "int16", "float16", "int32", "float32", "float64", "int64")
 _NUMBERS = {scalar.name: number for number, scalar in SCALAR_TYPES.items() if scalar.name in _READ}
 _EXECUTE, _DELEGATE, _RUN = "Method::execute", "DELEGATE_CALL", "Execute"
-_STORED = {1: "int8", 2: "int16", 4: "int32"}
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,7 @@ class ETDump:
         node, and fails if that has no value.
         """
         layers, tensors = self._known.layers[delegate], self._known.tensors[delegate]
-        stored: dict[str, list[Result]] = {}
-        for result in done.results:
-            stored.setdefault(layers.tensor_at(result.word), []).append(result)
+        stored = by_tensor(done.results, layers)
         values = {name: self._stored(found, tensors.get(name, {})) for name, found in stored.items() if name}
         for event in done.events:
             tensor = layers.tensor_at(event.word)
@@ -140,20 +138,14 @@ class ETDump:
 
     def _stored(self, results: Sequence[Result], known: dict[str, Any]) -> Any:
         """The tensor that operations stored, as the program has it; as they stored it where that is not known."""
-        import numpy as np
-
-        size = sum(result.values.size for result in results)
-        layout = next(layouts(results, size), None)
-        if layout is None:
+        values = flat(results)
+        if values is None:
             return None
-        dtype = known.get("dtype", _STORED.get(results[0].element, "int32"))
-        values = np.asarray(layout.values).astype(dtype)
-        sizes, order = known.get("sizes"), known.get("order")
-        if sizes is None or values.size != np.prod(sizes, dtype=int):
-            return self._tensor(values.reshape(results[0].values.shape if len(results) == 1 else -1), dtype)
-        if order:
-            values = values.reshape([sizes[order.index(axis)] for axis in range(len(order))]).transpose(order)
-        return self._tensor(values.reshape(sizes), dtype)
+        dtype = known.get("dtype", STORED.get(results[0].element, "int32"))
+        shaped = in_the_programs_order(values, known)
+        if shaped is None:
+            shaped = values.astype(dtype).reshape(results[0].values.shape if len(results) == 1 else -1)
+        return self._tensor(shaped, dtype)
 
     def _tensor(self, array: Any, dtype: str) -> Any:
         """A value for a debug event; None for a type that the Inspector does not read."""

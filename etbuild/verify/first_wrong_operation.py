@@ -6,7 +6,8 @@ decomposed or branched part), or whose tensor has another type or number of elem
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,10 +40,10 @@ class Wrong:
 
 @dataclass(frozen=True)
 class Layout:
-    """The elements of a tensor as its operations stored them, in one assumed order. writers: index of each one's."""
+    """The elements of a tensor as its operations stored them, in one assumed order. writer: index of an element's."""
 
     values: Any
-    writers: Any
+    writer: Callable[[int], int]
 
 
 def first_wrong(results: Sequence[Result], layers: Layers, graph: TosaGraph, inputs: Sequence[Any]) -> Wrong | None:
@@ -50,33 +51,48 @@ def first_wrong(results: Sequence[Result], layers: Layers, graph: TosaGraph, inp
 
     results: of the delegate for these inputs.
     """
-    tensors: dict[str, list[Result]] = {}
-    for result in results:
-        tensors.setdefault(layers.tensor_at(result.word), []).append(result)
+    tensors = by_tensor(results, layers)
     wanted = graph.intermediates(inputs, list(tensors))
-    found = [_wrong(tensors[name], right) for name, right in wanted.items()]
+    found = [wrong_in(tensors[name], right) for name, right in wanted.items()]
     return min(filter(None, found), key=lambda wrong: wrong.result.operation, default=None)
 
 
-def _wrong(results: Sequence[Result], right: Any) -> Wrong | None:
+def by_tensor(results: Sequence[Result], layers: Layers) -> dict[str, list[Result]]:
+    """What operations stored, by the tensor of the TOSA graph that each computes a part of; "" where none is known."""
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        found.setdefault(layers.tensor_at(result.word), []).append(result)
+    return found
+
+
+def wrong_in(results: Sequence[Result], right: Any) -> Wrong | None:
     """The difference of one tensor; None when it has none in one of the orders, or cannot be compared."""
+    return compared(results, right)[1]
+
+
+def compared(results: Sequence[Result], right: Any) -> tuple[Any, Wrong | None]:
+    """A tensor's elements, flat, in the order in which it differs least; and that difference, as of `wrong_in`.
+
+    right: the tensor as the TOSA graph has it. return: None and None where they cannot be compared.
+    """
     import numpy as np
 
     is_bool = right.dtype == np.bool_
     if any(result.element != right.dtype.itemsize for result in results):
-        return None
-    wanted = right.reshape(-1).astype(np.int64)
-    differences = []
+        return None, None
+    wanted = right.reshape(-1)
+    found: list[tuple[Any, Wrong]] = []
     for layout in layouts(results, wanted.size):
-        got = (layout.values != 0 if is_bool else layout.values).astype(np.int64)
+        got = layout.values != 0 if is_bool else layout.values
         wrong = np.flatnonzero(got != wanted)
         if not wrong.size:
-            return None
-        largest = int(np.abs(got - wanted).max())
-        at = int(wrong[0])
-        writer = results[int(layout.writers[at])]
-        differences.append(Wrong(writer, at, int(got[at]), int(wanted[at]), wrong.size, wanted.size, largest))
-    return min(differences, key=lambda one: one.differing, default=None)
+            return layout.values, None
+        its, theirs = (column[wrong].astype(np.int64) for column in (got, wanted))
+        largest, at = int(np.abs(its - theirs).max()), int(wrong[0])
+        writer = results[layout.writer(at)]
+        sizes = wrong.size, wanted.size, largest
+        found.append((layout.values, Wrong(writer, at, int(its[0]), int(theirs[0]), *sizes)))
+    return min(found, key=lambda one: one[1].differing, default=(None, None))
 
 
 def layouts(results: Sequence[Result], size: int) -> Iterator[Layout]:
@@ -87,14 +103,21 @@ def layouts(results: Sequence[Result], size: int) -> Iterator[Layout]:
     blocks = [result.values for result in results]
     if sum(block.size for block in blocks) != size:
         return
-    writers = [np.full(block.shape, number) for number, block in enumerate(blocks)]
+
+    def writer(axis: int | None, at: int) -> int:
+        numbers = [np.full(block.shape, number) for number, block in enumerate(blocks)]
+        joined = [one.reshape(-1) for one in numbers] if axis is None else numbers
+        return int(np.concatenate(joined, axis or 0).reshape(-1)[at])
+
     order = _order(results)
     if order is not None:
-        yield Layout(*(np.concatenate([one.reshape(-1) for one in column])[order] for column in (blocks, writers)))
+        values = blocks[0].reshape(-1) if len(blocks) == 1 else np.concatenate([one.reshape(-1) for one in blocks])
+        yield Layout(values[order], lambda at: writer(None, int(order[at])))
     for axis in (0, 2):
         shapes = {tuple(np.delete(block.shape, axis)) for block in blocks}
         if len(shapes) == 1:
-            yield Layout(*(np.concatenate(column, axis).reshape(-1) for column in (blocks, writers)))
+            values = np.concatenate(blocks, axis).reshape(-1)
+            yield Layout(values, functools.partial(writer, axis))
 
 
 def _order(results: Sequence[Result]) -> Any:
@@ -109,11 +132,26 @@ def _order(results: Sequence[Result]) -> Any:
         return None
     offsets = np.concatenate([place.reshape(-1) for place in places])
     offsets -= offsets.min()
-    if np.unique(offsets).size != offsets.size:
-        return None
-    if not first.is_brick:
-        return np.argsort(offsets)
-    row, _, sixteen = first.strides
-    y, rest = np.divmod(offsets, row)
-    block, rest = np.divmod(rest, sixteen)
-    return np.lexsort((rest % (16 * first.element), block, rest // (16 * first.element), y))
+    keys = offsets // first.element
+    if first.is_brick:
+        row, _, sixteen = first.strides
+        y, rest = np.divmod(offsets, row)
+        block, rest = np.divmod(rest, sixteen)
+        x, c = np.divmod(rest, 16 * first.element)
+        keys = ((y * (int(x.max()) + 1) + x) * (int(block.max()) + 1) + block) * 16 + c // first.element
+    return _sorting(keys)
+
+
+def _sorting(keys: Any) -> Any:
+    """The permutation that sorts whole numbers from 0; None when two are equal. Most tensors are nearly dense, so that
+    each number has its place in a table."""
+    import numpy as np
+
+    span = int(keys.max()) + 1
+    if span > 16 * keys.size + 1024:
+        order = np.argsort(keys)
+        return order if np.unique(keys).size == keys.size else None
+    table = np.full(span, -1, np.int64)
+    table[keys] = np.arange(keys.size)
+    order = table[table >= 0]
+    return order if order.size == keys.size else None

@@ -94,6 +94,13 @@ class TosaGraph:
         return dict(zip(found, self._run(program, inputs, [computed[name] for name in found]), strict=True))
 
     @cached_property
+    def operators(self) -> tuple[str, ...]:
+        """The first tensor that each operator of the main block computes, in the order of the graph."""
+        block = self._block
+        every = [block.Operators(i) for i in range(block.OperatorsLength())]
+        return tuple(one.Outputs(0).decode() if one.OutputsLength() else "" for one in every)
+
+    @cached_property
     def _block(self) -> Any:
         from tosa.TosaGraph import TosaGraph as Table
 

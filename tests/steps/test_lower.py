@@ -27,6 +27,7 @@ def test_a_step_names_what_it_reads_and_writes() -> None:
         *("--program", "build/r/tosa-u55/quantized.pt2", "--profile", "tosa-u55"),
         *("--output", "build/r/tosa-u55/lowered.bin", "--delegates", "build/r/tosa-u55/delegates"),
         *("--report", "build/r/tosa-u55/partition.json", "--etrecord", "build/r/tosa-u55/model.etrecord"),
+        *("--nodes", "build/r/tosa-u55/operators.json"),
     )
     assert step.outputs == tuple(
         f"build/r/tosa-u55/{name}"
