@@ -106,6 +106,11 @@ class RecordedProgram(HostProgram):
             event, result = one.events, one.results
         return Recording(self._outputs(), tuple(done))
 
+    def reached(self) -> Event | None:
+        """The last operation or kernel that the last `record` has completed; None when there was none."""
+        events = self._listed(self._library.etb_events)
+        return event_of(events[-1]) if events else None
+
     def written(self, instruction: int) -> list[int]:
         """The values that an instruction writes, as indices of the value table: what follows a delegate's inputs; the
         last argument of a kernel, which is a list where it has several results."""

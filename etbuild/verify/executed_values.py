@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from etbuild.errors import StepError
 from etbuild.pte.program import DelegateCall
 from etbuild.verify.first_wrong_operation import by_tensor, compared
 from etbuild.verify.host_run import columns_of
@@ -47,6 +48,15 @@ class Built:
     def node_of(self, delegate: int, tensor: str) -> str:
         """The node of the quantised program that a tensor is made from, "" where it is not known."""
         return str(self.tensors[delegate].get(tensor, {}).get("node", ""))
+
+
+class OperationError(StepError):
+    """An operation of a delegate fails. tensor: that it should compute."""
+
+    def __init__(self, message: str, delegate: int, tensor: str, node: str):
+        layer = f", from {node} of the quantised program" if node else ""
+        super().__init__(f"{message}\n    in delegate {delegate}, layer {tensor}{layer}")
+        self.delegate, self.tensor = delegate, tensor
 
 
 @dataclass(frozen=True)
@@ -95,9 +105,16 @@ def references_of(built: Built, golden: dict[str, Any], vector: int) -> Referenc
 def executed(program: RecordedProgram, built: Built, inputs: Sequence[Any], references: References) -> Executed:
     """Run a program. inputs: of one vector. references: of the same vector.
 
-    raises: StepError for what the program cannot do.
+    raises: OperationError for an operation of a delegate that fails; StepError for what else the program cannot do.
     """
-    made = Executed(program.record(*inputs))
+    try:
+        made = Executed(program.record(*inputs))
+    except StepError as error:
+        last = program.reached()
+        if last is None or last.delegate is None:
+            raise
+        tensor = built.layers[last.delegate].tensor_at(last.word + 1)
+        raise OperationError(str(error), last.delegate, tensor, built.node_of(last.delegate, tensor)) from error
     times = Counter(one.instruction for one in made.recording.done)
     for one in made.recording.done:
         names = built.instructions.get(str(one.instruction), [])
