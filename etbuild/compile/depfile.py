@@ -162,10 +162,11 @@ class Reads:
             self.untracked[f"{self._project.name(line)}: got {what}, which cannot be tracked{remedy}"] = None
 
 
-def write_depfile(path: Path, reads: Reads, declared: Iterable[Path | None]) -> None:
+def write_depfile(path: Path, reads: Reads, declared: Iterable[Path | None], **more: object) -> None:
     """Write deps.json, as docs/architecture.md describes it, with the digests of all inputs for the manifest.
 
     declared: inputs that the recipe names; None is ignored.
+    more:     further keys for the manifest.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     known = {file for file in declared if file is not None}
@@ -182,6 +183,7 @@ def write_depfile(path: Path, reads: Reads, declared: Iterable[Path | None]) -> 
         "facts": dict(sorted(reads.facts.items())),
         "untracked": list(reads.untracked),
         "digests": digests(file for file in known if file.as_posix() not in reads.opened) | opened,
+        **more,
     }
     path.write_text(json.dumps(content, indent=1) + "\n")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import etbuild
 from etbuild.pte.ports import inputs, is_io_quantization, outputs
 from etbuild.pte.reader import read
 from etbuild.system import tools
+from etbuild.system.facts import package_versions
 from etbuild.system.files import sha256
 
 if TYPE_CHECKING:
@@ -26,18 +28,38 @@ TOOLS = ("python", "torch", "torchao", "executorch", "ethos-u-vela")
 class StepReports:
     """The reports of earlier steps.
 
-    vela:    None for a variant without an NPU.
-    digests: SHA-256 of all inputs of the build, by path.
+    vela:     None for a variant without an NPU.
+    digests:  SHA-256 of all inputs of the build, by path.
+    settings: what the recipe asked of the steps before, by step.
+    packages: the version of each Python package that the model imports or that one of those requires.
     """
 
     partition: dict[str, Any]
     vela: dict[str, Any] | None
     digests: dict[str, str]
+    settings: dict[str, list[str]]
+    packages: dict[str, str]
+
+
+def read_reports(steps: Mapping[str, Path], vela: Path | None, digests: dict[str, str]) -> StepReports:
+    """The reports in these files.
+
+    steps:   deps.json of step export, quantization.json of quantize and partition.json of lower, by step.
+    digests: of what step pte itself reads.
+    """
+    read = {name: json.loads(path.read_bytes()) for name, path in steps.items()}
+    of_vela = json.loads(vela.read_bytes()) if vela else None
+    for report in (*read.values(), of_vela or {}):
+        digests |= report.get("digests", {})
+    settings = {name: report.get("settings", []) for name, report in read.items()}
+    packages = package_versions(read["export"].get("facts", {}))
+    return StepReports(read["lower"], of_vela, digests, settings, packages)
 
 
 def manifest(pte: Path, target: dict[str, object], reports: StepReports, sidecars: Sequence[Path]) -> dict[str, Any]:
     """The content of manifest.json.
 
+    pte:      build/<recipe>/<variant>/model.pte.
     target:   from `vela_flags.target_json`.
     sidecars: the files that were written together with the .pte.
     raises:   BadPte for a .pte that cannot be read.
@@ -52,8 +74,12 @@ def manifest(pte: Path, target: dict[str, object], reports: StepReports, sidecar
         "format": FORMAT,
         "pte": _file(pte),
         "beside": [_file(path) for path in sidecars],
+        "recipe": pte.parent.parent.name,
+        "variant": pte.parent.name,
+        "settings": reports.settings,
         "target": target,
         "tools": {"etbuild": etbuild.__version__, **{name: tools.version(name) for name in TOOLS}},
+        "packages": reports.packages,
         "digests": dict(sorted(reports.digests.items())),
         "inputs": _ports(inputs(method), io_params["inputs"]),
         "outputs": _ports(outputs(method), io_params["outputs"]),

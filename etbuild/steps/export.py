@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from etbuild.errors import exit_code_of
 from etbuild.recipe.model_sections import Export, Model
 from etbuild.steps.options import inline, parse, plan, reads, writes
+from etbuild.system.provenance import settings
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
@@ -63,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
     declared = {model.source, model.program, model.module, model.weights, *options.operators}
     declared |= {spec.file for spec in model.inputs}
     declared |= {path for path in map(Path, model.reads) if path.is_file()}
-    write_depfile(options.depfile, reads, declared)
+    write_depfile(options.depfile, reads, declared, settings=settings(argv))
     return 0
 
 

@@ -32,7 +32,7 @@ from etbuild.firmware.user_kernels import kernels_in
 from etbuild.recipe.data_sections import Quantize
 from etbuild.recipe.program_sections import POINTS_OF_QUANTIZE, Exclude, MemoryPlanning, Partition, Pass
 from etbuild.steps.options import from_section, inline, option, parse, plan, reads, writes
-from etbuild.system.provenance import digests
+from etbuild.system.provenance import depfile_digests, digests, settings
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
@@ -101,14 +101,15 @@ def main(argv: Sequence[str]) -> int:
     options.delegates.mkdir(parents=True)
     for number, graph in enumerate(made.graphs):
         (options.delegates / f"{number}.tosa").write_bytes(graph)
-    report = {"digests": digests((options.program,)), **made.partition, "border": made.io_params}
-    options.report.write_text(json.dumps(report, indent=1) + "\n")
     write_operators(options.nodes, made.executorch, recorded, made.sources)
     if options.etrecord:
         write_etrecord(options.etrecord, made.executorch)
     if options.depfile:
         sources = [*(one.source for one in options.passes), options.planning.source]
         code.write_depfile(options.depfile, [*options.operators, *sources])
+    origin = {"digests": digests((options.program,)) | depfile_digests(options.depfile), "settings": settings(argv)}
+    report = {**origin, **made.partition, "border": made.io_params}
+    options.report.write_text(json.dumps(report, indent=1) + "\n")
     return 0
 
 

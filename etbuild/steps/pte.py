@@ -1,7 +1,8 @@
 """Step pte: the .pte of one target: the lowered program with the delegates' command streams in it; and its manifest.
 
-build/<recipe>/<variant>/: model.pte, manifest.json; on request model.ptd (weights outside the .pte), model.bpte (the
-.pte bundled with the golden vectors), model.etrecord with operators.json. It lowers nothing and runs no Vela.
+build/<recipe>/<variant>/: model.pte, manifest.json, what it was made from for other tools (model.cdx.json,
+model.intoto.json); on request model.ptd (weights outside the .pte), model.bpte (the .pte bundled with the golden
+vectors), model.etrecord with operators.json. It lowers nothing and runs no Vela.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from etbuild.errors import StepError, exit_code_of
 from etbuild.hardware.target import Target
 from etbuild.pte.vela import NamedPayload, move_weights_out
 from etbuild.recipe.output_sections import Pte
-from etbuild.report.manifest import TOOLS, StepReports, manifest
+from etbuild.report.manifest import TOOLS, manifest, read_reports
+from etbuild.report.provenance import SBOM, STATEMENT, write_provenance
 from etbuild.steps.options import from_section, inline, option, parse, plan, reads
 from etbuild.system.provenance import digests
 
@@ -74,6 +76,8 @@ def step(recipe: Recipe, target: Target) -> Step:
     names = {
         "model.pte": True,
         "manifest.json": True,
+        SBOM: True,
+        STATEMENT: True,
         "model.ptd": extern,
         "model.bpte": recipe.pte.bundled_io,
         "model.etrecord": recipe.pte.etrecord,
@@ -106,8 +110,11 @@ def main(argv: Sequence[str]) -> int:
             streams, weights = [stream for stream, _ in moved], [data for _, data in moved]
         pte.write_bytes(assemble(serializer, lowered, streams, options.target, options.external_weights))
     written = _write_extras(options, pte, weights)
-    report = manifest(pte, target_json(options.target), _reports(options), written)
+    steps = {"export": options.model_inputs, "quantize": options.quantization, "lower": options.partition}
+    reports = read_reports(steps, options.vela, digests((options.lowered, options.golden)))
+    report = manifest(pte, target_json(options.target), reports, written)
     (options.output / "manifest.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_provenance(report, options.output)
     return 0
 
 
@@ -117,16 +124,6 @@ def _streams(folder: Path | None, count: int) -> list[bytes]:
     if missing or (count and not folder):
         raise StepError(f"{missing[0] if missing else '--streams'}: got no stream, wanted one for each delegate")
     return [path.read_bytes() for path in paths]
-
-
-def _reports(options: Options) -> StepReports:
-    partition = json.loads(options.partition.read_text())
-    vela = json.loads(options.vela.read_text()) if options.vela else None
-    others = [json.loads(path.read_text()) for path in (options.model_inputs, options.quantization)]
-    found = digests((options.lowered, options.golden))
-    for report in (*others, partition, vela or {}):
-        found |= report.get("digests", {})
-    return StepReports(partition, vela, found)
 
 
 def _write_extras(options: Options, pte: Path, weights: Sequence[NamedPayload]) -> list[Path]:

@@ -18,7 +18,8 @@ from etbuild.recipe.data_sections import Calibration, Quantize
 from etbuild.recipe.model_sections import Export
 from etbuild.recipe.program_sections import POINTS_OF_QUANTIZE, Pass
 from etbuild.steps.options import inline, option, parse, plan, reads, writes
-from etbuild.system.provenance import digests
+from etbuild.system.provenance import depfile_digests, digests
+from etbuild.system.provenance import settings as settings_of
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
@@ -82,7 +83,8 @@ def main(argv: Sequence[str]) -> int:
         declared = [options.program, *options.operators, *(one.source for one in options.passes), training.source, data]
         code.write_depfile(options.depfile, [one for one in (*declared, *map(Path, training.reads)) if _is_file(one)])
     read = digests((options.program, settings.calibration.data, training.source))
-    options.report.write_text(json.dumps({"digests": read, "scheme": settings.scheme, **report}, indent=1) + "\n")
+    origin = {"digests": read | depfile_digests(options.depfile), "settings": settings_of(argv)}
+    options.report.write_text(json.dumps({**origin, "scheme": settings.scheme, **report}, indent=1) + "\n")
     return 0
 
 

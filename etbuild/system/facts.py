@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,6 +135,12 @@ class Facts:
         if not record:
             return ABSENT
         return f"{version} {(self._digests.of_lines(record, _is_installed_file) or ABSENT)[:16]}"
+
+
+def package_versions(facts: Mapping[str, str]) -> dict[str, str]:
+    """The version of each installed package among facts, by its name."""
+    found = ((name.partition("package://")[2], value) for name, value in facts.items())
+    return {name: value.split()[0] for name, value in found if name and value != ABSENT}
 
 
 def _is_installed_file(line: bytes) -> bool:

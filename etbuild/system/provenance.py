@@ -1,8 +1,9 @@
-"""The digests of what a step read, as its report passes them on to manifest.json."""
+"""What a step read and was asked for, as its report passes it on to manifest.json."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from etbuild.system.files import sha256
@@ -15,3 +16,23 @@ def digests(paths: Iterable[Path | None]) -> dict[str, str]:
         if path is not None:
             files += sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     return {(file.name if file.is_absolute() else file.as_posix()): sha256(file) for file in sorted(set(files))}
+
+
+def depfile_digests(depfile: Path | None) -> dict[str, str]:
+    """The digests in the depfile that the step has written; none without one."""
+    found: dict[str, str] = json.loads(depfile.read_bytes())["digests"] if depfile else {}
+    return found
+
+
+def settings(argv: Sequence[str]) -> list[str]:
+    """The words of a step's command line but for the files of the build; a file outside the project is named without
+    its folder, so equal builds in two folders have equal settings."""
+    found: list[str] = []
+    for word in argv:
+        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if value.startswith("build/"):
+            if not option and found and found[-1].startswith("--"):
+                found.pop()
+            continue
+        found.append(f"{option}{equals}{Path(value).name}" if value.startswith("/") else word)
+    return found

@@ -36,7 +36,7 @@ def outputs_of(kind: str, argv: Sequence[str]) -> list[Path]:
     """The files below build/ that are not there yet; a step's folder without a suffix is one too."""
     named = [Path(word) for word in argv if word.startswith("build/")]
     if kind == "pte":
-        return [named[-1] / "model.pte", named[-1] / "manifest.json"]
+        return [named[-1] / name for name in ("model.pte", "manifest.json", "model.cdx.json", "model.intoto.json")]
     return [path for path in named if not path.exists()]
 
 

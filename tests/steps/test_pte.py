@@ -22,6 +22,7 @@ from etbuild.steps import export, golden, lower, pte, quantize, vela
 
 SCHEMA = Path(__file__).parents[2] / "schemas/manifest.schema.json"
 FOLDER = "build/r/ethos-u55-128"
+SIDECARS = ("model.cdx.json", "model.intoto.json")
 
 
 def test_a_step_names_what_it_reads_and_writes() -> None:
@@ -30,7 +31,9 @@ def test_a_step_names_what_it_reads_and_writes() -> None:
 
     step = pte.step(one, U55)
 
-    assert step.outputs == tuple(f"{FOLDER}/{n}" for n in ("model.pte", "manifest.json", "model.ptd", "model.bpte"))
+    assert step.outputs == tuple(
+        f"{FOLDER}/{n}" for n in ("model.pte", "manifest.json", *SIDECARS, "model.ptd", "model.bpte")
+    )
     assert "build/r/tosa-u55/golden.npz" in step.inputs
     assert "--external-weights" in step.argv
 
