@@ -121,6 +121,11 @@ def c_locale_environment() -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C"}
 
 
+def with_variables(**changed: str) -> dict[str, str]:
+    """This process's environment with other values, for a doit of another folder."""
+    return {**os.environ, **changed}
+
+
 def cache_folder() -> Path:
     """The folder of caches that all checkouts share; it can be deleted at any time and need not exist yet."""
     base = variable("XDG_CACHE_HOME")
