@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -82,13 +82,19 @@ def known_parts(
 def misfit(board: Board, parts: Sequence[Part]) -> str:
     """A table of each region that these parts overflow, with remedies; "" when all fit."""
     tables = []
+    for region, here in overfull(board, parts):
+        total = sum(part.bytes for part in here)
+        rows = [(part.name, part.bytes) for part in here]
+        tables.append(_table(region, [*rows, ("total", total)], total - region.size, [part.name for part in here]))
+    return "\n".join(tables)
+
+
+def overfull(board: Board, parts: Sequence[Part]) -> Iterator[tuple[Region, list[Part]]]:
+    """Each region that these parts overflow, with those that are in it."""
     for region in board.memory:
         here = [part for part in parts if part.region == region.name and part.bytes]
-        total = sum(part.bytes for part in here)
-        if total > region.size:
-            rows = [(part.name, part.bytes) for part in here]
-            tables.append(_table(region, [*rows, ("total", total)], total - region.size, [part.name for part in here]))
-    return "\n".join(tables)
+        if sum(part.bytes for part in here) > region.size:
+            yield region, here
 
 
 def overflow(board: Board, parts: Sequence[Part], linker_message: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from etbuild.report.figures import Json, aligned, bit_exact_text, kib, milliseconds, percent
+from etbuild.report.fit_table import fit_table
 from etbuild.report.sweep import limits_text
 
 
@@ -12,6 +13,7 @@ def closing_tables(read: Callable[[str], Sequence[Json]]) -> Iterator[str]:
     """The tables of a build. read: returns the JSON files of a kind of step, for the steps of this build."""
     yield report_table(read("report"))
     yield from map(sweep_table, read("sweep"))
+    yield from map(fit_table, read("fit"))
 
 
 def report_table(reports: Sequence[Json]) -> str:

@@ -86,6 +86,7 @@ KINDS: dict[str, StepKind] = {
             on_request=True,
             options=(StepOption("fit", "show those that fit: SRAM=2M,FLASH=4M (also PTE, DRAM)", _fit),),
         ),
+        _row("fit", "which boards a recipe fits, and why not", per="recipe", warm=True, on_request=True),
     )
 }
 
