@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from etbuild.report.figures import Json, aligned, bit_exact_text, kib, milliseconds, percent
 from etbuild.report.fit_table import fit_table
+from etbuild.report.lint_text import lint_text
 from etbuild.report.sweep import limits_text
 
 
@@ -14,6 +15,7 @@ def closing_tables(read: Callable[[str], Sequence[Json]]) -> Iterator[str]:
     yield report_table(read("report"))
     yield from map(sweep_table, read("sweep"))
     yield from map(fit_table, read("fit"))
+    yield from map(lint_text, read("lint"))
 
 
 def report_table(reports: Sequence[Json]) -> str:

@@ -28,6 +28,12 @@ def _fit(text: str) -> str:
     return sweep.limits_text(sweep.limits(text))
 
 
+def _budget(text: str) -> str:
+    from etbuild.lint.budget import budget
+
+    return budget(text)
+
+
 # first_run_bytes: on the safe side of the 655 MB of aot_arm_compiler with MobileNetV2.
 # remote is not set for export, whose inputs are known only after it ran and may be any file of the project; for run,
 # which needs this machine's simulators; and for those that take less time than sending them.
@@ -87,6 +93,15 @@ KINDS: dict[str, StepKind] = {
             options=(StepOption("fit", "show those that fit: SRAM=2M,FLASH=4M (also PTE, DRAM)", _fit),),
         ),
         _row("fit", "which boards a recipe fits, and why not", per="recipe", warm=True, on_request=True),
+        _row(
+            "lint",
+            "what costs time, memory or accuracy, and patches; --budget SECONDS measures what they bring",
+            per="recipe",
+            warm=True,
+            on_request=True,
+            first_run_bytes=900 * MIB,
+            options=(StepOption("budget", "build each patch, for at most so many seconds in all", _budget),),
+        ),
     )
 }
 
