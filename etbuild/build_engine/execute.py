@@ -33,11 +33,17 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """How a step ended. how: "ran", "cached" or "up to date"; seconds: of its process, or of its restoring."""
+    """How a step ended.
+
+    how:     "ran", "cached" or "up to date".
+    seconds: of its process, or of its restoring.
+    cache:   "hit", or why the build cache did not have its outputs; "" for a step that was up to date.
+    """
 
     how: str
     seconds: float
     why: tuple[Reason, ...]
+    cache: str = ""
 
 
 class Executor:
@@ -80,12 +86,12 @@ class Executor:
             key = self.cache.key(step, workspace.current)
             with self.cache.claimed(key, step.name):
                 record = None if forced or step.local else self._restore(step, key)
-                how, seconds = "cached", round(time.perf_counter() - begin, 3)
+                how, seconds, found = "cached", round(time.perf_counter() - begin, 3), "hit"
                 if record is None:
                     record = self._build(step, key)
-                    how, seconds = "ran", record.seconds
+                    how, seconds, found = "ran", record.seconds, _miss(step, key, forced)
             workspace.write_record(step, record)
-        return Outcome(how, seconds, why)
+        return Outcome(how, seconds, why, found)
 
     def save(self) -> None:
         """Remove temporary folders and write cache files; no step runs any more."""
@@ -182,6 +188,15 @@ class Executor:
         if code == UsageError.exit_code and step.local:  # It is not known where the device is: nothing failed.
             return UsageError(text)
         return MissingTool(text) if code == MissingTool.exit_code else StepError(text)
+
+
+def _miss(step: Step, key: str, forced: bool) -> str:
+    """Why a step that ran was not in the build cache. key: "" without a cache."""
+    if not key:
+        return "no cache: ETBUILD_CACHE is off"
+    if step.local:
+        return "not asked: its result is of this machine or moment"
+    return "not asked: doit -a" if forced else "nothing with these inputs, settings and tools"
 
 
 def command_line(step: Step, module: str) -> str:

@@ -32,9 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gc.add_argument("--max-size", metavar="SIZE", default="10G", help="size to leave, e.g. 500M; default: %(default)s")
     actions.add_parser("verify", help="check every file, remove damaged ones; exit code 1 when there were any")
     actions.add_parser("clear", help="remove everything")
+    history = actions.add_parser("history", help="print hits and misses of the last builds of this project, and why")
+    history.add_argument("--builds", metavar="N", default="5", help="how many, at most 50; default: %(default)s")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.action == "history":
+        from etbuild.cli.cache_history import show
+
+        return show(arguments.builds)
     settings = environment.cache_settings()
     if settings.folder is None:
         raise UsageError("ETBUILD_CACHE: got off, wanted a build cache\n    unset it, or set it to a folder")

@@ -112,6 +112,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             for state in states:
                 state.executor.launcher.stop()
                 state.executor.save()
+                state.remember()
+                state.write_traces()
         if code == 0 and len(states) == 1:
             self._store(*states)
         if code == 1 and any(state.progress.usage_error for state in states):

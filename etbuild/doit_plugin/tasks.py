@@ -6,6 +6,7 @@ import gc
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -45,6 +46,27 @@ class SharedState:
     forced: bool = False
     broken: tuple[str, ...] = ()
 
+    def remember(self) -> None:
+        """Add what this run of doit did to the history of builds, if it did anything."""
+        progress = self.progress
+        if progress.steps:
+            from etbuild.build_engine import history
+
+            build = history.Build(progress.begin, time.time(), tuple(progress.steps))
+            history.append(self.executor.workspace.state, build)
+
+    def write_traces(self) -> None:
+        """For each step trace of this run: the trace of its recipe's build and run; its path is printed."""
+        names = [name for name in self.progress.outcomes if name.startswith("trace:")]
+        if names:
+            from etbuild.doit_plugin.traces import write_trace
+
+            for name in names:
+                try:
+                    print(write_trace(self.executor.workspace, name.partition(":")[2]))
+                except (OSError, ValueError, KeyError) as error:
+                    print(f"{name}: got {error}, wanted the trace of a run to add the build to", file=sys.stderr)
+
     @cached_property
     def prediction(self) -> Prediction:
         """Of all its steps."""
@@ -70,6 +92,18 @@ class StepTask:
     def run(self, task: Any) -> TaskFailed | None:
         """doit's action: None when the outputs are up to date."""
         gc.enable()
+        begin = time.time()
+        failed = self._run(task)
+        outcome = self.shared.progress.outcomes.get(self.step.name)
+        if failed or (outcome and outcome.why):
+            from etbuild.build_engine.history import StepRun
+
+            how, why, cache = ("failed", (), "") if failed or not outcome else (outcome.how, outcome.why, outcome.cache)
+            made = StepRun(self.step.name, how, begin, time.time(), tuple(map(str, why)), cache)
+            self.shared.progress.steps.append(made)
+        return failed
+
+    def _run(self, task: Any) -> TaskFailed | None:
         progress = self.shared.progress
         try:
             outcome = self.shared.executor.run(self._with_options(task), self.shared.forced)

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 _REGIONS = ("weights", "scratch", "fast_scratch")
 
 
-def chrome_trace(events: Sequence[Event], layer: Callable[[int, int], str]) -> Json:
+def chrome_trace(events: Sequence[Event], layer: Callable[[int, int], str], title: str = "etbuild run") -> Json:
     """The trace as JSON. layer: the layer's name by delegate and word of its stream, "" where it is not known."""
     start = min((event.begin_ns for event in events), default=0)
     threads = {None: "CPU"} | {
@@ -23,7 +23,7 @@ def chrome_trace(events: Sequence[Event], layer: Callable[[int, int], str]) -> J
         {"name": "thread_name", "ph": "M", "pid": 1, "tid": _thread(delegate), "args": {"name": name}}
         for delegate, name in threads.items()
     ]
-    process = {"name": "process_name", "ph": "M", "pid": 1, "args": {"name": "etbuild run (emulated NPU)"}}
+    process = {"name": "process_name", "ph": "M", "pid": 1, "args": {"name": f"{title} (emulated NPU)"}}
     return {"displayTimeUnit": "ns", "traceEvents": [process, *names, *(_row(one, start, layer) for one in events)]}
 
 

@@ -93,6 +93,7 @@ KINDS: dict[str, StepKind] = {
             options=(StepOption("fit", "show those that fit: SRAM=2M,FLASH=4M (also PTE, DRAM)", _fit),),
         ),
         _row("fit", "which boards a recipe fits, and why not", per="recipe", warm=True, on_request=True),
+        _row("trace", "the build's steps and one run, for Perfetto", per="recipe", on_request=True, always=True),
         _row(
             "lint",
             "what costs time, memory or accuracy, and patches; --budget SECONDS measures what they bring",
