@@ -43,6 +43,8 @@ ROWS = (
     ("mnist_u55", U85, "qemu-mps3-an547"),
 )
 VECTORS = {"mnist_u55": 16, "mv2_u65": 4}
+# With register driver and console, on every core.
+MOST_CODE = 24_576
 # How many fit beside a model.
 MOST_VECTORS = {ALL_OF_MRAM: 3}
 pytestmark = [
@@ -143,3 +145,4 @@ def test_every_vector_of_a_recipe_is_bit_exact_on_a_board(
     with capsys.disabled():
         print(f"\n{name} on {report['runner']}: code {code:,} bytes, {time.perf_counter() - begin:.1f} s ", end="")
     assert [report["vectors"], report["bit_exact"]] == [count] * 2
+    assert code <= MOST_CODE

@@ -1,3 +1,4 @@
+#include "base/double_of.h"
 #include "kernels/kernel.h"
 
 namespace etb {
@@ -45,7 +46,7 @@ std::int64_t Args::integer_or(std::size_t i, std::int64_t fallback) { return is_
 double Args::number(std::size_t i) {
     const Value* value = find(i);
     if (value->type == ValueType::real) return value->real;
-    return static_cast<double>(integer(i));
+    return double_of(integer(i));
 }
 
 double Args::number_or(std::size_t i, double fallback) { return is_null(i) ? fallback : number(i); }

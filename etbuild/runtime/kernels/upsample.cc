@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/factor.h"
 #include "kernels/reals.h"
 
 namespace etb {
@@ -33,43 +34,34 @@ struct Axis {
     }
 };
 
-// scale_factors[i], a list of packed doubles. false: the list is None, or an error is recorded in args.
-bool factor_at(Args& args, std::size_t argument, std::size_t i, double& factor) {
-    if (args.is_null(argument)) return false;
-    const Value& list = args.value(argument);
-    args.demand(list.type == ValueType::reals && list.count == 2,
-                "upsample: scale_factors is not a list of two numbers");
-    if (!args.status.ok()) return false;
-    factor = load<double>(list.packed + 8 * i);
-    args.demand(factor > 0 && factor < 65536, "upsample: wrong scale factor");
-    return args.status.ok();
-}
-
-// Fills the axes and the result's sizes, from output_size (argument 1) or else scale_factors (argument `factors`). The
-// scale is computed as in PyTorch (area_pixel_compute_scale). corners: align_corners.
-Status place_axes(Args& args, const Tensor& in, std::size_t factors, bool corners, Axis (&axes)[2], Dims& sizes) {
+// Fills the axes and the result's sizes, from output_size (argument 1) or scale_factors (argument `factors`), a list of
+// packed doubles. Errors are recorded in args. The scale is computed as in PyTorch (area_pixel_compute_scale).
+// ExecuTorch computes that of a given size in float64, and rounds it to float32: below 2^24 the quotient of two sizes
+// is never so near to the middle of two that it differs. corners: align_corners.
+void place_axes(Args& args, const Tensor& in, std::size_t factors, bool corners, Axis (&axes)[2], Dims& sizes) {
     const Dims wanted = args.integers(1);
-    args.demand(in.rank == 4 && (wanted.rank == 0 || wanted.rank == 2), "upsample takes four dimensions");
-    ETB_TRY(args.status);
+    const Value* list = args.is_null(factors) ? nullptr : &args.value(factors);
+    args.demand(in.rank == 4, "upsample takes four dimensions");
+    args.demand(list ? list->type == ValueType::reals && list->count == 2 && wanted.rank == 0 : wanted.rank == 2,
+                "upsample takes either two sizes or two factors");
+    if (!args.status.ok()) return;
     sizes = Dims(in);
     for (int d = 0; d < 2; ++d) {
-        double factor = 0;
-        const bool given = factor_at(args, factors, static_cast<std::size_t>(d), factor);
-        ETB_TRY(args.status);
         Axis& axis = axes[d];
         axis.in = in.sizes[2 + d];
-        const double size = wanted.rank ? wanted[d] : std::floor(axis.in * factor);
-        if (!(size >= 1) || size > INT32_MAX || axis.in < 1) return error(Code::mismatch, "upsample: wrong size");
-        axis.out = static_cast<std::int32_t>(size);
-        if (corners) {
-            axis.scale = axis.out > 1 ? static_cast<float>(axis.in - 1) / static_cast<float>(axis.out - 1) : 0;
-        } else {
-            axis.scale =
-                given ? static_cast<float>(1.0 / factor) : static_cast<float>(axis.in) / static_cast<float>(axis.out);
-        }
+        Factor factor;
+        if (list && Factor::from(load<std::uint64_t>(list->packed + 8 * d), factor))
+            axis.out = factor.floor_of(axis.in);
+        else
+            axis.out = list ? 0 : wanted[d];
+        args.demand(axis.in > 0 && axis.out > 0, "upsample: wrong size or factor");
+        if (!args.status.ok()) return;
+        const int less = corners;
+        axis.scale = list && !corners  ? factor.inverse()
+                     : axis.out > less ? static_cast<float>(axis.in - less) / static_cast<float>(axis.out - less)
+                                       : 0;
         sizes[2 + d] = axis.out;
     }
-    return {};
 }
 
 // Eight bytes at a time, which the library's memcpy of a small runtime does not do.
@@ -150,7 +142,8 @@ Status nearest(Args& args) {
     args.demand(in.dtype == out.dtype, "upsample: result has another type");
     Axis axes[2];
     Dims sizes;
-    ETB_TRY(place_axes(args, in, 2, false, axes, sizes));
+    place_axes(args, in, 2, false, axes, sizes);
+    ETB_TRY(args.status);
     ETB_TRY(resize(out, sizes));
     if (out.count()) copy_nearest(in, out, axes);
     return {};
@@ -209,7 +202,8 @@ Status bilinear(Args& args) {
                 "bilinear upsample: wrong types");
     Axis axes[2];
     Dims sizes;
-    ETB_TRY(place_axes(args, in, 3, corners, axes, sizes));
+    place_axes(args, in, 3, corners, axes, sizes);
+    ETB_TRY(args.status);
     ETB_TRY(resize(out, sizes));
     if (is_real(in.dtype))
         interpolate<ConstReals, Reals>(reals(in), reals(out), in, out, axes, corners);
