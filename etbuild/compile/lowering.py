@@ -71,7 +71,8 @@ def lower_program(program: Any, profile: str, io: str, name: Path, own: Addition
     ):
         edge, io_params = lower(program, profile, io, record, own.passes)
         require_states(f"{name}: lowering for {profile}", program, edge.exported_program())
-        executorch = emit(edge, own.planning)
+        last = own.passes.on_graphs("executorch", record) if own.passes else []
+        executorch = emit(edge, own.planning, last)
     lowered = Lowered(executorch.executorch_program, executorch._emitter_output.mutable_data)
     delegate_data = lowered.program.backend_delegate_data
     placeholders = [bytes(delegate_data[one.processed.index].data) for one in lowered.delegates]
@@ -118,8 +119,10 @@ def lower(
     return (edge if uses_cortex_m else edge.transform([ReplaceQuantNodesPass()])), io_params
 
 
-def emit(edge: Any, planning: Any = None) -> Any:
+def emit(edge: Any, planning: Any = None, passes: Sequence[Any] = ()) -> Any:
     """The ExecutorchProgramManager, with the configuration of aot_arm_compiler. planning: as of Additions.
+
+    passes: over the graph of each method, before its memory is planned.
 
     It also has what states begin with, zeros included: by itself ExecuTorch leaves that to what is in memory.
     """
@@ -127,8 +130,8 @@ def emit(edge: Any, planning: Any = None) -> Any:
     from executorch.exir.passes.init_mutable_pass import InitializedMutableBufferPass
 
     names = [state.input for state in states_of(edge.exported_program())]
-    passes = [InitializedMutableBufferPass(names)] if names else []
-    config = ExecutorchBackendConfig(passes=passes, extract_delegate_segments=False)
+    initial = [InitializedMutableBufferPass(names)] if names else []
+    config = ExecutorchBackendConfig(passes=[*passes, *initial], extract_delegate_segments=False)
     if planning:
         config.memory_planning_pass = planning
     with warnings.catch_warnings():

@@ -65,19 +65,35 @@ class PartitionRecord:
 
     def add_after_passes(self, graph_module: Any) -> None:
         """Record what passes over the partitioned program have changed: its operators around the delegates."""
-        from executorch.exir.delegate import executorch_call_delegate
-
-        found = [node for node, _ in _operators(graph_module, None) if node.target is not executorch_call_delegate]
         before = [one for one in self.operators if one["delegate"] is None]
-        now = [_describe(node, None, ADDED) for node in found]
+        now = self.around_delegates(graph_module)
         for one in now:
-            # An ExportPass gives all nodes new names.
-            like = ((*keys, "operator") for keys in (("node",), ("line", "module")))
-            same = (old for keys in like for old in before if all(old[key] == one[key] for key in keys))
-            if (known := next(same, None)) is not None:
+            if (known := _like(one, before)) is not None:
                 before.remove(known)
                 one["reason"] = known["reason"]
         self.operators = [*(one for one in self.operators if one["delegate"] is not None), *now]
+
+    def around_delegates(self, graph_module: Any) -> list[dict[str, Any]]:
+        """The operators of a graph outside of its delegates, with the reason of those that passes add."""
+        from executorch.exir.delegate import executorch_call_delegate
+
+        found = (node for node, _ in _operators(graph_module, None) if node.target is not executorch_call_delegate)
+        return [_describe(node, None, ADDED) for node in found]
+
+    def add_changes(self, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
+        """Record what a pass over the program's last form has changed. before, after: of `around_delegates`.
+
+        What the form itself has changed stays as it was: writes to buffers, the kinds of quantize operators.
+        """
+        gone = list(before)
+        for one in after:
+            if (known := _like(one, gone)) is not None:
+                gone.remove(known)
+            else:
+                self.operators.append(one)
+        for one in gone:
+            if (known := _like(one, [old for old in self.operators if old["delegate"] is None])) is not None:
+                self.operators.remove(known)
 
     def assign_delegates(self, delegate_of_tag: Mapping[str, int]) -> None:
         """Replace the tags by the numbers of delegates; operators without a delegate run on the CPU."""
@@ -102,6 +118,13 @@ class PartitionRecord:
             "compute_on_npu": on_npu,
             "npu_share": on_npu / len(compute) if compute else 0.0,
         }
+
+
+def _like(one: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The first of others that is the same operator: with its node's name, else with its place in the model, as an
+    ExportPass gives all nodes new names."""
+    like = ((*keys, "operator") for keys in (("node",), ("line", "module")))
+    return next((old for keys in like for old in others if all(old[key] == one[key] for key in keys)), None)
 
 
 def _operators(graph_module: Any, tag: str | None) -> Iterator[tuple[Any, str | None]]:

@@ -6,7 +6,7 @@ that ExecuTorch cannot go on with. Each pass runs in ExecuTorch's own ExportedPr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etbuild.compile.compiler_failure import explained
@@ -14,6 +14,7 @@ from etbuild.compile.inputs import described, kind
 from etbuild.errors import StepError
 
 if TYPE_CHECKING:
+    from etbuild.compile.partition import PartitionRecord
     from etbuild.compile.tracked_code import UserCode
     from etbuild.recipe.program_sections import Pass
 
@@ -44,6 +45,14 @@ class Passes:
             with explained(f"passes: {point}", program):
                 program = _transform(program, one)
         return program
+
+    def on_graphs(self, point: str, record: PartitionRecord) -> list[Callable[[Any], Any]]:
+        """The passes for a point at which ExecuTorch runs them on the graph of a method, without its program; checked
+        as those of `at`. record: gets what they add and remove.
+
+        raises: StepError for a pass that wants the program.
+        """
+        return [_checked_on_graph(one, self._made(one), self._code, record) for one in self._passes if one.at == point]
 
     def _made(self, one: Pass) -> Any:
         return self._code.made(one.source, one.entry, f"passes: {one.entry} at {one.at}")
@@ -89,7 +98,7 @@ def _checked(one: Pass, made: Any, code: UserCode) -> Any:
             program = result.exported_program
             _check_types(one, program.graph, untyped)
             _check_ports(one, before, _ports(program.graph, program.graph_signature), is_of_program)
-            _check_graph(one, program)
+            _check_graph(one, program.graph_module)
             return result
 
     def _managed(one: Pass, called: Any, program: Any) -> Any:
@@ -104,11 +113,39 @@ def _checked(one: Pass, made: Any, code: UserCode) -> Any:
     return Checked()
 
 
-def _check_graph(one: Pass, program: Any) -> None:
+def _checked_on_graph(one: Pass, made: Any, code: UserCode, record: PartitionRecord) -> Callable[[Any], Any]:
+    """A function from GraphModule to PassResult that runs the user's pass and checks what it left."""
+    from executorch.exir.pass_base import ExportedProgramPassBase
+    from torch.fx.passes.infra.pass_base import PassResult
+
+    if isinstance(made, ExportedProgramPassBase):
+        raise StepError(
+            f"{one.title}: got an ExportedProgramPassBase, wanted an ExportPass or a function of a GraphModule\n"
+            "    at executorch there is no ExportedProgram; at backend a pass gets it"
+        )
+
+    def checked(graph_module: Any) -> Any:
+        before, untyped = _ports_of_graph(graph_module.graph), _untyped(graph_module.graph)
+        operators = record.around_delegates(graph_module)
+        with code.running(one.title):
+            result = made(graph_module)
+        if not isinstance(result, PassResult):
+            raise StepError(f"{one.title}: got {kind(result)}, wanted a {PassResult.__name__}")
+        after = result.graph_module
+        _check_types(one, after.graph, untyped)
+        _check_ports(one, before, _ports_of_graph(after.graph))
+        _check_graph(one, after)
+        record.add_changes(operators, record.around_delegates(after))
+        return result
+
+    return checked
+
+
+def _check_graph(one: Pass, graph_module: Any) -> None:
     """raises: StepError for a graph that is inconsistent."""
     try:
-        program.graph_module.recompile()
-        program.graph.lint()
+        graph_module.recompile()
+        graph_module.graph.lint()
     except Exception as error:
         raise _invalid(one, error) from error
 
@@ -147,6 +184,13 @@ def _ports(graph: Any, signature: Any) -> _Ports:
         kinds = [spec.kind for spec in signature.output_specs]
         outputs = [node for node, of in zip(outputs, kinds, strict=True) if of == OutputKind.USER_OUTPUT]
     return _Ports(len(placeholders), tuple(map(_type, inputs)), tuple(map(_type, outputs)))
+
+
+def _ports_of_graph(graph: Any) -> _Ports:
+    """All inputs and outputs of a graph; among the outputs are the new values of the model's buffers."""
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+    inputs, outputs = map(_type, placeholders), map(_type, graph.output_node().args[0])
+    return _Ports(len(placeholders), tuple(inputs), tuple(outputs))
 
 
 def _type(node: Any) -> str:

@@ -14,7 +14,7 @@ from etbuild.config.setting import TEXT, section, setting
 from etbuild.recipe.data_sections import OfModules
 
 # Where a pass runs, in the order of the chain; the first two in step quantize, the others in step lower.
-POINTS = ("aten", "quantized", "edge", "backend")
+POINTS = ("aten", "quantized", "edge", "backend", "executorch")
 POINTS_OF_QUANTIZE = POINTS[:2]
 ALGORITHMS = ("greedy", "naive")
 _NAME = "^[A-Za-z_][A-Za-z0-9_]*$"
@@ -31,7 +31,8 @@ class Pass:
 
     at: str = setting(
         "aten: the exported program, before quantisation; quantized: the quantised one, still in the ATen dialect;"
-        " edge: in the edge dialect, before it is partitioned; backend: in the backend dialect, after that.",
+        " edge: in the edge dialect, before it is partitioned; backend: in the backend dialect, after that;"
+        " executorch: the program's last form, before its memory is planned.",
         examples=["edge"],
         enum=list(POINTS),
     )

@@ -51,7 +51,7 @@ class Options:
     operators: tuple[Path, ...] = reads("files that register operators of the user: .py or .so", ())
     kernels: tuple[Path, ...] = reads("C++ files with their kernels, and headers", (), option="--kernel")
     any_runtime: bool = option("operators may have kernels in a runtime of others", False)
-    passes: tuple[Pass, ...] = option("at:source:entry of a pass at edge or backend", (), option="--pass")
+    passes: tuple[Pass, ...] = option("at:source:entry of a pass at edge, backend or executorch", (), option="--pass")
     exclude: tuple[Exclude, ...] = from_section(Partition, "exclude")
     planning: MemoryPlanning = inline("--memory")
     output: Path = writes("lowered.bin")
