@@ -36,7 +36,9 @@ ARROWS = {
     "lint": "compile hardware report system",
     "fvp": "virtual_npu hardware config system",
     "arm_suite": "compile host verify",
-    "steps": "build_engine config compile deploy firmware hardware host npu lint package pte recipe report system verify",
+    "steps": (
+        "build_engine config compile deploy firmware hardware host npu lint package pte recipe report system verify"
+    ),
     "compile_server": "steps compile recipe build_engine system",
     "plan": "steps recipe build_engine compile_server system",
     "doit_plugin": "plan build_engine report system",
