@@ -26,6 +26,7 @@ ARROWS = {
     "recipe": "hardware config system",
     "build_engine": "system",
     "compile": "recipe hardware pte npu system",
+    "rewrite": "system",
     "host": "pte system",
     "virtual_npu": "hardware host npu pte system",
     "firmware": "hardware pte recipe system virtual_npu",
@@ -37,7 +38,8 @@ ARROWS = {
     "fvp": "virtual_npu hardware config system",
     "arm_suite": "compile host verify",
     "steps": (
-        "build_engine config compile deploy firmware hardware host npu lint package pte recipe report system verify"
+        "build_engine config compile deploy firmware hardware host lint npu package pte recipe report rewrite system"
+        " verify"
     ),
     "compile_server": "steps compile recipe build_engine system",
     "plan": "steps recipe build_engine compile_server system",

@@ -12,6 +12,7 @@ from etbuild.recipe.model_sections import Export, Model
 from etbuild.recipe.operator_sections import Operators
 from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.program_sections import MemoryPlanning, Partition, Pass
+from etbuild.recipe.rewrite_sections import Rewrite
 from etbuild.recipe.runtime_sections import Run, Runtime
 
 
@@ -34,6 +35,7 @@ class Recipe:
     passes: tuple[Pass, ...] = ()
     partition: Partition = field(default_factory=Partition)
     memory_planning: MemoryPlanning = field(default_factory=MemoryPlanning)
+    rewrite: Rewrite = field(default_factory=Rewrite)
     vectors: Data = field(default_factory=Vectors)
     golden: Golden = field(default_factory=Golden)
     header: Header = field(default_factory=Header)

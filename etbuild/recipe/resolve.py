@@ -20,6 +20,7 @@ from etbuild.recipe.recipe import Recipe
 from etbuild.recipe.resolve_operators import read_operators
 from etbuild.recipe.resolve_program import read_memory_planning, read_partition, read_passes
 from etbuild.recipe.resolve_qat import check_observers, read_qat
+from etbuild.recipe.resolve_rewrite import read_rewrite
 from etbuild.recipe.resolve_runtime import read_deploy, read_run, read_runtime
 from etbuild.recipe.resolve_targets import read_targets
 from etbuild.system.files import kind_of
@@ -77,6 +78,7 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
         passes=read_passes(section),
         partition=read_partition(section.section("partition"), targets),
         memory_planning=read_memory_planning(section),
+        rewrite=read_rewrite(section.section("rewrite"), targets),
         vectors=_data(section.section("vectors"), Vectors),
         golden=_golden(section),
         header=_header(section.section("header"), name),

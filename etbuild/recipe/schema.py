@@ -22,6 +22,7 @@ from etbuild.recipe.operator_sections import OPERATORS, Operators
 from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.program_sections import PASSES, PLANNING, Exclude, MemoryPlanning, Partition, Pass
 from etbuild.recipe.qat_sections import Qat
+from etbuild.recipe.rewrite_sections import REWRITE_RULES, Rewrite
 from etbuild.recipe.runtime_sections import Run, Runtime
 
 # The sections of a recipe by key, in the order of the schema. `targets` and `passes` are lists of theirs.
@@ -33,6 +34,7 @@ SECTIONS = {
     "passes": Pass,
     "partition": Partition,
     "memory_planning": MemoryPlanning,
+    "rewrite": Rewrite,
     "targets": Target,
     "vectors": Vectors,
     "golden": Golden,
@@ -106,6 +108,7 @@ def _catalog_definitions() -> Json:
             "x-wanted": "a name of letters, digits, _, . and -",
         },
         "npu": {"enum": [*catalog().npus, "none"]},
+        "rewrite_rules": {"enum": ["all", "none", *REWRITE_RULES]},
         "system_config": {"enum": list(catalog().stock.system_configs)},
         "memory_mode": {"enum": list(catalog().stock.memory_modes)},
         "arena_cache_size": {"type": "integer", "minimum": 1, "maximum": 1 << 40},

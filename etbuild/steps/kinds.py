@@ -68,6 +68,7 @@ KINDS: dict[str, StepKind] = {
             floating_point=True,
             first_run_bytes=900 * MIB,
         ),
+        _row("rewrite", "the delegates' TOSA graphs, changed to cost the NPU less", warm=True, remote=True),
         _row("vela", "the NPU's command streams, and Vela's estimates", warm=True, remote=True),
         _row("pte", "model.pte and manifest.json", warm=True, remote=True, first_run_bytes=700 * MIB),
         _row("header", "the model for C: model.h and model.S"),

@@ -40,7 +40,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
     if target.npu == "none":
         return None
     folder = Path("build") / recipe.name / target.variant
-    delegates = Path("build") / recipe.name / target.profile / "delegates"
+    delegates = folder / "rewritten" if recipe.rewrite.rules else folder.with_name(target.profile) / "delegates"
     files = {"delegates": delegates, "output": folder / "vela", "report": folder / "vela.json"}
     options = Options(target=target, **files)
     return plan(f"vela:{recipe.name}@{target.variant}", options, ("ethos-u-vela", "tosa-tools", "numpy"))

@@ -1,0 +1,78 @@
+"""Step rewrite: the delegates' TOSA graphs, changed by rules to cost one NPU less. It needs no PyTorch.
+
+build/<recipe>/<variant>/rewritten/<n>.tosa, and rewrite.json next to the folder. Vela's estimates decide what is kept,
+and the TOSA reference model computes both graphs on random inputs: they must be equal to the last bit.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etbuild.compile.vela import compile_delegate
+from etbuild.errors import exit_code_of
+from etbuild.hardware.target import Target
+from etbuild.recipe.rewrite_sections import Rewrite
+from etbuild.rewrite.rewriter import Cost, Rewriter
+from etbuild.steps.options import from_section, inline, parse, plan, reads, writes
+from etbuild.system.provenance import digests
+from etbuild.verify.equal_graphs import GraphBefore
+
+if TYPE_CHECKING:
+    from etbuild.build_engine.step import Step
+    from etbuild.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The command-line options."""
+
+    target: Target = inline()
+    rules: tuple[str, ...] = from_section(Rewrite, "rules")
+    delegates: Path = reads("folder with 0.tosa, 1.tosa...")
+    output: Path = writes("folder for the changed graphs")
+    report: Path = writes("rewrite.json")
+
+
+def step(recipe: Recipe, target: Target) -> Step | None:
+    if target.npu == "none" or not recipe.rewrite.rules:
+        return None
+    folder = Path("build") / recipe.name / target.variant
+    files = {"output": folder / "rewritten", "report": folder / "rewrite.json"}
+    delegates = folder.with_name(target.profile) / "delegates"
+    options = Options(target=target, rules=recipe.rewrite.rules, delegates=delegates, **files)
+    return plan(f"rewrite:{recipe.name}@{target.variant}", options, ("ethos-u-vela", "tosa-tools", "numpy"))
+
+
+def main(argv: Sequence[str]) -> int:
+    options = parse(Options, argv, "etbuild.steps.rewrite", __doc__)
+    shutil.rmtree(options.output, ignore_errors=True)
+    options.output.mkdir(parents=True)
+    rows = []
+    for graph in sorted(options.delegates.glob("*.tosa"), key=lambda path: int(path.stem)):
+        rewriter = Rewriter(str(graph), lambda content: _cost(content, options.target), GraphBefore(graph).difference)
+        (options.output / graph.name).write_bytes(rewriter.rewrite(graph.read_bytes(), options.rules))
+        rows.append({"delegate": int(graph.stem), "rules": [outcome.to_json() for outcome in rewriter.outcomes]})
+    report = {"digests": digests((options.delegates,)), "kind": "estimate", "delegates": rows}
+    options.report.write_text(json.dumps(report, indent=1) + "\n")
+    return 0
+
+
+def _cost(content: bytes, target: Target) -> Cost:
+    """Vela's estimate for a graph. raises: StepError when Vela does not take it."""
+    with tempfile.TemporaryDirectory() as folder:
+        graph, output = Path(folder) / "0.tosa", Path(folder) / "vela"
+        graph.write_bytes(content)
+        output.mkdir()
+        row = compile_delegate(graph, target, output)
+    return Cost(row["cycles"]["total"], sum(row["memory_bytes"].values()))
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main, sys.argv[1:]))
