@@ -21,6 +21,7 @@ from etbuild.errors import StepError
 from etbuild.npu.channel_scales import shortages
 from etbuild.npu.command_stream import parse_payload
 from etbuild.npu.debug_database import normalised, read_layers
+from etbuild.npu.vela_estimates import read_allocation
 from etbuild.pte.vela import blocks_of, pack_npz
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any
         "weight_bytes": sizes["weight_data"],
         "command_bytes": sizes["cmd_data"],
         "layers": _layers(output / f"{graph.stem}_per-layer.csv"),
+        "buffers": _buffers(output / debug.name, bool(fast_bytes)),
     }
 
 
@@ -144,6 +146,27 @@ def _summary(path: Path, weight_bytes: int) -> dict[str, Any]:
         "memory_bytes": memory,
         "constant_bytes": {area: min(weight_bytes, memory[area]) if area == weights_area else 0 for area in memory},
     }
+
+
+def _buffers(database: Path, has_fast_scratch: bool) -> list[dict[str, Any]]:
+    """What Vela placed in the working memory: in the fast scratch, where there is one, what is in SRAM."""
+    if not database.exists():
+        return []
+    fast = {"sram": "fast_scratch"} if has_fast_scratch else {}
+    return [
+        {
+            "name": one.name,
+            "usage": one.usage,
+            "memory": one.memory,
+            "buffer": fast.get(one.memory, "scratch"),
+            "offset": one.address,
+            "bytes": one.size,
+            "first_layer": one.first,
+            "last_layer": one.last,
+        }
+        for one in read_allocation(database)
+        if "flash" not in one.memory
+    ]
 
 
 def _layers(path: Path) -> list[dict[str, Any]]:

@@ -45,14 +45,17 @@ class VelaLayer:
 
 @dataclass(frozen=True)
 class VelaTensor:
-    """A buffer that Vela placed. address, size: in bytes, of its memory; begin, end: of its life, in Vela's order."""
+    """A buffer that Vela placed. address, size: in bytes, of its memory; usage: Vela's word.
+
+    first, last: the layers during which it is in use, by number in the order of the database; None where not known.
+    """
 
     name: str
     memory: str
     address: int
     size: int
-    begin: int
-    end: int
+    first: int | None
+    last: int | None
     usage: str
 
 
@@ -94,16 +97,21 @@ def layer_at(layers: Sequence[VelaLayer]) -> Callable[[int], int | None]:
 
 def read_allocation(path: Path) -> list[VelaTensor]:
     """The buffers of a database that are placed, in the order of their addresses."""
+    tables = tables_of(path)
+    time_of = {row.get("id", ""): _int(row.get("time_index")) for row in tables.get("perf_debug", [])}
+    times = [time_of.get(row.get("id", ""), -1) for row in tables.get("perf", [])]
     found = []
-    for row in tables_of(path).get("tensors", []):
+    for row in tables.get("tensors", []):
         places = row.get("start_address", ""), row.get("size", "")
         if not all(one.startswith("0x") for one in places):
             continue
         address, size = (int(one, 16) for one in places)
         memory = _MEMORIES.get(row.get("memory", ""), row.get("memory", "").lower())
-        life = _int(row.get("start_time")), _int(row.get("end_time"))
-        found.append(VelaTensor(row.get("name", ""), memory, address, size, *life, row.get("usage", "")))
-    return sorted(found, key=lambda one: (one.memory, one.address, one.begin, one.name))
+        begin, end = _int(row.get("start_time")), _int(row.get("end_time"))
+        life = [number for number, time in enumerate(times) if begin <= time <= end]
+        first, last = (life[0], life[-1]) if life else (None, None)
+        found.append(VelaTensor(row.get("name", ""), memory, address, size, first, last, row.get("usage", "")))
+    return sorted(found, key=lambda one: (one.memory, one.address, one.first or 0, one.name))
 
 
 def _utilisation(path: Path, rows: Sequence[dict[str, str]]) -> list[float | None]:

@@ -1,4 +1,4 @@
-"""The sections of a recipe about the files that are made of a compiled program: header, pte.
+"""The sections of a recipe about the files that are made of a compiled program: header, pte, report.
 
 Each key is one field: see model_sections.py.
 """
@@ -70,6 +70,18 @@ class Pte:
     )
     external_weights: bool = setting(
         "Keep the weights out of the program, in model.ptd. Not with a runtime: a firmware has the program alone.",
+        False,
+        examples=[True],
+    )
+
+
+@section("report", "What the report of a recipe has.", examples=[{"layers": True}])
+@dataclass(frozen=True)
+class Report:
+    """What step report shows beyond the figures of other steps."""
+
+    layers: bool = setting(
+        "Also run step layers, and show in the report the errors of each layer, and the NPU's operations behind it.",
         False,
         examples=[True],
     )

@@ -10,7 +10,7 @@ from etbuild.hardware.target import Target
 from etbuild.recipe.data_sections import Data, Golden, Quantize, Vectors
 from etbuild.recipe.model_sections import Export, Model
 from etbuild.recipe.operator_sections import Operators
-from etbuild.recipe.output_sections import Header, Pte
+from etbuild.recipe.output_sections import Header, Pte, Report
 from etbuild.recipe.program_sections import MemoryPlanning, Partition, Pass
 from etbuild.recipe.rewrite_sections import Rewrite
 from etbuild.recipe.runtime_sections import Run, Runtime
@@ -42,6 +42,7 @@ class Recipe:
     pte: Pte = field(default_factory=Pte)
     runtime: Runtime | None = None
     run: Run = field(default_factory=Run)
+    report: Report = field(default_factory=Report)
     deploy: Place = field(default_factory=Place)
     env: tuple[tuple[str, str], ...] = ()
 

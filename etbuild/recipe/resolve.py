@@ -15,7 +15,7 @@ from etbuild.config.setting import read
 from etbuild.hardware.target import planned_for
 from etbuild.recipe.data_sections import Calibration, Data, Golden, Quantize, Rule, Vectors
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
-from etbuild.recipe.output_sections import Header, Pte
+from etbuild.recipe.output_sections import Header, Pte, Report
 from etbuild.recipe.recipe import Recipe
 from etbuild.recipe.resolve_operators import read_operators
 from etbuild.recipe.resolve_program import read_memory_planning, read_partition, read_passes
@@ -85,6 +85,7 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
         pte=_pte(section, targets),
         runtime=runtime,
         run=read_run(section.section("run"), runtime, section.has("runtime"), targets),
+        report=read(section.section("report"), Report),
         deploy=read_deploy(section.section("deploy"), runtime, section.has("deploy")),
         env=reading.paths.env,
     )

@@ -19,7 +19,7 @@ from etbuild.hardware.target import Target, Vela
 from etbuild.recipe.data_sections import Calibration, Golden, Quantize, Rule, Vectors
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.operator_sections import OPERATORS, Operators
-from etbuild.recipe.output_sections import Header, Pte
+from etbuild.recipe.output_sections import Header, Pte, Report
 from etbuild.recipe.program_sections import PASSES, PLANNING, Exclude, MemoryPlanning, Partition, Pass
 from etbuild.recipe.qat_sections import Qat
 from etbuild.recipe.rewrite_sections import REWRITE_RULES, Rewrite
@@ -42,6 +42,7 @@ SECTIONS = {
     "pte": Pte,
     "runtime": Runtime,
     "run": Run,
+    "report": Report,
     "deploy": Place,
 }
 _PARTS = (InputSpec, DynamicDim, Rule, Calibration, Qat, Vela, Pass, Exclude)

@@ -11,23 +11,34 @@ from pathlib import Path
 from typing import Any
 
 from etbuild.report.figures import Json, exact, figure, read_json, read_manifest_and_vela, variant_figures
+from etbuild.report.page.memory import plan_of
 
 FORMAT = 1
+OF_OPERATOR = ("node", "operator", "place", "delegate", "reason", "line", "module", "advice")
 OF_PROFILE = ("quantization.json", "partition.json", "golden.json")
 
 
-def report(recipe: str, folder: Path, profiles: Sequence[str], profile_of_variant: Mapping[str, str]) -> Json:
+def report(
+    recipe: str,
+    folder: Path,
+    profiles: Sequence[str],
+    profile_of_variant: Mapping[str, str],
+    shows_layers: bool = False,
+) -> Json:
     """The content of report.json.
 
     folder:             build/<recipe>.
     profile_of_variant: names of variants, each with the profile that it was lowered for.
+    shows_layers:       whether layers.json of each variant is a part of it.
     raises:             StepError when a report of an earlier step is missing.
     """
     return {
         "format": FORMAT,
         "recipe": recipe,
         "profiles": [_profile(folder / name, name) for name in profiles],
-        "variants": [_variant(folder / name, name, profile) for name, profile in profile_of_variant.items()],
+        "variants": [
+            _variant(folder / name, name, profile, shows_layers) for name, profile in profile_of_variant.items()
+        ],
     }
 
 
@@ -47,6 +58,7 @@ def _profile(folder: Path, name: str) -> Json:
             "compute_on_npu": exact(partition["compute_on_npu"], "operators", "partition.json"),
             "npu_share": exact(partition["npu_share"], "1", "partition.json"),
             "on_cpu": _on_cpu(partition["operators"]),
+            "all": [{name: one.get(name) for name in OF_OPERATOR} for one in partition["operators"] if _computes(one)],
         },
         "golden": _golden(golden),
     }
@@ -69,13 +81,17 @@ def _on_cpu(operators: Sequence[Json]) -> list[Json]:
     found = Counter(
         (one["operator"], one["reason"], one["line"], one["module"], one["advice"])
         for one in operators
-        if one["place"] == "CPU" and one["class"] == "compute"
+        if one["place"] == "CPU" and _computes(one)
     )
     names = ("operator", "reason", "line", "module", "advice")
     return [{**dict(zip(names, row, strict=True)), "count": count} for row, count in found.most_common()]
 
 
-def _variant(folder: Path, variant: str, profile: str) -> Json:
+def _computes(operator: Json) -> bool:
+    return bool(operator["class"] == "compute")
+
+
+def _variant(folder: Path, variant: str, profile: str, shows_layers: bool) -> Json:
     manifest, vela = read_manifest_and_vela(folder)
     return {
         "variant": variant,
@@ -87,6 +103,25 @@ def _variant(folder: Path, variant: str, profile: str) -> Json:
         "vela": {"kind": "estimate", "source": "vela.json", "delegates": vela["delegates"]} if vela else None,
         "firmware": _read_if_exists(folder / "sizes.json"),
         "run": _run(folder / "run.json"),
+        "planned": _planned(folder / "model.pte"),
+        "layers": _read_if_exists(folder / "layers.json") if shows_layers else None,
+    }
+
+
+def _planned(pte: Path) -> Json | None:
+    """The planned buffers of the program over its instructions, and when they are in use; None without a program."""
+    if not pte.exists():
+        return None
+    plan = plan_of(pte)
+    names = ("value", "buffer", "offset", "bytes", "first", "last", "text")
+    return {
+        "kind": "exact",
+        "source": "model.pte",
+        "instructions": list(plan.instructions),
+        "buffers_bytes": list(plan.buffers),
+        "tensors": [dict(zip(names, one, strict=True)) for one in plan.tensors],
+        "peak_bytes": plan.peak_bytes,
+        "peak_at": plan.peak_at,
     }
 
 

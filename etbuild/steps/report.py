@@ -1,4 +1,5 @@
-"""Step report: the figures of all outputs of a recipe, as build/<recipe>/report.json and as a page, report.html.
+"""Step report: the figures of all outputs of a recipe, as build/<recipe>/report.json and as a page, report.html;
+in report/ in the formats of other tools.
 
 Equal builds have equal pages: what differs from run to run (times of steps, what came from a cache) is not in them.
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.errors import exit_code_of
+from etbuild.report.formats import write_formats
 from etbuild.report.page.recipe_page import Sources, recipe_page
 from etbuild.report.page.source_lines import SourceLines
 from etbuild.report.report import OF_PROFILE, report
@@ -32,8 +34,10 @@ class Options:
     profile: tuple[str, ...] = option("a folder in it with golden.json and so on", ())
     variant: tuple[str, ...] = option("NAME=PROFILE, a folder in it with manifest.json", ())
     source: Path | None = reads("the model's source, whose lines the page shows", None)
+    layers: bool = option("layers.json of each variant is a part of the report", False)
     output: Path = writes("report.json, to be written")
     page: Path = writes("report.html, to be written")
+    formats: Path = writes("folder for the formats of other tools: SARIF, JUnit, MLIA, Model Explorer")
 
 
 def step(recipe: Recipe) -> Step:
@@ -48,6 +52,7 @@ def step(recipe: Recipe) -> Step:
             "sizes.json": recipe.runtime is not None,
             "firmware.map": recipe.runtime is not None,
             "run.json": recipe.run.on != "none",
+            "layers.json": recipe.report.layers,
         }
         inputs += [folder / target.variant / name for name, is_made in names.items() if is_made]
     variants = tuple(f"{target.variant}={target.profile}" for target in recipe.targets)
@@ -57,8 +62,10 @@ def step(recipe: Recipe) -> Step:
         profile=recipe.profiles,
         variant=variants,
         source=recipe.model.source,
+        layers=recipe.report.layers,
         output=folder / "report.json",
         page=folder / "report.html",
+        formats=folder / "report",
     )
     return plan(f"report:{recipe.name}", options, ("jinja2", "numpy"), inputs=inputs)
 
@@ -66,8 +73,10 @@ def step(recipe: Recipe) -> Step:
 def main(argv: Sequence[str]) -> int:
     options = parse(Options, argv, "etbuild.steps.report", __doc__)
     pairs = (text.rpartition("=") for text in options.variant)
-    found = report(options.recipe, options.folder, options.profile, {name: profile for name, _, profile in pairs})
+    profiles = {name: profile for name, _, profile in pairs}
+    found = report(options.recipe, options.folder, options.profile, profiles, options.layers)
     options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_formats(found, options.formats)
     text = recipe_page(found, Sources(options.folder, SourceLines().text_of))
     options.page.write_text(text, encoding="utf-8")
     return 0

@@ -36,6 +36,7 @@ def layers(
         if one["class"] == "compute":
             row = {name: one[name] for name in _OF_OPERATOR}
             by_source.setdefault(layer_of.get(one["source"] or ""), []).append(row)
+    tosa, instructions = _tosa(built, layer_of), _instructions(built, layer_of)
     number_of = {one.layer.value: number for number, one in enumerate(numbers.layers)}
     rows = []
     for index, layer in enumerate(numbers.layers):
@@ -43,7 +44,9 @@ def layers(
         if not its and "executed" in layer.why:
             layer.why["executed"] = REMOVED
         npu = {"npu": work.get(index, []), "estimate": total(work.get(index, []))}
-        rows.append({"layer": index, **_about(layer, its), "inputs": inputs, **npu, **layer.to_json()})
+        made_of = {"tosa": tosa.get(index, []), "instructions": instructions.get(index, [])}
+        row = {"layer": index, **_about(layer, its), "inputs": inputs, **made_of}
+        rows.append({**row, **npu, **layer.to_json()})
     return {
         "vectors": vectors,
         "bins": {"values": BINS, "largest_lsb": LARGEST_LSB},
@@ -68,6 +71,26 @@ def _about(one: LayerNumbers, operators: Sequence[Json]) -> Json:
         "sources": list(one.layer.operators),
         "operators": list(operators),
     }
+
+
+def _tosa(built: Built, layer_of: Mapping[str, int]) -> dict[int, list[list[int]]]:
+    """For each layer the operators of TOSA graphs that it is made of: numbers of the delegate and of the operator."""
+    found: dict[int, list[list[int]]] = {}
+    for delegate, graph in enumerate(built.graphs):
+        for number, tensor in enumerate(graph.operators):
+            layer = layer_of.get(built.node_of(delegate, tensor))
+            if layer is not None:
+                found.setdefault(layer, []).append([delegate, number])
+    return found
+
+
+def _instructions(built: Built, layer_of: Mapping[str, int]) -> dict[int, list[int]]:
+    """For each layer the numbers of the program's instructions that compute it on the CPU."""
+    found: dict[int, list[int]] = {}
+    for number, names in built.instructions.items():
+        if len(names) == 1 and names[0] in layer_of:
+            found.setdefault(layer_of[names[0]], []).append(int(number))
+    return found
 
 
 def _worst(rows: Sequence[Json]) -> list[int]:

@@ -76,6 +76,18 @@ DELEGATE = {
             "staging_bytes": 12288,
         }
     ],
+    "buffers": [
+        {
+            "name": "linear",
+            "usage": "OpLocal",
+            "memory": "sram",
+            "buffer": "scratch",
+            "offset": 0,
+            "bytes": 12288,
+            "first_layer": 0,
+            "last_layer": 0,
+        }
+    ],
 }
 VELA = {
     "delegates": [DELEGATE],
@@ -148,6 +160,7 @@ def test_the_step_reads_every_report_of_the_recipe() -> None:
             *("--profile", "tosa-u55", "--profile", "cpu"),
             *("--variant", "ethos-u55-128=tosa-u55", "--variant", "cpu=cpu"),
             *("--output", "build/kws/report.json", "--page", "build/kws/report.html"),
+            *("--formats", "build/kws/report"),
         ),
         inputs=tuple(
             f"build/kws/{name}"
@@ -160,7 +173,7 @@ def test_the_step_reads_every_report_of_the_recipe() -> None:
                 *("cpu/manifest.json", "cpu/model.pte", "cpu/run.json"),
             )
         ),
-        outputs=("build/kws/report.json", "build/kws/report.html"),
+        outputs=("build/kws/report.json", "build/kws/report.html", "build/kws/report"),
         tools=("python", "jinja2", "numpy"),
     )
 
@@ -224,15 +237,17 @@ def test_operators_on_the_cpu_are_counted_by_reason_and_line(folder: Path) -> No
 def test_a_report_contains_the_run_of_a_variant(folder: Path) -> None:
     """Without its duration, so that equal builds have equal reports."""
     figures = {"duration": {"value": 0.9, "unit": "s"}, "instructions": {"value": 7}}
-    write("build/kws/ethos-u55-128/run.json", {"vectors": 16, "figures": figures})
+    run = {"runner": "host", "vectors": 16, "bit_exact": 16, "tolerance": 0.0}
+    write("build/kws/ethos-u55-128/run.json", {**run, "figures": figures})
 
-    assert make(U55)["variants"][0]["run"] == {"vectors": 16, "figures": {"instructions": {"value": 7}}}
+    assert make(U55)["variants"][0]["run"] == {**run, "figures": {"instructions": {"value": 7}}}
 
 
 def test_the_table_ends_with_what_ran_where(folder: Path) -> None:
     """And with the size of the firmware."""
     run_json = {"runner": "qemu-mps3-an547 (emulated NPU)", "vectors": 16, "bit_exact": 16, "figures": {}}
-    sizes = {"board": "qemu-mps3-an547", "code_bytes": 42000, "static_ram_bytes": 1228}
+    run_json["tolerance"] = 0.0
+    sizes = {"board": "qemu-mps3-an547", "code_bytes": 42000, "static_ram_bytes": 1228, "regions": []}
     write("build/kws/ethos-u55-128/run.json", run_json)
     write("build/kws/ethos-u55-128/sizes.json", {**sizes, "stack_bytes": 16384, "model_bytes": 115192})
 
