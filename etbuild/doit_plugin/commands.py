@@ -141,6 +141,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
     def _store(self, state: SharedState) -> None:
         """Put what was printed into the no-op cache, if nothing ran and dodo.py is a standard one."""
         from etbuild.doit_plugin.database import Database
+        from etbuild.doit_plugin.index import INDEX
 
         database = self.dep_manager.backend
         progress = state.progress
@@ -148,7 +149,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             return
         if self._command is None or self._dodo is None or not isinstance(database, Database):
             return
-        evidence = state.executor.workspace.evidence({DODO: self._dodo, database.name: database.stat})
+        stats = {DODO: self._dodo, database.name: database.stat, str(INDEX): stat_of(str(INDEX))}
+        evidence = state.executor.workspace.evidence(stats)
         here = state.executor.workspace.root == Path.cwd() and noop.is_standard(DODO) and stat_of(DODO) == self._dodo
         if here and evidence:
             noop.store(self._command, "".join(progress.printed), evidence)

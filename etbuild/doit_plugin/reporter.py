@@ -37,6 +37,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         super().__init__(outstream, options)
         self._terminal = bool(getattr(outstream, "isatty", lambda: False)())
         self._running: dict[str, float] = {}
+        self._tasks: dict[str, Any] = {}
         # Recipes by kind of step, for the closing tables.
         self._recipes: dict[str, list[str]] = {}
         self._guard = threading.Lock()
@@ -48,6 +49,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         super().write(text)
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
+        self._tasks = tasks
         if self._terminal:
             threading.Thread(target=self._refresh, daemon=True).start()
 
@@ -92,6 +94,15 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
             self.write(f"{message}\n")
         for table in filter(None, self._tables()):
             self.write(f"\n{table}\n")
+        if "report" in self._recipes:
+            self._write_index()
+
+    def _write_index(self) -> None:
+        from etbuild.doit_plugin.index import write_index
+        from etbuild.doit_plugin.selection import step_tasks
+
+        steps = (one.step.name for one in step_tasks(self._tasks.values()))
+        write_index(self.root, self.progress.outcomes, steps)
 
     def _note(self, task: Any) -> None:
         """Note the recipe, whose outputs the closing tables may show."""

@@ -17,6 +17,7 @@ from doit.action import create_action
 from doit.exceptions import TaskFailed
 from doit.task import Task
 
+from etbuild.doit_plugin.index import remove_index
 from etbuild.errors import EtbuildError, MissingTool, UsageError
 
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ def tasks_of(plan: Plan, shared: SharedState) -> Iterator[Task | dict[str, objec
     for name, names in members.items():
         # What a broken recipe has built is not stale.
         clean = [partial(workspace.clean_stale, plan.steps)] if name == "build" and not plan.broken else []
+        clean += [partial(remove_index, workspace.root)] if name == "build" else []
         doc = BUILD if name == "build" else workspace.kinds[name].help
         yield _OwnTask(name, None, task_dep=names, clean=clean, doc=doc, has_subtask=True)
     yield from made
