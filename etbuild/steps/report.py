@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
     from etbuild.recipe.recipe import Recipe
 
+# What the page shows of a profile beyond report.json.
+OF_PAGE = ("golden.npz", "operators.json")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -42,7 +45,7 @@ class Options:
 
 def step(recipe: Recipe) -> Step:
     folder = Path("build") / recipe.name
-    inputs = [folder / profile / name for profile in recipe.profiles for name in (*OF_PROFILE, "golden.npz")]
+    inputs = [folder / profile / name for profile in recipe.profiles for name in (*OF_PROFILE, *OF_PAGE)]
     for target in recipe.targets:
         names = {
             "manifest.json": True,

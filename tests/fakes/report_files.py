@@ -79,6 +79,39 @@ def layer(name: str, original: str, npu: int, sram: int, macs: int, staging: int
     }  # fmt: skip
 
 
+MADE_FROM = {
+    "tosa_conv": {"node": "conv_0", "module": "body.conv", "line": "models/kws.py:2"},
+    "tosa_relu": {"node": "relu_0", "module": "body.act", "line": "models/kws.py:3"},
+    "tosa_add": {"node": "add_0", "module": "body", "line": "models/kws.py:3"},
+}
+
+
+def inner(number: int, node: str, decibels: float | None, reason: str | None = None, cycles: int = 100) -> Any:
+    """A layer of layers.json."""
+    of_sample = {"sqnr_db": decibels, "largest": 0.25, "largest_lsb": 1.0, "mean": 0.0}
+    errors = {**of_sample, "histogram_lsb": None, "samples": [of_sample, of_sample]} if decibels else None
+    row = next(one for one in OPERATORS if one["node"] == node)
+    return {
+        "layer": number,
+        "name": row["module"] or node,
+        "line": row["line"],
+        "place": row["place"],
+        "operators": [row],
+        "estimate": {"kind": "estimate", "cycles": {"total": cycles}, "macs": 0, "bound_by": "npu"},
+        "not_seen": {"float": None, "quantized": None, "executed": reason},
+        "exact": {"differing": 3 if number == 1 else 0},
+        "errors": dict.fromkeys(("executed_to_quantized", "executed_to_float", "quantized_to_float"), errors),
+        "clipped": {"float": 0.015, "quantized": 0.0},
+        "histogram": {"float": [0, 4, 16, 4], "quantized": [0, 4, 16, 4], "executed": [1, 4, 16, 4]},
+    }
+
+
+def layers_json() -> Any:
+    """layers.json: the second layer is the worst, the third has no value."""
+    found = [inner(0, "conv_0", 40.0, cycles=3000), inner(1, "relu_0", 20.0), inner(2, "add_0", None, "fused away")]
+    return {"vectors": 2, "layers": found, "worst": [1, 0], "first_difference": None}
+
+
 def vela(scale: int) -> Any:
     """vela.json of an NPU that is `scale` times as slow."""
     layers = [
@@ -155,6 +188,7 @@ def write_report_files(root: Path) -> Recipe:
         folder / "tosa-u55/partition.json",
         {"operators": OPERATORS, "compute": 4, "compute_on_npu": 3, "npu_share": 0.75},
     )
+    write_json(folder / "tosa-u55/operators.json", {"delegates": [MADE_FROM], "instructions": {}})
     output = {"shape": [1, 3], "dtype": "float32", "step": 0.5, "lsb": {"max": 0.0, "mean": 0.0, "largest_at": None}}
     golden = {"outputs": [{**output, "reference_to_float": ERRORS, "quantized_to_float": ERRORS}], "vectors": 4}
     accuracy = {"float": 1.0, "quantized": 0.75, "reference": 0.75}
@@ -168,6 +202,7 @@ def write_report_files(root: Path) -> Recipe:
         write_json(folder / variant / "vela.json", vela(3 - scale))
         write_json(folder / variant / "sizes.json", SIZES)
         write_json(folder / variant / "run.json", RUN)
+        write_json(folder / variant / "layers.json", layers_json())
         (folder / variant / "firmware.map").write_text(MAP)
         shutil.copy(PTE, folder / variant / "model.pte")
     (root / "models").mkdir()

@@ -104,7 +104,7 @@ def test_a_table_is_sorted_and_searched_with_the_keyboard(page: Page) -> None:
 
     page.locator(".current input[data-filter$=layers]").fill("add sram")
     assert numbers.all_inner_texts() == ["2"]
-    assert page.locator(".current [role=status]").all_inner_texts() == ["1 of 3", ""]
+    assert page.locator(".current [role=status]").all_inner_texts() == ["1 of 3", "", ""]
 
 
 def test_a_module_of_the_graph_opens_and_closes(page: Page) -> None:
@@ -115,6 +115,21 @@ def test_a_module_of_the_graph_opens_and_closes(page: Page) -> None:
 
     head.press("Enter")
     assert (rows.count(), head.get_attribute("aria-expanded")) == (3, "false")
+
+
+def test_the_graph_is_coloured_by_what_is_chosen(page: Page) -> None:
+    """By the keyboard too: NPU or CPU, time, error."""
+    graph = page.locator(".current .graph")
+    colours = []
+    for name in ("NPU or CPU", "time", "error"):
+        page.locator(".current").get_by_label(name, exact=True).check()
+        colours.append(
+            graph.locator("tbody tr circle").evaluate_all("all => all.map(one => getComputedStyle(one).fill)")
+        )
+
+    by_place, by_time, by_error = colours
+    assert len({*by_place}) == 2 and by_place[0] == by_place[-1] != by_place[1]
+    assert by_time[1] not in by_time[2:] and by_error[2] not in by_error[:2]
 
 
 def test_a_narrow_window_scrolls_tables_and_not_the_page(page: Page) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from report_files import MAP
+from report_files import MAP, OPERATORS, layers_json
 
 from etbuild.report.page.charts import columns, ticks
+from etbuild.report.page.graph_rows import GroupRow, OperatorRow, graph_rows
 from etbuild.report.page.layers import layers_of
 from etbuild.report.page.memory import plan_of
+from etbuild.report.page.numbers import NOTHING, inside
 from etbuild.report.page.sizes import Symbol, symbols
 from etbuild.report.page.source_lines import SourceLines
 from etbuild.report.page.text import count_text, size_text
@@ -84,6 +86,59 @@ def test_a_layer_waits_for_what_needs_the_most_cycles() -> None:
         "body",
         1.0,
     )
+
+
+def test_the_worst_layer_is_the_first() -> None:
+    """A layer whose value is not known is last, with the reason, and has no number."""
+    found = inside(layers_json())
+
+    assert [(row.rank, row.name, row.to_float, row.reason) for row in found.rows] == [
+        (1, "body.act", 20.0, ""),
+        (2, "body.conv", 40.0, ""),
+        (0, "body", None, "executed: fused away"),
+    ]
+    assert [(row.lsb, row.largest, row.clipped, row.differing) for row in found.rows[:1]] == [(1.0, 0.25, 0.015, 3)]
+    assert found.summary == (
+        "2 samples; the value of 2 of 3 layers is known. Worst: body.act, 20.0 dB. "
+        "The executed program is equal to the TOSA graphs wherever both are known."
+    )
+
+
+def test_an_operator_of_the_graph_has_its_time_and_its_error() -> None:
+    """A module has the sum of the times, and the largest error, of what is in it."""
+    drawn = graph_rows(OPERATORS, [], inside(layers_json()))
+
+    first, body, last = drawn.items
+    assert isinstance(body, GroupRow) and isinstance(first, OperatorRow) and isinstance(last, OperatorRow)
+    assert (body.path, body.operators, body.place, body.error_text) == ("body", 3, "NPU", "20.0 dB")
+    assert [(row.short, row.error_text) for row in body.items if isinstance(row, OperatorRow)] == [
+        ("conv", "40.0 dB"),
+        ("relu", "20.0 dB"),
+        ("add", ""),
+    ]
+    assert (first.place, last.short, last.place) == ("CPU", "sort", "CPU")
+    assert drawn.summary == (
+        "4 operators, 3 on the NPU and 1 on the CPU; 1 more on the CPU converts from and to integers."
+    )
+
+
+def test_without_layers_the_graph_has_velas_times_and_no_errors() -> None:
+    """Where lowering says which node a tensor is made from."""
+    cycles = {"npu": 75, "sram_access": 0, "dram_access": 0, "on_chip_flash_access": 0, "off_chip_flash_access": 0}
+    row = {"operator": "Conv2D", "original_operator": "Conv2D", "macs": 0, "mac_utilisation": 0.0, "staging_bytes": 8}
+    layers = [{**row, "name": name, "cycles": {**cycles, "total": 75}} for name in ("t", "u")]
+    found = layers_of([{"delegate": 0, "layers": layers}], [{"t": {"node": "conv_0"}, "u": {"node": "relu_0"}}])
+
+    drawn = graph_rows(OPERATORS, found, NOTHING)
+
+    body = drawn.items[1]
+    assert isinstance(body, GroupRow)
+    assert [(row.share, row.operations) for row in body.items if isinstance(row, OperatorRow)] == [
+        (0.5, "Conv2D"),
+        (0.5, "Conv2D"),
+        (0.0, ""),
+    ]
+    assert (drawn.has_time, drawn.has_errors) == (True, False)
 
 
 def test_a_source_line_that_is_not_there_has_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

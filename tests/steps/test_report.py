@@ -166,8 +166,9 @@ def test_the_step_reads_every_report_of_the_recipe() -> None:
             f"build/kws/{name}"
             for name in (
                 *("tosa-u55/quantization.json", "tosa-u55/partition.json", "tosa-u55/golden.json"),
-                "tosa-u55/golden.npz",
-                *("cpu/quantization.json", "cpu/partition.json", "cpu/golden.json", "cpu/golden.npz"),
+                *("tosa-u55/golden.npz", "tosa-u55/operators.json"),
+                *("cpu/quantization.json", "cpu/partition.json", "cpu/golden.json"),
+                *("cpu/golden.npz", "cpu/operators.json"),
                 *("ethos-u55-128/manifest.json", "ethos-u55-128/model.pte", "ethos-u55-128/vela.json"),
                 *("ethos-u55-128/vela", "ethos-u55-128/run.json"),
                 *("cpu/manifest.json", "cpu/model.pte", "cpu/run.json"),

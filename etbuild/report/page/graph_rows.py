@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etbuild.report.page import graph
@@ -10,6 +10,7 @@ from etbuild.report.page import graph
 if TYPE_CHECKING:
     from etbuild.report.page.graph import Strokes
     from etbuild.report.page.layers import Layer
+    from etbuild.report.page.numbers import Inside, Numbers
 
 Json = dict[str, Any]
 # More rows than this: modules below the first level begin closed.
@@ -23,8 +24,6 @@ class OperatorRow(NamedTuple):
     module: str
     place: str
     line: str
-    text: str
-    cycles: int
     share: float
     heat: float
     error: float
@@ -33,6 +32,11 @@ class OperatorRow(NamedTuple):
     strokes: Strokes
     is_group: bool = False
 
+    @property
+    def short(self) -> str:
+        """Its name without what all have."""
+        return self.operator.removeprefix("quantized_decomposed.").removesuffix(".default")
+
 
 class GroupRow(NamedTuple):
     """A module with its rows. open: at the beginning."""
@@ -40,7 +44,6 @@ class GroupRow(NamedTuple):
     path: str
     operators: int
     place: str
-    cycles: int
     share: float
     heat: float
     error: float
@@ -53,7 +56,7 @@ class GroupRow(NamedTuple):
 
 
 class GraphRows(NamedTuple):
-    """most: the largest share of a row that is no group, 1 without times."""
+    """most: the share of the longest bar, 1 without times."""
 
     summary: str
     items: Sequence[OperatorRow | GroupRow]
@@ -64,7 +67,7 @@ class GraphRows(NamedTuple):
     has_groups: bool
 
 
-def graph_rows(operators: Sequence[Json], found: Sequence[Layer], text_of: Callable[[str], str]) -> GraphRows:
+def graph_rows(operators: Sequence[Json], found: Sequence[Layer], numbers: Inside) -> GraphRows:
     """The graph of a variant. operators: of partition.json; found: the NPU's layers."""
     shown = [one for one in operators if one["class"] == "compute" or one["place"] == "CPU"]
     nodes = _nodes(operators, {one["node"] for one in shown})
@@ -73,37 +76,58 @@ def graph_rows(operators: Sequence[Json], found: Sequence[Layer], text_of: Calla
     for layer in found:
         behind.setdefault(layer.about.get("node", ""), []).append(layer)
     own = [behind.get(one.get("source") or one["node"], []) for one in shown]
+    cycles = [
+        numbers.cycles.get(one["node"], 0) if numbers.cycles else sum(layer.cycles for layer in some)
+        for one, some in zip(shown, own, strict=True)
+    ]
     total = sum(layer.cycles for layer in found) or 1
-    most = max((sum(layer.cycles for layer in some) for some in own), default=0) / total
+    most = max(cycles, default=0) / total
     rows = [
-        OperatorRow(
-            one["operator"],
-            one["module"] or "",
-            one["place"],
-            one["line"] or "",
-            text_of(one["line"]) if one["line"] else "",
-            cycles,
-            cycles / total,
-            cycles / total / (most or 1),
-            0.0,
-            "",
-            ", ".join(layer.operator for layer in some),
-            strokes,
-        )
-        for one, some, strokes in zip(shown, own, drawn.strokes, strict=True)
-        for cycles in (sum(layer.cycles for layer in some),)
+        _row(one, some, (took / total, took / total / (most or 1)), numbers.of.get(one["node"]), strokes)
+        for one, some, took, strokes in zip(shown, own, cycles, drawn.strokes, strict=True)
     ]
     items = [_item(item, rows, 0) for item in drawn.tree]
-    summary = _summary(shown)
     groups = any(item.is_group for item in items)
-    return GraphRows(summary, items, drawn.lanes, most or 1.0, most > 0, any(row.error_text for row in rows), groups)
+    has_errors = any(row.error_text for row in rows)
+    return GraphRows(_summary(shown), items, drawn.lanes, _largest(items) or 1.0, most > 0, has_errors, groups)
+
+
+def _largest(items: Sequence[OperatorRow | GroupRow]) -> float:
+    """The largest share of a row; a group of the first level, which begins open, counts by what is in it."""
+    inner = [one for item in items for one in (item.items if isinstance(item, GroupRow) else (item,))]
+    return max((one.share for one in inner), default=0.0)
+
+
+def _row(
+    one: Json,
+    behind: Sequence[Layer],
+    time: tuple[float, float],
+    numbers: Numbers | None,
+    strokes: Strokes,
+) -> OperatorRow:
+    """time: the share of all, and of the longest."""
+    share, heat = time
+    return OperatorRow(
+        one["operator"],
+        one["module"] or "",
+        one["place"],
+        one["line"] or "",
+        share,
+        heat,
+        numbers.heat if numbers else 0.0,
+        numbers.text if numbers else "",
+        ", ".join(layer.operator for layer in behind),
+        strokes,
+    )
 
 
 def _summary(shown: Sequence[Json]) -> str:
     places = [one["place"] for one in shown if one["class"] == "compute"]
     text = f"{len(places)} operators, {places.count('NPU')} on the NPU and {places.count('CPU')} on the CPU"
     converts = len(shown) - len(places)
-    more = f"; {converts} on the CPU only convert between floating point and integers." if converts else "."
+    more = (
+        f"; {converts} more on the CPU convert{'s' if converts == 1 else ''} from and to integers." if converts else "."
+    )
     return text + more
 
 
@@ -135,7 +159,6 @@ def _item(item: int | graph.Group, rows: Sequence[OperatorRow], depth: int) -> O
         item.path,
         len(inner),
         " and ".join(reversed(places)),
-        sum(row.cycles for row in inner),
         share,
         max(row.heat for row in inner),
         worst.error,

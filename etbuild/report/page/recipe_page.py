@@ -14,6 +14,7 @@ from etbuild.report.page import charts, layers, verdict
 from etbuild.report.page.accuracy import Answers, answers_of
 from etbuild.report.page.graph_rows import GraphRows, graph_rows
 from etbuild.report.page.memory import Plan, plan_of
+from etbuild.report.page.numbers import Inside, inside
 from etbuild.report.page.render import rendered
 from etbuild.report.page.sizes import Symbol, symbols
 from etbuild.report.page.text import size_text
@@ -80,6 +81,7 @@ class Variant(NamedTuple):
     most_share: float
     time_text: str
     outputs: Sequence[Json]
+    inside: Inside
     shares: Sequence[tuple[str, float]]
     answers: Answers | None
     weights: Sequence[Encoded]
@@ -132,6 +134,7 @@ def _variant(recipe: str, variant: Json, profile: Json, sources: Sources) -> Var
     made_from = _tensors(lowering / "operators.json")
     found = layers.layers_of(delegates, made_from)
     partition = read_json(lowering / "partition.json")
+    numbers = inside(_if_exists(folder / "layers.json", read_json))
     lines = verdict.verdicts(recipe, profile, variant)
     firmware, run = variant["firmware"], variant["run"] or {}
     peak = max(found, key=lambda one: one.staging_bytes, default=None)
@@ -144,7 +147,7 @@ def _variant(recipe: str, variant: Json, profile: Json, sources: Sources) -> Var
         verdicts=lines,
         tiles=_tiles(variant),
         on_cpu=profile["operators"]["on_cpu"] if variant["target"]["npu"] != "none" else (),
-        graph=graph_rows(partition["operators"], found, sources.text_of),
+        graph=graph_rows(partition["operators"], found, numbers),
         regions=_regions(firmware),
         run_memory=_run_memory(run.get("memory") or {}),
         run_figures=run.get("figures") or {},
@@ -157,6 +160,7 @@ def _variant(recipe: str, variant: Json, profile: Json, sources: Sources) -> Var
         most_share=max((one.share for one in found), default=1) or 1,
         time_text=_time_text(found),
         outputs=profile["golden"]["differences"]["outputs"],
+        inside=numbers,
         shares=[(WHO[name], figure["value"]) for name, figure in right.items()],
         answers=_if_exists(lowering / "golden.npz", answers_of) if right else None,
         weights=encoded_weights(delegates, folder / "vela"),

@@ -15,6 +15,13 @@ TEMPLATES = Path(__file__).parent / "templates"
 FILTERS = {"size": size_text, "number": count_text, "percent": percent, "ms": milliseconds}
 
 
+def short_line(line: str) -> Any:
+    """ "folder/model.py:9" without the folder, which shows when one points at it."""
+    from markupsafe import Markup
+
+    return Markup('<code title="{}">{}</code>').format(line, line.rpartition("/")[2]) if line else ""
+
+
 def rendered(template: str, values: Mapping[str, Any]) -> str:
     """The text of a page. template: its file among the templates."""
     from markupsafe import Markup
@@ -35,5 +42,5 @@ def _environment() -> Any:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters.update(FILTERS)
+    made.filters.update(FILTERS, line=short_line)
     return made
