@@ -13,7 +13,7 @@ from etbuild.npu.stream_changes import Change, Work, changes, operations
 from etbuild.pte.reader import read
 from etbuild.pte.vela import BACKEND, read_stream
 from etbuild.report.compared_build import ComparedBuild, build_of_pte, build_of_variant, check_pte
-from etbuild.system import checkout
+from etbuild.system import checkout, git
 
 Json = dict[str, Any]
 WANTED = "a folder of build/, a manifest.json, a .pte, RECIPE[@VARIANT], or REV:RECIPE[@VARIANT] of a git revision"
@@ -76,9 +76,9 @@ def _of_file(file: Path, label: str) -> ComparedBuild:
 def _built(revision: str, recipe: str, variant: str, stack: ExitStack) -> Path:
     """The project at a revision, with the .pte and the expected outputs of a recipe built. It uses the build cache."""
     project = Path.cwd()
-    if not checkout.is_repository(project):
+    if not git.is_repository(project):
         raise UsageError(f"{revision}:{recipe}: got no git repository in {project}, wanted one that has {revision}")
-    tree = stack.enter_context(checkout.worktree(project, checkout.commit_of(project, revision)))
+    tree = stack.enter_context(checkout.worktree(project, git.commit_of(project, revision)))
     build(tree, (f"pte:{recipe}{'@' if variant else ''}{variant}", f"golden:{recipe}"))
     return tree
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "fvp": "run an image as Arm's FVP of Corstone-300 would, in QEMU with an emulated NPU",
     "disasm": "print the NPU command streams in a .pte as text",
     "compare": "compare two builds: sizes, memory, time, accuracy, layers, command streams",
+    "history": "draw the figures of a recipe over the commits",
     "reproduce": "rebuild a .pte from its manifest in a clean checkout, and compare the bytes",
     "doctor": "list the tools on this machine, what is missing, and how to install it",
     "new": "write a recipe, and a model to start from",

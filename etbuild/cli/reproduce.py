@@ -17,7 +17,7 @@ import etbuild
 from etbuild.cli.doit_build import build
 from etbuild.errors import MissingTool, StepError, UsageError
 from etbuild.report.provenance import MADE, inputs_of
-from etbuild.system import checkout, tools
+from etbuild.system import checkout, git, tools
 from etbuild.system.files import sha256
 
 Json = dict[str, Any]
@@ -91,12 +91,12 @@ def read_manifest(file: Path) -> tuple[Json, dict[str, str]]:
 @contextmanager
 def _checkout(project: Path, revision: str) -> Iterator[tuple[Path, str]]:
     """A clean checkout, and its description."""
-    if not checkout.is_repository(project):
+    if not git.is_repository(project):
         with checkout.copied(project) as tree:
             yield tree, "a copy of the project"
         return
-    commit = checkout.commit_of(project, revision)
-    if count := len(checkout.changed_files(project)):
+    commit = git.commit_of(project, revision)
+    if count := len(git.changed_files(project)):
         print(f"{project}: {count} files are not as they are in the commit; the commit is built")
     with checkout.worktree(project, commit) as tree:
         yield tree, f"a checkout of {commit[:12]}"

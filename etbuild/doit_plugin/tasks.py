@@ -178,6 +178,7 @@ def tasks_of(plan: Plan, shared: SharedState) -> Iterator[Task | dict[str, objec
         yield _OwnTask(name, None, task_dep=names, clean=clean, doc=doc, has_subtask=True)
     yield from made
     yield from _debug_tasks(plan, workspace.root)
+    yield from _history_tasks(plan, workspace.root)
 
 
 def _step_tasks(plan: Plan, shared: SharedState) -> Iterator[Task]:
@@ -271,3 +272,20 @@ def _debug(root: Path, step: Step) -> TaskFailed | None:
             command += [option, step.argv[step.argv.index(option) + 1]]
     code = subprocess.run(command, cwd=root, check=False).returncode
     return TaskFailed(f"debug: QEMU ended with exit code {code}") if code else None
+
+
+def _history_tasks(plan: Plan, root: Path) -> Iterator[dict[str, object]]:
+    """history:R for each recipe: its report, then its figures over the commits; they always run."""
+    if plan.steps:
+        yield {"basename": "history", "name": None, "doc": "the figures of a recipe over the commits, in git notes"}
+    for step in plan.steps:
+        if step.kind == "report":
+            action = partial(_history, root, step.recipe)
+            doc = f"{step.recipe} over the commits"
+            yield {"basename": "history", "name": step.recipe, "actions": [action], "task_dep": [step.name], "doc": doc}
+
+
+def _history(root: Path, recipe: str) -> TaskFailed | None:
+    command = [sys.executable, "-m", "etbuild.cli.main", "history", recipe, "--record"]
+    code = subprocess.run(command, cwd=root, check=False).returncode
+    return TaskFailed(f"history: {recipe} ended with exit code {code}") if code else None
