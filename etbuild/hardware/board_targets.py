@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etbuild.hardware.npus import catalog, legal_modes
-from etbuild.hardware.target import Target
+from etbuild.hardware.target import CPU_PROFILES, Target
 
 if TYPE_CHECKING:
     from etbuild.hardware.board import Board
@@ -16,9 +16,11 @@ _COMMON = ("ethos-u55-128", "ethos-u65-256", "ethos-u85-256")
 
 
 def suits(board: Board, target: Target) -> bool:
-    """Whether the board has the target's NPU; any board suits one without an NPU."""
+    """Whether the board has the target's NPU; without one, whether its core has the kernels that the target is for."""
     npu = catalog().npus.get(target.npu)
-    return npu is None or not board.incompatibility(npu.family.name, npu.macs * npu.cores)
+    if npu is None:
+        return target.profile not in CPU_PROFILES.values() or CPU_PROFILES.get(board.cpu.core) == target.profile
+    return not board.incompatibility(npu.family.name, npu.macs * npu.cores)
 
 
 def default_target(family: str, macs: Sequence[int]) -> Target:
