@@ -58,10 +58,17 @@ def run(arguments: argparse.Namespace) -> int:
     found["failed"] = failures(conditions, found["pairs"])
     printed = rendered(found, arguments.format)
     if arguments.output:
-        Path(arguments.output).write_text(printed, encoding="utf-8")
+        _write(arguments.output, printed)
     else:
         print(printed, end="")
     return 1 if found["failed"] else 0
+
+
+def _write(file: str, text: str) -> None:
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--output: got {file}: {error.strerror}, wanted a file that can be written") from None
 
 
 def matched(

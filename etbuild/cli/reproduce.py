@@ -23,6 +23,10 @@ from etbuild.system.files import sha256
 Json = dict[str, Any]
 
 
+# What is read of a manifest; one that an earlier version wrote has less.
+_KEYS = {"recipe": str, "variant": str, "settings": dict, "tools": dict, "packages": dict, "digests": dict}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .pte with its manifest.json next to it, or the manifest.json")
     parser.add_argument(
@@ -51,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         made = json.loads((folder / "manifest.json").read_bytes()) if (folder / "manifest.json").is_file() else {}
         different = different_files(wanted, folder)
         if arguments.output:
-            shutil.copytree(folder, arguments.output, dirs_exist_ok=True)
+            _store(folder, arguments.output)
     if different:
         found += [*different_settings(manifest, made), *first_different_step(manifest, made), *different]
     else:
@@ -66,6 +70,13 @@ def _print(lines: Iterable[str]) -> None:
         print(line)
 
 
+def _store(folder: Path, output: str) -> None:
+    try:
+        shutil.copytree(folder, output, dirs_exist_ok=True)
+    except OSError as error:  # Of copytree: of several files, with no text of its own.
+        raise UsageError(f"--output: got {output}, wanted a folder that can be written\n    {error}") from None
+
+
 def read_manifest(file: Path) -> tuple[Json, dict[str, str]]:
     """A manifest, and the SHA-256 of the files that it describes, by name.
 
@@ -76,8 +87,9 @@ def read_manifest(file: Path) -> tuple[Json, dict[str, str]]:
     try:
         manifest: Json = json.loads(path.read_bytes())
         wanted = {one["file"]: str(one["sha256"]) for one in (manifest["pte"], *manifest["beside"])}
-        assert manifest["recipe"] and manifest["variant"]
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+        if not all(isinstance(manifest[key], kind) for key, kind in _KEYS.items()):
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError) as error:
         got = error.strerror if isinstance(error, OSError) else "no manifest with recipe and variant"
         remedy = "name a .pte in the folder that it was built in, or its manifest.json"
         raise UsageError(f"{path}: got {got}, wanted the manifest.json of a .pte\n    {remedy}") from None

@@ -256,6 +256,15 @@ def test_markdown_of_one_variant_fits_one_screen(output: Output) -> None:
     assert "Changed: npu ethos-u55-128 → ethos-u65-512; torch 2.13.0 → 2.14.0" in lines
 
 
+def test_a_file_that_cannot_be_written_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    write_build(Path("build/one/ethos-u55-128"))
+
+    assert main(["compare", "one", "one", "--output", "no/where.md"]) == 2
+
+    wanted = "--output: got no/where.md: No such file or directory, wanted a file that can be written\n"
+    assert capsys.readouterr().err == wanted
+
+
 def test_html_is_one_page_without_script_or_network(output: Output) -> None:
     """Text of the builds is escaped."""
     write_build(Path("build/one/ethos-u55-128"))

@@ -160,6 +160,7 @@ def test_a_build_that_fails_names_what_differs_too(project: FakeProject, capfd: 
     ("file", "message"),
     [
         ("none.pte", "manifest.json: got No such file or directory, wanted the manifest.json of a .pte\n"),
+        ("build/net/old.json", "got no manifest with recipe and variant, wanted the manifest.json of a .pte\n"),
         ("build/net/report.json", "got no manifest with recipe and variant, wanted the manifest.json of a .pte\n"),
     ],
 )
@@ -168,6 +169,9 @@ def test_a_file_without_a_manifest_is_refused(
 ) -> None:
     """Exit code 2, with what to name."""
     (project.root / "build/net/report.json").write_text("[]")
+    (project.root / "build/net/old.json").write_text(
+        '{"pte": {"file": "a", "sha256": "b"}, "beside": [], "recipe": "r"}'
+    )
 
     assert main(["reproduce", file]) == 2
 
