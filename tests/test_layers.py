@@ -51,7 +51,7 @@ ARROWS = {
 HEAVY = {
     *("torch", "torchao", "executorch", "ethosu", "tosa", "tosa_reference_model", "serializer"),
     *("numpy", "jsonschema", "safetensors", "sklearn", "packaging", "jinja2", "markupsafe"),
-    *("asyncssh", "serial"),
+    *("asyncssh", "serial", "watchfiles"),
 }
 # The compile server's child sets the environment that its client sent.
 ENVIRONMENT = {"etbuild.system.environment", "etbuild.build_engine.server.child"}

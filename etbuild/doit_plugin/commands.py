@@ -37,6 +37,13 @@ OPT_SCHEDULER = {
     "default": "",
     "help": "steps run on the workers of this Dask scheduler, tcp://HOST:PORT [default: $ETBUILD_SCHEDULER]",
 }
+OPT_SINCE = {
+    "name": "since",
+    "long": "since",
+    "type": str,
+    "default": "",
+    "help": "only recipes that read a file that has changed since this revision of git, e.g. origin/main...",
+}
 DODO = "dodo.py"
 # doit's verbosity: nothing of what a task prints is kept back.
 SHOW_OUTPUT = 2
@@ -45,8 +52,9 @@ SHOW_OUTPUT = 2
 class Run(cmd_run.Run):  # type: ignore[misc]
     """doit run. It also ends all running steps when it ends, and exits with 3 if a program or package is missing."""
 
-    cmd_options = (*cmd_run.Run.cmd_options, OPT_SCHEDULER)
-    _scheduler = ""
+    cmd_options = (*cmd_run.Run.cmd_options, OPT_SCHEDULER, OPT_SINCE)
+    _scheduler = _since = ""
+    sel_tasks: Any
     _cmdparser: Any
     # The key of the command, and the stat of dodo.py before doit read it; None if the output may not be cached.
     _command: str | None = None
@@ -71,7 +79,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         return guarded(lambda: self._parse_execute(in_args))
 
     def _parse_execute(self, in_args: list[str]) -> Any:
-        if type(self.loader) is DodoTaskLoader and self.loader.task_opts is None:
+        depends_on_git = any(word.partition("=")[0] == "--since" for word in in_args)
+        if type(self.loader) is DodoTaskLoader and self.loader.task_opts is None and not depends_on_git:
             self._command = noop.command_key((in_args, self.opt_vals, self.config))
             text = noop.lookup(self._command)
             if text is not None:
@@ -80,7 +89,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         return super().parse_execute(_with_values(in_args))
 
     def execute(self, opt_values: Any, pos_args: list[str]) -> Any:
-        self._scheduler = opt_values["scheduler"]
+        self._scheduler, self._since = opt_values["scheduler"], opt_values["since"]
         if (opt_values["dodoFile"], opt_values["cwdPath"], opt_values["seek_file"]) == (DODO, None, False):
             self._dodo = stat_of(DODO)
         return super().execute(opt_values, pos_args)
@@ -101,6 +110,13 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             require_recipes(self._projects(), self.sel_tasks)
         require_sound(states, self.sel_tasks)
         require_known({task.name for task in self.task_list}, self.task_list, self.sel_tasks, self.loader.cmd_names)
+        if self._since and states:
+            from etbuild.doit_plugin.since import narrowed
+
+            self.sel_tasks = narrowed(states, self.task_list, self.sel_tasks, self._since)
+            if not self.sel_tasks:
+                self.outstream.write(f"no recipe that was asked for reads what has changed since {self._since}\n")
+                return 0
         _end_on_sigterm()
         try:
             code: int = super()._execute(**options)

@@ -75,4 +75,5 @@ class Project:
             print(RecipeError(plan.problems), file=sys.stderr)
             self.shared.broken = plan.broken
             self.progress.idle = False
+        self.shared.files = {outline.name: outline.files for outline in plan.outlines}
         return tasks_of(plan, self.shared)

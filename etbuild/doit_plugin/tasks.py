@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -40,12 +40,14 @@ class SharedState:
 
     forced: every step that doit selects runs (doit -a).
     broken: the recipes that could not be read, by name.
+    files:  that each recipe was read from, by its name.
     """
 
     executor: Executor
     progress: Progress
     forced: bool = False
     broken: tuple[str, ...] = ()
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def remember(self) -> None:
         """Add what this run of doit did to the history of builds, if it did anything."""

@@ -28,10 +28,15 @@ DATA = ("hardware/npus.yaml", "hardware/boards", "schemas", "../schemas")
 
 
 class Outline(NamedTuple):
-    """One recipe as its tasks need it. profiles: the lowering profile of each variant, in the recipe's order."""
+    """One recipe as its tasks need it.
+
+    profiles: the lowering profile of each variant, in the recipe's order.
+    files:    that the recipe was read from.
+    """
 
     name: str
     profiles: Mapping[str, str]
+    files: tuple[str, ...] = ()
 
 
 class Plan(NamedTuple):
@@ -51,7 +56,8 @@ def plan_of(recipes: Iterable[Recipe]) -> Plan:
     """The steps of the recipes, in the recipes' order."""
     outlines, steps = list[Outline](), list[Step]()
     for recipe in recipes:
-        outlines.append(Outline(recipe.name, {target.variant: target.profile for target in recipe.targets}))
+        profiles = {target.variant: target.profile for target in recipe.targets}
+        outlines.append(Outline(recipe.name, profiles, tuple(file.as_posix() for file in recipe.files)))
         steps += steps_of(recipe)
     return Plan(tuple(outlines), tuple(steps))
 
@@ -114,7 +120,7 @@ def _read(file: Path, common: Mapping[str, object], project: tuple[Path, Digests
             or any(kind_of(root / path) != kind for path, kind in data["named"].items())
         ):
             return None
-        outlines = tuple(Outline(name, profiles) for name, profiles in data["outlines"])
+        outlines = tuple(Outline(name, profiles, tuple(files)) for name, profiles, files in data["outlines"])
         return Plan(outlines, tuple(_step(*row) for row in data["steps"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
