@@ -209,14 +209,14 @@ class Why(DoitCmdBase):  # type: ignore[misc]
         return guarded(lambda: super(Why, self).parse_execute(_with_values(in_args)))
 
     def _execute(self) -> int:
-        from etbuild.doit_plugin.selection import require_known, states_of, step_tasks
+        from etbuild.doit_plugin.selection import producers_first, require_known, states_of, step_tasks
 
         tasks = {task.name: task for task in self.task_list}
         require_known(set(tasks), self.task_list, self.sel_tasks)
         control = TaskControl(self.task_list)
         control.process(self.sel_tasks)
         running = False
-        for task in _producers_first(tasks, control.selected_tasks):
+        for task in producers_first(tasks, control.selected_tasks):
             for step_task in step_tasks([task]):
                 running |= self._explain(step_task.step.name, *step_task.forecast(task))
         for state in states_of(self.task_list):
@@ -283,17 +283,3 @@ def _with_groups(tasks: dict[str, Any], names: list[str], deep: bool) -> Iterato
         yield tasks[name]
         if not tasks[name].actions:
             yield from _with_groups(tasks, tasks[name].task_dep, deep)
-
-
-def _producers_first(tasks: dict[str, Any], names: list[str]) -> Iterator[Any]:
-    seen: set[str] = set()
-
-    def visit(name: str) -> Iterator[Any]:
-        if name not in seen:
-            seen.add(name)
-            for dependency in tasks[name].task_dep:
-                yield from visit(dependency)
-            yield tasks[name]
-
-    for name in names:
-        yield from visit(name)

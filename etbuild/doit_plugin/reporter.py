@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from doit.exceptions import UnmetDependency
 from doit.reporter import ConsoleReporter
 
+from etbuild.doit_plugin.time_left import TimeLeft
 from etbuild.errors import EtbuildError
 
 if TYPE_CHECKING:
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
 
 NAME_WIDTH = 44
 REFRESH_S = 0.2
+# The live line says what is left once a step has run so long.
+LONG_S = 1.5
+LIVE_WIDTH = 100
 
 
 class StepReporter(ConsoleReporter):  # type: ignore[misc]
-    """One line a step when it ends; on a terminal also the running steps with their seconds.
+    """One line a step when it ends; on a terminal also the running steps with their seconds, and the time left.
 
     progress, root: of the project; a subclass for each sets them.
     """
@@ -42,6 +46,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         self._recipes: dict[str, list[str]] = {}
         self._guard = threading.Lock()
         self._done = threading.Event()
+        self._time_left = TimeLeft()
         self.progress.write_line = self._line
 
     def write(self, text: str) -> None:
@@ -51,7 +56,10 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
         self._tasks = tasks
         if self._terminal:
-            threading.Thread(target=self._refresh, daemon=True).start()
+            from etbuild.doit_plugin.selection import producers_first
+
+            chosen = list(producers_first(tasks, selected_tasks))
+            threading.Thread(target=self._refresh, args=(chosen,), daemon=True).start()
 
     def execute_task(self, task: Any) -> None:
         if task.actions:
@@ -111,6 +119,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
             self._recipes.setdefault(kind, []).append(recipe)
 
     def _end(self, task: Any, what: str | None) -> None:
+        self._time_left.end(task.name)
         with self._guard:
             self._running.pop(task.name, None)
             if what is not None:
@@ -125,13 +134,20 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         self.write(f"\r\x1b[K{text}" if self._terminal else text)
         self.outstream.flush()
 
-    def _refresh(self) -> None:
+    def _refresh(self, tasks: list[Any]) -> None:
+        """The live line. What is left is asked for when a step has taken so long that it is worth it."""
+        asked = False
         while not self._done.wait(REFRESH_S):
+            now = time.monotonic()
+            if not asked and any(now - begun > LONG_S for begun in list(self._running.values())):
+                asked = True
+                self._time_left.start(tasks)
             with self._guard:
-                now = time.monotonic()
                 live = "  ".join(f"{name} {now - begun:.0f} s" for name, begun in self._running.items())
                 if live:
-                    self.write(f"\r\x1b[K{live[:100]}")
+                    left = self._time_left.text(self._running, now)
+                    text = f"{live[: LIVE_WIDTH - len(left) - 2]}  {left}".rstrip()
+                    self.outstream.write(f"\r\x1b[K{text}")
                     self.outstream.flush()
 
     def _tables(self) -> Iterator[str]:

@@ -26,6 +26,21 @@ def step_tasks(tasks: Iterable[Any]) -> Iterator[StepTask]:
                 yield check.owner
 
 
+def producers_first(tasks: dict[str, Any], names: list[str]) -> Iterator[Any]:
+    """The named tasks and all that they depend on, in the order of a build."""
+    seen: set[str] = set()
+
+    def visit(name: str) -> Iterator[Any]:
+        if name not in seen:
+            seen.add(name)
+            for dependency in tasks[name].task_dep:
+                yield from visit(dependency)
+            yield tasks[name]
+
+    for name in names:
+        yield from visit(name)
+
+
 def states_of(tasks: Iterable[Any]) -> list[SharedState]:
     """The shared state of each project among the tasks."""
     return list({id(task.shared): task.shared for task in step_tasks(tasks)}.values())
