@@ -119,6 +119,8 @@ def scales(subject: Subject) -> Iterator[Finding]:
     """Sums and concatenations of values whose scales are far apart."""
     for node in subject.nodes(*_SUMS):
         values = node.args[0] if operator_of(node) == "cat" else node.args[:2]
+        if _is_centring(*values[:2]):
+            continue
         found = [one for one in map(partial(_scale_of, subject.program), values) if one]
         if len(found) < 2 or (ratio := max(found) / min(found)) < _FAR_SCALES:
             continue
@@ -164,6 +166,14 @@ def _scale_of(program: Any, node: Any) -> float | None:
     if is_constant or (made.op == "placeholder" and constant(program, made) is not None):
         return None
     return scale(node)
+
+
+def _is_centring(value: Any, other: Any = None) -> bool:
+    """x - mean(x), the first operation of a norm: the mean may well be small."""
+    if not (hasattr(value, "op") and hasattr(other, "op")) or operator_of(origin(other)) != "mul":
+        return False
+    sums = [origin(one) for one in origin(other).all_input_nodes]
+    return any(operator_of(one) == "sum" and origin(one.args[0]) is origin(value) for one in sums)
 
 
 def _rounded(channels: int, depth: int) -> int:
