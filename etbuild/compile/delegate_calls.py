@@ -7,8 +7,9 @@ that nothing writes, or bytes of another type.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, islice
 from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import StepError
@@ -32,6 +33,11 @@ _TOSA = {
     9: ("bfloat16", 2),
     17: ("int64", 8),
 }
+_LEFT_OUT = "an output that the NPU also reads itself is left out, and would never be written"
+_REMEDY_FOR_BUFFERS = (
+    "    write rows of {} along its first axis that has more than one element, as in [1, positions, width], and split\n"
+    "    what is read of it; or make it an input and an output of the model, and keep it in the application"
+)
 _REMEDY = (
     "    what it has to give depends on the operators that are not on the NPU: partition.json says why they are not"
 )
@@ -45,6 +51,7 @@ class Tensor:
     shape: tuple[int, ...]
     dtype: str
     element_bytes: int
+    is_read: bool = False  # an output that an operator of the same graph reads
 
     @property
     def elements(self) -> int:
@@ -101,20 +108,25 @@ def _compare_call(index: int, passed: Sequence[Tensor], ports: Ports, names: tup
     _compare(index, ("the program", passed[count:]), (name, outputs), "output")
 
 
-def check_stream(index: int, graph: bytes, stream: bytes) -> None:
+def check_stream(index: int, graph: bytes, stream: bytes, buffers: Mapping[int, str] | None = None) -> None:
     """Compare a TOSA graph with the stream that Vela made of it.
 
     Vela leaves out an output that an operator of the same graph reads too.
-    raises: StepError for another number, size or type of tensors; it names the output that is lost.
+    buffers: the buffers of the model that the delegate writes, by its outputs.
+    raises:  StepError for another number, size or type of tensors; it names the output that is lost, or what it is to
+             the model.
     """
     for side, wanted, got in zip(("input", "output"), graph_ports(graph), stream_ports(stream), strict=True):
         if len(got) < len(wanted):
-            lost = _lost(wanted, got)
-            why = "an output that the NPU also reads itself is left out, and would never be written"
+            lost, missing = _lost(wanted, got), len(wanted) - len(got)
+            what, remedy = f"{wanted[lost[0]]} is lost", _REMEDY
+            if side == "output" and buffers and set(lost) <= buffers.keys():
+                names = [buffers[number] for number in lost]
+                what = f"what the model writes to {'one of ' * (len(lost) > missing)}{_named(names)} is lost"
+                remedy = _REMEDY_FOR_BUFFERS.format(f"self.{names[0]}")
+            why = f": {_LEFT_OUT}" if side == "output" else ""
             raise StepError(
-                f"delegate {index}: got {len(got)} {side}s from Vela, wanted {len(wanted)}: {lost} is lost"
-                + (f": {why}" if side == "output" else "")
-                + f"\n{_REMEDY}"
+                f"delegate {index}: got {len(got)} {side}s from Vela, wanted {len(wanted)}: {what}{why}\n{remedy}"
             )
         _compare(index, ("its TOSA graph", wanted), ("Vela", got), side)
 
@@ -127,7 +139,12 @@ def graph_ports(graph: bytes) -> Ports:
     tensors = {one.Name(): one for one in (block.Tensors(i) for i in range(block.TensorsLength()))}
     inputs = [block.Inputs(i) for i in range(block.InputsLength())]
     outputs = [block.Outputs(i) for i in range(block.OutputsLength())]
-    return tuple(_of_tosa(tensors[name]) for name in inputs), tuple(_of_tosa(tensors[name]) for name in outputs)
+    operators = [block.Operators(i) for i in range(block.OperatorsLength())]
+    read = {one.Inputs(i) for one in operators for i in range(one.InputsLength())}
+    return (
+        tuple(_of_tosa(tensors[name]) for name in inputs),
+        tuple(_of_tosa(tensors[name], name in read) for name in outputs),
+    )
 
 
 def stream_ports(stream: bytes) -> Ports:
@@ -141,10 +158,10 @@ def stream_ports(stream: bytes) -> Ports:
     return side("inputs"), side("outputs")
 
 
-def _of_tosa(tensor: Any) -> Tensor:
+def _of_tosa(tensor: Any, is_read: bool = False) -> Tensor:
     dtype, size = _TOSA.get(tensor.Type(), (f"TOSA type {tensor.Type()}", 0))
     shape = tuple(int(one) for one in tensor.ShapeAsNumpy()) if tensor.ShapeLength() else ()
-    return Tensor(tensor.Name().decode(), shape, dtype, size)
+    return Tensor(tensor.Name().decode(), shape, dtype, size, is_read)
 
 
 def _calls(lowered: Lowered) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
@@ -172,11 +189,23 @@ def _compare(index: int, one: tuple[str, Sequence[Tensor]], other: tuple[str, Se
             raise StepError(f"delegate {index}, {side} {number}: got {a} in {first} but {b} in {second}\n{_REMEDY}")
 
 
-def _lost(wanted: Sequence[Tensor], got: Sequence[Tensor]) -> Tensor:
-    """The first tensor that has no partner in order."""
-    rest = list(got)
-    for one in wanted:
-        if not rest or not one.agrees(rest[0]):
-            return one
-        rest.pop(0)
-    return wanted[-1]
+def _lost(wanted: Sequence[Tensor], got: Sequence[Tensor]) -> list[int]:
+    """The positions of those that may be missing: what the graph reads itself and the others' types allow; if there is
+    nothing of the kind, the first without a partner in order."""
+    read = [number for number, one in enumerate(wanted) if one.is_read]
+    choices = list(islice(combinations(read, len(wanted) - len(got)), 1000))
+    rests = ([one for number, one in enumerate(wanted) if number not in choice] for choice in choices)
+    agree = [all(one.agrees(other) for one, other in zip(rest, got, strict=True)) for rest in rests]
+    if any(agree):
+        return sorted({number for choice, fits in zip(choices, agree, strict=True) if fits for number in choice})
+    left = list(got)
+    for number, one in enumerate(wanted):
+        if not left or not one.agrees(left[0]):
+            return [number]
+        left.pop(0)
+    return [len(wanted) - 1]
+
+
+def _named(buffers: Sequence[str]) -> str:
+    """ "the buffer keys", "the buffers keys and values"."""
+    return f"the buffer{'s' * (len(buffers) > 1)} {' and '.join(buffers)}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etbuild.compile import cortex_m, cortex_m_fallback, zero_points
 from etbuild.compile.compiler_failure import explained
+from etbuild.compile.delegate_states import Buffers, buffers_of
 from etbuild.compile.lowered import Lowered, placeholder_of
 from etbuild.compile.partition import NO_NPU, PartitionRecord
 from etbuild.compile.profiles import reference_spec
@@ -41,6 +42,7 @@ class Lowering(NamedTuple):
     io_params:  quantisation parameters of the model's "inputs" and "outputs", null for floating point.
     executorch: ExecuTorch's program manager, for an ETRecord.
     sources:    by debug handle, the name of an operator in the quantised program.
+    buffers:    the buffers that delegates write.
     """
 
     lowered: Lowered
@@ -49,6 +51,7 @@ class Lowering(NamedTuple):
     io_params: dict[str, Any]
     executorch: Any
     sources: dict[int, str]
+    buffers: Buffers = {}  # noqa: RUF012  # a NamedTuple's default is not changed
 
 
 def lower_program(program: Any, profile: str, io: str, name: Path, own: Additions | None = None) -> Lowering:
@@ -71,6 +74,7 @@ def lower_program(program: Any, profile: str, io: str, name: Path, own: Addition
     ):
         edge, io_params = lower(program, profile, io, record, own.passes)
         require_states(f"{name}: lowering for {profile}", program, edge.exported_program())
+        written = buffers_of(edge.exported_program())
         last = own.passes.on_graphs("executorch", record) if own.passes else []
         executorch = emit(edge, own.planning, last)
     lowered = Lowered(executorch.executorch_program, executorch._emitter_output.mutable_data)
@@ -78,7 +82,8 @@ def lower_program(program: Any, profile: str, io: str, name: Path, own: Addition
     placeholders = [bytes(delegate_data[one.processed.index].data) for one in lowered.delegates]
     record.assign_delegates(_delegate_of_tag(edge, placeholders))
     graphs = tuple(graph_of_placeholder[one] for one in placeholders)
-    return Lowering(lowered, graphs, record.to_json(), io_params, executorch, record.sources)
+    buffers = {number: written[data] for number, data in enumerate(placeholders) if data in written}
+    return Lowering(lowered, graphs, record.to_json(), io_params, executorch, record.sources, buffers)
 
 
 def lower(

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etbuild.compile import delegate_states
 from etbuild.compile.delegate_calls import check_stream
 from etbuild.compile.vela_flags import vela_flags
 from etbuild.compile.vela_refusals import reasons
@@ -44,12 +45,13 @@ def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any
     """
     import numpy as np
 
+    number = int(graph.stem)
     scratch = output / "scratch"
     scratch.mkdir()
     _run_vela(graph, (*vela_flags(target), *_REPORT_FLAGS, f"--output-dir={scratch}", str(graph)))
     with np.load(scratch / f"{graph.stem}_vela.npz", allow_pickle=False) as arrays:
         stream = pack_npz(arrays)
-        check_stream(int(graph.stem), graph.read_bytes(), stream)
+        check_stream(number, graph.read_bytes(), stream, delegate_states.read(graph.parent, number))
         scratch_bytes, fast_bytes = int(arrays["scratch_size"]), int(arrays["scratch_fast_size"])
     (output / f"{graph.stem}.bin").write_bytes(stream)
     summary = scratch / f"{graph.stem}_summary_{target.system_config}.csv"
@@ -62,10 +64,10 @@ def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any
         (output / debug.name).write_text(normalised(debug.read_text(encoding="utf-8")), encoding="utf-8")
     shutil.rmtree(scratch)
     blocks = {block.name: bytes(block.data or b"") for block in blocks_of(stream)}
-    _check_scales(int(graph.stem), blocks["cmd_data"], output / debug.name)
+    _check_scales(number, blocks["cmd_data"], output / debug.name)
     sizes = {name: len(data) for name, data in blocks.items()}
     return {
-        "delegate": int(graph.stem),
+        "delegate": number,
         **_summary(output / f"{graph.stem}_summary.csv", sizes["weight_data"]),
         "scratch_bytes": scratch_bytes,
         "fast_scratch_bytes": fast_bytes,

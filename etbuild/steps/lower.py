@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etbuild.compile import custom_operators, debug_handles
+from etbuild.compile import custom_operators, debug_handles, delegate_states
 from etbuild.compile.delegate_calls import check_graphs
 from etbuild.compile.etrecord import write_etrecord
 from etbuild.compile.exclusions import Exclusions
@@ -101,6 +101,7 @@ def main(argv: Sequence[str]) -> int:
     options.delegates.mkdir(parents=True)
     for number, graph in enumerate(made.graphs):
         (options.delegates / f"{number}.tosa").write_bytes(graph)
+    delegate_states.write(made.buffers, options.delegates)
     write_operators(options.nodes, made.executorch, recorded, made.sources)
     if options.etrecord:
         write_etrecord(options.etrecord, made.executorch)

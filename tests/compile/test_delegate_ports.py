@@ -79,6 +79,23 @@ def test_the_output_that_vela_lost_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
+def test_a_buffer_that_vela_lost_is_named_as_the_model_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of outputs of one type, it is the one that the graph reads itself."""
+    state = Tensor("y", (1, 4), "int8", 1, is_read=True)
+    ports(monkeypatch, graph=((X,), (state, X)), stream=((X,), (X,)))
+
+    with pytest.raises(StepError) as caught:
+        delegate_calls.check_stream(0, b"", b"", {0: "cache.keys", 1: "cache.values"})
+
+    assert str(caught.value) == (
+        "delegate 0: got 1 outputs from Vela, wanted 2: what the model writes to the buffer cache.keys is lost: an "
+        "output that the NPU also reads itself is left out, and would never be written\n"
+        "    write rows of self.cache.keys along its first axis that has more than one element, as in [1, positions, "
+        "width], and split\n"
+        "    what is read of it; or make it an input and an output of the model, and keep it in the application"
+    )
+
+
 def test_an_element_of_another_size_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Vela's stream says how many bytes an element has, not its type."""
     ports(monkeypatch, graph=((X,), (Z,)), stream=((X,), (Tensor("", (1, 1, 1, 1, 1, 4), "", 1),)))
