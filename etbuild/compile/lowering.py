@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from etbuild.compile import cortex_m, cortex_m_fallback, zero_points
 from etbuild.compile.compiler_failure import explained
 from etbuild.compile.delegate_states import Buffers, buffers_of
+from etbuild.compile.loops import require_no_loop
 from etbuild.compile.lowered import Lowered, placeholder_of
 from etbuild.compile.partition import NO_NPU, PartitionRecord
 from etbuild.compile.profiles import reference_spec
@@ -74,6 +75,7 @@ def lower_program(program: Any, profile: str, io: str, name: Path, own: Addition
     ):
         edge, io_params = lower(program, profile, io, record, own.passes)
         require_states(f"{name}: lowering for {profile}", program, edge.exported_program())
+        require_no_loop(name, record.operators)
         written = buffers_of(edge.exported_program())
         last = own.passes.on_graphs("executorch", record) if own.passes else []
         executorch = emit(edge, own.planning, last)

@@ -115,7 +115,8 @@ def packed(array: Array, info: TensorInfo, place: str) -> Array:
 
     if array.dtype != info.dtype:
         raise UsageError(f"{place}: got {array.dtype}, wanted {info.dtype}")
-    if len(array.shape) != len(info.shape) or (array.shape != info.shape and not info.dynamic):
+    fits = [size <= most if info.dynamic else size == most for size, most in zip(array.shape, info.shape, strict=False)]
+    if len(array.shape) != len(info.shape) or not all(fits):
         most = "at most " if info.dynamic else ""
         raise UsageError(f"{place}: got shape {list(array.shape)}, wanted {most}{list(info.shape)}")
     return np.ascontiguousarray(array.transpose(info.dim_order) if info.dim_order else array)

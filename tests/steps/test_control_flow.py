@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from project import U85, Project, compile_steps, recipe
+from project import CPU, U55, U85, Project, compile_steps, recipe
 
+from etbuild.errors import StepError
 from etbuild.recipe.runtime_sections import Run
 from etbuild.steps import golden, run
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from etbuild.hardware.target import Target
 
 CHOICE = """
     import torch
@@ -93,3 +96,42 @@ def test_the_branches_of_cond_run_on_the_npu(tmp_path: Path) -> None:
     places = {operator["operator"]: operator["place"] for operator in partition["operators"]}
     assert found["bit_exact"] == found["vectors"] == 4
     assert (places["relu.default"], places["mul.Tensor"], partition["npu_share"]) == ("NPU", "NPU", 1.0)
+
+
+@pytest.mark.e2e
+def test_cond_is_a_branch_of_the_program_where_the_npu_has_none(tmp_path: Path) -> None:
+    """On an Ethos-U55 what is before the condition is in a delegate, and the branches are the CPU's."""
+    project = Project(tmp_path)
+    project.write("model.py", CHOICE)
+    one = recipe(U55, lsb=None, run=Run(on="host"))
+
+    project.run(*compile_steps(one, U55), golden.step(one, "tosa-u55"), run.step(one, U55))
+
+    found = project.json("build/r/ethos-u55-128/run.json")
+    assert found["bit_exact"] == found["vectors"] == 4
+    partition = project.json("build/r/tosa-u55/partition.json")
+    places = {operator["operator"]: operator["place"] for operator in partition["operators"]}
+    assert (places["cond"], places["relu.default"], places["sum.dim_IntList"]) == ("CPU", "CPU", "NPU")
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (CPU, "the target has no NPU"),
+        (U55, "TOSA spec TOSA-1.0+INT+int16+int4+u55 does not support control flow extension"),
+    ],
+    ids=["cpu", "u55"],
+)
+def test_a_loop_on_the_cpu_is_refused_with_its_line(target: Target, reason: str, tmp_path: Path) -> None:
+    """ExecuTorch's emitter knows none."""
+    project, one = Project(tmp_path), recipe(target)
+    project.write("model.py", LOOP)
+
+    with pytest.raises(StepError) as caught:
+        project.run(*compile_steps(one, target)[:3])
+
+    assert str(caught.value) == (
+        "model.py:8: got while_loop on the CPU, wanted it in a delegate of an Ethos-U85\n"
+        f"    {reason}; ExecuTorch writes no loops for the CPU: unroll it, or use torch.cond"
+    )
