@@ -15,6 +15,7 @@ from etbuild.firmware.toolchain import Compilation, included
 KERNEL_LINE = re.compile(r'^ETB_KERNEL\(\s*(\w+)\s*,\s*"([^"]+)"', re.M)
 
 _HEADERS = (".h", ".hpp")
+_FOR_EXECUTORCH = re.compile(r"\b(?:KernelRuntimeContext|RuntimeContext|EXECUTORCH_LIBRARY|WRAP_TO_ATEN)\b")
 
 
 def kernels_in(files: Sequence[Path]) -> dict[str, str]:
@@ -39,11 +40,23 @@ def kernels_in(files: Sequence[Path]) -> dict[str, str]:
                     f"    add {(file.parent / header).as_posix()} to operators[].kernels: a change of it must be seen"
                 )
     if files and not found:
+        _refuse_executorchs(files)
         raise StepError(
             f"{', '.join(map(str, files))}: got no line that begins with ETB_KERNEL(, wanted one for each operator\n"
             '    e.g. ETB_KERNEL(soft_clip, "my::soft_clip.out", soft_clip);'
         )
     return found
+
+
+def _refuse_executorchs(files: Sequence[Path]) -> None:
+    """raises: StepError for a kernel that is written for ExecuTorch's runtime."""
+    for file in files:
+        if name := _FOR_EXECUTORCH.search(file.read_text(encoding="utf-8", errors="replace")):
+            raise StepError(
+                f"{file}: got a kernel for ExecuTorch's own runtime ({name[0]}), wanted one for etbuild's, which "
+                "begins with ETB_KERNEL(\n"
+                "    docs/custom-operators.md has its interface; or link this one into a prefix for engine: executorch"
+            )
 
 
 def compiled(files: Sequence[Path]) -> tuple[Path, ...]:

@@ -59,6 +59,25 @@ def test_files_without_a_kernel_are_refused(tmp_path: Path) -> None:
         kernels_in(files(tmp_path, "// nothing"))
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("Tensor& clip_out(KernelRuntimeContext& ctx, const Tensor& x, Tensor& out);", "KernelRuntimeContext"),
+        ('EXECUTORCH_LIBRARY(own, "clip.out", clip_out);', "EXECUTORCH_LIBRARY"),
+    ],
+)
+def test_a_kernel_for_executorchs_runtime_is_refused(tmp_path: Path, line: str, name: str) -> None:
+    """Its interface is another one; the message says where that one belongs."""
+    with pytest.raises(StepError) as caught:
+        kernels_in(files(tmp_path, f'#include "clip.h"\n{line}\n'))
+
+    assert str(caught.value) == (
+        f"{tmp_path}/clip.cc: got a kernel for ExecuTorch's own runtime ({name}), wanted one for etbuild's, which "
+        "begins with ETB_KERNEL(\n"
+        "    docs/custom-operators.md has its interface; or link this one into a prefix for engine: executorch"
+    )
+
+
 def test_two_kernels_for_one_operator_are_refused(tmp_path: Path) -> None:
     """Which one is called would be chance."""
     twice = KERNEL.replace("}\n", 'ETB_KERNEL(again, "own::clip.out", clip);\n}\n')
