@@ -60,16 +60,18 @@ def causes() -> Any:
     return yaml.safe_load(_CAUSES.read_text(encoding="utf-8"))
 
 
-def areas() -> list[Area]:
+@cache
+def areas() -> tuple[Area, ...]:
     """All pages: those of causes.yaml, one for packages that these do not name, and that of the C++ runtime."""
     listed = [Area(slug, one["title"], one["about"], tuple(one["packages"])) for slug, one in causes()["areas"].items()]
     known = {package for area in listed for package in area.packages}
     rest = tuple(sorted({_package(one) for one in messages()} - known))
     other = Area("other", "Other messages", "What the other pages do not have.", rest)
     runtime = Area("runtime", causes()["runtime"]["title"], causes()["runtime"]["about"], ())
-    return [*listed, *([other] if rest else []), runtime]
+    return (*listed, *([other] if rest else []), runtime)
 
 
+@cache
 def pages() -> dict[str, str]:
     """The Markdown of each page by its place on the site."""
     return {area.page: _page(area) if area.packages else _runtime_page(area) for area in areas()}

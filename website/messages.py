@@ -70,6 +70,7 @@ def bad_recipes() -> list[BadRecipe]:
     return found
 
 
+@cache
 def exit_codes(root: Path = ROOT) -> dict[str, int]:
     """The exit code of each class of our errors."""
     codes: dict[str, int] = {}
