@@ -20,7 +20,7 @@ class Rewrite:
     """Which rules are applied. rules: names of REWRITE_RULES, in their order; the file may have all or none."""
 
     rules: tuple[str, ...] = setting(
-        "all, none, or the names of rules; docs/rewrite.md describes them. None leaves ExecuTorch's graphs as they are.",
+        "all, none, or the names of rules; see docs/rewrite.md. None leaves ExecuTorch's graphs as they are.",
         (),
         examples=["all", ["pads", "sums"]],
         wanted="all, none, or the names of rules",

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from project import U55, recipe
 
 from etbuild.compile.vela import compile_delegate
-from etbuild.hardware.target import Target
 from etbuild.recipe.rewrite_sections import REWRITE_RULES, Rewrite
 from etbuild.steps import rewrite, vela
 from tests.rewrite.graphs import Network, saved
+
+if TYPE_CHECKING:
+    from etbuild.hardware.target import Target
 
 U85 = replace(U55, npu="ethos-u85-256", system_config="Ethos_U85_SYS_DRAM_Mid", memory_mode="Dedicated_Sram_384KB")
 
