@@ -165,13 +165,14 @@ def _of_tosa(tensor: Any, is_read: bool = False) -> Tensor:
 
 
 def _calls(lowered: Lowered) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
-    """The delegate and the tensors of each call."""
-    for plan in lowered.program.execution_plan:
+    """The delegate, by its number in the program, and the tensors of each call."""
+    for one in lowered.methods.values():
+        plan, first = one.plan, one.own_delegates.start
         for chain in plan.chains:
             for instruction in chain.instructions:
                 call = instruction.instr_args
                 if hasattr(call, "delegate_index"):
-                    yield call.delegate_index, tuple(_of_program(plan.values[index].val) for index in call.args)
+                    yield first + call.delegate_index, tuple(_of_program(plan.values[index].val) for index in call.args)
 
 
 def _of_program(value: Any) -> Tensor:

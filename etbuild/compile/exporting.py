@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from etbuild.errors import StepError
 
 if TYPE_CHECKING:
+    from etbuild.compile.inputs import Inputs
     from etbuild.recipe.model_sections import Export, Model
 
 
@@ -15,15 +16,34 @@ def export(model: Model, settings: Export) -> Any:
 
     raises: StepError, with the user's source lines, for any error in the user's code.
     """
+    from etbuild.compile.model import load_model
+
+    name = str(model.source or model.entry or model.program or model.module or model.builtin)
+    return _exported(name, *load_model(model), settings)
+
+
+def export_methods(model: Model, settings: Export) -> dict[str, Any]:
+    """The ExportedProgram of each of model.methods, by name.
+
+    raises: as `export`, and StepError for methods that share a state.
+    """
+    from etbuild.compile.methods import for_each, require_own_state
+    from etbuild.compile.model import load_methods
+
+    source, loaded = str(model.source), load_methods(model)
+    programs = for_each(list(loaded), lambda method: _exported(source, *loaded[method], settings))
+    require_own_state(source, {method: module for method, (module, _) in loaded.items()}, programs)
+    return programs
+
+
+def _exported(name: str, module: Any, inputs: Inputs, settings: Export) -> Any:
+    """name: of the model, for messages."""
     import torch
 
     from etbuild.compile.dynamic_shapes import dynamic_shapes, remedy_of_size_one
-    from etbuild.compile.model import load_model
     from etbuild.compile.model_state import Snapshot, what_is_lost
     from etbuild.compile.user_code import users_code
 
-    name = str(model.source or model.entry or model.program or model.module or model.builtin)
-    module, inputs = load_model(model)
     is_program = isinstance(module, torch.export.ExportedProgram)
     module = module.module(check_guards=False) if is_program else _evaluating(module)
     module.requires_grad_(False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,40 @@ class Lowered:
     """A lowered program without command streams.
 
     program:      an executorch.exir.schema.Program whose delegate data are placeholders; the n-th delegate of its
-                  execution plan is compiled from delegates/<n>.tosa.
+                  execution plans is compiled from delegates/<n>.tosa.
     mutable_data: buffers with the initial values of its mutable tensors; None when it has none.
+    method:       the number of the method that `plan` is of.
     """
 
     program: Any
     mutable_data: Any
+    method: int = 0
+
+    @property
+    def plan(self) -> Any:
+        """The execution plan of the method."""
+        return self.program.execution_plan[self.method]
 
     @property
     def delegates(self) -> list[Any]:
-        """The BackendDelegates of the one execution plan."""
-        return list(self.program.execution_plan[0].delegates)
+        """The BackendDelegates of all execution plans."""
+        return [delegate for plan in self.program.execution_plan for delegate in plan.delegates]
+
+    @property
+    def operators(self) -> list[Any]:
+        """The operators that all execution plans call on the CPU."""
+        return [operator for plan in self.program.execution_plan for operator in plan.operators]
+
+    @property
+    def methods(self) -> dict[str, Lowered]:
+        """This program with each of its methods, by name."""
+        return {plan.name: replace(self, method=number) for number, plan in enumerate(self.program.execution_plan)}
+
+    @property
+    def own_delegates(self) -> range:
+        """The numbers in the program of the method's delegates."""
+        first = sum(len(plan.delegates) for plan in self.program.execution_plan[: self.method])
+        return range(first, first + len(self.plan.delegates))
 
 
 def placeholder_of(tosa: bytes) -> bytes:

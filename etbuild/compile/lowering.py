@@ -71,7 +71,7 @@ def lower_program(program: Any, profile: str, io: str, name: Path, own: Addition
         explained(f"{name}: lowering for {profile}", program),
         patches.lazy_code_generation(),
         patches.skip_empty_decompositions(),
-        _without_vela(graph_of_placeholder),
+        without_vela(graph_of_placeholder),
     ):
         edge, io_params = lower(program, profile, io, record, own.passes)
         require_states(f"{name}: lowering for {profile}", program, edge.exported_program())
@@ -82,7 +82,7 @@ def lower_program(program: Any, profile: str, io: str, name: Path, own: Addition
     lowered = Lowered(executorch.executorch_program, executorch._emitter_output.mutable_data)
     delegate_data = lowered.program.backend_delegate_data
     placeholders = [bytes(delegate_data[one.processed.index].data) for one in lowered.delegates]
-    record.assign_delegates(_delegate_of_tag(edge, placeholders))
+    record.assign_delegates(delegate_of_tag(edge.exported_program(), placeholders))
     graphs = tuple(graph_of_placeholder[one] for one in placeholders)
     buffers = {number: written[data] for number, data in enumerate(placeholders) if data in written}
     return Lowering(lowered, graphs, record.to_json(), io_params, executorch, record.sources, buffers)
@@ -115,7 +115,7 @@ def lower(
     for one in passes.at("backend") if passes else ():
         edge = edge.transform([one])
         record.add_after_passes(edge.exported_program().graph_module)
-    io_params = _io_params(edge.exported_program())
+    io_params = io_params_of(edge.exported_program())
     if io != "float32":
         edge = _integer_io(edge, io, io_params)
     if on_cortex_m:
@@ -136,7 +136,8 @@ def emit(edge: Any, planning: Any = None, passes: Sequence[Any] = ()) -> Any:
     from executorch.exir import ExecutorchBackendConfig
     from executorch.exir.passes.init_mutable_pass import InitializedMutableBufferPass
 
-    names = [state.input for state in states_of(edge.exported_program())]
+    programs = [edge.exported_program(method) for method in sorted(edge.methods)]
+    names = [state.input for program in programs for state in states_of(program)]
     initial = [InitializedMutableBufferPass(names)] if names else []
     config = ExecutorchBackendConfig(passes=[*passes, *initial], extract_delegate_segments=False)
     if planning:
@@ -147,7 +148,7 @@ def emit(edge: Any, planning: Any = None, passes: Sequence[Any] = ()) -> Any:
 
 
 @contextmanager
-def _without_vela(graphs: dict[bytes, bytes]) -> Iterator[None]:
+def without_vela(graphs: dict[bytes, bytes]) -> Iterator[None]:
     """Inside this context a TOSA graph is stored in `graphs`, by its placeholder, instead of being compiled by Vela.
 
     Replaces executorch.backends.arm.ethosu.backend.vela_compile.
@@ -168,7 +169,7 @@ def _without_vela(graphs: dict[bytes, bytes]) -> Iterator[None]:
         backend.vela_compile = original
 
 
-def _io_params(program: Any) -> dict[str, Any]:
+def io_params_of(program: Any) -> dict[str, Any]:
     """Quantisation parameters of the quantize nodes after the inputs and the dequantize nodes before the outputs."""
     from torch.export.graph_signature import InputKind
 
@@ -226,13 +227,16 @@ def _tensor_ports(program: Any) -> dict[str, list[int]]:
     }
 
 
-def _delegate_of_tag(edge: Any, placeholders: Sequence[bytes]) -> dict[str, int]:
-    """The delegate's number for each partition tag; equal graphs are numbered in the order of the program."""
+def delegate_of_tag(program: Any, placeholders: Sequence[bytes], first: int = 0) -> dict[str, int]:
+    """The delegate's number for each partition tag; equal graphs are numbered in the order of the program.
+
+    placeholders: of the program's delegates. first: the number of the first of them.
+    """
     from executorch.exir.lowered_backend_module import get_lowered_backend_modules
 
-    unassigned = list(enumerate(placeholders))
+    unassigned = list(enumerate(placeholders, first))
     numbers: dict[str, int] = {}
-    for module in get_lowered_backend_modules(edge.exported_program().graph_module):
+    for module in get_lowered_backend_modules(program.graph_module):
         tags = {node.meta.get("delegation_tag") for node in module.original_module.graph.nodes} - {None}
         delegate = next(one for one in unassigned if one[1] == module.processed_bytes)
         unassigned.remove(delegate)

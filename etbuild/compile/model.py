@@ -105,12 +105,29 @@ def _saved_module(path: Path) -> Any:
     return module
 
 
+def load_methods(model: Model) -> dict[str, tuple[Any, Inputs]]:
+    """By the name of each of model.methods: its module and example inputs. The source is imported once, so that what it
+    defines is shared.
+
+    raises: StepError.
+    """
+    source = str(model.source)
+    with users_code(f"{source}: import"):
+        namespace = _import_source(model)
+    found = {}
+    for method in model.methods:
+        module, *inputs = _call_factory(namespace, method.factory, source, f"model.methods.{method.name}")
+        _check_module(module, source)
+        found[method.name] = module, _placed(f"{source}: {method.factory}(): its inputs", *inputs)
+    return found
+
+
 def _from_source(model: Model) -> tuple[Any, Inputs]:
     source = str(model.source or model.entry)
     with users_code(f"{source}: import"):
         namespace = _import_source(model)
     if model.entry:
-        module, *inputs = _call_factory(namespace, model.entry.rpartition(":")[2], source)
+        module, *inputs = _call_factory(namespace, model.entry.rpartition(":")[2], source, "model.entry")
     else:
         missing = [name for name in ("ModelUnderTest", "ModelInputs") if not hasattr(namespace, name)]
         if missing:
@@ -132,11 +149,11 @@ def _import_source(model: Model) -> Any:
     return importlib.import_module((model.entry or "").partition(":")[0])
 
 
-def _call_factory(namespace: Any, function: str, source: str) -> tuple[Any, ...]:
-    """What the factory returns: module and inputs, or module, inputs and keyword inputs."""
+def _call_factory(namespace: Any, function: str, source: str, key: str) -> tuple[Any, ...]:
+    """What the factory returns: module and inputs, or module, inputs and keyword inputs. key: of the recipe."""
     factory: Callable[[], Any] | None = getattr(namespace, function, None)
     if not callable(factory):
-        raise StepError(f"{source}: model.entry: got no function {function}, wanted one that returns (module, inputs)")
+        raise StepError(f"{source}: {key}: got no function {function}, wanted one that returns (module, inputs)")
     with users_code(f"{source}: {function}()"):
         made = factory()
     if not isinstance(made, tuple) or len(made) not in (2, 3):

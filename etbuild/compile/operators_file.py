@@ -1,6 +1,6 @@
 """Writes operators.json: the nodes of the quantised program that instructions and tensors of delegates are made from.
 
-It knows no values.
+It knows no values. Of a program with several methods it has the delegates alone.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ def write_operators(path: Path, executorch: Any, recorded: Recorded, sources: di
     executorch: the ExecutorchProgramManager, lowered inside `debug_handles.recorded`.
     sources:    by debug handle, the name of an operator in the quantised program.
     """
-    plan = executorch.executorch_program.execution_plan[0]
+    plans = executorch.executorch_program.execution_plan
     data = executorch.executorch_program.backend_delegate_data
-    delegates = recorded.ordered([bytes(data[one.processed.index].data) for one in plan.delegates])
-    handles = (executorch._emitter_output.debug_handle_map or {}).get(plan.name, {})
+    delegates = recorded.ordered([bytes(data[one.processed.index].data) for plan in plans for one in plan.delegates])
+    # Debug handles of several methods are not distinct, and neither are the numbers of their instructions.
+    known = executorch._emitter_output.debug_handle_map or {} if len(plans) == 1 else {}
+    handles = known.get(plans[0].name, {})
     described = {"format": FORMAT, "delegates": delegates, "instructions": _instructions(handles, sources)}
     path.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
 

@@ -23,7 +23,7 @@ def make_quantizer(settings: Quantize, profile: str, graph_module: Any) -> Any:
     """ExecuTorch's Ethos-U quantiser with the recipe's settings.
 
     graph_module: of the exported model.
-    raises:       StepError for a rule that matches none of its nodes.
+    raises:       UnmatchedRuleError for a rule that matches none of its nodes.
     """
     from executorch.backends.arm.quantizer import EthosUQuantizer
 
@@ -96,15 +96,23 @@ def _finder(rule: Rule) -> Any:
     return RuleFinder()
 
 
+class UnmatchedRuleError(StepError):
+    """A rule matches nothing in the model."""
+
+    def __init__(self, rule: Rule, names: Sequence[str]):
+        self.rule = rule
+        super().__init__(
+            f"quantize.rules: {rule.kind}: got {rule.match}, which matches nothing in the model, "
+            f"wanted one of {', '.join(names) or 'none: the model has no such names'}"
+        )
+
+
 def _require_match(rule: Rule, graph_module: Any) -> None:
-    """raises: StepError with the names in the model when no node matches."""
+    """raises: UnmatchedRuleError, with the names in the model, when no node matches."""
     nodes = list(graph_module.graph.nodes)
     if any(_matches(rule, node) for node in nodes):
         return
-    raise StepError(
-        f"quantize.rules: {rule.kind}: got {rule.match}, which matches nothing in the model, "
-        f"wanted one of {', '.join(_names(rule.kind, nodes)) or 'none: the model has no such names'}"
-    )
+    raise UnmatchedRuleError(rule, _names(rule.kind, nodes))
 
 
 def _names(kind: str, nodes: Sequence[Any]) -> list[str]:

@@ -57,11 +57,13 @@ class CPort:
 
 @dataclass(frozen=True)
 class Model:
-    """A .pte with its inputs and outputs, as its manifest describes them."""
+    """A .pte with its inputs and outputs, as its manifest describes them.
+
+    ports: with the macros' prefix, "INPUT"; of a program with several methods "ENCODE_INPUT" for each.
+    """
 
     data: bytes
-    inputs: tuple[CPort, ...]
-    outputs: tuple[CPort, ...]
+    ports: tuple[tuple[str, tuple[CPort, ...]], ...]
 
     @property
     def digest(self) -> str:
@@ -73,8 +75,7 @@ def header_text(model: Model, settings: Header) -> str:
     """The text of model.h, without dates and paths, so that equal models give equal bytes."""
     lines = (
         *_declaration_begin(model, settings),
-        *_port_macros(f"{settings.symbol.upper()}_INPUT", model.inputs),
-        *_port_macros(f"{settings.symbol.upper()}_OUTPUT", model.outputs),
+        *(line for name, ports in model.ports for line in _port_macros(f"{settings.symbol.upper()}_{name}", ports)),
         *_declaration_end(settings),
         *_definition(model, settings),
     )
@@ -204,7 +205,13 @@ def read_model(pte: Path, manifest: Path) -> Model:
     raises: StepError when the manifest is that of another .pte.
     """
     content = json.loads(manifest.read_text(encoding="utf-8"))
-    model = Model(pte.read_bytes(), _ports("input", content["inputs"]), _ports("output", content["outputs"]))
+    methods = {f"{one['name'].upper()}_": one for one in content.get("methods", ())} or {"": content}
+    ports = (
+        (f"{prefix}{noun.upper()}", _ports(noun, one[f"{noun}s"]))
+        for prefix, one in methods.items()
+        for noun in ("input", "output")
+    )
+    model = Model(pte.read_bytes(), tuple(ports))
     digest = content["pte"]["sha256"]
     if digest != model.digest:
         raise StepError(f"{manifest}: pte.sha256: got {digest}, wanted that of {pte}, {model.digest}")

@@ -137,9 +137,9 @@ def scales(subject: Subject) -> Iterator[Finding]:
 
 def border(subject: Subject) -> Iterator[Finding]:
     """Float inputs and outputs that are quantised by the CPU, where the application could give integers."""
-    from etbuild.compile.lowering import _io_params
+    from etbuild.compile.lowering import io_params_of
 
-    ports = _io_params(subject.program)
+    ports = io_params_of(subject.program)
     both = [*ports["inputs"], *ports["outputs"]]
     if subject.io != "float32" or not both or any(one is None or one["dtype"] != "int8" for one in both):
         return

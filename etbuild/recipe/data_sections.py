@@ -10,25 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from etbuild.config.setting import TEXT, section, setting
+from etbuild.recipe.method_sections import MethodSamples
 from etbuild.recipe.qat_sections import Qat
+from etbuild.recipe.sample_settings import DATA, DATA_LIMITS
 
 SCHEMES = ("int8", "int16x8", "a8w4", "none")
 OBSERVERS = ("histogram", "minmax", "percentile", "mse")
 PERCENTILE = 99.9
-DATA_SUFFIXES = (".npy", ".npz", ".pt", ".pth")
 
 
-_DATA = (
-    "A .npy, .npz or .pt file, or a folder of such files in the order of their names; an array's first axis counts"
-    " samples. An .npz holds input_0, input_1, ... (or one array of any name); an array of nested or keyword inputs has"
-    " the input's path in its name, as input_1.0 or input_mask"
-)
-_DATA_LIMITS: dict[str, Any] = {
-    "wanted": "the path of a file or folder",
-    "suffixes": DATA_SUFFIXES,
-    "folder": True,
-    "option": "",
-}
+def _methods(example: object) -> Any:
+    return setting(
+        "Samples for methods of model.methods, by name; those without have random ones.",
+        (),
+        examples=[example],
+        wanted="a mapping of methods",
+        option="--method",
+        by_name=True,
+        minProperties=1,
+    )
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,10 @@ class Data:
     data:    None for random samples with the shapes of the example inputs.
     samples: how many to use, from the start; None for all.
     seed:    when set, `samples` of them are chosen at random.
+    methods: samples of one method each, where the model has several.
     """
 
-    data: Path | None = setting(f"{_DATA}.", None, **_DATA_LIMITS)
+    data: Path | None = setting(f"{DATA}.", None, **DATA_LIMITS)
     samples: int | None = setting(
         "How many samples to take, from the start; all of them by default.",
         None,
@@ -59,6 +60,7 @@ class Data:
         minimum=0,
         maximum=2**32 - 1,
     )
+    methods: tuple[MethodSamples, ...] = _methods({"encode": {"samples": 8}})
 
 
 @section(
@@ -70,7 +72,8 @@ class Data:
 class Calibration(Data):
     """Samples that set the ranges of the quantised values."""
 
-    data: Path | None = setting(f"{_DATA}.", None, examples=["data/digits_calibration.npz"], **_DATA_LIMITS)
+    data: Path | None = setting(f"{DATA}.", None, examples=["data/digits_calibration.npz"], **DATA_LIMITS)
+    methods: tuple[MethodSamples, ...] = _methods({"encode": {"data": "data/frames.npz"}})
 
 
 @section(
@@ -83,11 +86,12 @@ class Vectors(Data):
     """Test inputs, and their labels if there are any."""
 
     data: Path | None = setting(
-        f"{_DATA} and, where there are any, labels: the right class of each sample, [samples] integers.",
+        f"{DATA} and, where there are any, labels: the right class of each sample, [samples] integers.",
         None,
         examples=["data/digits_test.npz"],
-        **_DATA_LIMITS,
+        **DATA_LIMITS,
     )
+    methods: tuple[MethodSamples, ...] = _methods({"decode": {"samples": 8}})
 
 
 _OBSERVER = (

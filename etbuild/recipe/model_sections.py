@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etbuild.config.setting import TEXT, section, setting
+from etbuild.recipe.method_sections import Method
 
 LARGEST = 2**31 - 1
 DTYPES = ("float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bool")
@@ -136,6 +137,17 @@ class Model:
         examples=["models/mnist.safetensors"],
         wanted="the path of a .safetensors, .pt or .pth file",
         suffixes=(".safetensors", ".pt", ".pth"),
+    )
+    methods: tuple[Method, ...] = setting(
+        "The methods of a program that has several, by name, each with the factory of `source` that returns its"
+        " (module, inputs).",
+        (),
+        examples=[{"encode": "make_encoder", "decode": "make_decoder"}],
+        wanted="a mapping of method names to functions of source",
+        option="--method",
+        by_name=True,
+        minProperties=1,
+        items={"type": "string", "pattern": r"^[A-Za-z_]\w*$", "x-wanted": "the name of a function of source"},
     )
     inputs: tuple[InputSpec, ...] = setting(
         "Example inputs in place of the model's own, one entry for each tensor of these; or one .pt file with all"

@@ -17,6 +17,7 @@ from etbuild.recipe.data_sections import Calibration, Data, Golden, Quantize, Ru
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.output_sections import Header, Pte, Report
 from etbuild.recipe.recipe import Recipe
+from etbuild.recipe.resolve_methods import check_methods, read_methods
 from etbuild.recipe.resolve_operators import read_operators
 from etbuild.recipe.resolve_program import read_memory_planning, read_partition, read_passes
 from etbuild.recipe.resolve_qat import check_observers, read_qat
@@ -62,6 +63,7 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
     _check_required(section)
     model = _model(section.section("model")) if section.has("model") and ("model",) not in reading.bad else Model()
     targets, inis = read_targets(section)
+    check_methods(section, model.methods, targets)
     quantize = _quantize(section.section("quantize"), targets)
     runtime = read_runtime(section.section("runtime"), targets) if section.has("runtime") else None
     boards = runtime.board.user_files if runtime else ()
@@ -105,7 +107,7 @@ def _model(section: Section) -> Model:
         remedy = f"{given[0]}: null drops what {other} says" if other != section.location(key).file else ""
         section.report(key, f"{key} with {given[0]}", f"exactly one of {', '.join(_SOURCES)}", remedy)
     entry = section.text("entry")
-    if not given and not section.has("entry"):
+    if not given and not section.has("entry") and not section.has("methods"):
         section.report("", "nothing to take the model from", f"exactly one of {', '.join(_SOURCES)}, or entry alone")
     elif not given and entry and ":" not in entry:
         section.report("entry", quoted(entry), "module:function", "a function name alone needs model.source")
@@ -117,7 +119,7 @@ def _model(section: Section) -> Model:
     inputs = tuple(_input(item) for item in section.each("inputs"))
     if section.has("module") and not section.has("inputs"):
         section.report("inputs", "nothing with module", "example inputs", "a module saved by torch.save has none")
-    return read(section, Model, inputs=inputs, reads=_reads(section))
+    return read(section, Model, inputs=inputs, methods=read_methods(section), reads=_reads(section))
 
 
 def _reads(section: Section) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from etbuild.hardware.deploy_sections import Place
 from etbuild.hardware.npus import catalog
 from etbuild.hardware.target import Target, Vela
 from etbuild.recipe.data_sections import Calibration, Golden, Quantize, Rule, Vectors
+from etbuild.recipe.method_sections import MethodSamples
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.operator_sections import OPERATORS, Operators
 from etbuild.recipe.output_sections import Header, Pte, Report
@@ -45,7 +46,7 @@ SECTIONS = {
     "report": Report,
     "deploy": Place,
 }
-_PARTS = (InputSpec, DynamicDim, Rule, Calibration, Qat, Vela, Pass, Exclude)
+_PARTS = (InputSpec, DynamicDim, Rule, Calibration, MethodSamples, Qat, Vela, Pass, Exclude)
 _EXTENDS = {
     "description": "Another recipe of the project that this one builds on. Mappings merge, lists and single values"
     " replace, and null removes a key of the other. A file whose name starts with _ is not a recipe, only"

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,9 @@ def manifest(pte: Path, target: dict[str, object], reports: StepReports, sidecar
     """
     program = read(pte)
     method = program.methods[0]
-    io_params = reports.partition["border"]
+    border, buffers = reports.partition["border"], [one.buffer_sizes[1:] for one in program.methods]
+    several = [_method(one, border[one.name]) for one in program.methods] if len(program.methods) > 1 else []
+    io_params = border[method.name] if several else border
     total = reports.vela["total"] if reports.vela else {}
     delegates = reports.vela["delegates"] if reports.vela else []
     figures = ("macs", "scratch_bytes", "fast_scratch_bytes", "weight_bytes", "command_bytes")
@@ -84,18 +87,31 @@ def manifest(pte: Path, target: dict[str, object], reports: StepReports, sidecar
         "inputs": _ports(inputs(method), io_params["inputs"]),
         "outputs": _ports(outputs(method), io_params["outputs"]),
         "operators": {
-            "cpu": _cpu_operators(method),
+            "cpu": _cpu_operators(program.methods),
             "compute": reports.partition["compute"],
             "compute_on_npu": reports.partition["compute_on_npu"],
             "npu_share": reports.partition["npu_share"],
         },
         "delegates": [{"delegate": one["delegate"], **{key: one[key] for key in figures}} for one in delegates],
         "memory": {
-            "planned_bytes": list(method.buffer_sizes[1:]),
+            "planned_bytes": [max(sizes) for sizes in zip_longest(*buffers, fillvalue=0)],
             "constant_bytes": _constant_bytes(program),
             **{key: total.get(key, 0) for key in figures[1:]},
         },
         "macs": total.get("macs", 0),
+        **({"methods": several} if several else {}),
+    }
+
+
+def _method(method: Method, io_params: dict[str, Any]) -> dict[str, Any]:
+    """One of several methods; "inputs" and "outputs" of the manifest are those of the first."""
+    return {
+        "name": method.name,
+        "inputs": _ports(inputs(method), io_params["inputs"]),
+        "outputs": _ports(outputs(method), io_params["outputs"]),
+        "cpu_operators": _cpu_operators((method,)),
+        "delegates": len(method.delegates),
+        "planned_bytes": list(method.buffer_sizes[1:]),
     }
 
 
@@ -117,9 +133,12 @@ def _ports(ports: Sequence[Port], column: Sequence[dict[str, Any] | None]) -> li
     return rows
 
 
-def _cpu_operators(method: Method) -> list[dict[str, Any]]:
-    calls = method.kernel_calls()
-    counts = Counter((str(method.operators[call.operator]), is_io_quantization(method, call)) for call in calls)
+def _cpu_operators(methods: Sequence[Method]) -> list[dict[str, Any]]:
+    counts = Counter(
+        (str(method.operators[call.operator]), is_io_quantization(method, call))
+        for method in methods
+        for call in method.kernel_calls()
+    )
     return [{"operator": name, "border": is_io, "count": count} for (name, is_io), count in sorted(counts.items())]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.errors import exit_code_of
+from etbuild.recipe.method_files import exported_file
 from etbuild.recipe.model_sections import Export, Model
 from etbuild.steps.options import inline, parse, plan, reads, writes
 from etbuild.system.provenance import settings
@@ -30,13 +31,13 @@ class Options:
         "files that register operators of the user: .py or .so", (), option="--operators"
     )
     export: Export = inline()
-    output: Path = writes("exported.pt2")
+    output: Path = writes("exported.pt2; with methods a folder with one a method")
     depfile: Path = writes("deps.json: the files that the model read")
 
 
 def step(recipe: Recipe) -> Step:
     folder = Path("build") / recipe.name / "export"
-    files = {"output": folder / "exported.pt2", "depfile": folder / "deps.json"}
+    files = {"output": exported_file(recipe), "depfile": folder / "deps.json"}
     options = Options(model=recipe.model, operators=recipe.operator_files, export=recipe.export, **files)
     tools = ("torch", "safetensors", *(("executorch",) if recipe.model.builtin else ()))
     inputs = [*(spec.file for spec in recipe.model.inputs if spec.file), *recipe.model.reads]
@@ -49,7 +50,8 @@ def main(argv: Sequence[str]) -> int:
     from etbuild.compile.custom_operators import import_file, register
     from etbuild.compile.depfile import Reads, write_depfile
     from etbuild.compile.exported_program import save_program
-    from etbuild.compile.exporting import export
+    from etbuild.compile.exporting import export, export_methods
+    from etbuild.compile.methods import file_of, new_folder
     from etbuild.compile.user_code import import_path
 
     model = options.model
@@ -59,8 +61,11 @@ def main(argv: Sequence[str]) -> int:
     reads = Reads(bool(model.reads), _origins(model))
     with import_path(), reads.traced():
         register(options.operators, import_file)
-        program = export(model, options.export)
-    save_program(program, options.output)
+        programs = export_methods(model, options.export) if model.methods else {"": export(model, options.export)}
+    if model.methods:
+        new_folder(options.output)
+    for name, program in programs.items():
+        save_program(program, file_of(options.output, name) if name else options.output)
     declared = {model.source, model.program, model.module, model.weights, *options.operators}
     declared |= {spec.file for spec in model.inputs}
     declared |= {path for path in map(Path, model.reads) if path.is_file()}

@@ -63,7 +63,9 @@ class Options:
     depfile: Path | None = writes("layers_deps.json: what the files that register operators read", None)
 
 
-def step(recipe: Recipe, target: Target) -> Step:
+def step(recipe: Recipe, target: Target) -> Step | None:
+    if recipe.model.methods:
+        return None  # It shows the layers of one method.
     base, npu = Path("build") / recipe.name, target.npu != "none"
     lowered, folder = base / target.profile, base / target.variant
     options = Options(

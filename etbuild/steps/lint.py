@@ -54,7 +54,9 @@ class Options:
     budget: str = option("seconds that patches may be built for, to measure what they bring", "")
 
 
-def step(recipe: Recipe) -> Step:
+def step(recipe: Recipe) -> Step | None:
+    if recipe.model.methods:
+        return None  # It shows the program of one method.
     folder = Path("build") / recipe.name
     board = recipe.runtime.board if recipe.runtime else None
     parts = tuple(Part.of(target, board) for target in recipe.targets if target.npu != "none")

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etbuild.compile import custom_operators, debug_handles, delegate_states
+from etbuild.compile import custom_operators, debug_handles, delegate_states, methods
 from etbuild.compile.delegate_calls import check_graphs
 from etbuild.compile.etrecord import write_etrecord
 from etbuild.compile.exclusions import Exclusions
 from etbuild.compile.exported_program import load_program
 from etbuild.compile.lowered import write_lowered
 from etbuild.compile.lowering import Additions, Lowering, lower_program
+from etbuild.compile.method_lowering import lower_methods
 from etbuild.compile.operators_file import NAME, write_operators
 from etbuild.compile.passes import Passes
 from etbuild.compile.planning import planning_pass
@@ -30,6 +31,7 @@ from etbuild.compile.tracked_code import UserCode
 from etbuild.errors import exit_code_of
 from etbuild.firmware.user_kernels import kernels_in
 from etbuild.recipe.data_sections import Quantize
+from etbuild.recipe.method_files import quantized_file
 from etbuild.recipe.program_sections import POINTS_OF_QUANTIZE, Exclude, MemoryPlanning, Partition, Pass
 from etbuild.steps.options import from_section, inline, option, parse, plan, reads, writes
 from etbuild.system.provenance import depfile_digests, digests, settings
@@ -67,7 +69,7 @@ def step(recipe: Recipe, profile: str) -> Step:
     passes = tuple(one for one in recipe.passes if one.at not in POINTS_OF_QUANTIZE)
     runs_users_code = bool(passes or recipe.operators or recipe.memory_planning.source)
     options = Options(
-        program=folder / "quantized.pt2",
+        program=quantized_file(recipe, profile),
         profile=profile,
         io=recipe.quantize.io,
         operators=recipe.operator_files,
@@ -117,13 +119,19 @@ def main(argv: Sequence[str]) -> int:
 def _lowered(options: Options, code: UserCode) -> Lowering:
     """The lowered program, with the user's operators registered. code: runs what else the recipe names."""
     registered = custom_operators.register(options.operators, code.operators)
-    program = load_program(options.program)
-    custom_operators.add_out_variants(custom_operators.called_by(program.graph_module, registered))
+    names = methods.names_in(options.program)
+    files = {name: methods.file_of(options.program, name) for name in names} or {"": options.program}
+    programs = {name: load_program(file) for name, file in files.items()}
+    for program in programs.values():
+        custom_operators.add_out_variants(custom_operators.called_by(program.graph_module, registered))
     exclusions = Exclusions(options.exclude) if options.exclude else None
     own = Additions(Passes(options.passes, code), exclusions, planning_pass(options.planning, code))
-    made = lower_program(program, options.profile, options.io, options.program, own)
+    if names:
+        made = lower_methods(programs, options.profile, options.program, own)
+    else:
+        made = lower_program(programs[""], options.profile, options.io, options.program, own)
     if not options.any_runtime:
-        called = made.lowered.program.execution_plan[0].operators
+        called = made.lowered.operators
         custom_operators.check_kernels(called, registered, kernels_in(options.kernels), made.partition["operators"])
     return made
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.errors import exit_code_of
+from etbuild.recipe.method_files import golden_file
 from etbuild.report.formats import write_formats
 from etbuild.report.page.recipe_page import Sources, recipe_page
 from etbuild.report.page.source_lines import SourceLines
@@ -23,9 +24,6 @@ from etbuild.steps.options import option, parse, plan, reads, writes
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
     from etbuild.recipe.recipe import Recipe
-
-# What the page shows of a profile beyond report.json.
-OF_PAGE = ("golden.npz", "operators.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +43,10 @@ class Options:
 
 def step(recipe: Recipe) -> Step:
     folder = Path("build") / recipe.name
-    inputs = [folder / profile / name for profile in recipe.profiles for name in (*OF_PROFILE, *OF_PAGE)]
+    inputs: list[Path] = []
+    for profile in recipe.profiles:
+        inputs += [*(folder / profile / name for name in OF_PROFILE), golden_file(recipe, profile)]
+        inputs.append(folder / profile / "operators.json")
     for target in recipe.targets:
         names = {
             "manifest.json": True,

@@ -18,12 +18,13 @@ from etbuild.errors import exit_code_of
 from etbuild.firmware import simulators
 from etbuild.hardware.boards import board_of
 from etbuild.hardware.deploy_sections import Place
+from etbuild.recipe.method_files import golden_file
 from etbuild.recipe.runtime_sections import Run
 from etbuild.report.figures import bit_exact_text
 from etbuild.steps.options import added, from_section, inline, option, parse, plan, reads, writes
 from etbuild.verify.etdump import buffer_file, dump_host_run
 from etbuild.verify.etdump_of_firmware import dump_firmware_run
-from etbuild.verify.host_run import HostRun, expected_outputs, own_kernels, run_on_host
+from etbuild.verify.host_run import HostRun, expected_outputs, own_kernels, read_golden, run_methods
 from etbuild.verify.verdict import verdict
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _step(recipe: Recipe, target: Target) -> Step | None:
     host = Options(
         pte=folder / "model.pte",
         ptd=ptd,
-        golden=lowered / "golden.npz",
+        golden=golden_file(recipe, target.profile),
         tolerance=run.tolerance,
         memory_limit=run.memory_limit,
         kernels=recipe.kernels if runtime is None or run.on in ("host", "auto") or run.etdump else (),
@@ -109,23 +110,22 @@ def _step(recipe: Recipe, target: Target) -> Step | None:
 
 def main(argv: Sequence[str]) -> int:
     options = parse(Options, argv, "etbuild.steps.run", __doc__)
-    import numpy as np
-
-    with np.load(options.golden) as file:
-        golden = dict(file)
-    request, vectors = _request(options), len(golden["output_0"])
+    golden, request = read_golden(options.golden), _request(options)
     on = simulators.resolve(request) if request else "host"
     files = options.delegates, options.vela, own_kernels(options.kernels)
     what = HostRun(options.pte, options.ptd, options.memory_limit, options.tolerance, *files)
     if request is None or on == "host":
-        report = run_on_host(what, golden)
+        report = run_methods(what, golden)
         if options.etdump:
-            dump_host_run(what, golden, options.etdump)
+            dump_host_run(what, golden[""], options.etdump)
     else:
-        result = _on_board(options, request, vectors) if on == "board" else simulators.simulate(request, on)
-        report = verdict(request, on, result, expected_outputs(options.pte, golden))
+        arrays = golden[""]
+        result = (
+            _on_board(options, request, len(arrays["output_0"])) if on == "board" else simulators.simulate(request, on)
+        )
+        report = verdict(request, on, result, expected_outputs(options.pte, arrays))
         if options.etdump:
-            dump_firmware_run(what, golden, result.output, request.board.cpu.clock_hz, options.etdump)
+            dump_firmware_run(what, arrays, result.output, request.board.cpu.clock_hz, options.etdump)
     options.output.write_text(json.dumps({"format": FORMAT, **report}, indent=1) + "\n")
     print(f"run on {report['runner']}: {bit_exact_text(report)}")
     return 0

@@ -35,7 +35,9 @@ class Options:
     output: Path = writes("run_trace.json")
 
 
-def step(recipe: Recipe) -> Step:
+def step(recipe: Recipe) -> Step | None:
+    if recipe.model.methods:
+        return None  # It shows the run of one method.
     target, folder = recipe.targets[0], Path("build") / recipe.name
     external = recipe.pte.external_weights and target.npu != "none"
     options = Options(

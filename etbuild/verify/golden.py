@@ -238,7 +238,7 @@ def _program_inputs(
     """The vectors with the dtypes of the program's inputs: quantised where these are integers."""
     import torch
 
-    plan = lowered.program.execution_plan[0]
+    plan = lowered.plan
     schemas = [plan.values[index].val for index in plan.inputs]
     is_float = [int(getattr(schema, "scalar_type", -1)) in _FLOATING for schema in schemas]
     return [

@@ -7,7 +7,7 @@ that is wrong, and in it the first operation that differs from the delegate's TO
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,7 @@ from etbuild.errors import StepError
 from etbuild.firmware.user_kernels import kernels_in
 from etbuild.host.own_kernels import NO_KERNELS, OwnKernels
 from etbuild.npu.debug_database import read_layers
+from etbuild.pte.methods import method_number
 from etbuild.pte.program import Tensor
 from etbuild.pte.reader import read
 from etbuild.verify.compare import difference, remedy
@@ -35,6 +36,7 @@ class HostRun(NamedTuple):
     delegates:    folder with their TOSA graphs, 0.tosa...
     vela:         folder with Vela's debug databases, 0_debug.xml...
     kernels:      of the user.
+    method:       the one to run; "" for the first.
     """
 
     pte: Path
@@ -44,6 +46,7 @@ class HostRun(NamedTuple):
     delegates: Path | None = None
     vela: Path | None = None
     kernels: OwnKernels = NO_KERNELS
+    method: str = ""
 
 
 class _Run(NamedTuple):
@@ -59,6 +62,17 @@ def own_kernels(files: tuple[Path, ...]) -> OwnKernels:
     return OwnKernels(files, tuple(kernels_in(files).values()))
 
 
+def read_golden(path: Path) -> dict[str, dict[str, Any]]:
+    """The arrays of golden.npz under ""; of a folder with such a file for each method under its name."""
+    import numpy as np
+
+    found = {}
+    for file in sorted(path.glob("*.npz")) if path.is_dir() else [path]:
+        with np.load(file) as arrays:
+            found[file.stem if path.is_dir() else ""] = dict(arrays)
+    return found
+
+
 def run_on_host(what: HostRun, golden: dict[str, Any]) -> dict[str, Any]:
     """Run all vectors; the content of run.json.
 
@@ -69,7 +83,7 @@ def run_on_host(what: HostRun, golden: dict[str, Any]) -> dict[str, Any]:
     from etbuild.host.program import HostProgram
 
     begin = time.perf_counter()
-    program = HostProgram(what.pte, what.ptd, memory_limit=what.memory_limit, kernels=what.kernels)
+    program = HostProgram(what.pte, what.ptd, memory_limit=what.memory_limit, kernels=what.kernels, method=what.method)
     run = _Run(what, program, golden)
     vectors = columns_of(golden, "input")
     wanted = columns_of(golden, "output")
@@ -87,6 +101,31 @@ def run_on_host(what: HostRun, golden: dict[str, Any]) -> dict[str, Any]:
         "bit_exact": exact,
         "tolerance": what.tolerance,
         "figures": {"duration": seconds},
+    }
+
+
+def run_methods(what: HostRun, golden: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Run all vectors; the content of run.json, with the verdict on each method where there are several.
+
+    golden: from `read_golden`.
+    raises: StepError as `run_on_host`; it names the method.
+    """
+    if "" in golden:
+        return run_on_host(what, golden[""])
+    found: dict[str, dict[str, Any]] = {}
+    for name, arrays in golden.items():
+        try:
+            found[name] = run_on_host(what._replace(method=name), arrays)
+        except StepError as error:
+            raise StepError(f"method {name}: {error}") from error
+    reports = list(found.values())
+    seconds = round(sum(report["figures"]["duration"]["value"] for report in reports), 3)
+    counts = {key: sum(report[key] for report in reports) for key in ("vectors", "bit_exact")}
+    return {
+        **reports[0],
+        **counts,
+        "figures": {"duration": {**reports[0]["figures"]["duration"], "value": seconds}},
+        "methods": {name: {key: report[key] for key in counts} for name, report in found.items()},
     }
 
 
@@ -128,7 +167,7 @@ def _compare(run: _Run, number: int, got: Sequence[Any], wanted: Sequence[Any]) 
     for index, (ours, right) in enumerate(zip(got, wanted, strict=True)):
         problem = difference(ours, right, run.what.tolerance)
         if problem:
-            cause = _first_wrong_delegate(run, number) or _on_cpu(run.what.pte, remedy(ours, right))
+            cause = _first_wrong_delegate(run, number) or _on_cpu(run.what, remedy(ours, right))
             raise StepError(f"vector {number}, output {index}: {problem}\n    {cause}")
     return not any(difference(ours, right) for ours, right in zip(got, wanted, strict=True))
 
@@ -140,15 +179,15 @@ def _first_wrong_delegate(run: _Run, number: int) -> str:
         inputs = [column[number] for column in columns_of(golden, f"delegate_{index}_input")]
         wanted = [column[number] for column in columns_of(golden, f"delegate_{index}_output")]
         if not wanted:
-            unchecked.append(index)
+            unchecked.append(program.first_delegate + index)
             continue
         got = program.run_delegate(index, inputs, [str(array.dtype) for array in wanted])
         for output, (ours, right) in enumerate(zip(got, wanted, strict=True)):
             problem = difference(ours, right.reshape(-1))
             if problem:
                 lines = [
-                    f"first in delegate {index}, output {output}: {problem}",
-                    *_first_wrong_operation(run.what, index, inputs, wanted),
+                    f"first in delegate {program.first_delegate + index}, output {output}: {problem}",
+                    *_first_wrong_operation(run, index, inputs, wanted),
                     _writer(program, (index, output), ours, right),
                 ]
                 return "\n    ".join(lines)
@@ -157,18 +196,19 @@ def _first_wrong_delegate(run: _Run, number: int) -> str:
     return ""
 
 
-def _first_wrong_operation(what: HostRun, delegate: int, inputs: list[Any], outputs: Sequence[Any]) -> Iterator[str]:
+def _first_wrong_operation(run: _Run, delegate: int, inputs: list[Any], outputs: Sequence[Any]) -> Iterator[str]:
     """The lines of a message with the first operation that differs; none without the files that say what is right."""
+    what, number = run.what, run.program.first_delegate + delegate
     if what.delegates is None or what.vela is None:
         return
     from etbuild.host.trace import TracedProgram
     from etbuild.verify.first_wrong_operation import first_wrong
     from etbuild.verify.tosa_reference import TosaGraph
 
-    layers = read_layers(what.vela / f"{delegate}_debug.xml")
-    program = TracedProgram(what.pte, what.ptd, kernels=what.kernels)
+    layers = read_layers(what.vela / f"{number}_debug.xml")
+    program = TracedProgram(what.pte, what.ptd, kernels=what.kernels, method=what.method)
     program.run_delegate(delegate, inputs, [str(array.dtype) for array in outputs])
-    found = first_wrong(program.results, layers, TosaGraph(what.delegates / f"{delegate}.tosa"), inputs)
+    found = first_wrong(program.results, layers, TosaGraph(what.delegates / f"{number}.tosa"), inputs)
     if found is None:
         return
     yield f"first operation that differs: layer {layers.at(found.result.word)}, {found}"
@@ -177,9 +217,10 @@ def _first_wrong_operation(what: HostRun, delegate: int, inputs: list[Any], outp
             yield f"{hazard}: COMMANDS.md lists such a fault of Vela"
 
 
-def _on_cpu(pte: Path, accepts: str) -> str:
+def _on_cpu(what: HostRun, accepts: str) -> str:
     """A message for a difference that arises on the CPU. accepts: what accepts it."""
-    method = read(pte).methods[0]
+    program = read(what.pte)
+    method = program.methods[method_number(program, what.method, str(what.pte))]
     called = dict.fromkeys(str(method.operators[call.operator]) for call in method.kernel_calls())
     names = [name for name in called if "quantize_per" not in name]
     which = f" ({', '.join(names)})" if names else ""

@@ -60,7 +60,7 @@ class Interpreter:
     """
 
     def __init__(self, lowered: Lowered, delegates: Sequence[Delegate], kernels: CpuOperators):
-        self._plan = lowered.program.execution_plan[0]
+        self._plan = lowered.plan
         self._kernels = kernels
         self._delegates = delegates
         self._values = _Values(lowered)
@@ -189,7 +189,7 @@ class _Values:
     """The program's table of values: what each holds now, and where it is in the memory plan."""
 
     def __init__(self, lowered: Lowered):
-        self._schemas = [value.val for value in lowered.program.execution_plan[0].values]
+        self._schemas = [value.val for value in lowered.plan.values]
         self._values = [_initial(schema, lowered) for schema in self._schemas]
         # By address in the memory plan: the index of the value written there last.
         self._writers: dict[tuple[int, int], int] = {}

@@ -9,6 +9,7 @@ import pytest
 
 from etbuild.compile import delegate_calls
 from etbuild.compile.delegate_calls import Tensor
+from etbuild.compile.lowered import Lowered
 from etbuild.errors import StepError
 
 REMEDY = (
@@ -28,8 +29,9 @@ def lowered(*tensors: tuple[int, list[int]]) -> Any:
     """A program that calls delegate 0 with these tensors: scalar type and sizes."""
     values = [SimpleNamespace(val=FakeTensor(scalar_type=dtype, sizes=sizes)) for dtype, sizes in tensors]
     call = SimpleNamespace(instr_args=SimpleNamespace(delegate_index=0, args=list(range(len(values)))))
-    plan = SimpleNamespace(values=values, chains=[SimpleNamespace(instructions=[call])])
-    return SimpleNamespace(program=SimpleNamespace(execution_plan=[plan]))
+    chains = [SimpleNamespace(instructions=[call])]
+    plan = SimpleNamespace(name="forward", delegates=[None], values=values, chains=chains)
+    return Lowered(SimpleNamespace(execution_plan=[plan]), None)
 
 
 def ports(monkeypatch: pytest.MonkeyPatch, **sides: tuple[tuple[Tensor, ...], tuple[Tensor, ...]]) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from etbuild.recipe.data_sections import SCHEMES, Rule
 from etbuild.recipe.load import load_all
+from etbuild.recipe.method_sections import Method, MethodSamples
 from etbuild.recipe.model_sections import DTYPES, DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.program_sections import POINTS, Exclude, Pass
 from etbuild.steps import export
@@ -27,6 +28,7 @@ paths = st.from_regex(r"[a-z0-9_]+(/[A-Za-z0-9_. =,:+-]*[a-z0-9])?", fullmatch=T
 words = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.@=+-]*", fullmatch=True)
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.:]*", fullmatch=True)
 sizes = st.integers(1, 2**31 - 1)
+identifiers = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 PARTS: dict[type, st.SearchStrategy[Any]] = {
     InputSpec: st.builds(InputSpec, file=paths)
@@ -41,14 +43,22 @@ PARTS: dict[type, st.SearchStrategy[Any]] = {
         DynamicDim,
         st.integers(0, 255),
         st.integers(0, 7),
-        st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True),
+        identifiers,
         st.tuples(sizes, sizes),
     ),
     Rule: st.one_of(
         st.builds(Rule, **{key: names}, scheme=st.sampled_from(SCHEMES))
         for key in ("module_name", "module_type", "operator")
     ),
-    Pass: st.builds(Pass, st.sampled_from(POINTS), paths, st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True)),
+    Pass: st.builds(Pass, st.sampled_from(POINTS), paths, identifiers),
+    Method: st.builds(Method, identifiers, identifiers),
+    MethodSamples: st.builds(
+        MethodSamples,
+        identifiers,
+        st.none() | paths,
+        st.none() | st.integers(1, 1000000),
+        st.none() | st.integers(0, 2**32 - 1),
+    ),
     Exclude: st.one_of(
         st.builds(Exclude, **{key: names}) for key in ("module_name", "module_type", "operator", "node")
     ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from project import CPU, U55, Project, Quantize, compile_steps, output_of, recipe
 
+from etbuild.compile.lowered import Lowered
 from etbuild.errors import StepError
 from etbuild.hardware.boards import board_file, load_board
 from etbuild.recipe.runtime_sections import Run, Runtime
@@ -233,7 +234,7 @@ def test_an_operator_that_golden_cannot_compute_has_a_remedy(name: str, message:
         inputs=[],
         outputs=[],
     )
-    lowered: Any = SimpleNamespace(program=SimpleNamespace(execution_plan=[plan]))
+    lowered = Lowered(SimpleNamespace(execution_plan=[plan]), None)
 
     with pytest.raises(StepError) as caught:
         Interpreter(lowered, [], CpuOperators()).run([])

@@ -14,6 +14,7 @@ from etbuild.report.page import charts, layers, verdict
 from etbuild.report.page.accuracy import Answers, answers_of
 from etbuild.report.page.graph_rows import GraphRows, graph_rows
 from etbuild.report.page.memory import Plan, plan_of
+from etbuild.report.page.method_nodes import distinct
 from etbuild.report.page.numbers import Inside, inside
 from etbuild.report.page.render import rendered
 from etbuild.report.page.sizes import Symbol, symbols
@@ -147,7 +148,7 @@ def _variant(recipe: str, variant: Json, profile: Json, sources: Sources) -> Var
         verdicts=lines,
         tiles=_tiles(variant),
         on_cpu=profile["operators"]["on_cpu"] if variant["target"]["npu"] != "none" else (),
-        graph=graph_rows(partition["operators"], found, numbers),
+        graph=graph_rows(*distinct(partition["operators"], found), numbers),
         regions=_regions(firmware),
         run_memory=_run_memory(run.get("memory") or {}),
         run_figures=run.get("figures") or {},
