@@ -255,7 +255,9 @@ def _sizes(spec: Spec) -> dict[str, int]:
     kernels = OwnKernels(spec.kernels, tuple(user_kernels.kernels_in(spec.kernels).values()))
     host = HostProgram(spec.pte, kernels=kernels).memory
     has_emulator = spec.driver == "emulator"
-    scratch = host.temp if has_emulator else max(memory["scratch_bytes"], _largest_scratch(spec.pte))
+    # The driver works in nothing else; the runtime aligns the scratch and its end.
+    driven = max(memory["scratch_bytes"], _largest_scratch(spec.pte)) + 2 * _ALIGNMENT
+    scratch = host.temp if has_emulator or not host.temp else driven
     return {
         "MODEL": spec.pte.stat().st_size,
         "ARENA": _rounded(host.method + host.planned + outputs),

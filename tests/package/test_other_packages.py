@@ -6,13 +6,16 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from conftest import NAME, Packaged
 
 from etbuild.package.csolution_files import components
+
+if TYPE_CHECKING:
+    from etbuild.package.content import Content
 
 pytestmark = pytest.mark.e2e
 
@@ -94,18 +97,29 @@ def test_the_cplusplus_of_the_zephyr_module_compiles(packaged: Packaged, tmp_pat
     assert done.stderr == ""
 
 
-def test_an_overlay_names_the_npu_of_the_board(packaged: Packaged, tmp_path: Path) -> None:
-    """An emulated NPU has none; that of a board has its address, interrupt and rights."""
+def driven(packaged: Packaged, work: Path) -> Content:
+    """The package for a board with a real NPU."""
     from etbuild.hardware.boards import board_file, load_board
     from etbuild.package.content import Spec, content_of
-    from etbuild.package.zephyr_files import texts
 
     file = board_file("corstone-300")
     assert file is not None
     variant = packaged.variant
     files = variant / "model.pte", variant / "manifest.json", packaged.golden, variant / "model.h"
     npu = "ethosu", "ethos-u55-128", "Ethos_U55_High_End_Embedded", "Shared_Sram"
-    content = content_of(Spec(NAME, load_board(file), *files, "mnist_u55_pte", *npu, 16384), tmp_path)
+    return content_of(Spec(NAME, load_board(file), *files, "mnist_u55_pte", *npu, 16384), work)
+
+
+def test_the_scratch_of_the_register_driver_has_room_for_its_alignment(packaged: Packaged, tmp_path: Path) -> None:
+    """`open` asks for the bytes of the largest delegate, and for those that align its begin and its end."""
+    assert driven(packaged, tmp_path).sizes["SCRATCH"] == packaged.manifest["memory"]["scratch_bytes"] + 2 * 16
+
+
+def test_an_overlay_names_the_npu_of_the_board(packaged: Packaged, tmp_path: Path) -> None:
+    """An emulated NPU has none; that of a board has its address, interrupt and rights."""
+    from etbuild.package.zephyr_files import texts
+
+    content = driven(packaged, tmp_path)
 
     overlay = texts(content)["zephyr/boards/corstone-300.overlay"]
 
