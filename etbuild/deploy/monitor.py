@@ -46,7 +46,11 @@ class Reader:
         if frame.type == "H":
             _, vectors, outputs = struct.unpack_from("<3I", data)
             board = data[44:].decode("utf-8", "replace")
-            yield f"start on {board}: {vectors} vectors, {outputs} outputs each, model {data[12:44].hex()[:12]}"
+            each = f", {outputs} outputs each" if outputs else ""
+            yield f"start on {board}: {vectors} vectors{each}, model {data[12:44].hex()[:12]}"
+        elif frame.type == "N":
+            vectors, outputs = struct.unpack_from("<2I", data)
+            yield f"method {data[8:].decode('utf-8', 'replace')}: {vectors} vectors, {outputs} outputs each"
         elif frame.type == "V":
             vector, ticks, npu = struct.unpack("<IQQ", data)
             yield f"vector {vector}: {ticks:,} ticks" + (f", {npu:,} of the NPU" if npu else "")

@@ -15,10 +15,10 @@ _BITS = {scalar.name: 1 << number for number, scalar in SCALAR_TYPES.items() if 
 _NUMBERS = _BITS["float64"] | _BITS["int64"] | _BITS["bool"]
 
 
-def called_types(method: Method) -> dict[str, int]:
+def called_types(*methods: Method) -> dict[str, int]:
     """For each operator that a kernel is called for: a bit for each type of its tensors, by the type's number."""
     found: dict[str, int] = {}
-    for call in method.kernel_calls():
+    for method, call in ((one, call) for one in methods for call in one.kernel_calls()):
         name = str(method.operators[call.operator])
         types = (_BITS.get(one, 0) for argument in call.args for one in _types(method, argument))
         found[name] = reduce(or_, types, found.get(name, 0))

@@ -68,6 +68,8 @@ COMPILER_FLAGS = (
 ALL_TYPES = ("-DETB_WIDE",)
 # In addition, of the main program of a firmware that prints its `events`.
 EVENTS = ("-DETB_EVENTS",)
+# In addition, of that for a program with several methods.
+METHODS = ("-DETB_METHODS",)
 # In addition, of that with planned buffers outside of the arena.
 PLACED_BUFFERS = ("-DETB_PLACED_BUFFERS",)
 # The hot loops of the NPU emulator. QEMU runs vector code slower than scalar code.
@@ -93,7 +95,7 @@ _BLOBS = """\
 class ImageSpec:
     """What an image is built from.
 
-    vectors: golden.npz.
+    vectors: golden.npz; of a program with several methods the folder with one a method.
     driver:  ethosu or emulator.
     npu:     ethos-u55-128..., "" for none.
     engine:  etbuild or executorch.
@@ -146,7 +148,8 @@ class Firmware:
     def _own_flags(self) -> dict[str, tuple[str, ...]]:
         """The flags of single sources, in addition to those of all."""
         scalars = f"-DETB_SCALAR_INPUTS={int(self.needs.scalars)}"
-        main = (*(EVENTS if self.needs.events else ()), *(PLACED_BUFFERS if self.layout.buffers else ()))
+        parts = {EVENTS: self.needs.events, METHODS: self.needs.methods, PLACED_BUFFERS: bool(self.layout.buffers)}
+        main = tuple(flag for flags, given in parts.items() if given for flag in flags)
         own = {**_HOT, **_NO_DATA_FILE, "exec/method.cc": (scalars,), **({"app/main.cc": main} if main else {})}
         if self.needs.types:
             files = {name: file for name, (_, file) in kernel_places().items()}
@@ -214,15 +217,13 @@ def build_image(spec: ImageSpec, output: Path) -> str:
 
 def needs_of(pte: Path, driver: str, npu: str, memory_mode: str) -> Needs:
     """What a .pte needs from its firmware. driver, npu, memory_mode: as in ImageSpec and Target."""
-    method = read(pte).methods[0]
-    called = {call.operator for call in method.kernel_calls()}
-    operators = tuple(sorted(str(method.operators[index]) for index in called))
-    scalars = any(not isinstance(method.values[index], Tensor) for index in method.inputs)
-    types = tuple(sorted(called_types(method).items()))
-    wide = needs_all_types(method)
-    if not method.delegates:
-        return Needs(operators, "", "", scalars=scalars, all_types=wide, types=types)
-    return Needs(operators, driver, npu.split("-")[1], memory_mode, scalars, wide, types=types)
+    methods = read(pte).methods
+    operators = {str(one.operators[call.operator]) for one in methods for call in one.kernel_calls()}
+    scalars = any(not isinstance(one.values[index], Tensor) for one in methods for index in one.inputs)
+    types = called_types(*methods)
+    used = (driver, npu.split("-")[1], memory_mode) if any(one.delegates for one in methods) else ("", "", "")
+    needs = Needs(tuple(sorted(operators)), *used, scalars, any(map(needs_all_types, methods)))
+    return replace(needs, methods=len(methods) > 1, types=tuple(sorted(types.items())))
 
 
 def _generate(firmware: Firmware, own: bool) -> None:

@@ -108,8 +108,18 @@ class VectorRun:
 
 
 @dataclass(frozen=True)
+class MethodRuns:
+    """A method of a program with several, and how many of the vectors are its."""
+
+    name: str
+    vectors: int
+    outputs: int
+
+
+@dataclass(frozen=True)
 class Transcript:
-    """problem: what is wrong with the transcript itself, "" when it is whole. exit: None without an end frame."""
+    """problem: what is wrong with the transcript itself, "" when it is whole. exit: None without an end frame.
+    methods: of a program with several, in the order of their vectors."""
 
     hello: Hello | None = None
     vectors: tuple[VectorRun, ...] = ()
@@ -119,6 +129,7 @@ class Transcript:
     exit: int | None = None
     problem: str = ""
     text: str = ""
+    methods: tuple[MethodRuns, ...] = ()
 
 
 def read_frames(console: bytes) -> tuple[tuple[Frame, ...], str, bytes]:
@@ -176,6 +187,7 @@ def read_transcript(console: bytes, text_at: Callable[[int], str] = lambda numbe
         reader.exit,
         problem or reader.problem,
         text,
+        tuple(reader.methods),
     )
 
 
@@ -227,6 +239,7 @@ class _Reader:
         self.fault: Fault | None = None
         self.exit: int | None = None
         self.problem = ""
+        self.methods: list[MethodRuns] = []
         self._current = _Run()
 
     def complain(self, problem: str) -> None:
@@ -254,6 +267,14 @@ class _Reader:
         if outputs > _MOST_OUTPUTS:
             raise ValueError(f"{outputs} outputs")
         self.hello = Hello(vectors, outputs, data[12:44].hex(), data[44:].decode("utf-8", "replace"))
+
+    def _take_n(self, _: int, data: bytes) -> None:
+        vectors, outputs = struct.unpack_from("<2I", data)
+        if self.hello is None or self._current != _Run() or len(self.done) != sum(one.vectors for one in self.methods):
+            raise ValueError("comes before all vectors of the method before it")
+        if outputs > _MOST_OUTPUTS:
+            raise ValueError(f"{outputs} outputs")
+        self.methods.append(MethodRuns(data[8:].decode("utf-8", "replace"), vectors, outputs))
 
     def _take_o(self, _: int, data: bytes) -> None:
         vector, index, offset, total = struct.unpack_from("<4I", data)
@@ -298,7 +319,8 @@ class _Reader:
         run, self._current = self._current, _Run()
         if vector != len(self.done):
             raise ValueError(f"the end of vector {vector}, not of {len(self.done)}")
-        if run.missing or self.hello is None or len(run.outputs) != self.hello.outputs:
+        method = self.methods[-1] if self.methods else self.hello
+        if run.missing or method is None or len(run.outputs) != method.outputs:
             raise ValueError(f"vector {vector} ends without all of its outputs")
         run.ticks, run.npu_cycles = ticks, npu_cycles
         self.done.append(run)

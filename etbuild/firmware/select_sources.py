@@ -22,6 +22,8 @@ _OTHER = {"u55": "_u85", "u65": "_u85", "u85": "_u55"}
 _SOURCE_OF = {"kernels/kernel.h": "kernels/args.cc"}
 # Of a firmware with `events`.
 _EVENTS = "app/events.cc"
+# Of a firmware whose program has several `methods`.
+_METHODS = "app/methods.cc"
 # For inputs that are no tensors.
 _SCALARS = "exec/scalar_inputs.cc"
 # Sources in npu/ that are not part of the emulator, or only of its observers on the host.
@@ -41,6 +43,7 @@ class Needs:
     own:       C++ files of the user with kernels; they are preferred to those that come with etbuild.
     all_types: whether it needs the runtime with all element types (runtime/base/wide.h).
     events:    whether it prints what every instruction took and left.
+    methods:   whether the program has several.
     types:     of each operator the element types that it is called with, see `dtypes.called_types`; () for all.
     """
 
@@ -53,6 +56,7 @@ class Needs:
     console: str = "cmsdk"
     own: tuple[Path, ...] = ()
     events: bool = False
+    methods: bool = False
     types: tuple[tuple[str, int], ...] = ()
 
 
@@ -82,7 +86,7 @@ def select(needs: Needs) -> Selection:
     chosen = [kernels[name] for name in needs.operators if name not in own]
     files = needs.own if any(name in own for name in needs.operators) else ()
     starts = [
-        *(name for name in _all("app") if needs.events or name != _EVENTS),
+        *_app_sources(needs),
         *_all("pte"),
         *(name for name in _all("exec") if needs.scalars or name != _SCALARS),
         *(name for name in _all(_PORT) if not name.startswith((f"{_PORT}/npu_", f"{_PORT}/console_"))),
@@ -93,6 +97,11 @@ def select(needs: Needs) -> Selection:
     ]
     symbols = tuple(own.get(name) or kernels[name][0] for name in needs.operators)
     return Selection(_closure(starts), symbols, files)
+
+
+def _app_sources(needs: Needs) -> list[str]:
+    left_out = {_EVENTS: not needs.events, _METHODS: not needs.methods}
+    return [name for name in _all("app") if not left_out.get(name)]
 
 
 def console_source(board: Board) -> Path:
@@ -169,4 +178,5 @@ def _closure(starts: Sequence[str]) -> tuple[str, ...]:
 
 def _is_selected_otherwise(header: str) -> bool:
     """Whether a header's source is selected by `select` or `_npu_sources` and not by includes."""
-    return header.startswith(("npu/", f"{_PORT}/npu_")) or header == _EVENTS.replace(".cc", ".h")
+    own = [name.replace(".cc", ".h") for name in (_EVENTS, _METHODS)]
+    return header.startswith(("npu/", f"{_PORT}/npu_")) or header in own

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -67,16 +67,23 @@ def known_parts(
 ) -> list[Part]:
     """The parts of a firmware whose sizes are known before the link. manifest: of the .pte. buffers: as of Layout."""
     memory = manifest["memory"]
-    placed = sum(one.bytes for one in buffers)
+    placed = {one.memory_id for one in buffers}
+    # Methods are loaded one after the other, each in all of the arena.
+    planned = [one["planned_bytes"] for one in manifest.get("methods", ())] or [memory["planned_bytes"]]
     return [
         Part("model", placement.model, manifest["pte"]["bytes"]),
         Part("vectors", placement.vectors, vector_bytes),
-        Part("planned", placement.arena, sum(memory["planned_bytes"]) - placed),
+        Part("planned", placement.arena, max(_outside(sizes, placed) for sizes in planned)),
         Part("scratch", placement.scratch, memory["scratch_bytes"]),
         Part("fast scratch", placement.fast_scratch, memory["fast_scratch_bytes"]),
         Part("stack", placement.stack, stack_bytes),
         *(Part("planned fast", one.region, one.bytes) for one in buffers),
     ]
+
+
+def _outside(planned_bytes: Sequence[int], placed: Container[int]) -> int:
+    """The bytes of the buffers that have no region of their own."""
+    return sum(count for memory_id, count in enumerate(planned_bytes, 1) if memory_id not in placed)
 
 
 def misfit(board: Board, parts: Sequence[Part]) -> str:

@@ -13,7 +13,7 @@ from math import prod
 from pathlib import Path
 
 from etbuild.errors import StepError
-from etbuild.pte.program import Tensor
+from etbuild.pte.program import Method, Tensor
 from etbuild.pte.reader import read
 
 # Bytes before the rows, and sizes per row.
@@ -54,12 +54,20 @@ def read_columns(file: Path, prefix: str) -> tuple[Column, ...]:
 
 
 def vector_block(model: Path, vectors: Path) -> bytes:
-    """The block with the inputs of golden.npz.
+    """The block with the inputs of golden.npz, or those of all methods one after the other.
 
-    model, vectors: a .pte and the golden.npz of its profile.
+    model, vectors: a .pte and the golden.npz of its profile; of a program with several methods the folder with one a
+                    method.
     raises:         StepError when the vectors do not fit the model's inputs.
     """
-    method = read(model).methods[0]
+    methods = read(model).methods
+    if not vectors.is_dir():
+        return _block(model, methods[0], vectors)
+    return b"".join(_block(model, method, vectors / f"{method.name}.npz") for method in methods)
+
+
+def _block(model: Path, method: Method, vectors: Path) -> bytes:
+    """Its size is a multiple of 16."""
     inputs = [method.values[index] for index in method.inputs]
     columns = read_columns(vectors, "input")
     if len(columns) != len(inputs):

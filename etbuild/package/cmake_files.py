@@ -100,7 +100,6 @@ def _own_flags(content: Content) -> str:
     return "".join(
         f'set_source_files_properties("${{_src}}/{source}" PROPERTIES COMPILE_OPTIONS "{";".join(flags)}")\n'
         for source, flags in content.own_flags.items()
-        if source not in content.sources["app"]
     )
 
 

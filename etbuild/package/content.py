@@ -31,7 +31,7 @@ SOURCES = ("runtime/embed",)
 _PORT = "port/cortex_m/"
 _PORT_OF_RUNTIME = ("arithmetic", "cache", "clock", "npu_", "strings")
 _FRAMES = "app/frame.cc"
-_APP = ("app/main.cc", "app/vectors.cc")
+_APP = ("app/main.cc", "app/vectors.cc", "app/methods.cc")
 _HEADERS = ("app", "base", "exec", "kernels", "npu", "port/cortex_m", "pte")
 # Those of COMPILER_FLAGS that a program of others need not share, or that CMake says otherwise.
 _NOT_PACKAGED = ("-std=", "-W", "-g", "--specs", "-DETB_TEXTS_BESIDE", "-Os")
@@ -44,7 +44,8 @@ _OWN = "own_kernels/"
 class Spec:
     """What a package is made from.
 
-    vectors: golden.npz. driver: ethosu or emulator. npu: ethos-u55-128..., "" for none.
+    vectors: golden.npz; of a program with several methods the folder with one a method.
+    driver:  ethosu or emulator. npu: ethos-u55-128..., "" for none.
     header:  model.h of step header. symbol: of the array that it declares.
     kernels: C++ files of the user.
     """
@@ -115,9 +116,10 @@ def content_of(spec: Spec, work: Path) -> Content:
     init = {unit.source: f"init/{unit.source.name}" for unit in board_units(spec.board)}
     own |= {init[unit.source]: unit.flags[len(spec.board.cpu.flags) :] for unit in units if unit.source in init}
     board = tuple(name for name in selection.sources if name == _FRAMES or _starts_a_board(name))
-    rest = tuple(name for name in selection.sources if name not in (*board, *_APP))
+    app = tuple(name for name in _APP if name in selection.sources)
+    rest = tuple(name for name in selection.sources if name not in (*board, *app))
     users = tuple(f"{_OWN}{file.name}" for file in user_kernels.compiled(selection.own))
-    sources = {"runtime": (*rest, *users, "embed/embed.cc"), "board": (*board, *init.values()), "app": _APP}
+    sources = {"runtime": (*rest, *users, "embed/embed.cc"), "board": (*board, *init.values()), "app": app}
     flags = (*(flag for flag in COMPILER_FLAGS if not flag.startswith(_NOT_PACKAGED)), *extra)
     own = {name: one for name, one in own.items() if one}
     settings = firmware.npu_settings if needs.npu == "ethosu" else ""
@@ -217,6 +219,9 @@ extern "C" {{
  * the NPU must reach scratch and fast_scratch. */
 int {name}_open(void* arena, size_t arena_bytes, void* scratch, size_t scratch_bytes, void* fast_scratch,
     size_t fast_scratch_bytes);
+/* As open, for the method of this name; open takes the first. Each open begins anew, in the same or other buffers. */
+int {name}_open_method(const char* method, void* arena, size_t arena_bytes, void* scratch, size_t scratch_bytes,
+    void* fast_scratch, size_t fast_scratch_bytes);
 /* data stays valid until the run has ended. bytes: of the whole input. */
 int {name}_set_input(size_t input, const void* data, size_t bytes);
 int {name}_run(void);
@@ -250,17 +255,19 @@ def _sizes(spec: Spec) -> dict[str, int]:
     """
     manifest = json.loads(spec.manifest.read_text(encoding="utf-8"))
     memory = manifest["memory"]
-    # Outputs may have no planned memory.
-    outputs = sum(_rounded(one["bytes"]) + _ALIGNMENT for one in manifest["outputs"])
     kernels = OwnKernels(spec.kernels, tuple(user_kernels.kernels_in(spec.kernels).values()))
-    host = HostProgram(spec.pte, kernels=kernels).memory
-    has_emulator = spec.driver == "emulator"
+    arena, temp = 0, 0
+    for method in manifest.get("methods") or [{**manifest, "name": ""}]:
+        # Outputs may have no planned memory.
+        outputs = sum(_rounded(one["bytes"]) + _ALIGNMENT for one in method["outputs"])
+        host = HostProgram(spec.pte, kernels=kernels, method=method["name"]).memory
+        arena, temp = max(arena, host.method + host.planned + outputs), max(temp, host.temp)
     # The driver works in nothing else; the runtime aligns the scratch and its end.
     driven = max(memory["scratch_bytes"], _largest_scratch(spec.pte)) + 2 * _ALIGNMENT
-    scratch = host.temp if has_emulator or not host.temp else driven
+    scratch = temp if spec.driver == "emulator" or not temp else driven
     return {
         "MODEL": spec.pte.stat().st_size,
-        "ARENA": _rounded(host.method + host.planned + outputs),
+        "ARENA": _rounded(arena),
         "SCRATCH": _rounded(scratch),
         "FAST_SCRATCH": _rounded(memory["fast_scratch_bytes"]),
     }
@@ -270,7 +277,8 @@ def _largest_scratch(pte: Path) -> int:
     from etbuild.pte.vela import read_stream
 
     program = read(pte)
-    return max((read_stream(program, one).scratch_bytes for one in program.methods[0].delegates), default=0)
+    delegates = [one for method in program.methods for one in method.delegates]
+    return max((read_stream(program, one).scratch_bytes for one in delegates), default=0)
 
 
 def _rounded(size: int) -> int:

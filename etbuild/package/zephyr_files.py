@@ -61,10 +61,11 @@ samples:
 
 def _cmake(content: Content) -> str:
     sources = [one for one in (*content.sources["runtime"], "selection.cc") if not one.startswith(_REPLACED)]
+    frames = "".join(f"    ${{_src}}/{one}\n" for one in (*content.sources["app"], "app/frame.cc"))
     own = "".join(
         f'  set_source_files_properties(${{_src}}/{source} PROPERTIES COMPILE_OPTIONS "{";".join(flags)}")\n'
         for source, flags in content.own_flags.items()
-        if source in sources
+        if source in (*sources, *content.sources["app"])
     )
     definitions = "".join(
         f"  zephyr_library_compile_definitions({name}={value})\n"
@@ -84,10 +85,7 @@ if(CONFIG_{option(content)})
     port.cc
   )
   zephyr_library_sources_ifdef(CONFIG_{option(content)}_FRAMES
-    ${{_src}}/app/main.cc
-    ${{_src}}/app/vectors.cc
-    ${{_src}}/app/frame.cc
-    ${{_src}}/vectors.S
+{frames}    ${{_src}}/vectors.S
   )
   set_source_files_properties(${{_src}}/model.S ${{_src}}/vectors.S PROPERTIES COMPILE_OPTIONS -I${{_src}})
 {emulated}  zephyr_library_compile_options($<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)

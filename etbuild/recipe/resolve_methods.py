@@ -64,8 +64,9 @@ def check_methods(root: Section, methods: Sequence[Method], targets: Sequence[Ta
     for one in root.each("passes"):
         if one.text("at") == "executorch":
             one.report("at", "at: executorch with model.methods", "aten, quantized, edge or backend", _ONE_METHOD)
-    if root.has("runtime"):
-        root.report("runtime", "runtime with model.methods", "run: {on: host}", _ONE_METHOD)
+    runtime = root.section("runtime")
+    if runtime.text("engine") == "executorch":
+        runtime.report("engine", "engine executorch with model.methods", "engine: etbuild", _ONE_METHOD)
     for name in _on_cortex_m(targets):
         root.report("targets", f"{name} with model.methods", "an NPU alone, or npu: none", _ONE_METHOD)
 

@@ -15,6 +15,7 @@ from etbuild.firmware.core_driver import declared_files
 from etbuild.firmware.executorch_sources import CODE_GENERATION
 from etbuild.firmware.image import ImageSpec, build_image
 from etbuild.hardware.boards import board_of
+from etbuild.recipe.method_files import golden_file
 from etbuild.recipe.runtime_sections import Runtime
 from etbuild.steps.options import from_section, option, parse, plan, reads
 from etbuild.system import environment
@@ -48,7 +49,7 @@ class Options:
     planned: tuple[str, ...] = option("ID=REGION of a planned buffer that is not where it is by default", ())
     pte: Path = reads("model.pte")
     manifest: Path = reads("manifest.json")
-    vectors: Path = reads("golden.npz")
+    vectors: Path = reads("golden.npz; with methods a folder with one a method")
     output: Path = option("folder")
 
 
@@ -74,7 +75,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         planned=tuple(f"{one}={region}" for one, region in sorted(runtime.planned_memory.items())),
         pte=folder / "model.pte",
         manifest=folder / "manifest.json",
-        vectors=Path("build") / recipe.name / target.profile / "golden.npz",
+        vectors=golden_file(recipe, target.profile),
         output=folder,
     )
     of_board = [file for text, file in zip(board.init, board.init_files, strict=True) if not text.startswith("<")]

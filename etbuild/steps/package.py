@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.errors import exit_code_of
+from etbuild.recipe.method_files import golden_file
 from etbuild.steps.options import option, parse, plan, reads, writes
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Options:
     symbol: str = option("of the array that model.h declares")
     pte: Path = reads("model.pte")
     manifest: Path = reads("manifest.json")
-    vectors: Path = reads("golden.npz")
+    vectors: Path = reads("golden.npz; with methods a folder with one a method")
     header: Path = reads("model.h")
     kernels: tuple[Path, ...] = reads("C++ files of the user with kernels, and their headers", (), option="--kernel")
     output: Path = writes("folder, to be written")
@@ -58,7 +59,7 @@ def step(recipe: Recipe, target: Target) -> Step | None:
         symbol=recipe.header.symbol,
         pte=folder / "model.pte",
         manifest=folder / "manifest.json",
-        vectors=Path("build") / recipe.name / target.profile / "golden.npz",
+        vectors=golden_file(recipe, target.profile),
         header=folder / "model.h",
         kernels=recipe.kernels,
         output=folder / "package",

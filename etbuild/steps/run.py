@@ -119,13 +119,12 @@ def main(argv: Sequence[str]) -> int:
         if options.etdump:
             dump_host_run(what, golden[""], options.etdump)
     else:
-        arrays = golden[""]
-        result = (
-            _on_board(options, request, len(arrays["output_0"])) if on == "board" else simulators.simulate(request, on)
-        )
-        report = verdict(request, on, result, expected_outputs(options.pte, arrays))
+        vectors = sum(len(arrays["output_0"]) for arrays in golden.values())
+        result = _on_board(options, request, vectors) if on == "board" else simulators.simulate(request, on)
+        report = verdict(request, on, result, expected_outputs(options.pte, golden))
         if options.etdump:
-            dump_firmware_run(what, arrays, result.output, request.board.cpu.clock_hz, options.etdump)
+            clock = request.board.cpu.clock_hz
+            dump_firmware_run(what, golden[""], result.output, clock, options.etdump)
     options.output.write_text(json.dumps({"format": FORMAT, **report}, indent=1) + "\n")
     print(f"run on {report['runner']}: {bit_exact_text(report)}")
     return 0

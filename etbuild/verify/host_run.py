@@ -16,7 +16,7 @@ from etbuild.firmware.user_kernels import kernels_in
 from etbuild.host.own_kernels import NO_KERNELS, OwnKernels
 from etbuild.npu.debug_database import read_layers
 from etbuild.pte.methods import method_number
-from etbuild.pte.program import Tensor
+from etbuild.pte.program import Method, Tensor
 from etbuild.pte.reader import read
 from etbuild.verify.compare import difference, remedy
 from etbuild.verify.verdict import ExpectedOutput
@@ -129,12 +129,17 @@ def run_methods(what: HostRun, golden: Mapping[str, dict[str, Any]]) -> dict[str
     }
 
 
-def expected_outputs(pte: Path, golden: dict[str, Any]) -> list[ExpectedOutput]:
-    """The expected outputs of a .pte. golden: the arrays of golden.npz."""
-    method = read(pte).methods[0]
+def expected_outputs(pte: Path, golden: Mapping[str, dict[str, Any]]) -> dict[str, list[ExpectedOutput]]:
+    """The expected outputs of each method of a .pte, in its order. golden: from `read_golden`."""
+    methods = {method.name: method for method in read(pte).methods}
+    named = {"": next(iter(methods.values()))} if "" in golden else methods
+    return {name: list(_expected(method, golden[name])) for name, method in named.items()}
+
+
+def _expected(method: Method, golden: dict[str, Any]) -> Iterator[ExpectedOutput]:
     outputs = [method.values[index] for index in method.outputs]
-    orders = [value.dim_order if isinstance(value, Tensor) else () for value in outputs]
-    return [ExpectedOutput(column, order) for column, order in zip(columns_of(golden, "output"), orders, strict=False)]
+    for value, column in zip(outputs, columns_of(golden, "output"), strict=False):
+        yield ExpectedOutput(column, value.dim_order if isinstance(value, Tensor) else ())
 
 
 def columns_of(golden: dict[str, Any], name: str) -> list[Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etbuild.errors import EtbuildError, StepError
 from etbuild.firmware.elf_texts import Texts
@@ -35,10 +36,22 @@ class ExpectedOutput:
     order: tuple[int, ...]
 
 
-def verdict(request: Request, on: str, result: SimulatorResult, wanted: Sequence[ExpectedOutput]) -> dict[str, Any]:
+class _Row(NamedTuple):
+    """A run, what is wanted of it, its vector's number in its method, and the begin of a message about it."""
+
+    run: VectorRun
+    wanted: Sequence[ExpectedOutput]
+    number: int
+    label: str
+
+
+def verdict(
+    request: Request, on: str, result: SimulatorResult, wanted: Mapping[str, Sequence[ExpectedOutput]]
+) -> dict[str, Any]:
     """The content of run.json for a run whose outputs all equal golden's, within the request's tolerance.
 
     on:     qemu, fvp or board.
+    wanted: by method, in the order of the program; by "" for a program with one.
     raises: StepError for any other run, with the last lines that it printed.
     """
     runner = request.board.name if on == "board" else f"{request.board.name} ({_how(request, on)})"
@@ -47,17 +60,20 @@ def verdict(request: Request, on: str, result: SimulatorResult, wanted: Sequence
     if problem:
         faults = "".join(f"\n    {fault}" for fault in result.faults[:_MOST_FAULTS])
         raise StepError(f"run on {runner}: {problem}{faults}{last_output(transcript)}")
-    count = len(transcript.vectors)
+    rows = _rows(transcript, wanted)
+    exact = {name: [not _difference(row, 0.0) for row in found] for name, found in rows.items()}
+    counts = {name: {"vectors": len(found), "bit_exact": sum(found)} for name, found in exact.items()}
     return {
         "runner": runner,
         "on": on,
-        "vectors": count,
-        "bit_exact": sum(not _difference(run, wanted, number, 0.0) for number, run in enumerate(transcript.vectors)),
+        "vectors": len(transcript.vectors),
+        "bit_exact": sum(one["bit_exact"] for one in counts.values()),
         "tolerance": request.tolerance,
         "figures": _figures(request, on, result, transcript),
         "memory": asdict(transcript.memory) if transcript.memory else None,
         "outputs": [[output.hex() if len(output) <= 64 else _digest(output) for output in one.outputs]
                     for one in transcript.vectors],
+        **({} if "" in counts else {"methods": counts}),
     }  # fmt: skip
 
 
@@ -76,7 +92,8 @@ def failure(request: Request, result: SimulatorResult, transcript: Transcript) -
         return _fault(request, transcript.fault)
     if transcript.exit:
         meaning = EXITS.get(transcript.exit, "an unknown exit code")
-        return f"exit code {transcript.exit}, {meaning}" + (f": {transcript.error}" if transcript.error else "")
+        where = f"method {transcript.methods[-1].name}: " if transcript.methods else ""
+        return f"{where}exit code {transcript.exit}, {meaning}" + (f": {transcript.error}" if transcript.error else "")
     if result.problem:
         return result.problem
     if result.code is None:
@@ -120,26 +137,49 @@ def _source_lines(request: Request, addresses: Sequence[int]) -> str:
     return "".join(f"\n    {noun} {function} ({line})" for noun, function, line in pairs if "??" not in function)
 
 
-def _first_difference(transcript: Transcript, wanted: Sequence[ExpectedOutput], tolerance: float) -> str:
-    count = len(wanted[0].values) if wanted else 0
-    if len(transcript.vectors) != count:
-        return f"got results of {len(transcript.vectors)} vectors, wanted {count}"
-    problems = (_difference(run, wanted, number, tolerance) for number, run in enumerate(transcript.vectors))
+def _rows(transcript: Transcript, wanted: Mapping[str, Sequence[ExpectedOutput]]) -> dict[str, list[_Row]]:
+    """The rows of each method."""
+    counts = {one.name: one.vectors for one in transcript.methods} or {"": len(transcript.vectors)}
+    runs = iter(transcript.vectors)
+    return {
+        name: [
+            _Row(run, wanted[name], number, f"method {name}: " if name else "")
+            for number, run in enumerate(islice(runs, count))
+        ]
+        for name, count in counts.items()
+    }
+
+
+def _first_difference(transcript: Transcript, wanted: Mapping[str, Sequence[ExpectedOutput]], tolerance: float) -> str:
+    names = [one.name for one in transcript.methods] or [""]
+    if names != list(wanted):
+        return f"got results of {_listed(names)}, wanted {_listed(wanted)}"
+    rows = _rows(transcript, wanted)
+    for name, found in rows.items():
+        count = len(wanted[name][0].values) if wanted[name] else 0
+        if len(found) != count:
+            return f"{f'method {name}: ' if name else ''}got results of {len(found)} vectors, wanted {count}"
+    problems = (_difference(row, tolerance) for found in rows.values() for row in found)
     return next(filter(None, problems), "")
 
 
-def _difference(run: VectorRun, wanted: Sequence[ExpectedOutput], number: int, tolerance: float) -> str:
+def _listed(methods: Iterable[str]) -> str:
+    return ", ".join(f"method {name}" if name.isidentifier() else repr(name) for name in methods)
+
+
+def _difference(row: _Row, tolerance: float) -> str:
     """How the outputs of one vector differ from golden's, for a message; "" when they do not."""
-    if len(run.outputs) != len(wanted):
-        return f"vector {number}: got {len(run.outputs)} outputs, wanted {len(wanted)}"
-    for index, (output, column) in enumerate(zip(run.outputs, wanted, strict=True)):
-        right = column.values[number]
+    outputs, where = row.run.outputs, f"{row.label}vector {row.number}"
+    if len(outputs) != len(row.wanted):
+        return f"{where}: got {len(outputs)} outputs, wanted {len(row.wanted)}"
+    for index, (output, column) in enumerate(zip(outputs, row.wanted, strict=True)):
+        right = column.values[row.number]
         if len(output) != right.nbytes:
-            return f"vector {number}, output {index}: got {len(output)} bytes, wanted {right.nbytes}"
+            return f"{where}, output {index}: got {len(output)} bytes, wanted {right.nbytes}"
         ours = _array(output, right, column.order)
         problem = difference(ours, right, tolerance)
         if problem:
-            return f"vector {number}, output {index}: {problem}\n    {WHERE}\n    {remedy(ours, right)}"
+            return f"{where}, output {index}: {problem}\n    {WHERE}\n    {remedy(ours, right)}"
     return ""
 
 

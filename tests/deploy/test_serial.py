@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import socket
+import struct
 import threading
 import tty
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from lab import NEEDS_TOOLS, Lab, qemu
 from transcripts import end, frame, hello, whole
 
 from etbuild.deploy import job
+from etbuild.deploy.monitor import Reader
 from etbuild.firmware.board_files import qemu_arguments
 
 pytestmark = [pytest.mark.e2e, NEEDS_TOOLS]
@@ -195,6 +197,18 @@ def test_no_line_at_all_says_where_to_set_one(lab: Lab, monkeypatch: pytest.Monk
         "    set ETBUILD_BOARD_SERIAL, or serial of the board in ~/.config/etbuild/boards.yaml, or deploy: "
         "{serial: ...} in the recipe"
     )
+
+
+def test_monitor_shows_the_methods_of_a_program_with_several() -> None:
+    """Each with its vectors, and the outputs that these have."""
+    name = frame("N", struct.pack("<2I", 4, 2) + b"encode")
+
+    shown = list(Reader(str).lines(hello(4, 0) + name))
+
+    assert shown == [
+        "start on corstone-300: 4 vectors, model 000000000000",
+        "method encode: 4 vectors, 2 outputs each",
+    ]
 
 
 def test_monitor_shows_frames_in_words(lab: Lab, line: Line) -> None:

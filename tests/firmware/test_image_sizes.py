@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from etbuild.firmware.sizes import Part, largest_frames, misfit, overflow, read_map, sizes
+from etbuild.firmware.planned_buffers import PlacedBuffer
+from etbuild.firmware.sizes import Part, known_parts, largest_frames, misfit, overflow, read_map, sizes
 from etbuild.hardware.boards import Board, board_file, load_board
 
 MAP = """\
@@ -108,3 +109,14 @@ def test_an_overflow_that_the_linker_finds_is_reported_the_same_way() -> None:
         "    code and data            800\n"
         "    for stack: a smaller runtime.stack_size"
     )
+
+
+def test_methods_need_the_planned_memory_of_the_largest() -> None:
+    """They are loaded one after the other; a buffer with a region of its own is not in the arena."""
+    memory = {"planned_bytes": [300, 500, 64], "scratch_bytes": 0, "fast_scratch_bytes": 0}
+    methods = [{"planned_bytes": [300]}, {"planned_bytes": [100, 500, 64]}]
+    manifest = {"pte": {"bytes": 1}, "memory": memory, "methods": methods}
+
+    parts = known_parts(board().placement, 4096, 0, manifest, [PlacedBuffer(3, "dtcm", 64)])
+
+    assert [one.bytes for one in parts if one.name.startswith("planned")] == [600, 64]

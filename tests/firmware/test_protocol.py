@@ -19,6 +19,7 @@ from etbuild.firmware.protocol import (
     Hello,
     InstructionRun,
     Memory,
+    MethodRuns,
     Transcript,
     VectorRun,
     read_transcript,
@@ -236,3 +237,59 @@ def test_a_lost_frame_of_an_instruction_is_a_problem(lost: int, problem: str) ->
     del frames[lost]
 
     assert read_transcript(b"".join([*frames, end(0, len(frames))])).problem == problem
+
+
+def method(name: str, vectors: int, outputs: int) -> bytes:
+    return frame("N", struct.pack("<2I", vectors, outputs) + name.encode())
+
+
+def of_methods(*frames: bytes) -> bytes:
+    """A transcript of two vectors with these frames between hello and end."""
+    parts = [hello(2, 0), *frames, memory()]
+    return b"".join([*parts, end(0, len(parts))])
+
+
+def test_vectors_belong_to_the_method_before_them() -> None:
+    """Their numbers go on through all methods; each method has its number of outputs."""
+    transcript = read_transcript(
+        of_methods(
+            method("decode", 1, 2),
+            *(*output(0, 0, b"a"), *output(0, 1, b"b"), end_of_vector(0)),
+            method("encode", 1, 1),
+            *(*output(1, 0, b"c"), end_of_vector(1)),
+        )
+    )
+
+    assert (transcript.problem, transcript.exit) == ("", 0)
+    assert transcript.methods == (MethodRuns("decode", 1, 2), MethodRuns("encode", 1, 1))
+    assert [run.outputs for run in transcript.vectors] == [(b"a", b"b"), (b"c",)]
+
+
+@pytest.mark.parametrize(
+    ("frames", "problem"),
+    [
+        (
+            (method("decode", 2, 1), *output(0, 0, b"a"), end_of_vector(0), method("encode", 1, 1)),
+            "frame 4 (N): comes before all vectors of the method before it",
+        ),
+        (
+            (method("decode", 1, 1), *output(0, 0, b"a"), method("encode", 1, 1)),
+            "frame 3 (N): comes before all vectors of the method before it",
+        ),
+        ((method("decode", 1, 300),), "frame 1 (N): 300 outputs"),
+        (
+            (method("decode", 1, 2), *output(0, 0, b"a"), end_of_vector(0)),
+            "frame 3 (V): vector 0 ends without all of its outputs",
+        ),
+    ],
+)
+def test_a_method_in_the_wrong_place_is_a_problem(frames: tuple[bytes, ...], problem: str) -> None:
+    """The first one is named."""
+    assert read_transcript(of_methods(*frames)).problem == problem
+
+
+def test_a_method_before_the_hello_frame_is_a_problem() -> None:
+    """What ran before the last start of a board says nothing."""
+    transcript = read_transcript(method("decode", 1, 1) + GOOD)
+
+    assert transcript.problem == "frame 0 (N): comes before all vectors of the method before it"

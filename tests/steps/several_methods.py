@@ -1,4 +1,4 @@
-"""A project with a program of two methods that share a layer, compiled for a target."""
+"""A project with a program of two methods that share a layer, compiled for a target, with a firmware or without."""
 
 from __future__ import annotations
 
@@ -57,13 +57,19 @@ RECIPE = """
     targets: [TARGET]
     run: {on: host}
 """
+# With a firmware as well.
+RUNTIME = """
+    runtime: {board: qemu-mps3-an547}
+"""
 
 
-def project_of(folder: Path, target: str = "{npu: ethos-u55-128}", model: str = MODEL) -> tuple[Project, Recipe]:
-    """Images of encode that reach from -9 to 9; decode is calibrated with its example."""
+def project_of(
+    folder: Path, target: str = "{npu: ethos-u55-128}", model: str = MODEL, more: str = ""
+) -> tuple[Project, Recipe]:
+    """more: keys of the recipe. Images of encode that reach from -9 to 9; decode is calibrated with its example."""
     made = Project(folder)
     made.write("recipes/model.py", model)
-    made.write("recipes/r.yaml", RECIPE.replace("TARGET", target))
+    made.write("recipes/r.yaml", RECIPE.replace("TARGET", target) + more)
     np.save(folder / "recipes/images.npy", np.linspace(-9, 9, 256, dtype=np.float32).reshape(8, 2, 4, 4))
     (one,) = load_all(folder)
     return made, one

@@ -30,16 +30,9 @@ pytestmark = pytest.mark.e2e
 VARIANT = "build/r/ethos-u55-128"
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Recipe]:
-    made, one = project_of(tmp_path_factory.mktemp("methods"))
-    build(made, one)
-    return made, one
-
-
-def test_run_json_has_a_verdict_on_every_method(built: tuple[Project, Recipe]) -> None:
+def test_run_json_has_a_verdict_on_every_method(two_methods: tuple[Project, Recipe]) -> None:
     """Its own vectors: 3 of decode, and 4 random ones of encode, for which the recipe names none."""
-    found = built[0].json(f"{VARIANT}/run.json")
+    found = two_methods[0].json(f"{VARIANT}/run.json")
 
     assert found["methods"] == {
         "decode": {"vectors": 3, "bit_exact": 3},
@@ -48,9 +41,9 @@ def test_run_json_has_a_verdict_on_every_method(built: tuple[Project, Recipe]) -
     assert (found["vectors"], found["bit_exact"]) == (7, 7)
 
 
-def test_each_method_of_the_program_gives_goldens_outputs(built: tuple[Project, Recipe]) -> None:
+def test_each_method_of_the_program_gives_goldens_outputs(two_methods: tuple[Project, Recipe]) -> None:
     """Read from the .pte by name."""
-    root = built[0].root
+    root = two_methods[0].root
 
     for method in ("decode", "encode"):
         program = HostProgram(root / VARIANT / "model.pte", method=method)
@@ -61,9 +54,9 @@ def test_each_method_of_the_program_gives_goldens_outputs(built: tuple[Project, 
                     np.testing.assert_array_equal(output, arrays[f"output_{index}"][number])
 
 
-def test_delegates_of_all_methods_have_one_numbering(built: tuple[Project, Recipe]) -> None:
+def test_delegates_of_all_methods_have_one_numbering(two_methods: tuple[Project, Recipe]) -> None:
     """In partition.json, golden.json and vela.json; in the program each method has its own from 0."""
-    made = built[0]
+    made = two_methods[0]
     numbers = {(row["method"], row["delegate"]) for row in made.json("build/r/tosa-u55/partition.json")["operators"]}
     methods = read(made.root / VARIANT / "model.pte").methods
 
@@ -78,10 +71,10 @@ def test_delegates_of_all_methods_have_one_numbering(built: tuple[Project, Recip
 
 
 def test_a_wrong_delegate_is_named_with_its_method_and_its_number_in_the_program(
-    built: tuple[Project, Recipe],
+    two_methods: tuple[Project, Recipe],
 ) -> None:
     """And the first wrong operation in it, from the TOSA graph and the debug database of that number."""
-    made, one = built
+    made, one = two_methods
     path = made.root / VARIANT / "model.pte"
     right = path.read_bytes()
     step = run.step(one, one.targets[0])
@@ -110,18 +103,18 @@ def test_a_wrong_delegate_is_named_with_its_method_and_its_number_in_the_program
     assert third.startswith("    first operation that differs: layer ")
 
 
-def test_each_method_is_calibrated_with_its_own_samples(built: tuple[Project, Recipe]) -> None:
+def test_each_method_is_calibrated_with_its_own_samples(two_methods: tuple[Project, Recipe]) -> None:
     """The file of encode reaches 9; decode has random samples within the values of its example."""
-    methods = built[0].json(f"{VARIANT}/manifest.json")["methods"]
+    methods = two_methods[0].json(f"{VARIANT}/manifest.json")["methods"]
     scales = {one["name"]: one["inputs"][0]["scale"] for one in methods}
 
     assert scales["encode"] == pytest.approx(18 / 255, rel=0.02)
     assert scales["decode"] < 0.04
 
 
-def test_header_and_reports_describe_every_method(built: tuple[Project, Recipe]) -> None:
+def test_header_and_reports_describe_every_method(two_methods: tuple[Project, Recipe]) -> None:
     """The header has macros with the method's name; manifest and report follow their schemas."""
-    made, one = built
+    made, one = two_methods
     made.run(report.step(one))
     header = (made.root / VARIANT / "model.h").read_text()
 

@@ -4,6 +4,7 @@
 #include "app/events.h"
 #include "app/exit.h"
 #include "app/frame.h"
+#include "app/methods.h"
 #include "app/vectors.h"
 #include "exec/method.h"
 #include "port/port.h"
@@ -30,6 +31,16 @@ struct App {
 
 App app;
 
+// Of the methods that were run before the current one, where the program has several.
+struct Earlier {
+    std::uint32_t vectors = 0;
+    std::size_t planned = 0, arena = 0, scratch = 0;  // the most of each, in bytes
+};
+
+Earlier earlier;
+
+std::size_t most(std::size_t a, std::size_t b) { return a < b ? b : a; }
+
 void send_error(const Status& status, const Place& place) {
     Frame frame('L');
     frame.u32(static_cast<std::uint32_t>(status.code));
@@ -53,8 +64,8 @@ int finish(Exit code, const Status& status) {
 void send_hello() {
     Frame frame('H');
     frame.u32(protocol);
-    frame.u32(app.vectors.count);
-    frame.u32(static_cast<std::uint32_t>(app.method.outputs()));
+    frame.u32(several_methods ? vectors_in(app.memory.vectors) : app.vectors.count);
+    frame.u32(several_methods ? 0 : static_cast<std::uint32_t>(app.method.outputs()));
     frame.bytes(app.vectors.model_digest);
     frame.text(port::board_name());
     frame.send();
@@ -90,8 +101,8 @@ Bytes bytes_of(const Value& value) {
 }
 
 // Allocates the memory-planned buffers that have no region of their own.
-Status take_pools() {
-    const auto sizes = app.program.plan(0).vector<std::int64_t>(field::ExecutionPlan::non_const_buffer_sizes);
+Status take_pools(std::size_t method) {
+    const auto sizes = app.program.plan(method).vector<std::int64_t>(field::ExecutionPlan::non_const_buffer_sizes);
     if (sizes.size > most_pools + 1)
         return error(Code::unsupported, "program has too many planned buffers", sizes.size);
     for (std::uint32_t i = 1; i < sizes.size; ++i) {
@@ -126,12 +137,12 @@ Status take_outputs() {
     return {};
 }
 
-Status load() {
+Status load(std::size_t method) {
     app.arena = Arena{app.memory.arena};
     app.own_scratch = Arena{app.memory.scratch};
     ETB_TRY(Program::open(app.memory.model, app.program));
     if (app.program.methods() == 0) return error(Code::malformed, "program has no method");
-    ETB_TRY(take_pools());
+    ETB_TRY(take_pools(method));
     Resources resources;
     resources.method = &app.arena;
     resources.temp = &app.scratch();
@@ -139,13 +150,14 @@ Status load() {
     resources.fast_scratch = app.memory.fast_scratch;
     resources.kernels = kernel_table;
     ETB_TRY(port::open_npu(resources.npu));
-    ETB_TRY(app.method.load(app.program, 0, resources));
+    ETB_TRY(app.method.load(app.program, method, resources));
     if (app.method.inputs() != app.vectors.inputs)
         return error(Code::mismatch, "test vectors have another number of inputs than the program", app.vectors.inputs);
     return take_outputs();
 }
 
 Status run_vector(std::uint32_t vector) {
+    const std::uint32_t number = several_methods ? earlier.vectors + vector : vector;
     for (std::size_t i = 0; i < app.method.inputs(); ++i) {
         const Bytes data = app.vectors.data(vector, i);
         const Dims sizes(app.vectors.sizes(i), static_cast<int>(app.vectors.rank(i)));
@@ -154,15 +166,15 @@ Status run_vector(std::uint32_t vector) {
     }
     const std::uint64_t before = port::ticks();
     if constexpr (events) {
-        ETB_TRY(app.method.run(event_monitor(app.method, vector)));
+        ETB_TRY(app.method.run(event_monitor(app.method, number)));
     } else {
         ETB_TRY(app.method.run({}));
     }
     const std::uint64_t after = port::ticks() - (events ? event_ticks() : 0);
     for (std::size_t i = 0; i < app.method.outputs(); ++i)
-        send_output(vector, static_cast<std::uint32_t>(i), bytes_of(app.method.output(i)));
+        send_output(number, static_cast<std::uint32_t>(i), bytes_of(app.method.output(i)));
     Frame frame('V');
-    frame.u32(vector);
+    frame.u32(number);
     frame.u64(after - before);
     frame.u64(port::npu_cycles());
     frame.send();
@@ -183,13 +195,44 @@ Exit exit_of(Code code, Exit otherwise) {
     }
 }
 
+// Makes the current method one of the earlier ones.
+void leave_method() {
+    earlier.vectors += app.vectors.count;
+    earlier.planned = most(earlier.planned, app.planned);
+    earlier.arena = most(earlier.arena, app.arena.peak);
+    earlier.scratch = most(earlier.scratch, app.own_scratch.peak);
+    app.planned = earlier.planned;
+    app.arena.peak = earlier.arena;
+    app.own_scratch.peak = earlier.scratch;
+}
+
+// Each method in turn, in all of the memory.
+int run_methods() {
+    Bytes blocks = app.memory.vectors;
+    Status status;
+    for (std::size_t method = 0; blocks.size && status.ok(); ++method) {
+        status = Vectors::open(take_block(blocks), app.vectors);
+        if (!status.ok()) return finish(exit_vectors, status);
+        app.planned = 0;
+        status = load(method);
+        if (!status.ok()) return finish(exit_of(status.code, exit_model), status);
+        if (method == 0) send_hello();
+        send_method(app.method, app.vectors);
+        for (std::uint32_t i = 0; i < app.vectors.count && status.ok(); ++i) status = run_vector(i);
+        leave_method();
+    }
+    send_memory();
+    return finish(status.ok() ? exit_done : exit_of(status.code, exit_run), status);
+}
+
 }  // namespace
 
 int run() {
     app.memory = port::memory();
+    if constexpr (several_methods) return run_methods();
     Status status = Vectors::open(app.memory.vectors, app.vectors);
     if (!status.ok()) return finish(exit_vectors, status);
-    status = load();
+    status = load(0);
     if (!status.ok()) return finish(exit_of(status.code, exit_model), status);
     send_hello();
     for (std::uint32_t vector = 0; vector < app.vectors.count && status.ok(); ++vector) status = run_vector(vector);

@@ -1,6 +1,8 @@
 // The functions of a package, for programs of others: open the model, set inputs, run, read outputs. It prints nothing.
 //
 // model_names.h, generated, gives the functions their names: ETB_NAME(open) is mnist_u55_open. One model a program.
+#include <cstring>
+
 #include "exec/method.h"
 #include "model_names.h"
 #include "port/port.h"
@@ -22,8 +24,8 @@ struct Model {
 Model model;
 
 // The memory-planned buffers.
-Status take_pools() {
-    const auto sizes = model.program.plan(0).vector<std::int64_t>(field::ExecutionPlan::non_const_buffer_sizes);
+Status take_pools(std::size_t method) {
+    const auto sizes = model.program.plan(method).vector<std::int64_t>(field::ExecutionPlan::non_const_buffer_sizes);
     if (sizes.size > most_pools + 1)
         return error(Code::unsupported, "program has too many planned buffers", sizes.size);
     for (std::uint32_t i = 1; i < sizes.size; ++i)
@@ -51,10 +53,18 @@ Status take_outputs() {
     return {};
 }
 
-Status open(Bytes pte, MutableBytes fast_scratch) {
+// name: null for the first method.
+Status find_method(const char* name, std::size_t& method) {
+    for (method = 0; method < model.program.methods(); ++method)
+        if (!name || std::strcmp(name, model.program.plan(method).string(field::ExecutionPlan::name)) == 0) return {};
+    return error(Code::mismatch, "program has no such method", model.program.methods());
+}
+
+Status open(const char* name, Bytes pte, MutableBytes fast_scratch) {
     ETB_TRY(Program::open(pte, model.program));
-    if (model.program.methods() == 0) return error(Code::malformed, "program has no method");
-    ETB_TRY(take_pools());
+    std::size_t method = 0;
+    ETB_TRY(find_method(name, method));
+    ETB_TRY(take_pools(method));
     Resources resources;
     resources.method = &model.arena;
     resources.temp = &model.scratch;
@@ -62,7 +72,7 @@ Status open(Bytes pte, MutableBytes fast_scratch) {
     resources.fast_scratch = fast_scratch;
     resources.kernels = kernel_table;
     ETB_TRY(port::open_npu(resources.npu));
-    ETB_TRY(model.method.load(model.program, 0, resources));
+    ETB_TRY(model.method.load(model.program, method, resources));
     return take_outputs();
 }
 
@@ -89,9 +99,14 @@ using etb::embed::noted;
 
 int ETB_NAME(open)(void* arena, std::size_t arena_bytes, void* scratch, std::size_t scratch_bytes, void* fast_scratch,
                    std::size_t fast_scratch_bytes) {
+    return ETB_NAME(open_method)(nullptr, arena, arena_bytes, scratch, scratch_bytes, fast_scratch, fast_scratch_bytes);
+}
+
+int ETB_NAME(open_method)(const char* method, void* arena, std::size_t arena_bytes, void* scratch,
+                          std::size_t scratch_bytes, void* fast_scratch, std::size_t fast_scratch_bytes) {
     model.arena = etb::Arena{bytes(arena, arena_bytes)};
     model.scratch = etb::Arena{bytes(scratch, scratch_bytes)};
-    return noted(etb::embed::open({ETB_PTE, ETB_PTE_BYTES}, bytes(fast_scratch, fast_scratch_bytes)));
+    return noted(etb::embed::open(method, {ETB_PTE, ETB_PTE_BYTES}, bytes(fast_scratch, fast_scratch_bytes)));
 }
 
 int ETB_NAME(set_input)(std::size_t i, const void* data, std::size_t size) {
