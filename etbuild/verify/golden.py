@@ -61,7 +61,8 @@ class RecordingDelegate:
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         outputs = self.graph.run(inputs)
-        shaped = [array.reshape(spec.shape) for array, spec in zip(inputs, self.graph.specs[0], strict=True)]
+        # Copies: a state that the program changes in place is the same memory in every call.
+        shaped = [array.reshape(spec.shape).copy() for array, spec in zip(inputs, self.graph.specs[0], strict=True)]
         self.calls[-1].append((shaped, outputs))
         return outputs
 
