@@ -135,9 +135,9 @@ def numbers_of(what: Compared) -> Numbers:
                 run.values[layer.value] = run.values[layer.reads[0]]
                 one.seen_as = number_of[layer.reads[0]]
             floated = float_values.get(floats.get(layer.result, ""))
-            ran = run.values.get(layer.value)
+            ran = _ran(layer, run)
             one.add(floated, values.get(layer.value), ran, values.get(layer.result))
-            _add_run(one, run)
+            _add_run(one, run, is_seen=ran is not None)
         events = events or tuple(event for done in run.recording.done for event in done.events)
         first = first or ((vector, run.differences[0]) if run.differences else None)
     inside = names_inside(module)
@@ -152,6 +152,15 @@ def _runs(what: Compared) -> Iterator[Executed]:
         yield executed(what.program, what.built, inputs, references_of(what.built, what.golden, vector))
 
 
+def _ran(layer: ModelLayer, run: Executed) -> Any:
+    """The value of a layer that a run has stored: at its quantize node; or by a kernel in integers, which computes an
+    operator and what quantises its result as one."""
+    if layer.value in run.values or layer.params is None:
+        return run.values.get(layer.value)
+    found = (run.values[name] for name in reversed(layer.operators) if name in run.values)
+    return next((value for value in found if str(value.dtype) == layer.params["dtype"]), None)
+
+
 def _floats(what: Compared, graph: Any, found: Sequence[LayerNumbers]) -> Mapping[str, str]:
     """The float model's node for each operator, and the reason for layers without one."""
     module = what.floating.module(check_guards=False)
@@ -163,9 +172,9 @@ def _floats(what: Compared, graph: Any, found: Sequence[LayerNumbers]) -> Mappin
     return floats
 
 
-def _add_run(one: LayerNumbers, run: Executed) -> None:
+def _add_run(one: LayerNumbers, run: Executed, is_seen: bool) -> None:
     value = one.layer.value
-    if value not in run.values:
+    if not is_seen:
         default = NO_TENSOR if value in run.inside else NOT_ALONE
         one.why["executed"] = run.unseen.get(value, default)
     one.is_compared = one.is_compared or value in run.compared

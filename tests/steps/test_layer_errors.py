@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from delegate_weights import offset_of, weights_of
 from jsonschema import Draft202012Validator
-from project import U55, Project, recipe
+from project import CONV, U55, Project, compile_steps, recipe
 
 from etbuild.config.schemas import schema_file
 from etbuild.errors import StepError
+from etbuild.hardware.target import Target
 from etbuild.host.program import HostProgram
-from etbuild.steps import layers
+from etbuild.steps import golden, layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +119,20 @@ def test_velas_layers_have_its_estimates_and_the_operations_of_the_stream(small:
     assert sum(part["cycles"]["total"] for part in parts) == sum(one["cycles"]["total"] for one in total["layers"])
     assert operations == list(range(len(operations)))
     assert all(part["traffic_bytes"] for part in parts)
+
+
+def test_a_kernel_in_integers_leaves_the_value_of_its_layer(tmp_path: Path) -> None:
+    """ExecuTorch's Cortex-M backend computes a convolution, its relu and what quantises them as one instruction."""
+    target = Target("cortex-m55", "none", "cortex-m-mve")
+    project = Project(tmp_path)
+    project.write("model.py", CONV)
+    one = recipe(target, lsb=None)
+    project.run(*compile_steps(one, target), golden.step(one, target.profile), layers.step(one, target))
+    rows = project.json("build/r/cortex-m55/layers.json")["layers"]
+
+    assert [row["place"] for row in rows] == ["CPU"] * 3
+    assert [row["not_seen"]["executed"] for row in rows] == [None] * 3
+    assert {row["errors"]["executed_to_quantized"]["largest_lsb"] for row in rows} == {0.0}
 
 
 def test_a_changed_weight_is_named_as_its_layer(small: Project, tmp_path: Path) -> None:
