@@ -14,6 +14,7 @@ import numpy as np
 
 from etbuild.hardware.target import Target
 from etbuild.recipe.model_sections import Model
+from etbuild.recipe.output_sections import Report
 from etbuild.recipe.recipe import Recipe
 from etbuild.recipe.runtime_sections import Runtime
 from etbuild.steps import report
@@ -97,6 +98,8 @@ def inner(number: int, node: str, decibels: float | None, reason: str | None = N
         "line": row["line"],
         "place": row["place"],
         "operators": [row],
+        "tosa": [],
+        "instructions": [],
         "estimate": {"kind": "estimate", "cycles": {"total": cycles}, "macs": 0, "bound_by": "npu"},
         "not_seen": {"float": None, "quantized": None, "executed": reason},
         "exact": {"differing": 3 if number == 1 else 0},
@@ -110,6 +113,16 @@ def layers_json() -> Any:
     """layers.json: the second layer is the worst, the third has no value."""
     found = [inner(0, "conv_0", 40.0, cycles=3000), inner(1, "relu_0", 20.0), inner(2, "add_0", None, "fused away")]
     return {"vectors": 2, "layers": found, "worst": [1, 0], "first_difference": None}
+
+
+def buffer(name: str, offset: int, size: int, first: int | None, last: int | None) -> Any:
+    """A buffer of vela.json."""
+    place = {"memory": "sram", "buffer": "scratch", "offset": offset, "bytes": size}
+    return {"name": name, "usage": "OpLocal", **place, "first_layer": first, "last_layer": last}
+
+
+BUFFERS = [buffer("image", 0, 16384, 0, 0), buffer("conv", 16384, 20480, 0, 2), buffer("lost", 0, 8, None, None),
+           buffer("relu", 0, 16384, 1, 2)]  # fmt: skip
 
 
 def vela(scale: int) -> Any:
@@ -133,7 +146,10 @@ def vela(scale: int) -> Any:
         "weight_bytes": 4096,
         "command_bytes": 512,
     }
-    return {"delegates": [{"delegate": 0, **one, "constant_bytes": sizes, "layers": layers}], "total": one}
+    return {
+        "delegates": [{"delegate": 0, **one, "constant_bytes": sizes, "layers": layers, "buffers": BUFFERS}],
+        "total": one,
+    }
 
 
 def manifest(npu: str) -> Any:
@@ -209,7 +225,7 @@ def write_report_files(root: Path) -> Recipe:
     (root / "models/kws.py").write_text(SOURCE)
     targets = tuple(Target(name, name, "tosa-u55", "High", "Shared_Sram") for name in VARIANTS)
     model = Model(source=Path("models/kws.py"))
-    return Recipe("kws", (), model, targets, runtime=Runtime(board="qemu-mps3-an547"))
+    return Recipe("kws", (), model, targets, runtime=Runtime(board="qemu-mps3-an547"), report=Report(layers=True))
 
 
 def report_of(recipe: Recipe) -> str:

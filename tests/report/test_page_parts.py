@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from report_files import MAP, OPERATORS, layers_json
+from report_files import BUFFERS, MAP, OPERATORS, layers_json
 
-from etbuild.report.page.charts import columns, ticks
+from etbuild.report.page.charts import Dot, columns, scatter, ticks
 from etbuild.report.page.graph_rows import GroupRow, OperatorRow, graph_rows
 from etbuild.report.page.layers import layers_of
-from etbuild.report.page.memory import plan_of
+from etbuild.report.page.memory import Placed, placed_buffers, plan_of
 from etbuild.report.page.numbers import NOTHING, inside
 from etbuild.report.page.sizes import Symbol, symbols
 from etbuild.report.page.source_lines import SourceLines
@@ -46,6 +47,28 @@ def test_a_planned_tensor_lives_from_its_first_to_its_last_use() -> None:
         (12, 2, 2, "output float32[1, 3]"),
     ]
     assert (plan.peak_bytes, plan.peak_at) == (20, 0)
+
+
+def test_the_layers_of_a_later_delegate_count_on() -> None:
+    """A buffer whose time of use Vela does not say is left out."""
+    delegates = [{"layers": [{}, {}, {}], "buffers": BUFFERS}, {"layers": [{}], "buffers": BUFFERS[:1]}]
+
+    assert placed_buffers(delegates) == [
+        Placed("image", "OpLocal", "sram", 0, 16384, 0, 0),
+        Placed("conv", "OpLocal", "sram", 16384, 20480, 0, 2),
+        Placed("relu", "OpLocal", "sram", 0, 16384, 1, 2),
+        Placed("image", "OpLocal", "sram", 0, 16384, 3, 3),
+    ]
+
+
+def test_labels_of_points_that_are_close_do_not_overlap() -> None:
+    """Each is at another height; those of points that are not the best are not shown."""
+    dots = [Dot(f"ethos-u85-{number}", 1 + number / 1000, 1024, True) for number in (1, 2, 3)]
+
+    made = scatter([*dots, Dot("far", 9, 9000, False)], "ms", "bytes")
+
+    heights = sorted(point.label_y for point in made.points if point.is_best)
+    assert min(b - a for a, b in pairwise(heights)) > 12
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ class Point(NamedTuple):
     text: str
     is_best: bool
     label_left: bool = False
+    label_y: float = 0.0
 
 
 def nice_step(high: float, most: int, binary: bool) -> float:
@@ -93,8 +94,7 @@ def columns(sizes: Sequence[int], texts: Sequence[str], x_title: str, y_title: s
     height, width = area.bottom - area.top, area.right - area.left
     y_ticks = tuple(Tick(area.bottom - height * value / values[-1], size_text(value)) for value in values)
     each = width / max(len(sizes), 1)
-    apart = max(1, int(nice_step(len(sizes) or 1, 12, binary=False)))
-    x_ticks = tuple(Tick(area.left + each * (one + 0.5), str(one)) for one in range(0, len(sizes), apart))
+    x_ticks = _steps(len(sizes), area, each)
     peak = max(sizes, default=0)
     bars = tuple(
         Bar(area.left + each * number, area.bottom - tall, each, tall, text, size == peak)
@@ -102,6 +102,43 @@ def columns(sizes: Sequence[int], texts: Sequence[str], x_title: str, y_title: s
         for tall in (height * size / values[-1],)
     )
     return Columns(area._replace(x_ticks=x_ticks, y_ticks=y_ticks), bars)
+
+
+class Span(NamedTuple):
+    """Something that lies at `offset` during some steps. is_peak: it is there when most is."""
+
+    first: int
+    last: int
+    offset: int
+    bytes: int
+    text: str
+    is_peak: bool
+
+
+def spans(found: Sequence[Span], steps: int, x_title: str, y_title: str) -> Columns:
+    """Addresses over the steps of a program."""
+    area = Frame(x_title, y_title, (), (), height=300)
+    values = ticks(max(one.offset + one.bytes for one in found), 6, binary=True)
+    height, width = area.bottom - area.top, area.right - area.left
+    scale, each = height / values[-1], width / max(steps, 1)
+    bars = tuple(
+        Bar(
+            area.left + each * one.first,
+            area.bottom - scale * (one.offset + one.bytes),
+            each * (one.last - one.first + 1),
+            scale * one.bytes,
+            one.text,
+            one.is_peak,
+        )
+        for one in found
+    )
+    y_ticks = tuple(Tick(area.bottom - scale * value, size_text(value)) for value in values)
+    return Columns(area._replace(x_ticks=_steps(steps, area, each), y_ticks=y_ticks), bars)
+
+
+def _steps(count: int, area: Frame, each: float) -> tuple[Tick, ...]:
+    apart = max(1, int(nice_step(count or 1, 12, binary=False)))
+    return tuple(Tick(area.left + each * (one + 0.5), str(one)) for one in range(0, count, apart))
 
 
 class Scatter(NamedTuple):
@@ -130,11 +167,13 @@ def scatter(dots: Sequence[Dot], x_title: str, y_title: str) -> Scatter:
     def place(dot: Dot) -> tuple[float, float]:
         return area.left + width * dot.x / xs[-1], area.bottom - height * dot.y / ys[-1]
 
+    middle = area.left + 0.6 * width
     points = tuple(
-        Point(x, y, dot.name, f"{dot.x:.3f} ms, {size_text(dot.y)}", dot.is_best, x > area.left + 0.6 * width)
+        Point(x, y, dot.name, f"{dot.x:.3f} ms, {size_text(dot.y)}", dot.is_best, x > middle)
         for dot in dots
         for x, y in (place(dot),)
     )
+    points = _labelled(points)
     best = sorted((point for point in points if point.is_best), key=lambda point: point.x)
     return Scatter(
         area._replace(
@@ -144,3 +183,21 @@ def scatter(dots: Sequence[Dot], x_title: str, y_title: str) -> Scatter:
         points,
         " ".join(f"{point.x:.1f},{point.y:.1f}" for point in best),
     )
+
+
+def _labelled(points: Sequence[Point]) -> tuple[Point, ...]:
+    """The points, with the label of each of the best where no other label is: above it, below it, or further."""
+    taken: list[tuple[float, float, float]] = []
+    made = []
+    for point in points:
+        length = 7.0 * len(point.name)
+        left = point.x - 9 - length if point.label_left else point.x + 9
+        for apart in (-7, 18, -21, 32, -35, 46):
+            at = point.y + apart
+            free = all(left + length < x or x + long < left or abs(at - y) > 12 for x, y, long in taken)
+            if free:
+                break
+        if point.is_best:
+            taken.append((left, at, length))
+        made.append(point._replace(label_y=at))
+    return tuple(made)

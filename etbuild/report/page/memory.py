@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +38,30 @@ class Plan(NamedTuple):
     tensors: tuple[Planned, ...]
     peak_bytes: int
     peak_at: int
+
+
+class Placed(NamedTuple):
+    """A buffer that Vela has placed in the NPU's working memory. first, last: layers, numbered over all delegates."""
+
+    name: str
+    usage: str
+    memory: str
+    offset: int
+    bytes: int
+    first: int
+    last: int
+
+
+def placed_buffers(delegates: Sequence[Json]) -> list[Placed]:
+    """Those whose time of use is known, in the order of the layers. delegates: of vela.json."""
+    found, before = list[Placed](), 0
+    for one in delegates:
+        for row in one.get("buffers", ()):
+            if row["first_layer"] is not None:
+                life = before + row["first_layer"], before + row["last_layer"]
+                found.append(Placed(row["name"], row["usage"], row["memory"], row["offset"], row["bytes"], *life))
+        before += len(one["layers"])
+    return sorted(found, key=lambda one: (one.first, one.memory, one.offset))
 
 
 def plan_of(pte: Path) -> Plan:

@@ -13,7 +13,7 @@ from etbuild.report.figures import read_json
 from etbuild.report.page import charts, layers, verdict
 from etbuild.report.page.accuracy import Answers, answers_of
 from etbuild.report.page.graph_rows import GraphRows, graph_rows
-from etbuild.report.page.memory import Plan, plan_of
+from etbuild.report.page.memory import Placed, Plan, placed_buffers, plan_of
 from etbuild.report.page.method_nodes import distinct
 from etbuild.report.page.numbers import Inside, inside
 from etbuild.report.page.render import rendered
@@ -75,6 +75,7 @@ class Variant(NamedTuple):
     run_figures: Mapping[str, Json]
     staging: charts.Columns | None
     staging_peak: str
+    placed: Sequence[tuple[str, charts.Columns, Sequence[Placed]]]
     plan: Plan | None
     layers: Sequence[layers.Layer]
     lines: Sequence[layers.Line]
@@ -135,7 +136,7 @@ def _variant(recipe: str, variant: Json, profile: Json, sources: Sources) -> Var
     made_from = _tensors(lowering / "operators.json")
     found = layers.layers_of(delegates, made_from)
     partition = read_json(lowering / "partition.json")
-    numbers = inside(_if_exists(folder / "layers.json", read_json))
+    numbers = inside(variant.get("layers"))
     lines = verdict.verdicts(recipe, profile, variant)
     firmware, run = variant["firmware"], variant["run"] or {}
     peak = max(found, key=lambda one: one.staging_bytes, default=None)
@@ -154,6 +155,7 @@ def _variant(recipe: str, variant: Json, profile: Json, sources: Sources) -> Var
         run_figures=run.get("figures") or {},
         staging=_staging(found),
         staging_peak=f"{size_text(peak.staging_bytes)} in layer {peak.number}, {peak.operator}" if peak else "",
+        placed=_placed(delegates, len(found)),
         plan=_if_exists(folder / "model.pte", plan_of),
         layers=found,
         lines=layers.lines_of(found, sources.text_of),
@@ -222,6 +224,30 @@ def _staging(found: Sequence[layers.Layer]) -> charts.Columns | None:
         return None
     texts = [f"{one.number}: {one.operator}, {size_text(one.staging_bytes)}" for one in found]
     return charts.columns([one.staging_bytes for one in found], texts, "NPU's operation", "bytes")
+
+
+def _placed(delegates: Sequence[Json], layers_: int) -> list[tuple[str, charts.Columns, list[Placed]]]:
+    """For each memory: its buffers as a chart, and those that are in use when most bytes are, largest first."""
+    found = placed_buffers(delegates)
+    made = []
+    for memory in sorted({one.memory for one in found}):
+        own = [one for one in found if one.memory == memory]
+        used = [sum(one.bytes for one in own if one.first <= number <= one.last) for number in range(layers_)]
+        top = used.index(max(used))
+        peak = sorted((one for one in own if one.first <= top <= one.last), key=lambda one: (-one.bytes, one.offset))
+        spans = [
+            charts.Span(
+                one.first,
+                one.last,
+                one.offset,
+                one.bytes,
+                f"{one.name}, {size_text(one.bytes)}, operations {one.first} to {one.last}",
+                one.first <= top <= one.last,
+            )
+            for one in own
+        ]
+        made.append((memory, charts.spans(spans, layers_, "NPU's operation", "address"), peak))
+    return made
 
 
 def _time_text(found: Sequence[layers.Layer]) -> str:
