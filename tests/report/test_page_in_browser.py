@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from report_files import report_of, write_report_files
+
+from etbuild.report.page.index_page import Ran, index_page, rows_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -73,6 +76,22 @@ def test_axe_finds_nothing(page: Page) -> None:
     found += Axe().run(page, options={"runOnly": ["color-contrast"]}).response["violations"]
 
     assert [f"{one['id']}: {one['help']}: {node['html']}" for one in found for node in one["nodes"]] == []
+
+
+def test_axe_finds_nothing_in_the_index(page: Page, file: Path) -> None:
+    """All recipes, and the steps of one."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    report = json.loads(file.with_name("report.json").read_text())
+    steps = [Ran("export:kws", "ran", 1.5, "never built"), Ran("report:kws", "cached", 0.1, "never built")]
+    index = file.parents[1] / "index.html"
+    index.write_text(index_page(rows_of(report), {"kws": steps}), encoding="utf-8")
+
+    page.goto(index.as_uri())
+    found = Axe().run(page).response["violations"]
+
+    assert [f"{one['id']}: {one['help']}: {node['html']}" for one in found for node in one["nodes"]] == []
+    assert shown(page, "#p-kws tbody th") == ["export:kws", "report:kws"]
 
 
 def test_one_variant_is_shown_and_another_can_be_chosen(page: Page) -> None:

@@ -15,7 +15,7 @@ from etbuild.report.page.memory import Placed, placed_buffers, plan_of
 from etbuild.report.page.numbers import NOTHING, inside
 from etbuild.report.page.sizes import Symbol, symbols
 from etbuild.report.page.source_lines import SourceLines
-from etbuild.report.page.text import count_text, size_text
+from etbuild.report.page.text import count_text, size_text, time_text
 
 FILES = Path(__file__).parents[1] / "pte/files"
 
@@ -162,6 +162,19 @@ def test_without_layers_the_graph_has_velas_times_and_no_errors() -> None:
         (0.0, ""),
     ]
     assert (drawn.has_time, drawn.has_errors) == (True, False)
+    assert not drawn.summary.endswith("belong to none of them.")
+
+
+def test_time_that_belongs_to_no_operator_is_said() -> None:
+    """A transpose at a delegate's end is made from none: the shares of the operators are no sum of 100 %."""
+    cycles = {"npu": 75, "sram_access": 0, "dram_access": 0, "on_chip_flash_access": 0, "off_chip_flash_access": 0}
+    row = {"operator": "Transpose", "original_operator": "Transpose", "macs": 0, "mac_utilisation": 0.0}
+    layers = [{**row, "name": name, "cycles": {**cycles, "total": 75}, "staging_bytes": 8} for name in ("t", "#7")]
+    found = layers_of([{"delegate": 0, "layers": layers}], [{"t": {"node": "conv_0"}}])
+
+    summary = graph_rows(OPERATORS, found, NOTHING).summary
+
+    assert summary.endswith(" 50.0 % of the time is in NPU operations that belong to none of them.")
 
 
 def test_a_source_line_that_is_not_there_has_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,6 +193,11 @@ def test_a_source_line_that_is_not_there_has_no_text(tmp_path: Path, monkeypatch
 )
 def test_a_size_has_the_unit_that_people_read(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(1.5, "1,500.000 ms"), (1.8e-5, "0.018 ms"), (4e-9, "0.004 µs")])
+def test_a_short_time_is_not_zero(seconds: float, text: str) -> None:
+    assert time_text(seconds) == text
 
 
 @pytest.mark.parametrize(("count", "text"), [(0.25, "0.25"), (9999, "9,999"), (12345, "12.3 k"), (2e9, "2 G")])

@@ -92,7 +92,7 @@ def columns(sizes: Sequence[int], texts: Sequence[str], x_title: str, y_title: s
     area = Frame(x_title, y_title, (), ())
     values = ticks(max(sizes, default=0), 5, binary=True)
     height, width = area.bottom - area.top, area.right - area.left
-    y_ticks = tuple(Tick(area.bottom - height * value / values[-1], size_text(value)) for value in values)
+    y_ticks = tuple(Tick(area.bottom - height * value / values[-1], size_text(value, 2)) for value in values)
     each = width / max(len(sizes), 1)
     x_ticks = _steps(len(sizes), area, each)
     peak = max(sizes, default=0)
@@ -132,7 +132,7 @@ def spans(found: Sequence[Span], steps: int, x_title: str, y_title: str) -> Colu
         )
         for one in found
     )
-    y_ticks = tuple(Tick(area.bottom - scale * value, size_text(value)) for value in values)
+    y_ticks = tuple(Tick(area.bottom - scale * value, size_text(value, 2)) for value in values)
     return Columns(area._replace(x_ticks=_steps(steps, area, each), y_ticks=y_ticks), bars)
 
 
@@ -178,7 +178,7 @@ def scatter(dots: Sequence[Dot], x_title: str, y_title: str) -> Scatter:
     return Scatter(
         area._replace(
             x_ticks=tuple(Tick(area.left + width * value / xs[-1], count_text(value)) for value in xs),
-            y_ticks=tuple(Tick(area.bottom - height * value / ys[-1], size_text(value)) for value in ys),
+            y_ticks=tuple(Tick(area.bottom - height * value / ys[-1], size_text(value, 2)) for value in ys),
         ),
         points,
         " ".join(f"{point.x:.1f},{point.y:.1f}" for point in best),

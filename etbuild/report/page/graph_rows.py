@@ -89,7 +89,8 @@ def graph_rows(operators: Sequence[Json], found: Sequence[Layer], numbers: Insid
     items = [_item(item, rows, 0) for item in drawn.tree]
     groups = any(item.is_group for item in items)
     has_errors = any(row.error_text for row in rows)
-    return GraphRows(_summary(shown), items, drawn.lanes, _largest(items) or 1.0, most > 0, has_errors, groups)
+    summary = f"{_summary(shown)}{_rest(rows) if most else ''}"
+    return GraphRows(summary, items, drawn.lanes, _largest(items) or 1.0, most > 0, has_errors, groups)
 
 
 def _largest(items: Sequence[OperatorRow | GroupRow]) -> float:
@@ -129,6 +130,12 @@ def _summary(shown: Sequence[Json]) -> str:
         f"; {converts} more on the CPU convert{'s' if converts == 1 else ''} from and to integers." if converts else "."
     )
     return text + more
+
+
+def _rest(rows: Sequence[OperatorRow]) -> str:
+    """The share of the time that no row has: transposes at a delegate's ends belong to no operator."""
+    rest = 1 - sum(row.share for row in rows)
+    return f" {rest * 100:.1f} % of the time is in NPU operations that belong to none of them." if rest > 5e-4 else ""
 
 
 def _nodes(operators: Sequence[Json], shown: set[str]) -> list[graph.Node]:

@@ -7,12 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from etbuild.report.figures import milliseconds, percent
-from etbuild.report.page.text import count_text, size_text
+from etbuild.report.figures import percent
+from etbuild.report.page.text import count_text, size_text, time_text
 
 SOURCES = ("report/page/templates",)
 TEMPLATES = Path(__file__).parent / "templates"
-FILTERS = {"size": size_text, "number": count_text, "percent": percent, "ms": milliseconds}
+FILTERS = {"size": size_text, "number": count_text, "percent": percent, "time": time_text}
 
 
 def short_line(line: str) -> Any:

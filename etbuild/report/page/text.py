@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 
-def size_text(size: float) -> str:
+def size_text(size: float, decimals: int = 1) -> str:
     """A size in the largest unit that keeps at least one whole: 3.5 KiB. size: in bytes."""
     for unit, one in (("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= one:
-            return f"{size / one:,.1f}".removesuffix(".0") + f" {unit}"
+            return f"{size / one:,.{decimals}f}".rstrip("0").rstrip(".") + f" {unit}"
     return f"{size:,.0f} bytes"
+
+
+def time_text(seconds: float) -> str:
+    """A time in ms with three decimals, or in µs where these would say too little."""
+    return f"{seconds * 1e3:,.3f} ms" if seconds >= 1e-5 else f"{seconds * 1e6:.3g} µs"
 
 
 def count_text(count: float) -> str:
