@@ -51,7 +51,8 @@ class ComparedBuild:
     settings: the target's and those of each step, by name.
     origin:   versions of tools and SHA-256 of inputs, by name.
     operators: how often each operator runs on the CPU.
-    layers:   of Vela, in the order of the stream: delegate, name, operator, module, cycles, macs, sqnr_db.
+    layers:   of Vela, in the order of the stream: delegate, name, operator (Vela's, and the original one), module,
+              cycles, macs, sqnr_db.
     pte:      None for a manifest without its .pte.
     """
 
@@ -172,6 +173,7 @@ def _layers(vela: Json | None, numbers: Json | None) -> tuple[Json, ...]:
             "delegate": delegate["delegate"],
             "name": layer["name"],
             "operator": layer["operator"],
+            "original_operator": layer.get("original_operator", layer["operator"]),
             "module": None,
             "sqnr_db": None,
             "cycles": layer["cycles"]["total"],

@@ -77,10 +77,10 @@ def _layers(before: Sequence[Json], after: Sequence[Json]) -> list[Json]:
     return rows
 
 
-def _key(layer: Json) -> tuple[int, str]:
+def _key(layer: Json) -> tuple[int, str, str]:
     """Layers that Vela has added have a number for a name, which another build may have for another layer."""
     name = layer["name"]
-    return layer["delegate"], layer["operator"] if name.startswith("#") else name
+    return layer["delegate"], layer["original_operator"], "" if name.startswith("#") else name
 
 
 def _layer(old: Json | None, new: Json | None) -> Json:

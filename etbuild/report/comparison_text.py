@@ -10,6 +10,8 @@ from etbuild.report.figures import Json, aligned, milliseconds, percent
 # How many layers, operations and settings are shown; JSON has all.
 MOST = 5
 NOTABLE = 0.01
+# From here on a growth is told by its factor.
+MANY = 9
 # The columns of Markdown's table of several variants.
 SHORT = ("pte", "sram", "dram", "flash", "time", "accuracy")
 
@@ -183,8 +185,12 @@ def change_text(figure: Json) -> str:
     if figure["unit"] == "1":
         return f"{figure['change'] * 100:+.1f} points"
     if figure["relative"] is None or figure["unit"] == "LSB":
-        return f"{figure['change']:+,g}"
-    return f"{figure['relative'] * 100:+.1f} %"
+        return f"{figure['change']:+,}" if isinstance(figure["change"], int) else f"{figure['change']:+g}"
+    return _share(figure["relative"], 1)
+
+
+def _share(relative: float, decimals: int) -> str:
+    return f"{relative + 1:,.0f} times" if relative >= MANY else f"{relative * 100:+.{decimals}f} %"
 
 
 def sides(pair: Json) -> list[tuple[str, list[Json]]]:
@@ -215,7 +221,7 @@ def layer_change(layer: Json) -> str:
         return "new"
     if cycles["after"] is None:
         return "gone"
-    share = f" ({cycles['change'] / cycles['before'] * 100:+.0f} %)" if cycles["before"] else ""
+    share = f" ({_share(cycles['change'] / cycles['before'], 0)})" if cycles["before"] else ""
     return f"{cycles['change']:+,}{share}"
 
 

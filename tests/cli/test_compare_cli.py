@@ -256,6 +256,18 @@ def test_markdown_of_one_variant_fits_one_screen(output: Output) -> None:
     assert "Changed: npu ethos-u55-128 → ethos-u65-512; torch 2.13.0 → 2.14.0" in lines
 
 
+def test_other_networks_have_no_layer_in_common(output: Output) -> None:
+    """Names of tensors may be equal: with another operator it is another layer. A large growth is a factor."""
+    write_build(Path("build/one/ethos-u55-128"), layers=[layer("a", 10, "Add")])
+    write_build(Path("build/two/ethos-u55-128"), layers=[layer("a", 5000), layer("b", 1)])
+
+    lines = output("one", "two").splitlines()
+
+    assert "    a  Conv2D  none  5,000  new" in lines
+    assert "    a  Add  10  none  gone" in lines
+    assert "cycles        10     5,001  500 times" in lines
+
+
 def test_a_file_that_cannot_be_written_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     write_build(Path("build/one/ethos-u55-128"))
 
