@@ -14,7 +14,7 @@ def applied(root: Path, edits: Iterable[Edit]) -> dict[str, str]:
     by_file: dict[str, list[Edit]] = {}
     for one in edits:
         by_file.setdefault(one.file, []).append(one)
-    return {file: _edited((root / file).read_text(encoding="utf-8"), own) for file, own in by_file.items()}
+    return {file: edited((root / file).read_text(encoding="utf-8"), own) for file, own in by_file.items()}
 
 
 def unified_diff(root: Path, edits: Iterable[Edit]) -> str:
@@ -35,7 +35,8 @@ def at_end(file: str, text: str, addition: str) -> Edit:
     return Edit(file, len(lines), end, len(lines), end, f"\n{addition}")
 
 
-def _edited(text: str, edits: Iterable[Edit]) -> str:
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    """The text of one file with its edits, which do not overlap."""
     starts = [0]
     for line in text.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from etbuild.lint.edits import at_end
+from etbuild.lint.edits import at_end, edited
 from etbuild.lint.finding import Edit, Patch
 
 if TYPE_CHECKING:
@@ -62,27 +62,41 @@ def of_expression(subject: Subject, line: str | None, title: str, exact: bool) -
 
 
 def of_recipe(subject: Subject, section: str, key: str, value: str, title: str, exact: bool) -> Patch | None:
-    """A key of a section of the recipe's own file; None where it has the section in a form that is not plain."""
+    """A key of a section of the recipe's own file; None where the file is not plain enough to say where it goes."""
     file, text = subject.recipe
+    edit = _edit_of_recipe(file, text, section, f"{key}: {value}")
+    before, after = _mapping(text), _mapping(edited(text, (edit,))) if edit else None
+    if edit is None or before is None or after is None:
+        return None
+    wanted = {**before, section: {**(before.get(section) or {}), key: value}}
+    return Patch(title, exact, (edit,)) if after == wanted and key not in (before.get(section) or {}) else None
+
+
+def _mapping(text: str) -> dict[str, Any] | None:
+    """A recipe's text as a mapping; None for text that is none."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _edit_of_recipe(file: str, text: str, section: str, entry: str) -> Edit | None:
+    """The entry, "key: value", as the first one of the section."""
     lines = text.splitlines()
     found = [number for number, line in enumerate(lines, 1) if re.match(rf"{section}\s*:", line)]
     if not found:
-        return Patch(title, exact, (at_end(file, text, f"{section}: {{{key}: {value}}}\n"),))
+        return at_end(file, text, f"{section}: {{{entry}}}\n")
     number = found[0]
     rest = lines[number - 1].partition(":")[2].partition(" #")[0].strip()
     if rest.startswith("{"):
         column = lines[number - 1].index("{") + 2
-        return Patch(title, exact, (Edit(file, number, column, number, column, f"{key}: {value}, "),))
-    if rest:
-        return None
-    own = range(number + 1, len(lines) + 1)
-    body = [one for one in own if lines[one - 1].strip() and not lines[one - 1].lstrip().startswith("#")]
-    indent = re.match(r" *", lines[body[0] - 1]) if body else None
-    if indent is None or not indent[0]:
-        return None
-    if any(re.match(rf"{indent[0]}{key}\s*:", lines[one - 1]) for one in body):
-        return None
-    return Patch(title, exact, (Edit(file, number + 1, 1, number + 1, 1, f"{indent[0]}{key}: {value}\n"),))
+        return Edit(file, number, column, number, column, f"{entry}, ")
+    body = [line for line in lines[number:] if line.strip() and not line.lstrip().startswith("#")]
+    indent = re.match(r" *", body[0]) if body and not rest else None
+    return Edit(file, number + 1, 1, number + 1, 1, f"{indent[0]}{entry}\n") if indent and indent[0] else None
 
 
 def _names(text: str) -> set[str]:

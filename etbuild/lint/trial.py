@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -141,11 +142,12 @@ def _read(folder: Path, variant: str, profile: str) -> Built | None:
 
 
 def _failure(log: Path) -> str:
-    """The first line of an error in doit's output, or its last line."""
+    """The first line of an error in doit's output, that of the first step that failed, or the last line."""
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
     said = [line.removeprefix("| ") for line in lines if line.startswith("| ") and "WARNING" not in line]
     errors = [line for line in said if ": got " in line]
-    return (errors or said[-1:] or lines[-1:] or ["it printed nothing"])[0]
+    failed = [after for line, after in pairwise(lines) if line.endswith(" FAILED")]
+    return (errors or failed or lines[-1:] or ["it printed nothing"])[0]
 
 
 def _figures(before: Built, after: Built) -> Iterable[Figure]:

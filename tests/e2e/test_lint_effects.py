@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from distribution import ROOT
 
 from etbuild.report.figures import read_manifest_and_vela, variant_figures
@@ -36,7 +37,7 @@ def project(root: Path) -> Path:
         ignore=shutil.ignore_patterns("__pycache__"),
     )
     shutil.copy(ROOT / "dodo.py", root)
-    (root / "recipes/ds_cnn.yaml").write_text(json.dumps(ARCHITECTURE))
+    (root / "recipes/ds_cnn.yaml").write_text(yaml.safe_dump(ARCHITECTURE))
     return root
 
 

@@ -50,9 +50,17 @@ def test_a_key_of_a_recipe_is_added_wherever_its_section_is(tmp_path: Path, text
     assert after == {**before, "quantize": {**before.get("quantize", {}), "io": "int8"}}
 
 
-@pytest.mark.parametrize("text", ["quantize: &q\n  io: int8\n", "quantize:\n  io: float32\n", "quantize:\nmodel:\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "quantize: &q\n  io: int8\n",
+        "quantize:\n  io: float32\n",
+        "quantize:\nmodel:\n",
+        '{"model": {"builtin": "add"}}',
+    ],
+)
 def test_a_section_that_is_not_plain_gets_no_patch(text: str) -> None:
-    """An anchor, a key that is there already, an empty section."""
+    """An anchor, a key that is there already, an empty section, a recipe in JSON: it would be another one."""
     assert patches.of_recipe(subject(recipe=text), "quantize", "io", "int8", "integers", exact=True) is None
 
 
