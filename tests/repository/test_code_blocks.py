@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -34,7 +35,10 @@ RECIPE_KEYS = {"extends", *SECTIONS}
 BOARD_KEYS = set(json.loads((ROOT / "schemas/board.schema.json").read_text())["properties"])
 MODEL_KEYS = {"source", "builtin", "module", "program", "entry"}
 FILE = re.compile(r"[\w./-]+\.(py|npz|npy|pt|pth|pt2|safetensors|cc|c|h|so|bin)")
-DOIT_COMMANDS = {"run", "why", "forget", "list", "info", "clean", "ignore", "tabcompletion", "auto", "help"}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DOIT_COMMANDS = {*PROJECT["entry-points"]["doit.COMMAND"], "tabcompletion", "help"}
+# Of doit; those that are no steps are in etbuild/doit_plugin/tasks.py.
+TASKS = {"build", "debug", "history", *KINDS}
 LANGUAGES = {"", "yaml", "python", "cpp", "console"}
 
 
@@ -205,15 +209,15 @@ def test_a_command_is_one_that_exists(place: str, line: str) -> None:
     """With its options; a task is of a kind of step."""
     program, *words = line.replace("[", "").replace("]", "").split()
     options = {word.partition("=")[0] for word in words if word.startswith("--")}
-    names = [word for word in words if not word.startswith("-") and word != "|"]
+    # What follows an option may be its value.
+    names = [word for before, word in zip(["", *words], words, strict=False) if "-" not in (before[:1], word[:1])]
     if program == "etbuild":
-        used = [name for name in names if name in COMMANDS]
-        assert used == names[:1] or "|" in words, line
+        used = [name for name in names if name in COMMANDS] if "|" in words else names[:1]
+        assert set(used) <= set(COMMANDS), line
         assert options <= set().union(*(options_of(name) for name in used)), line
     else:
-        tasks = {"build", "debug", *KINDS}
-        wrong = [name for name in names if name.partition(":")[0] not in tasks | DOIT_COMMANDS]
-        assert [name for name in wrong if not re.fullmatch(r"\d+|TASK|\S*[:=]\S*", name)] == []
+        wrong = [name for name in names if name.partition(":")[0] not in TASKS | DOIT_COMMANDS]
+        assert [name for name in wrong if not re.fullmatch(r"TASK|\S+=\S*", name)] == []
 
 
 def options_of(command: str) -> set[str]:
