@@ -86,8 +86,13 @@ def base_of(content: dict[str, Any]) -> dict[str, Any]:
     target = "ethos-u65-256" if "deploy" in content else "ethos-u55-128" if has_npu else "none"
     base: dict[str, Any] = {"vectors": {"data": "vectors.npz"}}
     targets, model = content.get("targets", {}), content.get("model", {})
+    samples = [content.get("vectors", {}), content.get("quantize", {}).get("calibration", {})]
+    named = [name for part in samples for name in part.get("methods", {})]
     if not MODEL_KEYS & set(model):
-        base["model"] = {"source": "net.py"}
+        methods = {"methods": dict.fromkeys((*named, "one_more"), "make")} if named else {}
+        base["model"] = {"source": "net.py", **methods}
+    if named or "methods" in model:
+        del base["vectors"]
     if isinstance(targets, dict) and "npu" not in targets:
         base["targets"] = {"npu": target}
     if "deploy" in content:
