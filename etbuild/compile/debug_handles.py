@@ -9,7 +9,8 @@ named after their node alone. It changes no byte of a program.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,8 @@ FORMAT = 1
 _MOVES = ("RESHAPE", "TRANSPOSE", "IDENTITY")
 # TOSA operators whose result has the channels last, whatever came before.
 _CHANNELS_LAST = ("CONV2D", "DEPTHWISE_CONV2D", "TRANSPOSE_CONV2D", "MAX_POOL2D", "AVG_POOL2D", "RESIZE")
+# The constant of a look-up table.
+_TABLE = re.compile(r"b_(.+)_table_constant")
 _TO_CHANNELS_LAST, _FROM_CHANNELS_LAST = (0, 2, 3, 1), (0, 3, 1, 2)
 
 
@@ -37,6 +40,15 @@ class Quantised:
     sizes: tuple[int, ...]
     dtype: str
     node: str = ""
+
+
+@dataclass(frozen=True)
+class _EdgeNode:
+    """A node of the edge program, before it is lowered. quantization: scale and zero point of its result."""
+
+    handle: int
+    quantization: tuple[float, int]
+    about: dict[str, str]
 
 
 @dataclass
@@ -88,10 +100,13 @@ def recorded(etrecord: bool) -> Iterator[Recorded]:
 
     result = Recorded()
     operators: list[_Operator] = []
+    edge: dict[str, _EdgeNode] = {}
     lower, visit, lower_edge = EthosUBackend.preprocess, backend.process_call_function, exir.to_edge_transform_and_lower
 
     def preprocess(edge_program: Any, compile_specs: Any) -> Any:
         operators.clear()
+        edge.clear()
+        edge.update(_edge_nodes(edge_program.graph_module.graph))
         values = list(_quantised(edge_program.graph_module.graph))
         made = lower(edge_program, compile_specs)
         tensors = tensors_of(operators, values)
@@ -102,7 +117,7 @@ def recorded(etrecord: bool) -> Iterator[Recorded]:
         return made
 
     def process_call_function(node: Any, *rest: Any) -> None:
-        operators.append(_operator(node, operators))
+        operators.append(_operator(node, operators, edge))
         visit(node, *rest)
 
     EthosUBackend.preprocess = staticmethod(preprocess)
@@ -167,7 +182,7 @@ def _quantised(graph: Any) -> Iterator[Quantised]:
             yield Quantised((*known, own), tuple(map(int, value.shape)), dtype, source_node(node) or "")
 
 
-def _operator(node: Any, before: Sequence[_Operator]) -> _Operator:
+def _operator(node: Any, before: Sequence[_Operator], edge: Mapping[str, _EdgeNode]) -> _Operator:
     from executorch.backends.arm.tosa.mapping import TOSA_TENSOR_NAME_META
 
     value, meta = node.meta.get("val"), node.meta
@@ -182,7 +197,8 @@ def _operator(node: Any, before: Sequence[_Operator]) -> _Operator:
         last = {_TO_CHANNELS_LAST: True, _FROM_CHANNELS_LAST: False}.get(tuple(node.args[1]))
     elif name == "RESHAPE":
         last = None
-    handle = meta.get("debug_handle")
+    origin = _of_table(node, edge)
+    handle = origin.handle if origin else meta.get("debug_handle")
     return _Operator(
         node.name + meta.get(TOSA_TENSOR_NAME_META, ""),
         name,
@@ -191,8 +207,27 @@ def _operator(node: Any, before: Sequence[_Operator]) -> _Operator:
         str(value.dtype).removeprefix("torch.") if is_tensor else "",
         inputs,
         last,
-        _about(node),
+        origin.about if origin else _about(node),
     )
+
+
+def _edge_nodes(graph: Any) -> dict[str, _EdgeNode]:
+    """The operators of a part of the edge program whose result is quantised, by name."""
+    found = {}
+    for node in graph.nodes:
+        if node.op == "call_function" and ".quantize_per_tensor" in str(node.target):
+            origin, handle = node.args[0], node.args[0].meta.get("debug_handle")
+            if isinstance(handle, int):
+                found[origin.name] = _EdgeNode(handle, (node.args[1], node.args[2]), _about(origin))
+    return found
+
+
+def _of_table(node: Any, edge: Mapping[str, _EdgeNode]) -> _EdgeNode | None:
+    """The node of the edge program that became a look-up table, which has its name and quantisation; else None."""
+    names = (_TABLE.fullmatch(one.name) for one in node.all_input_nodes)
+    found = next((edge[name[1]] for name in names if name and name[1] in edge), None)
+    made = [(one.scale, one.zp) for one in (node.meta.get("output_qparams") or {}).values()]
+    return found if found is not None and made == [found.quantization] else None
 
 
 def _about(node: Any) -> dict[str, str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 UNKNOWN_ORDER = "its operations store it in parts whose order is not known"
 NOT_STORED = "no operation of the command stream stores it: Vela joins it with an operation before or behind it"
-NO_TENSOR = "no tensor of the delegate is known to have its value: lowering joins it with others, or makes it a table"
+NO_TENSOR = "no tensor of the delegate is known to have its value: lowering joins it with others, or changes its layout"
 SEVERAL_TIMES = "it is in a loop or branch"
 NOT_ALONE = "no instruction of the program is known to leave it: the backend joins it with others"
 

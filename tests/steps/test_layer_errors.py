@@ -135,6 +135,20 @@ def test_a_kernel_in_integers_leaves_the_value_of_its_layer(tmp_path: Path) -> N
     assert {row["errors"]["executed_to_quantized"]["largest_lsb"] for row in rows} == {0.0}
 
 
+def test_a_look_up_table_has_the_value_of_its_operator(tmp_path: Path) -> None:
+    """The NPU looks an exponential up; its layer has that operation, and the value of the quantised program."""
+    project = Project(tmp_path)
+    project.write("model.py", CONV.replace("self.fc(torch.relu(self.conv(x)).flatten(1))", "self.conv(x).exp() * 2"))
+    one = recipe(lsb=None)
+    project.run(*compile_steps(one, U55), golden.step(one, U55.profile), layers.step(one, U55))
+    found = project.json("build/r/ethos-u55-128/layers.json")
+    (row,) = (row for row in found["layers"] if row["operators"][0]["operator"] == "exp.default")
+
+    assert (row["not_seen"]["executed"], row["exact"]) == (None, {"differing": 0})
+    assert row["errors"]["executed_to_quantized"]["largest_lsb"] == 0.0
+    assert found["other_npu_work"] == []
+
+
 def test_a_changed_weight_is_named_as_its_layer(small: Project, tmp_path: Path) -> None:
     """Of a program that is not what the delegates' graphs say, the first layer that differs."""
     project = Project(tmp_path / "changed")
