@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import sysconfig
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,13 @@ def source_line(stack_trace: str | None) -> str | None:
     """ "file:line" of the innermost frame of the model, its path portable; None where the trace has none."""
     frames = [match for line in portable_trace(stack_trace or "").splitlines() if (match := _FRAME.match(line))]
     return f"{frames[-1].group(1)}:{frames[-1].group(2)}" if frames else None
+
+
+def source_text(stack_trace: str | None) -> str | None:
+    """The text of the line that `source_line` names, as it was when the model was traced; None where it is unknown."""
+    lines = [*portable_trace(stack_trace or "").splitlines(), ""]
+    after = [text for place, text in pairwise(lines) if _FRAME.match(place)]
+    return (after[-1].strip() or None) if after and not _FRAME.match(after[-1]) else None
 
 
 def source_node(node: Any) -> str | None:

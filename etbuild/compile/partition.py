@@ -7,7 +7,7 @@ from typing import Any
 
 from etbuild.compile.advice import advice_for
 from etbuild.compile.exclusions import EXCLUDED, Exclusions
-from etbuild.compile.exported_program import module_path, source_line, source_node
+from etbuild.compile.exported_program import module_path, source_line, source_node, source_text
 from etbuild.hardware.target import CPU_PROFILES
 
 NO_NPU = "the target has no NPU"
@@ -161,6 +161,7 @@ def _describe(node: Any, tag: str | None, reason: str | None) -> dict[str, Any]:
         "delegate": tag,
         "reason": QUANTIZES_IO if quantizes and reason == NO_REASON else reason,
         "line": source_line(node.meta.get("stack_trace")),
+        "text": source_text(node.meta.get("stack_trace")),
         "module": _module(node),
         "source": source_node(node),
     }

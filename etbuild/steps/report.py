@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 from etbuild.errors import exit_code_of
 from etbuild.recipe.method_files import golden_file
 from etbuild.report.formats import write_formats
-from etbuild.report.page.recipe_page import Sources, recipe_page
-from etbuild.report.page.source_lines import SourceLines
+from etbuild.report.page.recipe_page import recipe_page
 from etbuild.report.report import OF_PROFILE, report
-from etbuild.steps.options import option, parse, plan, reads, writes
+from etbuild.steps.options import option, parse, plan, writes
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
@@ -34,7 +33,6 @@ class Options:
     folder: Path = option("build/<recipe>")
     profile: tuple[str, ...] = option("a folder in it with golden.json and so on", ())
     variant: tuple[str, ...] = option("NAME=PROFILE, a folder in it with manifest.json", ())
-    source: Path | None = reads("the model's source, whose lines the page shows", None)
     layers: bool = option("layers.json of each variant is a part of the report", False)
     output: Path = writes("report.json, to be written")
     page: Path = writes("report.html, to be written")
@@ -65,7 +63,6 @@ def step(recipe: Recipe) -> Step:
         folder=folder,
         profile=recipe.profiles,
         variant=variants,
-        source=recipe.model.source,
         layers=recipe.report.layers,
         output=folder / "report.json",
         page=folder / "report.html",
@@ -81,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
     found = report(options.recipe, options.folder, options.profile, profiles, options.layers)
     options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     write_formats(found, options.formats)
-    text = recipe_page(found, Sources(options.folder, SourceLines().text_of))
+    text = recipe_page(found, options.folder)
     options.page.write_text(text, encoding="utf-8")
     return 0
 

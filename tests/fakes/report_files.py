@@ -20,11 +20,6 @@ from etbuild.recipe.runtime_sections import Runtime
 from etbuild.steps import report
 
 PTE = Path(__file__).parents[1] / "pte/files/linear_u55.pte"
-SOURCE = '''"""A model."""
-x = conv(x)
-y = relu(x) + x
-z = sort(y)
-'''
 VARIANTS = ("ethos-u55-128", "ethos-u55-256")
 MAP = """
 Discarded input sections
@@ -45,6 +40,7 @@ LOAD objects/app/main.o
  *fill*         0x10000160        0x4
  .text          0x10000164       0x9c /opt/gcc/lib/libc_nano.a(lib_a-memcpy.o)
                 0x10000164                memcpy
+                0x10000200                end_of_text = .
 .bss            0x30000000       0x80
  .bss.state     0x30000000       0x80 objects/app/main.o
 .comment        0x00000000       0x27
@@ -57,7 +53,13 @@ def operator(node: str, inputs: list[str], line: int, module: str | None, place:
     """A row of partition.json."""
     name = node.partition("_")[0]
     row = {"node": node, "inputs": inputs, "operator": f"{name}.default", "class": "compute", "place": place}
-    at = {"delegate": 0 if place == "NPU" else None, "reason": None, "line": f"models/kws.py:{line}", "module": module}
+    at = {
+        "delegate": 0 if place == "NPU" else None,
+        "reason": None,
+        "line": f"models/kws.py:{line}",
+        "module": module,
+        "text": "x = conv(x)",
+    }
     return {**row, **at, "advice": None, **more}
 
 
@@ -221,8 +223,6 @@ def write_report_files(root: Path) -> Recipe:
         write_json(folder / variant / "layers.json", layers_json())
         (folder / variant / "firmware.map").write_text(MAP)
         shutil.copy(PTE, folder / variant / "model.pte")
-    (root / "models").mkdir()
-    (root / "models/kws.py").write_text(SOURCE)
     targets = tuple(Target(name, name, "tosa-u55", "High", "Shared_Sram") for name in VARIANTS)
     model = Model(source=Path("models/kws.py"))
     return Recipe("kws", (), model, targets, runtime=Runtime(board="qemu-mps3-an547"), report=Report(layers=True))

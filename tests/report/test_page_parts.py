@@ -14,7 +14,6 @@ from etbuild.report.page.layers import layers_of
 from etbuild.report.page.memory import Placed, placed_buffers, plan_of
 from etbuild.report.page.numbers import NOTHING, inside
 from etbuild.report.page.sizes import Symbol, symbols
-from etbuild.report.page.source_lines import SourceLines
 from etbuild.report.page.text import count_text, size_text, time_text
 
 FILES = Path(__file__).parents[1] / "pte/files"
@@ -175,16 +174,6 @@ def test_time_that_belongs_to_no_operator_is_said() -> None:
     summary = graph_rows(OPERATORS, found, NOTHING).summary
 
     assert summary.endswith(" 50.0 % of the time is in NPU operations that belong to none of them.")
-
-
-def test_a_source_line_that_is_not_there_has_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file outside of the project, or one that is shorter by now."""
-    monkeypatch.chdir(tmp_path)
-    Path("m.py").write_text("import x\n    y = 1\n")
-
-    lines = SourceLines()
-
-    assert [lines.text_of(line) for line in ("m.py:2", "m.py:9", "gone.py:1", "m.py:x")] == ["y = 1", "", "", ""]
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,16 @@ def test_an_operator_names_the_nodes_that_it_reads(small: Project) -> None:
 
 
 @pytest.mark.e2e
+def test_an_operator_has_the_text_of_its_line(small: Project) -> None:
+    """As it was when the model was traced: nothing after export reads the model's source."""
+    report = small.json("build/r/tosa-u55/partition.json")
+
+    (relu,) = [one for one in report["operators"] if one["operator"] == "relu.default"]
+    file, _, number = relu["line"].rpartition(":")
+    assert relu["text"] == (small.root / file).read_text().splitlines()[int(number) - 1].strip()
+
+
+@pytest.mark.e2e
 def test_an_operator_on_the_cpu_has_its_reason_and_line(split: Project) -> None:
     """The reason is ExecuTorch's, the line the model's; the two delegates are numbered."""
     report = split.json("build/r/tosa-u55/partition.json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,8 +97,8 @@ def layers_of(delegates: Sequence[Json], tensors: Sequence[Mapping[str, Json]]) 
     return found
 
 
-def lines_of(layers: Sequence[Layer], text_of: Callable[[str], str]) -> list[Line]:
-    """The source lines with the most cycles first. text_of: the text of "file:line"."""
+def lines_of(layers: Sequence[Layer], texts: Mapping[str, str]) -> list[Line]:
+    """The source lines with the most cycles first. texts: of "file:line"."""
     found: dict[str, list[Layer]] = {}
     for layer in layers:
         if layer.line:
@@ -106,7 +106,7 @@ def lines_of(layers: Sequence[Layer], text_of: Callable[[str], str]) -> list[Lin
     rows = [
         Line(
             line,
-            text_of(line),
+            texts.get(line, ""),
             len(some),
             sum(one.cycles for one in some),
             sum(one.share for one in some),

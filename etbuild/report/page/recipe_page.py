@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,18 +44,6 @@ MEMORY = {
     "stack_used": ("stack", "stack"),
 }
 WHO = {"float": "float model", "quantized": "quantised PyTorch", "reference": "expected outputs"}
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where a page's facts are beyond report.json.
-
-    folder:  build/<recipe>.
-    text_of: the text of a source line "file:line", "" where it is not known.
-    """
-
-    folder: Path
-    text_of: Callable[[str], str]
 
 
 class Variant(NamedTuple):
@@ -112,12 +99,12 @@ class Page(NamedTuple):
     digests: Sequence[tuple[str, str]]
 
 
-def recipe_page(report: Json, sources: Sources) -> str:
-    """The text of report.html. report: the content of report.json."""
+def recipe_page(report: Json, folder: Path) -> str:
+    """The text of report.html. report: the content of report.json; folder: build/<recipe>."""
     profiles = {one["profile"]: one for one in report["profiles"]}
-    variants = [_variant(report["recipe"], one, profiles[one["profile"]], sources) for one in report["variants"]]
-    rows = _rows(report, sources.folder)
-    page = Page(variants, rows, _pareto(rows), report["variants"][0]["tools"], _digests(report, sources.folder))
+    variants = [_variant(report["recipe"], one, profiles[one["profile"]], folder) for one in report["variants"]]
+    rows = _rows(report, folder)
+    page = Page(variants, rows, _pareto(rows), report["variants"][0]["tools"], _digests(report, folder))
     return rendered(
         "report.html.j2",
         {
@@ -130,8 +117,8 @@ def recipe_page(report: Json, sources: Sources) -> str:
     )
 
 
-def _variant(recipe: str, variant: Json, profile: Json, sources: Sources) -> Variant:
-    folder, lowering = sources.folder / variant["variant"], sources.folder / profile["profile"]
+def _variant(recipe: str, variant: Json, profile: Json, base: Path) -> Variant:
+    folder, lowering = base / variant["variant"], base / profile["profile"]
     delegates = variant["vela"]["delegates"] if variant["vela"] else []
     made_from = _tensors(lowering / "operators.json")
     found = layers.layers_of(delegates, made_from)
@@ -158,7 +145,7 @@ def _variant(recipe: str, variant: Json, profile: Json, sources: Sources) -> Var
         placed=_placed(delegates, len(found)),
         plan=_if_exists(folder / "model.pte", plan_of),
         layers=found,
-        lines=layers.lines_of(found, sources.text_of),
+        lines=layers.lines_of(found, {one["line"]: one.get("text") or "" for one in partition["operators"]}),
         resources=[name for name in layers.RESOURCES.values() if any(name in one.by for one in found)],
         most_share=max((one.share for one in found), default=1) or 1,
         time_text=_time_text(found),
