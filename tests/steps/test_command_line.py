@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from etbuild.lint.part import Part
 from etbuild.recipe.data_sections import SCHEMES, Rule
 from etbuild.recipe.load import load_all
 from etbuild.recipe.method_sections import Method, MethodSamples
@@ -51,6 +52,7 @@ PARTS: dict[type, st.SearchStrategy[Any]] = {
         for key in ("module_name", "module_type", "operator")
     ),
     Pass: st.builds(Pass, st.sampled_from(POINTS), paths, identifiers),
+    Part: st.builds(Part, words, words, words, st.just("") | words, st.integers(0, 2**32)),
     Method: st.builds(Method, identifiers, identifiers),
     MethodSamples: st.builds(
         MethodSamples,
