@@ -27,7 +27,7 @@ def write_index(root: Path, outcomes: Mapping[str, Outcome], steps: Iterable[str
     steps:    the names of all steps of the project, producers first.
     """
     made = {name: outcome for name, outcome in outcomes.items() if outcome.how != "up to date"}
-    if not made and (root / INDEX).exists():
+    if not made:
         return
     notes = _notes(root / NOTES) | {name: [one.how, one.seconds, _why(one)] for name, one in made.items()}
     recipes: dict[str, list[str]] = {}
