@@ -1,4 +1,4 @@
-"""Vela's debug database (<n>_debug.xml): its columns in one order, and the names of the layers in a command stream.
+"""Vela's debug database (<n>_debug.xml): in one form, and the names of the layers in a command stream.
 
 It decodes no command. The database is XML with tables of comma-separated values; "perf" has a row per layer, "queue" a
 row per operation of the stream.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,11 +69,15 @@ def layers_of_delegate(pte: Path, delegate: int) -> Layers:
 
 
 def normalised(database: str) -> str:
-    """The database with the columns behind the first of each table sorted by name; no value changes.
+    """The database as equal runs of Vela give it, whatever its process has compiled before.
 
-    Vela orders the columns of each memory by addresses in its process, so equal runs give different files.
+    Vela orders the columns of each memory by addresses in its process, and numbers what it schedules, and tensors,
+    through all that the process compiles. So the columns behind the first of each table are sorted by name, and these
+    numbers count from 0 in each database; no other value changes.
     """
-    return _TABLE.sub(lambda table: table[1] + _with_sorted_columns(table[3]) + table[4], database)
+    database = _TABLE.sub(lambda table: table[1] + _with_sorted_columns(table[3]) + table[4], database)
+    numbers: dict[str, dict[str, str]] = {"scheduled": {}, "tensor": {}}
+    return _TABLE.sub(lambda table: table[1] + _renumbered(table[2] or "", table[3], numbers) + table[4], database)
 
 
 def _with_sorted_columns(table: str) -> str:
@@ -85,6 +89,41 @@ def _with_sorted_columns(table: str) -> str:
         line if row is None or len(row) != len(head) else ",".join(row[column] for column in order)
         for line, row in zip(lines, rows, strict=True)
     )
+
+
+def _renumbered(name: str, table: str, numbers: Mapping[str, dict[str, str]]) -> str:
+    """numbers: new ones by old ones, of each kind; those of this table are added."""
+    lines = table.split("\n")
+    start = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
+    head = _CELL.findall(lines[start]) if start < len(lines) else []
+    kinds = [_numbered(name, cell.strip('"')) for cell in head]
+    if not any(kinds):
+        return table
+    rows = [(line, _CELL.findall(line)) for line in lines[start + 1 :]]
+    if "tensor" in kinds:
+        rows.sort(key=lambda row: _order(row[1], kinds.index("tensor")))
+    changed = [line if len(row) != len(head) else _with_numbers(row, kinds, numbers) for line, row in rows]
+    return "\n".join([*lines[: start + 1], *changed])
+
+
+def _numbered(table: str, column: str) -> str:
+    """What a column numbers; "" for one whose numbers stay."""
+    scheduled = column in ("scheduled_id", "input_op_id") or (column == "id" and table.startswith("perf"))
+    return "scheduled" if scheduled else "tensor" if (table, column) == ("tensors", "id") else ""
+
+
+def _order(row: Sequence[str], column: int) -> tuple[bool, int]:
+    """Lines that are no rows stay last."""
+    return (False, int(row[column])) if len(row) > column and row[column].isdecimal() else (True, 0)
+
+
+def _with_numbers(row: Sequence[str], kinds: Sequence[str], numbers: Mapping[str, dict[str, str]]) -> str:
+    """Negative numbers, which stand for inputs and outputs of the graph, stay."""
+    cells = []
+    for cell, kind in zip(row, kinds, strict=True):
+        is_number = bool(kind) and cell.isdecimal()
+        cells.append(numbers[kind].setdefault(cell, str(len(numbers[kind]))) if is_number else cell)
+    return ",".join(cells)
 
 
 def _name(row: Mapping[str, str]) -> str:

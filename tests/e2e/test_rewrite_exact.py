@@ -76,4 +76,4 @@ def test_rewritten_graphs_run_exact_in_fewer_cycles(tmp_path: Path) -> None:
         assert {"pads", "sums"} <= {row["rule"] for row in rules}
         assert total == rules[-1]["cycles"]["after"] < 0.9 * rules[0]["cycles"]["before"]
         run = json.loads((folder / "run.json").read_text())
-        assert run["bit_exact"] == len(run["vectors"]), done.stdout
+        assert run["bit_exact"] == run["vectors"] > 0, done.stdout

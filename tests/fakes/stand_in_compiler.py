@@ -42,6 +42,9 @@ def export(model: Any, settings: Any) -> Any:
     return module
 
 
+export_methods = export
+
+
 def save_program(program: Any, path: Path) -> None:
     """exported_program: what the model has seen, as text."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,21 @@ def test_the_order_of_columns_is_the_same_whatever_vela_chose() -> None:
     assert normalised(one) == normalised(two) == two
 
 
+def test_numbers_count_from_0_whatever_the_process_has_compiled_before() -> None:
+    """Of scheduled operations in all tables, and of tensors, whose rows are in the order of their numbers."""
+    one = LAYERS.replace(
+        "</debug>", '<table name="tensors"><![CDATA[\n"id","name"\n{},"a"\n{},"b"\n]]></table></debug>'
+    )
+    other = one.replace("\n7,", "\n866,").replace("\n9,", "\n870,").replace(",9\n", ",870\n").replace(",7\n", ",866\n")
+
+    made = normalised(one.format(3, 0))
+
+    assert normalised(other.format(832, 819)) == made
+    assert '\n0,"first","Conv2D"' in made
+    assert "64,1\n20,0" in made
+    assert '\n0,"b"\n1,"a"\n' in made
+
+
 def test_what_is_no_table_stays() -> None:
     """Text around tables, empty tables, lines of another length."""
     text = "<a>\n<![CDATA[]]><![CDATA[\nx,y\n1\n]]></a>"

@@ -30,15 +30,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
     made = Project(tmp_path_factory.mktemp("sources"))
     made.write("model.py", CONV)
+    # Other tests have modules called model; a module that is saved whole is found by its module's name.
+    made.write("saved_model.py", CONV)
     made.run(*compile_steps(ONE, U55))
     with inside(made.root), pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(made.root))
-        patch.delitem(sys.modules, "model", raising=False)
-        model = importlib.import_module("model")
+        model = importlib.import_module("saved_model")
         torch.save(model.ModelUnderTest, "net.pth")
         torch.save(model.ModelInputs[0], "input.pt")
         torch.export.save(torch.export.export(model.ModelUnderTest, model.ModelInputs), "net.pt2")
-        sys.modules.pop("model")
+        sys.modules.pop("saved_model")
     return made
 
 

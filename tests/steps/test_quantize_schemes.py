@@ -78,12 +78,15 @@ def run_exact(project: Project, settings: Quantize, target: Target, source: str 
 @pytest.mark.parametrize(
     "settings",
     [
-        Quantize(scheme="a8w4"),
-        Quantize(rules=(Rule(module_name="fc", scheme="a8w4"),)),
-        Quantize(rules=(Rule(module_name="fc", scheme="int16x8"),)),
-        Quantize(scheme="int16x8", rules=(Rule(module_name="conv", scheme="int8"),)),
+        pytest.param(Quantize(scheme="a8w4"), marks=pytest.mark.slow, id="a8w4"),
+        pytest.param(Quantize(rules=(Rule(module_name="fc", scheme="a8w4"),)), id="int8 with a8w4"),
+        pytest.param(
+            Quantize(rules=(Rule(module_name="fc", scheme="int16x8"),)), marks=pytest.mark.slow, id="int8 with int16x8"
+        ),
+        pytest.param(
+            Quantize(scheme="int16x8", rules=(Rule(module_name="conv", scheme="int8"),)), id="int16x8 with int8"
+        ),
     ],
-    ids=["a8w4", "int8 with a8w4", "int8 with int16x8", "int16x8 with int8"],
 )
 def test_schemes_and_their_mixtures_run_exact(project: Project, settings: Quantize, target: Target) -> None:
     """All on the NPU, equal to the TOSA reference model."""

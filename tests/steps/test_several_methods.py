@@ -152,6 +152,7 @@ def _with_rule(one: Recipe, module: str) -> Recipe:
     return replace(one, quantize=replace(one.quantize, rules=(Rule(module_name=module, scheme="int16x8"),)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["{npu: ethos-u85-256}", "{npu: none}"])
 def test_every_method_is_exact_for_other_targets(target: str, tmp_path: Path) -> None:
     """The Ethos-U85 upsamples; without an NPU the program is in floating point."""

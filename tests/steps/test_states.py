@@ -60,7 +60,14 @@ def test_each_step_on_the_u85_finds_what_those_before_it_left(model: tuple[str, 
     assert {str(dtype) for name, dtype in states.items() if name != "calls"} == {"torch.int8"}
 
 
-@pytest.mark.parametrize("model", [ROWS, RECURRENT, BETWEEN], ids=["rows", "recurrent", "between"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(ROWS, id="rows"),
+        pytest.param(RECURRENT, marks=pytest.mark.slow, id="recurrent"),
+        pytest.param(BETWEEN, marks=pytest.mark.slow, id="between"),
+    ],
+)
 def test_a_state_of_a_u55_is_exact_too(model: tuple[str, str], tmp_path: Path) -> None:
     """The CPU replaces rows, which the NPU cannot; a state between two delegates is read by both."""
     made, report = built(tmp_path, model, U55)
@@ -79,7 +86,8 @@ def test_a_token_is_chosen_and_read_in_the_next_step(tmp_path: Path) -> None:
     assert error_against_float(made, "tosa-u85") < 0.02
 
 
-@pytest.mark.parametrize("target", [pytest.param(U55, marks=pytest.mark.slow, id="u55"), pytest.param(U85, id="u85")])
+@pytest.mark.slow
+@pytest.mark.parametrize("target", [pytest.param(U55, id="u55"), pytest.param(U85, id="u85")])
 def test_a_cache_of_the_models_own_integers_is_exact(target: Target, tmp_path: Path) -> None:
     made, report = built(tmp_path, QUANTISED, target)
 

@@ -239,6 +239,7 @@ def test_an_axis_of_a_nested_input_may_be_dynamic(tmp_path: Path) -> None:
     assert {str(shape) for shape in shapes} == {"torch.Size([s" + str(shapes[0][0])[1:] + ", 4])"}
 
 
+@pytest.mark.slow
 def test_the_builtin_lstm_is_exported_and_quantised(tmp_path: Path) -> None:
     """Its inputs are (x, (h, c))."""
     project = Project(tmp_path)

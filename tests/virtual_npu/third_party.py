@@ -39,7 +39,7 @@ def link(folder: Path, name: str, *flags: str) -> Path:
 
 def write_model(folder: Path, pte: Path) -> None:
     """model.h as etbuild writes it, and vectors.h: inputs and outputs of one run, one behind the other."""
-    model, settings = Model(pte.read_bytes(), (), ()), Header(section=".npu_constants")
+    model, settings = Model(pte.read_bytes(), (("INPUT", ()), ("OUTPUT", ()))), Header(section=".npu_constants")
     (folder / "model.h").write_text(header_text(model, settings))
     given = np.random.default_rng(5).integers(0, 256, sum(map(_bytes, _stream(pte).inputs)), np.uint8).tobytes()
     arrays = {"input": given, "output": delegate_output(pte, given)}
