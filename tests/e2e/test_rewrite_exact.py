@@ -66,6 +66,8 @@ def test_rewritten_graphs_run_exact_in_fewer_cycles(tmp_path: Path) -> None:
         check=False,
     )
 
+    subprocess.run([sys.executable, "-m", "etbuild.cli.main", "server", "stop"], env=environment, check=True)
+
     assert done.returncode == 0, done.stdout + done.stderr
     for variant in ("ethos-u55-128", "ethos-u85-256"):
         folder = tmp_path / "build/r" / variant
