@@ -21,7 +21,7 @@ from etbuild.compile.vela_refusals import reasons
 from etbuild.errors import StepError
 from etbuild.npu.channel_scales import shortages
 from etbuild.npu.command_stream import parse_payload
-from etbuild.npu.debug_database import normalised, read_layers
+from etbuild.npu.debug_database import normalised, numbered_from_1, read_layers
 from etbuild.npu.vela_estimates import read_allocation
 from etbuild.pte.vela import blocks_of, pack_npz
 
@@ -56,12 +56,11 @@ def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any
     (output / f"{graph.stem}.bin").write_bytes(stream)
     summary = scratch / f"{graph.stem}_summary_{target.system_config}.csv"
     summary.replace(output / f"{graph.stem}_summary.csv")
-    per_layer = scratch / f"{graph.stem}_per-layer.csv"
-    if per_layer.exists():
-        per_layer.replace(output / per_layer.name)
-    debug = scratch / f"{graph.stem}_debug.xml"
-    if debug.exists():
-        (output / debug.name).write_text(normalised(debug.read_text(encoding="utf-8")), encoding="utf-8")
+    per_layer, debug = scratch / f"{graph.stem}_per-layer.csv", scratch / f"{graph.stem}_debug.xml"
+    texts = [path.read_text(encoding="utf-8") if path.exists() else "" for path in (per_layer, debug)]
+    for path, text in zip((per_layer, debug), numbered_from_1(texts), strict=True):
+        if path.exists():
+            (output / path.name).write_text(normalised(text) if path == debug else text, encoding="utf-8")
     shutil.rmtree(scratch)
     blocks = {block.name: bytes(block.data or b"") for block in blocks_of(stream)}
     _check_scales(number, blocks["cmd_data"], output / debug.name)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 # The tag before the rows has the table's name.
 _TABLE = re.compile(r'((?:<table name="(\w+)">\s*)?<!\[CDATA\[)(.*?)(\]\]>)', re.S)
+_OWN_TENSOR = re.compile(r"#(\d+)")
 _CELL = re.compile(r'(?:^|,)("(?:[^"]|"")*"|[^,]*)')
 
 
@@ -78,6 +79,13 @@ def normalised(database: str) -> str:
     database = _TABLE.sub(lambda table: table[1] + _with_sorted_columns(table[3]) + table[4], database)
     numbers: dict[str, dict[str, str]] = {"scheduled": {}, "tensor": {}}
     return _TABLE.sub(lambda table: table[1] + _renumbered(table[2] or "", table[3], numbers) + table[4], database)
+
+
+def numbered_from_1(texts: Sequence[str]) -> list[str]:
+    """Vela's files of one compilation with its own tensors, "#580", numbered from 1: it counts through its process."""
+    found = sorted({int(number) for text in texts for number in _OWN_TENSOR.findall(text)})
+    ranks = {number: f"#{rank}" for rank, number in enumerate(found, start=1)}
+    return [_OWN_TENSOR.sub(lambda match: ranks[int(match[1])], text) for text in texts]
 
 
 def _with_sorted_columns(table: str) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from etbuild.npu.debug_database import Layers, layers_of_delegate, normalised, read_layers
+from etbuild.npu.debug_database import Layers, layers_of_delegate, normalised, numbered_from_1, read_layers
 
 LAYERS = """<debug>
 <table name="perf"><![CDATA[
@@ -39,6 +39,11 @@ def test_numbers_count_from_0_whatever_the_process_has_compiled_before() -> None
     assert '\n0,"first","Conv2D"' in made
     assert "64,1\n20,0" in made
     assert '\n0,"b"\n1,"a"\n' in made
+
+
+def test_tensors_of_velas_own_are_numbered_from_1() -> None:
+    """In the order in which Vela made them, in all files of a compilation alike."""
+    assert numbered_from_1(["#580,#7", '"#7","#581"', ""]) == ["#2,#1", '"#1","#3"', ""]
 
 
 def test_what_is_no_table_stays() -> None:
