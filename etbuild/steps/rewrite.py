@@ -53,7 +53,8 @@ def step(recipe: Recipe, target: Target) -> Step | None:
 def main(argv: Sequence[str]) -> int:
     options = parse(Options, argv, "etbuild.steps.rewrite", __doc__)
     shutil.rmtree(options.output, ignore_errors=True)
-    options.output.mkdir(parents=True)
+    # With what step lower wrote beside the graphs: step vela names lost buffers by it.
+    shutil.copytree(options.delegates, options.output)
     rows = []
     for graph in sorted(options.delegates.glob("*.tosa"), key=lambda path: int(path.stem)):
         rewriter = Rewriter(str(graph), lambda content: _cost(content, options.target), GraphBefore(graph).difference)

@@ -31,6 +31,7 @@ def network() -> bytes:
 
 def rewritten(folder: Path, target: Target, rules: tuple[str, ...] = REWRITE_RULES) -> dict[str, Any]:
     (folder / "delegates").mkdir()
+    (folder / "delegates/buffers.json").write_text("{}")
     saved(network(), folder / "delegates")
     argv = ["--npu", target.npu, "--system-config", target.system_config, "--memory-mode", target.memory_mode]
     for rule in rules:
@@ -68,6 +69,7 @@ def test_graphs_cost_less_and_each_rule_is_reported(target: Target, tmp_path: Pa
     (delegate,) = found["delegates"]
     kept = [row for row in delegate["rules"] if row["kept"]]
     assert (found["kind"], delegate["delegate"]) == ("estimate", 0)
+    assert (tmp_path / "rewritten/buffers.json").read_text() == "{}"
     assert [row["rule"] for row in kept][:2] == ["pads", "sums"]
     assert all(row["cycles"]["after"] < row["cycles"]["before"] for row in kept)
     (tmp_path / "vela").mkdir()
