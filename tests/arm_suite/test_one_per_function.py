@@ -19,7 +19,7 @@ from etbuild.arm_suite.results import name_of
 
 CASES = Path(__file__).with_name("fastest.txt")
 TABLE = Path(__file__).parents[2] / "docs/compatibility.json"
-SHARDS = 6
+SHARDS = 3
 
 
 def names() -> list[str]:

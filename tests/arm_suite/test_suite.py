@@ -55,6 +55,7 @@ def test_a_run_that_is_resumed_repeats_nothing(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))["collected"] == 1000
 
 
+@pytest.mark.slow
 def test_the_tests_that_the_suite_marks_as_slow_run(tmp_path: Path) -> None:
     """The settings of this project, in whose folder ExecuTorch may be installed, would leave them out."""
     (line,) = suite(tmp_path, "misc/test_conv_relu_residual_add.py", "--npus", "u55", "-k", "true")

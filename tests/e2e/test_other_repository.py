@@ -61,6 +61,7 @@ def doit(site: Path, project: Path, *arguments: str) -> str:
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_an_etbuild_installed_from_the_sdist_builds_in_another_repository(
     sites: dict[str, Path], tmp_path: Path
 ) -> None:

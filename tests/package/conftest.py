@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -45,9 +46,21 @@ class Packaged:
 
 @pytest.fixture(scope="session")
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> Packaged:
+    """Built by the first of pytest's processes that needs it."""
     if not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-g++") and shutil.which("cmake")):
         pytest.skip("no QEMU, cross compiler or CMake on this machine")
-    root = tmp_path_factory.mktemp("packaged")
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "packaged"
+    root.mkdir(exist_ok=True)
+    with (root / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "built").exists():
+            _build(root)
+            (root / "built").touch()
+    return Packaged(root)
+
+
+def _build(root: Path) -> None:
     for name in FILES:
         source, target = ROOT / "recipes" / name, root / "recipes" / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -71,4 +84,3 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Packaged:
         [sys.executable, "-m", "doit", f"package:{NAME}"], cwd=root, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return Packaged(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,16 +46,19 @@ int main(void) {
 """
 
 
+@dataclass(frozen=True)
 class Driven(Packaged):
-    """The same model, packaged with the register driver for a board, in the folder `driven` of the project."""
+    """The same model, packaged with the register driver for a board, in a folder of the project."""
+
+    board: str
 
     @property
     def package(self) -> Path:
-        return self.root / "driven"
+        return self.root / f"driven-{self.board}"
 
     @classmethod
     def write(cls, packaged: Packaged, board: str) -> Driven:
-        made, variant = cls(packaged.root), packaged.variant
+        made, variant = cls(packaged.root, board), packaged.variant
         files = {"pte": variant / "model.pte", "manifest": variant / "manifest.json", "header": variant / "model.h"}
         files |= {"vectors": packaged.golden, "output": made.package}
         words = ["--name", NAME, "--board", board, "--driver", "ethosu", "--npu", "ethos-u55-128", "--stack", "16384"]

@@ -212,7 +212,7 @@ def test_a_package_that_was_imported_and_not_installed_counts(made: Made) -> Non
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("server", ["off", "on"])
+@pytest.mark.parametrize("server", [pytest.param("off", marks=pytest.mark.slow), "on"])
 @pytest.mark.usefixtures("run_folder")
 def test_a_helper_of_equal_size_and_time_is_compiled_again(tmp_path: Path, server: str) -> None:
     """Bytecode of an older source is not used, by plain processes as little as by the compile server."""

@@ -89,11 +89,20 @@ def test_a_step_with_training_names_what_it_reads_and_writes() -> None:
     assert quantize.step(recipe(), "tosa-u55").depfile == ""
 
 
-@pytest.mark.parametrize("target", [U55, U85], ids=lambda target: target.npu)
+PER_TENSOR = replace(QAT, per_channel=False)
+FOURS = replace(QAT, rules=(Rule(module_name="fc", scheme="a8w4"),))
+
+
 @pytest.mark.parametrize(
-    "settings",
-    [QAT, replace(QAT, per_channel=False), replace(QAT, rules=(Rule(module_name="fc", scheme="a8w4"),))],
-    ids=["int8", "per tensor", "with a8w4"],
+    ("settings", "target"),
+    [
+        pytest.param(QAT, U55, id="int8-u55"),
+        pytest.param(FOURS, U85, id="with a8w4-u85"),
+        pytest.param(PER_TENSOR, U55, marks=pytest.mark.slow, id="per tensor-u55"),
+        pytest.param(QAT, U85, marks=pytest.mark.slow, id="int8-u85"),
+        pytest.param(FOURS, U55, marks=pytest.mark.slow, id="with a8w4-u55"),
+        pytest.param(PER_TENSOR, U85, marks=pytest.mark.slow, id="per tensor-u85"),
+    ],
 )
 def test_a_trained_model_with_batch_norms_runs_exact(project: Project, settings: Quantize, target: Target) -> None:
     """All on the NPU, equal to the TOSA reference model."""

@@ -74,17 +74,22 @@ def run_exact(project: Project, settings: Quantize, target: Target, source: str 
     assert project.json(f"build/r/{target.profile}/partition.json")["npu_share"] == 1
 
 
-@pytest.mark.parametrize("target", [U55, U85], ids=lambda target: target.npu)
+FOURS = Quantize(rules=(Rule(module_name="fc", scheme="a8w4"),))
+SIXTEENS = Quantize(rules=(Rule(module_name="fc", scheme="int16x8"),))
+MOST_SIXTEENS = Quantize(scheme="int16x8", rules=(Rule(module_name="conv", scheme="int8"),))
+
+
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "target"),
     [
-        pytest.param(Quantize(scheme="a8w4"), marks=pytest.mark.slow, id="a8w4"),
-        pytest.param(Quantize(rules=(Rule(module_name="fc", scheme="a8w4"),)), id="int8 with a8w4"),
-        pytest.param(
-            Quantize(rules=(Rule(module_name="fc", scheme="int16x8"),)), marks=pytest.mark.slow, id="int8 with int16x8"
-        ),
-        pytest.param(
-            Quantize(scheme="int16x8", rules=(Rule(module_name="conv", scheme="int8"),)), id="int16x8 with int8"
+        pytest.param(FOURS, U55, id="int8 with a8w4-u55"),
+        pytest.param(MOST_SIXTEENS, U85, id="int16x8 with int8-u85"),
+        pytest.param(FOURS, U85, marks=pytest.mark.slow, id="int8 with a8w4-u85"),
+        pytest.param(MOST_SIXTEENS, U55, marks=pytest.mark.slow, id="int16x8 with int8-u55"),
+        *(
+            pytest.param(settings, target, marks=pytest.mark.slow, id=f"{name}-{target.npu}")
+            for name, settings in {"a8w4": Quantize(scheme="a8w4"), "int8 with int16x8": SIXTEENS}.items()
+            for target in (U55, U85)
         ),
     ],
 )
@@ -215,7 +220,11 @@ def test_a_float_recipe_whose_rules_quantise_is_calibrated_with_its_data() -> No
     assert "x.npy" in quantize.step(replace(recipe(), quantize=settings), "tosa-u55").inputs
 
 
-@pytest.mark.parametrize("observer", ["minmax", "percentile", "mse"])
+# The others take the same way through the quantiser.
+OBSERVERS = [*(pytest.param(name, marks=pytest.mark.slow) for name in ("minmax", "percentile")), "mse"]
+
+
+@pytest.mark.parametrize("observer", OBSERVERS)
 def test_inputs_and_outputs_of_unsigned_bytes_have_the_observer(project: Project, observer: str) -> None:
     """io: uint8."""
     quantized(project, Quantize(observer=observer, io="uint8"))
@@ -223,7 +232,7 @@ def test_inputs_and_outputs_of_unsigned_bytes_have_the_observer(project: Project
     assert tensors(project)["x"]["dtype"] == "uint8"
 
 
-@pytest.mark.parametrize("observer", ["minmax", "percentile", "mse"])
+@pytest.mark.parametrize("observer", OBSERVERS)
 def test_an_observer_gives_other_integers_that_run_exact(project: Project, observer: str) -> None:
     """With activations of 16 bits too."""
     run_exact(project, Quantize(scheme="int16x8", observer=observer), U85)

@@ -133,6 +133,7 @@ def test_a_file_of_samples_is_an_input_of_the_steps_that_read_it(tmp_path: Path)
     assert "recipes/images.npy" in map(str, quantize.step(one, "tosa-u55").inputs)
 
 
+@pytest.mark.slow
 def test_a_rule_counts_for_the_methods_in_which_it_matches(tmp_path: Path) -> None:
     """The module `up` is one of decode alone; a module of no method is refused with the names of each."""
     made, one = project_of(tmp_path)

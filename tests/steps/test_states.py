@@ -46,7 +46,14 @@ def on_cpu(project: Project, profile: str) -> set[str]:
     return {one["operator"] for one in operators if one["place"] == "CPU" and one["class"] == "compute"}
 
 
-@pytest.mark.parametrize("model", [ROWS, RECURRENT, SHIFTED], ids=["rows", "recurrent", "shifted"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(ROWS, id="rows"),
+        pytest.param(RECURRENT, marks=pytest.mark.slow, id="recurrent"),
+        pytest.param(SHIFTED, marks=pytest.mark.slow, id="shifted"),
+    ],
+)
 def test_each_step_on_the_u85_finds_what_those_before_it_left(model: tuple[str, str], tmp_path: Path) -> None:
     """Bit by bit as the TOSA reference model, near the float model, and all of it on the NPU but the cast of the
     position: the states are the integers that it computes with."""
@@ -76,6 +83,7 @@ def test_a_state_of_a_u55_is_exact_too(model: tuple[str, str], tmp_path: Path) -
     assert error_against_float(made, "tosa-u55") < 0.02
 
 
+@pytest.mark.slow
 def test_a_token_is_chosen_and_read_in_the_next_step(tmp_path: Path) -> None:
     """The CPU's argmax gives 64 bits, and the NPU reads 32."""
     made, report = built(tmp_path, TOKEN, U85)

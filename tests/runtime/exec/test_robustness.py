@@ -19,6 +19,9 @@ GOOD = ("branch_cpu", "joined_cpu", "linear_cpu", "linear_u55", "linear_u65_512"
 
 pytestmark = pytest.mark.e2e
 
+# Of random damage.
+SECONDS = [8, pytest.param(60, marks=pytest.mark.slow)]
+
 
 @pytest.fixture(scope="session")
 def fuzzer() -> Path:
@@ -51,21 +54,23 @@ def test_a_truncated_file_is_rejected(fuzzer: Path) -> None:
     assert output == f"{sum(file.stat().st_size for file in files)} cuts refused\n"
 
 
-def test_damaged_files_never_harm(fuzzer: Path) -> None:
-    """Random damage for 30 seconds: no report of a sanitizer, no hang; some files still run, so the damage is small."""
+@pytest.mark.parametrize("seconds", SECONDS)
+def test_damaged_files_never_harm(fuzzer: Path, seconds: int) -> None:
+    """Random damage: no report of a sanitizer, no hang; some files still run, so the damage is small."""
     files = sorted(path for path in FILES.iterdir() if path.suffix in (".pte", ".ptd"))
-    output = run(fuzzer, "mutate", "30", "20251120", *map(str, files))
+    output = run(fuzzer, "mutate", f"{seconds}", "20251120", *map(str, files))
 
     runs, ran = (int(number) for number in re.findall(r"^(\d+) runs.* (\d+) ran$", output)[0])
     assert runs > 1000
     assert ran > runs // 100
 
 
-def test_damaged_programs_of_kernels_never_harm(fuzzer: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", SECONDS)
+def test_damaged_programs_of_kernels_never_harm(fuzzer: Path, tmp_path: Path, seconds: int) -> None:
     """As above, with programs that call most of the CPU kernels."""
     files = zoo(tmp_path)
 
-    output = run(fuzzer, "mutate", "30", "20251121", *map(str, files))
+    output = run(fuzzer, "mutate", f"{seconds}", "20251121", *map(str, files))
 
     assert re.fullmatch(r"\d+ runs: .* ran\n", output)
 
