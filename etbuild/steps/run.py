@@ -23,7 +23,7 @@ from etbuild.recipe.runtime_sections import Run
 from etbuild.report.figures import bit_exact_text
 from etbuild.steps.options import added, from_section, inline, option, parse, plan, reads, writes
 from etbuild.verify.etdump import buffer_file, dump_host_run
-from etbuild.verify.etdump_of_firmware import dump_firmware_run
+from etbuild.verify.etdump_of_firmware import FirmwareRun, dump_firmware_run
 from etbuild.verify.host_run import HostRun, expected_outputs, own_kernels, read_golden, run_methods
 from etbuild.verify.verdict import verdict
 
@@ -123,8 +123,8 @@ def main(argv: Sequence[str]) -> int:
         result = _on_board(options, request, vectors) if on == "board" else simulators.simulate(request, on)
         report = verdict(request, on, result, expected_outputs(options.pte, golden))
         if options.etdump:
-            clock = request.board.cpu.clock_hz
-            dump_firmware_run(what, golden[""], result.output, clock, options.etdump)
+            ran = FirmwareRun(result.output, request.board.cpu.clock_hz, emulated=on == "qemu")
+            dump_firmware_run(what, golden[""], ran, options.etdump)
     options.output.write_text(json.dumps({"format": FORMAT, **report}, indent=1) + "\n")
     print(f"run on {report['runner']}: {bit_exact_text(report)}")
     return 0

@@ -62,10 +62,14 @@ def buffer_file(etdump: Path) -> Path:
 
 @dataclass(frozen=True)
 class Measured:
-    """Of each instruction that was run: when it began and ended, in ns; cycles of the NPU, 0 where none count."""
+    """Of each instruction that was run: when it began and ended, in ns; cycles of the NPU, 0 where none count.
+
+    emulated: whether the emulator was the NPU, whose times the operations then have.
+    """
 
     spans: tuple[tuple[int, int], ...]
     npu_cycles: tuple[int, ...]
+    emulated: bool
 
 
 class ETDump:
@@ -81,11 +85,11 @@ class ETDump:
         """A run.
 
         vector:    its number among the test vectors; -1 for none of them.
-        elsewhere: where the instructions were measured, if not on the host; operations of delegates have no times then.
+        elsewhere: where the instructions were measured, if not on the host.
         """
         from executorch.devtools.etdump import schema_flatcc as schema
 
-        measured = elsewhere or Measured(tuple(_span(one.events) for one in run.done), (0,) * len(run.done))
+        measured = elsewhere or Measured(tuple(_span(one.events) for one in run.done), (0,) * len(run.done), True)
         spans = measured.spans
         events = [self._profile(_EXECUTE, -1, (spans[0][0], spans[-1][1]) if spans else (0, 0))]
         for one, span, cycles in zip(run.done, spans, measured.npu_cycles, strict=True):
@@ -97,7 +101,7 @@ class ETDump:
             results = [self._tensor(*pair) for pair in zip(one.values, one.dtypes, strict=True)]
             events += [self._debug(one.instruction, value) for value in results]
             if isinstance(call, DelegateCall):
-                events += self._inside(call.delegate, one, has_times=elsewhere is None)
+                events += self._inside(call.delegate, one, span[0] if measured.emulated else None)
         for value in run.outputs:
             events.append(self._debug(-1, self._tensor(value, str(value.dtype)), is_output=True))
         self._runs.append(schema.RunData(_RUN, vector, None, [one for one in events if one is not None]))
@@ -117,8 +121,8 @@ class ETDump:
         """Of a kernel's call: "add.out"."""
         return str(self._method.operators[call.operator]).rpartition("::")[2]
 
-    def _inside(self, delegate: int, done: Done, has_times: bool) -> Iterator[Any]:
-        """The events of a delegate's operations.
+    def _inside(self, delegate: int, done: Done, begin_ns: int | None) -> Iterator[Any]:
+        """The events of a delegate's operations. begin_ns: of the delegate, None where operations have no times.
 
         All operations that store a part of a tensor have the whole tensor: the Inspector takes the first event of a
         node, and fails if that has no value.
@@ -132,8 +136,10 @@ class ETDump:
             name = f"{known['module']}: " if known.get("module") else ""
             name += f"{event.name} {event.operation}" + (f" [{tensor}]" if value else f" of {tensor}" if tensor else "")
             metadata = {"layer": layers.at(event.word), **known, **_figures(event)}
-            if has_times:
-                yield self._profile("", done.instruction, _span([event]), name, metadata)
+            if begin_ns is not None:
+                begin = begin_ns + event.begin_ns - done.events[0].begin_ns
+                span = begin, begin + event.duration_ns
+                yield self._profile("", done.instruction, span, name, {**metadata, "time_of": "emulator"})
             yield self._debug(done.instruction, value, name)
 
     def _stored(self, results: Sequence[Result], known: dict[str, Any]) -> Any:

@@ -1,13 +1,14 @@
 """The ETDump of a firmware's run: its instructions' times and results are the firmware's.
 
 What the operations of a delegate stored is what the same delegate stores on the host, and is left out where its results
-are others there. It runs no firmware.
+are others there. Beside QEMU the NPU is the emulator of the host, and the operations have its times; those of a board's
+NPU are not known, which counts the cycles of a whole delegate. It runs no firmware.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from etbuild.errors import StepError
@@ -24,10 +25,17 @@ if TYPE_CHECKING:
     from etbuild.verify.host_run import HostRun
 
 
-def dump_firmware_run(what: HostRun, golden: dict[str, Any], console: bytes, clock_hz: int, path: Path) -> None:
-    """Write the ETDump of a firmware's runs of the vectors in golden.npz.
+@dataclass(frozen=True)
+class FirmwareRun:
+    """console: what it printed. clock_hz: of the board's counter. emulated: whether its NPU was the emulator."""
 
-    console: what it printed. clock_hz: of the board's counter.
+    console: bytes
+    clock_hz: int
+    emulated: bool
+
+
+def dump_firmware_run(what: HostRun, golden: dict[str, Any], firmware: FirmwareRun, path: Path) -> None:
+    """Write the ETDump of a firmware's runs of the vectors in golden.npz.
 
     raises: StepError when the firmware's instructions are not those of the program.
     """
@@ -35,7 +43,7 @@ def dump_firmware_run(what: HostRun, golden: dict[str, Any], console: bytes, clo
     from etbuild.host.recording import RecordedProgram, Recording
 
     compiler_imports.load_executorch()
-    runs = read_transcript(console).vectors
+    runs = read_transcript(firmware.console).vectors
     program = RecordedProgram(what.pte, what.ptd, what.memory_limit, what.kernels)
     dump = ETDump(program.method, described(what.pte, program.method))
     for number, (inputs, run) in enumerate(zip(vectors_of(program, golden), runs, strict=True)):
@@ -44,11 +52,11 @@ def dump_firmware_run(what: HostRun, golden: dict[str, Any], console: bytes, clo
         if got != wanted:
             raise StepError(f"vector {number}: got instructions {got} from the firmware, wanted {wanted}")
         done = tuple(_merged(program, *pair) for pair in zip(host.done, run.instructions, strict=True))
-        ns = 1e9 / clock_hz
+        ns = 1e9 / firmware.clock_hz
         spans = [(round(one.begin * ns), round((one.begin + one.ticks) * ns)) for one in run.instructions]
         outputs = tuple(_outputs(program, host, run))
         cycles = [one.npu_cycles for one in run.instructions]
-        dump.add(Recording(outputs, done), number, Measured(tuple(spans), tuple(cycles)))
+        dump.add(Recording(outputs, done), number, Measured(tuple(spans), tuple(cycles), firmware.emulated))
     dump.write(path)
 
 

@@ -190,7 +190,10 @@ def flipped(path: Path, tensor: str, image: Any, answer: Any) -> Iterator[Path]:
 
 
 def test_a_firmwares_dump_has_its_times_and_results(built: Project, tmp_path: Path) -> None:
-    """In QEMU: every instruction with its time, the delegates' cycles, and the same results as on the host."""
+    """In QEMU: every instruction with its time, the delegates' cycles, and the same results as on the host.
+
+    The operations of a delegate have the emulator's times, one after the other from the delegate's begin.
+    """
     one = replace(recipe_of("fallback_u55"), run=Run(on="qemu", etdump=True), runtime=board_of_recipe("fallback_u55"))
     project = Project(tmp_path)
     shutil.copytree(built.root, project.root, dirs_exist_ok=True)
@@ -203,6 +206,12 @@ def test_a_firmwares_dump_has_its_times_and_results(built: Project, tmp_path: Pa
     assert list(names_of(block)) == list(names_of(host[0]))
     assert all(event.perf_data.avg > 0 for event in block.events if not event.is_delegated_op)
     assert all(json.loads(bytes(call.raw_delegate_debug_metadatas[0]))["npu_cycles"] > 0 for call in calls)
+    for call in calls:
+        inside = [
+            e.perf_data.raw[0] for e in block.events if e.is_delegated_op and e._instruction_id == call._instruction_id
+        ]
+        assert len(inside) > 2
+        assert all(duration > 0 for duration in inside)
     for left, right in zip(made.event_blocks, host, strict=True):
         wanted = {(event._instruction_id, event.name): event.debug_data for event in right.events}
         for event in left.events:
