@@ -146,6 +146,9 @@ Touch = CFUNCTYPE(c_int, c_uint64, c_uint64, c_int)
 
 FUNCTIONS = {
     "etb_open": (c_void_p, [c_void_p, c_size_t, c_void_p, c_size_t, c_size_t, c_uint64, c_void_p, c_size_t, c_size_t]),
+    "etb_emulators": (c_size_t, [c_void_p]),
+    "etb_emulator": (c_char_p, [c_void_p, c_size_t]),
+    "etb_choose_emulator": (c_int, [c_void_p, c_size_t]),
     "etb_close": (None, [c_void_p]),
     "etb_status": (c_int, [c_void_p]),
     "etb_error": (c_char_p, [c_void_p]),

@@ -33,6 +33,7 @@ SOURCES = (
     "runtime/pte",
     "runtime/kernels",
     "runtime/npu",
+    "runtime/fast",
     "runtime/exec",
     "runtime/port/host",
 )

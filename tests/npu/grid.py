@@ -114,12 +114,27 @@ def run_case(emulator: native.Emulator, compiled: Compiled, case: Case) -> Verdi
     return compared(compiled, case, regions[1])
 
 
-def run_partition(emulator: native.Emulator, partition: Partition, setup: Setup) -> Verdict:
+def run_versions(compiled: Compiled, case: Case) -> Verdict:
+    """As `run_case` with the scalar emulator; and all versions leave the same memory."""
+    scalar, *others = native.versions()
+    verdict, memories = run_case(scalar, compiled, case), []
+    for version in (scalar, *others):
+        regions = prepared(compiled, case)
+        code = version.run(compiled.commands, regions).code
+        memories.append((code, {number: array.tobytes() for number, array in regions.items()}))
+        if memories[-1] != memories[0]:
+            return Verdict(
+                "differs", f"the emulator's version {version.choose()} leaves other bytes than the scalar one"
+            )
+    return verdict
+
+
+def run_partition(partition: Partition, setup: Setup) -> Verdict:
     """The worst verdict of its cases."""
     compiled = artifacts.compiled(partition.tosa, setup)
     if compiled.error:
         return Verdict("vela", compiled.error)
-    verdicts = [run_case(emulator, compiled, case) for case in partition.cases]
+    verdicts = [run_versions(compiled, case) for case in partition.cases]
     bad = [verdict for verdict in verdicts if verdict.state != "exact"]
     return bad[0] if bad else verdicts[0] if verdicts else Verdict("open")
 
@@ -128,7 +143,7 @@ def run_model(model: OpModel, dtype: str, setup: Setup) -> Iterator[Verdict]:
     """One verdict a partition."""
     known = [fault for fault in FAULTS if fault.holds(model.name, setup.npu, dtype)]
     for partition in artifacts.lowered(model, dtype, setup.profile).partitions:
-        verdict = run_partition(native.emulator(), partition, setup)
+        verdict = run_partition(partition, setup)
         if known and verdict.state in ("differs", "error"):
             verdict = Verdict("faulty", known[0].reason)
         yield verdict

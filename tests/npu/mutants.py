@@ -35,7 +35,10 @@ def _compile(source: Path, target: Path, *flags: str) -> None:
 
 def base_objects(folder: Path) -> dict[str, Path]:
     """The emulator as it is, one object a source file."""
-    sources = [*sorted((native.RUNTIME / "npu").glob("*.cc")), native.HERE / "native" / "emulate.cc"]
+    sources = [
+        *sorted((native.RUNTIME / "npu").glob("*.cc")),
+        *(native.HERE / "native" / name for name in ("emulate.cc", "scalar_only.cc")),
+    ]
     objects = {source.name: folder / f"{source.stem}.o" for source in sources}
     for source in sources:
         _compile(source, objects[source.name])

@@ -155,14 +155,25 @@ def _outcome(code: int, result: _Result) -> Outcome:
 
 @dataclass(frozen=True)
 class Emulator:
-    """One build of the emulator. The regions are byte arrays by number, which a run changes."""
+    """One build of the emulator. The regions are byte arrays by number, which a run changes.
+
+    version: 0 for the scalar one that firmwares have, then the slowest that this processor has, ...
+    """
 
     library: ctypes.CDLL
+    version: int = 0
+
+    def choose(self) -> str:
+        """Make this the version of all runs with the library; its name."""
+        self.library.npu_choose.restype = ctypes.c_char_p
+        name: bytes = self.library.npu_choose(ctypes.c_size_t(self.version))
+        return name.decode()
 
     def run(
         self, payload: bytes, regions: Memory, read_only: tuple[int, ...] = (0,), work_limit: int = WORK_LIMIT
     ) -> Outcome:
         """Run a driver payload."""
+        self.choose()
         memory, result = _memory(regions, read_only), _Result()
         code = self.library.npu_run(
             payload, ctypes.c_size_t(len(payload)), ctypes.byref(memory), ctypes.c_uint64(work_limit),
@@ -172,6 +183,7 @@ class Emulator:
 
     def trace(self, payload: bytes, regions: Memory, read_only: tuple[int, ...] = (0,)) -> tuple[Outcome, list[Trace]]:
         """Run it and say what each operation did."""
+        self.choose()
         memory, result = _memory(regions, read_only), _Result()
         room = len(payload) // 4
         traces, count = (_Trace * room)(), ctypes.c_size_t(room)
@@ -192,6 +204,7 @@ class Emulator:
         self, payload: bytes, regions: Memory, inputs: Sequence[Range], outputs: Sequence[Range]
     ) -> tuple[Outcome, list[Hazard]]:
         """Run it and follow every byte; at most 100 findings."""
+        self.choose()
         memory, result = _memory(regions, (0,)), _Result()
         every = [*inputs, *outputs]
         ranges = (_Range * len(every))(*((one.region, one.address, one.size) for one in every))
@@ -213,3 +226,14 @@ class Emulator:
 def emulator() -> Emulator:
     """The emulator of this tree."""
     return Emulator(ctypes.CDLL(str(build("npu_tests") / "libnpu_tests.so")))
+
+
+@cache
+def versions() -> tuple[Emulator, ...]:
+    """The emulator in every version that this processor has, the scalar one first."""
+    library = emulator().library
+    library.npu_choose.restype = ctypes.c_char_p
+    found = [Emulator(library)]
+    while library.npu_choose(ctypes.c_size_t(len(found))):
+        found.append(Emulator(library, len(found)))
+    return tuple(found)

@@ -22,6 +22,15 @@ def test_the_emulator_gives_the_expected_bytes(test: program.StreamTest) -> None
     assert outcome.scratch_peak <= outcome.scratch_size
 
 
+@pytest.mark.parametrize("test", TESTS, ids=lambda test: test.title)
+def test_every_version_of_the_emulator_gives_the_expected_bytes(test: program.StreamTest) -> None:
+    """Whatever instructions of the processor it uses; it announces the same scratch memory."""
+    runs = {version.choose(): test.run(version) for version in native.versions()}
+
+    found = {name: (run.code, run.text, run.scratch_size, differ) for name, (run, differ) in runs.items()}
+    assert found == dict.fromkeys(("scalar", "plain", *runs), (0, "", runs["scalar"][0].scratch_size, []))
+
+
 @pytest.mark.parametrize("path", STREAMS, ids=lambda path: path.stem)
 def test_the_committed_streams_are_up_to_date(path: Path) -> None:
     """Else run `python -m tests.npu.directed`."""

@@ -27,7 +27,7 @@ def lowered(name: str, dtype: str, profile: str) -> Lowered:
 def verdicts(name: str, dtype: str, npu: str) -> list[str]:
     setup = grid.default_setup(npu)
     partitions = lowered(name, dtype, setup.profile).partitions
-    return [grid.run_partition(native.emulator(), partition, setup).state for partition in partitions]
+    return [grid.run_partition(partition, setup).state for partition in partitions]
 
 
 def hazards(name: str, npu: str) -> list[str]:

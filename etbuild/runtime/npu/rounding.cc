@@ -4,28 +4,6 @@
 namespace etb::npu {
 namespace {
 
-// The term that is added before the arithmetic right shift.
-std::int64_t rounding_term(bool negative, const Scale& scale) {
-    const std::int64_t half = std::int64_t{1} << (scale.shift - 1);
-    const bool twice = scale.shift > 31 - scale.pre_shift && scale.pre_shift <= 30;
-    const std::int64_t first = twice ? std::int64_t{1} << (30 - scale.pre_shift) : 0;
-    switch (scale.rounding) {
-        case Rounding::twice:
-            return negative ? half - first : half + first;
-        case Rounding::twice_up:
-            return half + first;
-        case Rounding::truncate:
-            return negative ? half + (half - 1) : 0;
-        case Rounding::symmetric:
-            return negative ? half - 1 : half;
-        case Rounding::down:
-            return 0;
-        case Rounding::natural:
-            break;
-    }
-    return half;
-}
-
 // (value * multiplier + term) / 2^shift in 128 bits, rounded toward minus infinity, saturated at 64 bits.
 std::int64_t rescale_wide(std::int64_t value, const Scale& scale, std::int64_t term) {
     const bool negative = (value < 0) != (scale.multiplier < 0);

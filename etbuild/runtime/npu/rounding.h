@@ -27,6 +27,28 @@ struct Scale {
 // Ties are tested by tests/npu/streams/rounding.toml.
 std::int64_t rescale(std::int64_t value, const Scale& scale);
 
+// The term that is added before the arithmetic right shift, for a product of this sign. scale.shift: not 0.
+static inline std::int64_t rounding_term(bool negative, const Scale& scale) {
+    const std::int64_t half = std::int64_t{1} << (scale.shift - 1);
+    const bool twice = scale.shift > 31 - scale.pre_shift && scale.pre_shift <= 30;
+    const std::int64_t first = twice ? std::int64_t{1} << (30 - scale.pre_shift) : 0;
+    switch (scale.rounding) {
+        case Rounding::twice:
+            return negative ? half - first : half + first;
+        case Rounding::twice_up:
+            return half + first;
+        case Rounding::truncate:
+            return negative ? half + (half - 1) : 0;
+        case Rounding::symmetric:
+            return negative ? half - 1 : half;
+        case Rounding::down:
+            return 0;
+        case Rounding::natural:
+            break;
+    }
+    return half;
+}
+
 // Multiplication, addition and subtraction that wrap at 64 bits.
 inline std::int64_t wrapping_product(std::int64_t a, std::int64_t b) {
     return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));

@@ -2,7 +2,7 @@
 // those in tests/npu/native.py.
 #include <vector>
 
-#include "npu/emulator.h"
+#include "fast/fast.h"
 #include "npu/hazards.h"
 
 namespace {
@@ -42,8 +42,13 @@ npu::Job job_of(Bytes payload, const Memory& memory) {
     return job;
 }
 
+// The version of the emulator, from the end of fast::paths(): 0 is the scalar one.
+std::size_t version = 0;
+
 int run(const npu::Job& job, std::uint64_t work_limit, Result& result) {
-    const npu::Emulator emulator{&npu::u55_u65, &npu::u85, work_limit};
+    const Span<const fast::Path> paths = fast::paths();
+    const fast::Path& path = paths[paths.size - 1 - version];
+    const npu::Emulator emulator{path.u55_u65, path.u85, work_limit};
     const npu::Npu machine = npu::emulated_npu(emulator);
     Status status = machine.scratch_size(machine.context, job.payload, result.scratch_size);
     if (status.ok()) {
@@ -87,7 +92,15 @@ void trace(void* context, const npu::Operation& operation) {
 
 #define EXPORTED extern "C" __attribute__((visibility("default")))
 
-// All functions return the Status code.
+// The name of a version, null for a number that is too large; all later calls use it.
+EXPORTED const char* npu_choose(std::size_t number) {
+    const Span<const fast::Path> paths = fast::paths();
+    if (number >= paths.size) return nullptr;
+    version = number;
+    return paths[paths.size - 1 - number].name;
+}
+
+// All other functions return the Status code.
 EXPORTED int npu_run(const std::uint8_t* payload, std::size_t size, const Memory* memory, std::uint64_t work_limit,
                      Result* result) {
     return run(job_of({payload, size}, *memory), work_limit, *result);

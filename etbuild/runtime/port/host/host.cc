@@ -8,48 +8,13 @@
 #include <vector>
 
 #include "exec/method.h"
+#include "fast/fast.h"
 #include "npu/emulator.h"
 #include "port/host/buffer.h"
+#include "port/host/describe_value.h"
 #include "port/host/watch.h"
 
-namespace {
-
 using namespace etb;
-
-void describe_value(const Value& value, etb_value& out) {
-    out = {};
-    switch (value.type) {
-        case ValueType::tensor: {
-            const Tensor& tensor = *value.tensor;
-            out.kind = ETB_TENSOR;
-            out.dtype = static_cast<std::int32_t>(tensor.dtype);
-            out.rank = tensor.rank;
-            out.dynamic = tensor.resizable;
-            for (int d = 0; d < tensor.rank; ++d) {
-                out.sizes[d] = tensor.sizes[d];
-                out.order[d] = tensor.order[d];
-            }
-            out.bytes = tensor.bytes();
-            out.data = tensor.data;
-            return;
-        }
-        case ValueType::integer:
-        case ValueType::real:
-            out.kind = value.type == ValueType::integer ? ETB_INTEGER : ETB_REAL;
-            out.bytes = 8;
-            out.data = &value.integer;
-            return;
-        case ValueType::boolean:
-            out.kind = ETB_BOOLEAN;
-            out.bytes = 1;
-            out.data = &value.boolean;
-            return;
-        default:
-            out.kind = ETB_OTHER;
-    }
-}
-
-}  // namespace
 
 struct etb_program {
     Budget budget;
@@ -64,7 +29,7 @@ struct etb_program {
     Buffers outputs;  // of outputs without planned memory
     Program program;
     DataFile data;
-    npu::Emulator emulator{&npu::u55_u65, &npu::u85};
+    npu::Emulator emulator{fast::paths()[0].u55_u65, fast::paths()[0].u85};
     npu::Npu npu = npu::emulated_npu(emulator);
     Arena method_arena;
     Arena temp_arena;
@@ -239,6 +204,19 @@ etb_program* etb_open(const void* pte, size_t pte_bytes, const void* ptd, size_t
     if (status.ok()) status = program->open(fast_scratch, method);
     program->finish(status);
     return program;
+}
+
+size_t etb_emulators(const etb_program*) { return fast::paths().size; }
+
+const char* etb_emulator(const etb_program*, size_t number) {
+    return number < fast::paths().size ? fast::paths()[number].name : nullptr;
+}
+
+int etb_choose_emulator(etb_program* program, size_t number) {
+    if (number >= fast::paths().size) return program->finish(error(Code::mismatch, "no such emulator", number));
+    program->emulator.u55_u65 = fast::paths()[number].u55_u65;
+    program->emulator.u85 = fast::paths()[number].u85;
+    return program->finish({});
 }
 
 void etb_close(etb_program* program) { delete program; }

@@ -100,6 +100,11 @@ typedef struct {
    other functions use, from 0. Never NULL; see etb_status. */
 ETB_API etb_program* etb_open(const void* pte, size_t pte_bytes, const void* ptd, size_t ptd_bytes, size_t fast_scratch,
                               uint64_t memory_limit, const void* kernels, size_t kernel_count, size_t method);
+/* The versions of the emulator that this processor can run, the fastest first; "scalar" is the last. All give the same
+   bytes. NULL for another number. A program has version 0 until another is chosen. */
+ETB_API size_t etb_emulators(const etb_program* program);
+ETB_API const char* etb_emulator(const etb_program* program, size_t number);
+ETB_API int etb_choose_emulator(etb_program* program, size_t number);
 ETB_API void etb_close(etb_program* program);
 ETB_API int etb_status(const etb_program* program);
 ETB_API const char* etb_error(const etb_program* program);
