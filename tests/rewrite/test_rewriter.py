@@ -10,7 +10,7 @@ import pytest
 from etbuild.errors import StepError
 from etbuild.recipe.rewrite_sections import REWRITE_RULES
 from etbuild.rewrite import rewriter
-from etbuild.rewrite.graph import read_graph
+from etbuild.rewrite.graph import Graph, read_graph
 from etbuild.rewrite.rewriter import Cost, Rewriter
 from tests.rewrite.graphs import Network
 
@@ -57,6 +57,58 @@ def test_where_all_places_cost_more_each_is_tried() -> None:
         (["conv2d"], True),
         (["conv2d_1"], False),
     ]
+
+
+def test_where_vela_refuses_all_places_each_is_tried() -> None:
+    """A place that it does not take leaves the others their gain."""
+
+    def cost(content: bytes) -> Cost:
+        if pads_in(content) == 0:
+            raise StepError("no such kernel")
+        return Cost(100 + pads_in(content), 1000)
+
+    found = made(cost)
+
+    assert pads_in(found.rewrite(two_pads(), ["pads"])) == 1
+    assert [(one.changed, one.kept, one.why) for one in found.outcomes] == [
+        (["conv2d", "conv2d_1"], False, "Vela does not take it: no such kernel"),
+        (["conv2d"], True, ""),
+        (["conv2d_1"], False, "Vela does not take it: no such kernel"),
+    ]
+
+
+def test_places_that_differ_together_are_all_left_out() -> None:
+    """Those that cost less by themselves are compared with the graph before as one change, once."""
+    compared = []
+
+    def difference(content: bytes) -> str:
+        compared.append(pads_in(content))
+        return "sample 0: 1 of 4 elements of output 0 differ"
+
+    found = made(lambda content: Cost({2: 100, 1: 90, 0: 110}[pads_in(content)], 1000), difference)
+
+    assert found.rewrite(two_pads(), ["pads"]) == two_pads()
+    assert compared == [1]
+    assert [one.kept for one in found.outcomes] == [False, False, False]
+    assert found.outcomes[1].why == "a fault of the rule: sample 0: 1 of 4 elements of output 0 differ"
+
+
+def test_a_graph_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding places and changing them, for all rules and each place, need no other reading."""
+    content, names = two_pads(), list[str]()
+
+    def read(content: bytes, name: str) -> Graph:
+        names.append(name)
+        return read_graph(content, name)
+
+    monkeypatch.setattr(rewriter, "read_graph", read)
+    costs = iter(range(1000, 0, -1))
+    found = made(lambda _: Cost(next(costs), 1000))
+
+    found.rewrite(content, REWRITE_RULES)
+
+    assert [one.rule for one in found.outcomes] == ["pads", "activations"]
+    assert names == ["0.tosa"]
 
 
 def test_what_needs_much_more_memory_is_not_kept() -> None:

@@ -19,7 +19,6 @@ from etbuild.rewrite.graph import Operator, Tensor
 if TYPE_CHECKING:
     from etbuild.rewrite.graph import Block
 
-NAME = "activations"
 _LIMITS = {"INT8": (b"\x80", b"\x7f"), "INT16": (b"\x00\x80", b"\xff\x7f")}
 
 

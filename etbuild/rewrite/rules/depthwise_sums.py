@@ -13,7 +13,6 @@ from etbuild.rewrite.rules import sums
 if TYPE_CHECKING:
     from etbuild.rewrite.graph import Block
 
-NAME = "depthwise_sums"
 _LARGEST_HEIGHT, _LARGEST_KERNEL = 64, 4096
 
 

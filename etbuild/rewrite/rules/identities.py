@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from etbuild.rewrite.graph import Block, Operator
 
-NAME = "identities"
 _SINGLE_ROUND = "SINGLE_ROUND"
 
 

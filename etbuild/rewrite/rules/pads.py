@@ -21,7 +21,6 @@ from etbuild.rewrite.graph import Tensor
 if TYPE_CHECKING:
     from etbuild.rewrite.graph import Block, Operator
 
-NAME = "pads"
 _CONVOLUTIONS = ("CONV2D", "DEPTHWISE_CONV2D")
 _SMALLEST = {"INT8": -128, "INT16": -32768}
 # Beyond these the NPU has no padding of its own: Vela would make a copy again.

@@ -20,7 +20,6 @@ from etbuild.rewrite.graph import Operator, Tensor
 if TYPE_CHECKING:
     from etbuild.rewrite.graph import Block
 
-NAME = "sums"
 _LARGEST_SUM = 1 << 16
 
 

@@ -20,8 +20,6 @@ from etbuild.rewrite.graph import Operator, Tensor
 if TYPE_CHECKING:
     from etbuild.rewrite.graph import Block
 
-NAME = "transposes"
-
 
 def places(block: Block) -> Iterator[str]:
     """Outputs of the transpositions that are one of two groups, and not yet of two axes."""
