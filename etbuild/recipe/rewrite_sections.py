@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from etbuild.config.setting import section, setting
 
 # In the order in which they are tried: what gets its padding or loses a copy first, what only changes estimates last.
-REWRITE_RULES = ("pads", "sums", "depthwise_sums", "transposes", "identities", "activations")
+REWRITE_RULES = (
+    *("pads", "sums", "unread_channels", "depthwise_sums", "transposes", "convolved_transposes", "identities"),
+    "activations",
+)
 
 
 @section(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from etbuild.rewrite.graph import Block, Graph, Operator, Tensor, write_graph
+from etbuild.rewrite.graph import Block, Graph, Operator, Tensor, read_graph, write_graph
+from etbuild.verify.equal_graphs import GraphBefore
 
 FRAME = {
     "version": {"_major": 1, "_minor": 0, "_patch": 0, "_draft": False},
@@ -127,3 +129,19 @@ def saved(content: bytes, folder: Path) -> Path:
     path = folder / "0.tosa"
     path.write_bytes(content)
     return path
+
+
+def applied(rule: str, network: Network, folder: Path, *outputs: str) -> list[str]:
+    """The operators after a rule was applied at all its places, those of constants left out; [] when it has no place.
+
+    The result is compared with the graph before.
+    """
+    content = network.file(*outputs)
+    module = import_module(f"etbuild.rewrite.rules.{rule}")
+    graph = read_graph(content, "test")
+    (block,) = graph.blocks
+    places = list(module.places(block))
+    for place in places:
+        module.apply(block, place)
+    assert GraphBefore(saved(content, folder)).difference(write_graph(graph, "test")) == ""
+    return [one.op for one in block.operators if not one.op.startswith("CONST")] if places else []

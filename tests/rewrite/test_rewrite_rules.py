@@ -8,27 +8,9 @@ from pathlib import Path
 import pytest
 
 from etbuild.recipe.rewrite_sections import REWRITE_RULES
-from etbuild.rewrite.graph import read_graph, write_graph
-from etbuild.verify.equal_graphs import GraphBefore
-from tests.rewrite.graphs import Network, saved
+from tests.rewrite.graphs import Network, applied
 
 RULES = Path(import_module("etbuild.rewrite.rules").__file__ or "").parent
-
-
-def applied(rule: str, network: Network, folder: Path, *outputs: str) -> list[str]:
-    """The operators after a rule was applied at all its places, those of constants left out; [] when it has no place.
-
-    The result is compared with the graph before.
-    """
-    content = network.file(*outputs)
-    module = import_module(f"etbuild.rewrite.rules.{rule}")
-    graph = read_graph(content, "test")
-    (block,) = graph.blocks
-    places = list(module.places(block))
-    for place in places:
-        module.apply(block, place)
-    assert GraphBefore(saved(content, folder)).difference(write_graph(graph, "test")) == ""
-    return [one.op for one in block.operators if not one.op.startswith("CONST")] if places else []
 
 
 def test_a_rule_is_a_module_and_a_name_of_the_recipes_key() -> None:

@@ -20,22 +20,24 @@ from etbuild.rewrite.graph import Operator, Tensor
 if TYPE_CHECKING:
     from etbuild.rewrite.graph import Block
 
+_AXES = 2
+
 
 def places(block: Block) -> Iterator[str]:
     """Outputs of the transpositions that are one of two groups, and not yet of two axes."""
     for operator in block.operators:
-        if operator.op == "TRANSPOSE" and _groups(block, operator) is not None:
+        if operator.op == "TRANSPOSE" and _axes(block, operator) > _AXES and groups(block, operator):
             yield operator.outputs[0]
 
 
 def apply(block: Block, place: str) -> None:
     """Change the TRANSPOSE whose output is `place`."""
     operator = block.producer(place)
-    if operator is None or operator.op != "TRANSPOSE" or (groups := _groups(block, operator)) is None:
+    if operator is None or operator.op != "TRANSPOSE" or (sizes := groups(block, operator)) is None:
         return
     kind = block.tensors[place].type
     names = []
-    for suffix, shape in (("flat", (1, *groups)), ("turned", (1, *reversed(groups)))):
+    for suffix, shape in (("flat", (1, *sizes)), ("turned", (1, *reversed(sizes)))):
         name = block.new_name(f"{place}_{suffix}")
         block.tensors[name] = Tensor(name, shape, kind)
         names.append(name)
@@ -50,14 +52,18 @@ def apply(block: Block, place: str) -> None:
     block.sort()
 
 
-def _groups(block: Block, operator: Operator) -> tuple[int, int] | None:
-    """Sizes of the two groups of axes that are exchanged, axes of size 1 apart; None for another permutation."""
+def groups(block: Block, operator: Operator) -> tuple[int, int] | None:
+    """Sizes of the two groups of axes that a TRANSPOSE exchanges, axes of size 1 apart; None for another one."""
     shape = block.tensors[operator.inputs[0]].shape
     order = [axis for axis in operator.attribute["perms"] if shape[axis] != 1]
     axes = sorted(order)
-    if len(axes) < 3:
+    if len(axes) < _AXES:
         return None
     first = order.index(axes[0])
     if first == 0 or order[first:] + order[:first] != axes:
         return None
     return prod(shape[axis] for axis in order[first:]), prod(shape[axis] for axis in order[:first])
+
+
+def _axes(block: Block, operator: Operator) -> int:
+    return sum(size != 1 for size in block.tensors[operator.inputs[0]].shape)
