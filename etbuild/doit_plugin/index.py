@@ -1,6 +1,6 @@
-"""Writes build/index.html when a build has written a report, and notes how each step came to its outputs.
+"""Writes build/index.html after a build of reports, and how each step came to its outputs: build/pipeline.js for pages.
 
-Neither is an output of a step: they say what runs have done, which differs from run to run.
+None is an output of a step: they say what runs have done, which differs from run to run.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ if TYPE_CHECKING:
 
 INDEX = Path("build/index.html")
 NOTES = Path("build/.etbuild/pipeline.json")
+# A page that is opened from disk may load a script that lies next to it, and no other file.
+SCRIPT = Path("build/pipeline.js")
 
 
 def write_index(root: Path, outcomes: Mapping[str, Outcome], steps: Iterable[str]) -> None:
-    """After a run in which something was built.
+    """After a run in which something was built; or where index.html is missing, or older than a report.
 
     outcomes: of the steps of this run.
     steps:    the names of all steps of the project, producers first.
     """
     made = {name: outcome for name, outcome in outcomes.items() if outcome.how != "up to date"}
-    if not made:
-        return
-    notes = _notes(root / NOTES) | {name: [one.how, one.seconds, _why(one)] for name, one in made.items()}
     recipes: dict[str, list[str]] = {}
     for name in steps:
         recipes.setdefault(name.partition(":")[2].partition("@")[0], []).append(name)
+    if not made and not _is_stale(root, recipes):
+        return
+    notes = _notes(root / NOTES) | {name: [one.how, one.seconds, _why(one)] for name, one in made.items()}
     rows = [row for name in recipes for row in _rows(root / "build" / name / "report.json")]
     if not rows:
         return
@@ -40,14 +42,29 @@ def write_index(root: Path, outcomes: Mapping[str, Outcome], steps: Iterable[str
 
     ran = {name: [Ran(one, *notes[one]) for one in names if one in notes] for name, names in recipes.items()}
     text = index_page(rows, ran)
+    rows_of_steps = json.dumps({name: [[*one] for one in own] for name, own in ran.items()})
     with suppress(OSError):  # It is written again after the next build.
         write_atomic(root / NOTES, json.dumps(notes, indent=1))
+        write_atomic(root / SCRIPT, f"showPipeline({rows_of_steps});\n")
         write_atomic(root / INDEX, text)
+
+
+def _is_stale(root: Path, recipes: Iterable[str]) -> bool:
+    """Whether one of the files is missing, or a report was written after them: by a build that was killed."""
+    try:
+        written = min((root / path).stat().st_mtime_ns for path in (INDEX, SCRIPT))
+    except OSError:
+        return True
+    for name in recipes:
+        with suppress(OSError):
+            if (root / "build" / name / "report.json").stat().st_ctime_ns > written:
+                return True
+    return False
 
 
 def remove_index(root: Path, dryrun: bool) -> None:
     """Remove what `write_index` has written."""
-    for path in (INDEX, NOTES):
+    for path in (INDEX, SCRIPT, NOTES):
         if (root / path).exists():
             print(f"build: removing {path}")
             if not dryrun:

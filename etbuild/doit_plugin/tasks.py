@@ -18,6 +18,7 @@ from doit.exceptions import TaskFailed
 from doit.task import Task
 
 from etbuild.doit_plugin.index import remove_index
+from etbuild.doit_plugin.view import view_tasks
 from etbuild.errors import EtbuildError, MissingTool, UsageError
 
 if TYPE_CHECKING:
@@ -181,6 +182,7 @@ def tasks_of(plan: Plan, shared: SharedState) -> Iterator[Task | dict[str, objec
     yield from made
     yield from _debug_tasks(plan, workspace.root)
     yield from _history_tasks(plan, workspace.root)
+    yield from view_tasks(plan, workspace.root, shared.progress)
 
 
 def _step_tasks(plan: Plan, shared: SharedState) -> Iterator[Task]:

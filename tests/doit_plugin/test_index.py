@@ -11,7 +11,7 @@ from report_files import report_of, write_report_files
 
 from etbuild.build_engine.decision import Reason
 from etbuild.build_engine.execute import Outcome
-from etbuild.doit_plugin.index import INDEX, NOTES, remove_index, write_index
+from etbuild.doit_plugin.index import INDEX, NOTES, SCRIPT, remove_index, write_index
 
 STEPS = ("export:kws", "vela:kws@ethos-u55-128", "report:kws")
 NEW = (Reason("never built"),)
@@ -73,6 +73,31 @@ def test_a_build_with_nothing_to_do_writes_no_index(root: Path) -> None:
     assert (root / INDEX).read_text() == "as before"
 
 
+def test_a_missing_index_is_written_by_a_build_with_nothing_to_do(root: Path) -> None:
+    """Also where only the pipeline beside it is missing."""
+    idle = {"export:kws": Outcome("up to date", 0.0, ())}
+    write_index(root, {"export:kws": Outcome("ran", 1.0, NEW)}, STEPS)
+    (root / INDEX).unlink()
+    write_index(root, idle, STEPS)
+    (root / SCRIPT).unlink()
+    write_index(root, idle, STEPS)
+
+    assert rows((root / INDEX).read_text(), 'id="p-kws"') == [["export:kws", "ran", "1.0 s", "never built"]]
+    assert (root / SCRIPT).read_text() == 'showPipeline({"kws": [["export:kws", "ran", 1.0, "never built"]]});\n'
+
+
+def test_an_index_older_than_a_report_is_written_again(root: Path) -> None:
+    """The build that wrote the report was killed before its end."""
+    write_index(root, {"export:kws": Outcome("ran", 1.0, NEW)}, STEPS)
+    (root / INDEX).write_text("as before")
+    report = root / "build/kws/report.json"
+    report.write_bytes(report.read_bytes())
+
+    write_index(root, {"export:kws": Outcome("up to date", 0.0, ())}, STEPS)
+
+    assert "as before" not in (root / INDEX).read_text()
+
+
 @pytest.mark.parametrize("damage", ["", "[]", '{"format": 0}', '{"variants": [{}], "recipe": "kws", "profiles": []}'])
 def test_a_report_of_another_version_is_left_out(root: Path, damage: str) -> None:
     """It is written again when its recipe is built; this build does not fail for it."""
@@ -101,5 +126,7 @@ def test_clean_removes_the_index(root: Path, capsys: pytest.CaptureFixture[str])
     assert (root / INDEX).exists()
     remove_index(root, dryrun=False)
 
-    assert [(root / path).exists() for path in (INDEX, NOTES)] == [False, False]
-    assert capsys.readouterr().out == 2 * f"build: removing {INDEX}\nbuild: removing {NOTES}\n"
+    assert [(root / path).exists() for path in (INDEX, SCRIPT, NOTES)] == 3 * [False]
+    assert (
+        capsys.readouterr().out == 2 * f"build: removing {INDEX}\nbuild: removing {SCRIPT}\nbuild: removing {NOTES}\n"
+    )

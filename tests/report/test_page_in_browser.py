@@ -165,3 +165,33 @@ def test_a_printed_page_has_every_row(page: Page) -> None:
     assert page.evaluate("getComputedStyle(document.querySelector('.tall')).maxHeight") == "none"
     assert shown(page, "nav, .controls") == []
     assert len(page.pdf()) > 10_000
+
+
+def test_the_pipeline_is_read_from_the_file_beside_the_page(browser: Browser, page: Page, file: Path) -> None:
+    """When it is opened: the steps with time and reason as text, and no markup of theirs is read."""
+    (file.parent.parent / "pipeline.js").write_text(
+        'showPipeline({"kws": [["vela:kws@a", "ran", 2.04, "npu: <b>a</b> -> b"],["report:kws", "cached", 0.1, "x"]]});'
+    )
+    page.get_by_text("Steps of kws").click()
+    page.get_by_role("rowheader", name="report:kws").wait_for()
+
+    assert shown(page, "#pipeline-steps p") == ["2 steps, 2.1 s, 1 from the cache"]
+    assert [one.split("\t") for one in shown(page, "#pipeline-steps tbody tr")] == [
+        ["vela:kws@a", "ran", "2.0 s", "npu: <b>a</b> -> b"],
+        ["report:kws", "cached", "0.1 s", "x"],
+    ]
+
+
+def test_a_page_without_the_file_beside_it_says_what_writes_it(browser: Browser, file: Path, tmp_path: Path) -> None:
+    """A copy elsewhere; it asks for the file when the part is opened, not before."""
+    copy = shutil.copy(file, tmp_path / "report.html")
+    page = browser.new_page()
+    asked = list[str]()
+    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    page.goto(Path(copy).as_uri())
+    before = list(asked)
+    page.get_by_text("Steps of kws").click()
+    page.get_by_text("No ../pipeline.js: doit report:kws writes it.").wait_for(timeout=10_000)
+
+    assert (before, asked) == (["report.html"], ["report.html", "pipeline.js"])
+    page.close()

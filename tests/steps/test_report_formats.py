@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +20,7 @@ from project import U55, Project, recipe
 from etbuild.config.schemas import schema_file
 from etbuild.recipe.output_sections import Report
 from etbuild.recipe.runtime_sections import Run
+from etbuild.report.view import shown
 from etbuild.steps import layers, report, run
 
 if TYPE_CHECKING:
@@ -126,6 +130,16 @@ def test_node_data_is_at_the_nodes_of_the_graphs(reported: Project) -> None:
     assert {one["value"] for one in errors["results"].values()} == {rows[1]["errors"]["executed_to_float"]["sqnr_db"]}
 
 
+def test_the_view_has_the_graphs_and_their_figures(reported: Project) -> None:
+    """All overlays belong to a file that is shown; cycles come last, which Model Explorer shows first."""
+    found = shown(reported.root / f"build/r/{VARIANT}", reported.root / "build/r/tosa-u55")
+
+    names = [Path(file).name for file in found["models"]]
+    assert names == ["0.tosa", "1.tosa", "model.pte"]
+    assert {one["model"] for one in found["node_data"]} == set(names)
+    assert found["node_data"][-1]["name"] == "cycles (Vela's estimate)"
+
+
 # What each tool says of our files; it prints nothing where all is well.
 ASK = """
 import json, sys
@@ -174,3 +188,31 @@ def test_the_tools_that_read_the_formats_take_them(reported: Project, tmp_path: 
     done = subprocess.run([python, "-c", ASK, reported.root / "build/r"], capture_output=True, text=True, check=False)
 
     assert (done.stdout, done.returncode) == ("", 0), done.stderr
+
+
+@pytest.mark.slow
+def test_model_explorer_shows_a_variant_until_ctrl_c(reported: Project, tmp_path: Path) -> None:
+    """Installed by pip into a cache folder of its own; its page has the graphs, and the figures at their nodes."""
+    from playwright.sync_api import sync_playwright
+
+    folder = reported.root / "build/r"
+    command = [sys.executable, "-m", "etbuild.report.view", "--no-browser"]
+    command += ["--folder", str(folder / VARIANT), "--profile", str(folder / "tosa-u55")]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout and process.stderr
+        said = [process.stdout.readline() for _ in range(3)]
+        assert said[1].startswith("Model Explorer: http://127.0.0.1:"), (said, process.stderr.read())
+        with sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            page = browser.new_page()
+            page.goto(said[1].removeprefix("Model Explorer: ").strip())
+            page.get_by_text("cycles (Vela's estimate)").first.wait_for(timeout=60_000)
+            page.get_by_text("0.tosa").first.wait_for()
+            browser.close()
+        process.send_signal(signal.SIGINT)
+        assert (process.wait(20), process.stderr.read()) == (0, "")
+    finally:
+        process.kill()
+        process.wait()

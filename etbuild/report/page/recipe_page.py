@@ -33,7 +33,7 @@ PARTS = (
     ("weights", "Weights"),
     ("firmware", "Firmware"),
 )
-COMMON_PARTS = (("variants", "Variants"), ("reproduce", "Reproduce"))
+COMMON_PARTS = (("variants", "Variants"), ("pipeline", "Pipeline"), ("reproduce", "Reproduce"))
 STATES = {"good": "good", "warn": "look", "bad": "bad", "unknown": "not known"}
 WHOLE = {"good": "all well", "warn": "worth a look", "bad": "bad"}
 MEMORY = {

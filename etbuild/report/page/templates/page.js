@@ -119,3 +119,38 @@ for (const table of document.querySelectorAll("table.graph")) {
   }
   update(table);
 }
+
+// The pipeline: from pipeline.js, which builds write next to the pages. It is loaded when it is asked for, so a page
+// that was copied elsewhere is whole without it.
+const pipeline = document.getElementById("pipeline-steps");
+const cell = (row, text, name = "td") => row.appendChild(Object.assign(document.createElement(name), { textContent: text }));
+window.showPipeline = (recipes) => {
+  const steps = recipes[pipeline.dataset.recipe] ?? [];
+  const longest = Math.max(...steps.map((one) => one[2])) || 1;
+  const from = steps.filter((one) => one[1] === "cached").length;
+  const total = steps.reduce((sum, one) => sum + one[2], 0);
+  pipeline.querySelector("[role=status]").textContent = steps.length
+    ? `${steps.length} steps, ${total.toFixed(1)} s, ${from} from the cache`
+    : "No build of this folder has run a step of it.";
+  for (const [step, how, seconds, why] of steps) {
+    const row = pipeline.querySelector("tbody").insertRow();
+    Object.assign(cell(row, step, "th"), { scope: "row", className: "nowrap" });
+    cell(row, how);
+    const time = cell(row, "");
+    const track = time.appendChild(Object.assign(document.createElement("span"), { className: "track" }));
+    const bar = track.appendChild(Object.assign(document.createElement("span"), { className: "bar" }));
+    bar.style.width = `${(seconds * 100) / longest}%`;
+    time.append(`${seconds.toFixed(1)} s`);
+    time.className = "nowrap";
+    time.dataset.sort = seconds;
+    cell(row, why);
+  }
+  pipeline.querySelector(".scroll").hidden = !steps.length;
+};
+pipeline?.addEventListener("toggle", () => {
+  const script = Object.assign(document.createElement("script"), { src: pipeline.dataset.src });
+  script.addEventListener("error", () => {
+    pipeline.querySelector("[role=status]").textContent = `No ${pipeline.dataset.src}: doit report:${pipeline.dataset.recipe} writes it.`;
+  });
+  document.head.append(script);
+}, { once: true });
