@@ -37,8 +37,8 @@ MODEL_KEYS = {"source", "builtin", "module", "program", "entry"}
 FILE = re.compile(r"[\w./-]+\.(py|npz|npy|pt|pth|pt2|safetensors|cc|c|h|so|bin)")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DOIT_COMMANDS = {*PROJECT["entry-points"]["doit.COMMAND"], "tabcompletion", "help"}
-# Of doit; those that are no steps are in etbuild/doit_plugin/tasks.py.
-TASKS = {"build", "debug", "history", *KINDS}
+# Of doit; those that are no steps are in etbuild/doit_plugin/tasks.py and view.py.
+TASKS = {"build", "debug", "history", "view", *KINDS}
 LANGUAGES = {"", "yaml", "python", "cpp", "console"}
 
 
