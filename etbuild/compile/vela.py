@@ -18,6 +18,7 @@ from etbuild.compile import delegate_states
 from etbuild.compile.delegate_calls import check_stream
 from etbuild.compile.vela_flags import vela_flags
 from etbuild.compile.vela_refusals import reasons
+from etbuild.compile.weight_zeros import weights_of
 from etbuild.errors import StepError
 from etbuild.npu.channel_scales import shortages
 from etbuild.npu.command_stream import parse_payload
@@ -72,6 +73,7 @@ def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any
         "fast_scratch_bytes": fast_bytes,
         "weight_bytes": sizes["weight_data"],
         "command_bytes": sizes["cmd_data"],
+        "weights": weights_of(graph.read_bytes()),
         "layers": _layers(output / f"{graph.stem}_per-layer.csv"),
         "buffers": _buffers(output / debug.name, bool(fast_bytes)),
     }

@@ -100,12 +100,31 @@ def _variant(folder: Path, variant: str, profile: str, shows_layers: bool) -> Js
         "tools": manifest["tools"],
         "pte_sha256": manifest["pte"]["sha256"],
         "figures": variant_figures(manifest, vela),
-        "vela": {"kind": "estimate", "source": "vela.json", "delegates": vela["delegates"]} if vela else None,
+        "vela": {"kind": "estimate", "source": "vela.json", "delegates": _estimates(vela)} if vela else None,
+        "weights": _weights(vela, folder.with_name(profile) / "operators.json"),
         "firmware": _read_if_exists(folder / "sizes.json"),
         "run": _run(folder / "run.json"),
         "planned": _planned(folder / "model.pte"),
         "layers": _read_if_exists(folder / "layers.json") if shows_layers else None,
     }
+
+
+def _estimates(vela: Json) -> list[Json]:
+    """vela.json's delegates without what is counted."""
+    return [{key: value for key, value in one.items() if key != "weights"} for one in vela["delegates"]]
+
+
+def _weights(vela: Json | None, operators: Path) -> Json:
+    """The zeros in the weights of each layer, with the module and line that it is made from."""
+    made_from = _read_if_exists(operators) or {"delegates": []}
+    layers: list[Json] = []
+    for number, one in enumerate(vela["delegates"] if vela else ()):
+        about = made_from["delegates"][number] if number < len(made_from["delegates"]) else {}
+        for row in one.get("weights", ()):
+            origin = about.get(row["name"], {})
+            place = {"module": origin.get("module"), "line": origin.get("line")}
+            layers.append({"delegate": one["delegate"], **row, **place})
+    return {"kind": "exact", "source": "vela.json", "layers": layers}
 
 
 def _planned(pte: Path) -> Json | None:

@@ -149,7 +149,16 @@ def vela(scale: int) -> Any:
         "command_bytes": 512,
     }
     return {
-        "delegates": [{"delegate": 0, **one, "constant_bytes": sizes, "layers": layers, "buffers": BUFFERS}],
+        "delegates": [
+            {
+                "delegate": 0,
+                **one,
+                "constant_bytes": sizes,
+                "weights": [{"name": "tosa_conv", "operator": "CONV2D", "values": 4608, "zeros": 1152}],
+                "layers": layers,
+                "buffers": BUFFERS,
+            }
+        ],
         "total": one,
     }
 

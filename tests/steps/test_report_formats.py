@@ -56,6 +56,10 @@ def test_the_report_has_layers_and_the_memory_plan(reported: Project) -> None:
     assert variant["layers"] == reported.json(f"build/r/{VARIANT}/layers.json")
     assert all(0 < one["offset"] + one["bytes"] <= plan["buffers_bytes"][one["buffer"] - 1] for one in plan["tensors"])
     assert list(overlaps(plan["tensors"], ("first", "last"))) == []
+    assert [(one["delegate"], one["module"], one["values"]) for one in variant["weights"]["layers"]] == [
+        (0, "first", 72),
+        (1, "second", 72),
+    ]
     assert max(one["offset"] + one["bytes"] for one in buffers) <= variant["figures"]["scratch_bytes"]["value"]
     assert list(overlaps(buffers, ("first_layer", "last_layer"))) == []
 
@@ -209,7 +213,7 @@ def test_model_explorer_shows_a_variant_until_ctrl_c(reported: Project, tmp_path
             page = browser.new_page()
             page.goto(said[1].removeprefix("Model Explorer: ").strip())
             page.get_by_text("cycles (Vela's estimate)").first.wait_for(timeout=60_000)
-            page.get_by_text("0.tosa").first.wait_for()
+            page.get_by_text("0.tosa", exact=True).first.wait_for()
             browser.close()
         process.send_signal(signal.SIGINT)
         assert (process.wait(20), process.stderr.read()) == (0, "")

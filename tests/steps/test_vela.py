@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from project import U55, Project, recipe
@@ -49,3 +50,20 @@ def test_figures_are_reported_per_delegate_and_layer_and_in_total(small: Project
     assert delegate["macs"] == 4 * 3 * 3 * 2 * 16 + 64 * 3
     assert report["total"]["memory_bytes"]["sram"] == delegate["scratch_bytes"]
     assert report["total"]["memory_bytes"]["off_chip_flash"] >= delegate["weight_bytes"] > 0
+
+
+@pytest.mark.e2e
+def test_the_zeros_of_each_layer_are_counted(small: Project) -> None:
+    """Those of the float weights that are below half a step of their channel."""
+    namespace: dict[str, Any] = {}
+    exec((small.root / "model.py").read_text(), namespace)
+    state = namespace["ModelUnderTest"].state_dict()
+    weights = [state[name].flatten(1) for name in ("conv.weight", "fc.weight")]
+    steps = [one.abs().amax(1, keepdim=True) / 127 for one in weights]
+    wanted = [(one.numel(), int((one / step).round().eq(0).sum())) for one, step in zip(weights, steps, strict=True)]
+
+    (delegate,) = small.json("build/r/ethos-u55-128/vela.json")["delegates"]
+
+    assert [(one["values"], one["zeros"]) for one in delegate["weights"]] == wanted
+    assert {one["operator"] for one in delegate["weights"]} == {"CONV2D"}
+    assert any(zeros > 0 for _, zeros in wanted)

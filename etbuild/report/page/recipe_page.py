@@ -18,7 +18,7 @@ from etbuild.report.page.numbers import Inside, inside
 from etbuild.report.page.render import rendered
 from etbuild.report.page.sizes import Symbol, symbols
 from etbuild.report.page.text import size_text
-from etbuild.report.page.weights import Encoded, encoded_weights
+from etbuild.report.page.weights import Encoded, encoded_weights, sparsity_text
 from etbuild.report.sweep import pareto_front, sweep
 
 Json = dict[str, Any]
@@ -74,6 +74,8 @@ class Variant(NamedTuple):
     shares: Sequence[tuple[str, float]]
     answers: Answers | None
     weights: Sequence[Encoded]
+    sparsity: Sequence[Json]
+    sparsity_text: str
     firmware: Json | None
     users: Sequence[tuple[str, Json]]
     symbols: Sequence[Symbol]
@@ -154,6 +156,8 @@ def _variant(recipe: str, variant: Json, profile: Json, base: Path) -> Variant:
         shares=[(WHO[name], figure["value"]) for name, figure in right.items()],
         answers=_if_exists(lowering / "golden.npz", answers_of) if right else None,
         weights=encoded_weights(delegates, folder / "vela"),
+        sparsity=variant["weights"]["layers"],
+        sparsity_text=sparsity_text(variant["weights"]["layers"]),
         firmware=firmware,
         users=list((firmware or {}).get("users", {}).items()),
         symbols=_if_exists(folder / "firmware.map", _symbols) or (),

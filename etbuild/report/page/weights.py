@@ -1,4 +1,4 @@
-"""Weights before and after Vela has encoded them, from its summaries. It decodes no weight."""
+"""Weights before and after Vela has encoded them, from its summaries, and the zeros in them. It decodes no weight."""
 
 from __future__ import annotations
 
@@ -29,3 +29,11 @@ def encoded_weights(delegates: Sequence[dict[str, Any]], folder: Path) -> list[E
         )
         rows.append(Encoded(one["delegate"], original, encoded, one["weight_bytes"], one["command_bytes"]))
     return rows
+
+
+def sparsity_text(layers: Sequence[dict[str, Any]]) -> str:
+    """For people: the zeros of all layers together; "" without weights. layers: of report.json's weights."""
+    values, zeros = (sum(one[name] for one in layers) for name in ("values", "zeros"))
+    if not values:
+        return ""
+    return f"{zeros:,} of {values:,} weights are zero, {zeros * 100 / values:.1f} %."
