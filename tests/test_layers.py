@@ -35,11 +35,12 @@ ARROWS = {
     "verify": "compile firmware host npu pte recipe system",
     "report": "pte system",
     "lint": "compile hardware report system",
+    "tune": "compile hardware host npu recipe system verify",
     "fvp": "virtual_npu hardware config system",
     "arm_suite": "compile host verify",
     "steps": (
         "build_engine config compile deploy firmware hardware host lint npu package pte recipe report rewrite system"
-        " verify"
+        " tune verify"
     ),
     "compile_server": "steps compile recipe build_engine system",
     "plan": "steps recipe build_engine compile_server system",

@@ -163,9 +163,10 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         """The JSON files that steps of a kind have written or found up to date."""
         found = []
         for recipe in self._recipes.get(kind, ()):
+            folder = recipe.replace("@", "/", 1)  # of a variant, for steps that each has
             try:
-                found.append(json.loads((self.root / "build" / recipe / f"{kind}.json").read_text()))
+                found.append(json.loads((self.root / "build" / folder / f"{kind}.json").read_text()))
             except (OSError, ValueError) as error:
                 self.progress.idle = False
-                print(f"build/{recipe}/{kind}.json: got {error}, wanted a {kind}", file=sys.stderr)
+                print(f"build/{folder}/{kind}.json: got {error}, wanted a {kind}", file=sys.stderr)
         return found

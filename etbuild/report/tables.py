@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from etbuild.report.figures import Json, aligned, bit_exact_text, kib, milliseconds, percent
 from etbuild.report.fit_table import fit_table
 from etbuild.report.lint_text import lint_text
+from etbuild.report.sensitivity_table import sensitivity_table
 from etbuild.report.sweep import limits_text
 
 
@@ -16,6 +17,7 @@ def closing_tables(read: Callable[[str], Sequence[Json]]) -> Iterator[str]:
     yield from map(sweep_table, read("sweep"))
     yield from map(fit_table, read("fit"))
     yield from map(lint_text, read("lint"))
+    yield from map(sensitivity_table, read("sensitivity"))
 
 
 def report_table(reports: Sequence[Json]) -> str:

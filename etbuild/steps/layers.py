@@ -9,29 +9,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from etbuild.compile import custom_operators
-from etbuild.compile.exported_program import load_program
-from etbuild.compile.inputs import inputs_of
 from etbuild.compile.operators_file import NAME
-from etbuild.compile.samples import read_samples
 from etbuild.compile.tracked_code import UserCode
 from etbuild.errors import exit_code_of
-from etbuild.host.recording import RecordedProgram
-from etbuild.npu.debug_database import read_layers
 from etbuild.npu.vela_estimates import read_estimates
 from etbuild.recipe.data_sections import Data
 from etbuild.recipe.runtime_sections import Run
 from etbuild.steps.options import from_section, inline, option, parse, plan, reads, writes
-from etbuild.verify.executed_values import Built
-from etbuild.verify.golden import RANDOM_VECTORS
-from etbuild.verify.host_run import own_kernels
-from etbuild.verify.layer_numbers import Compared, numbers_of
+from etbuild.verify.layer_files import LayerFiles, compared
+from etbuild.verify.layer_numbers import numbers_of
 from etbuild.verify.layers import FORMAT, layers
-from etbuild.verify.tosa_reference import TosaGraph
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
@@ -97,7 +89,7 @@ def main(argv: Sequence[str]) -> int:
     compiler_imports.load_quantized_operators()
     code = UserCode()
     custom_operators.register(options.operators, code.operators)
-    what = _compared(options)
+    what = compared(LayerFiles(**{one.name: getattr(options, one.name) for one in fields(LayerFiles)}))
     numbers = numbers_of(what)
     partition = json.loads(options.partition.read_text())
     databases = [options.vela / f"{n}_debug.xml" for n in range(len(what.built.tensors))] if options.vela else []
@@ -108,26 +100,6 @@ def main(argv: Sequence[str]) -> int:
     if options.depfile:
         code.write_depfile(options.depfile, options.operators)
     return 0
-
-
-def _compared(options: Options) -> Compared:
-    import numpy as np
-
-    exported, quantized = load_program(options.exported), load_program(options.quantized)
-    samples = read_samples(options.vectors, inputs_of(*exported.example_inputs), RANDOM_VECTORS)
-    with np.load(options.golden) as file:
-        golden = dict(file)
-    kernels = own_kernels(options.kernels)
-    program = RecordedProgram(options.pte, options.ptd, memory_limit=options.memory_limit, kernels=kernels)
-    return Compared(quantized, exported, samples, program, golden, _built(options))
-
-
-def _built(options: Options) -> Built:
-    known: dict[str, Any] = json.loads(options.nodes.read_text())
-    every = range(len(known["delegates"]))
-    databases = [options.vela / f"{number}_debug.xml" for number in every] if options.vela else []
-    graphs = [TosaGraph(options.delegates / f"{number}.tosa") for number in every]
-    return Built(known["delegates"], known["instructions"], [read_layers(path) for path in databases], graphs)
 
 
 if __name__ == "__main__":
