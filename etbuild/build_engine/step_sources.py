@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Python 3.11.7 counts the recursion depth of all threads' parsing together: "AST constructor recursion depth mismatch".
 _PARSING = threading.Lock()
 
+_FOLDER = str(PACKAGE)
+
 
 class StepSources:
     """The source files behind each module of this package, with their digests.
@@ -63,7 +65,7 @@ class StepSources:
             self._changed = False
 
     def _digest(self, file: str) -> str:
-        return self._digests.of(PACKAGE / file) or ""
+        return self._digests.of(f"{_FOLDER}/{file}") or ""  # No Path for each: hundreds of files in every build.
 
     def _closure(self, module: str) -> set[str]:
         found: set[str] = set()

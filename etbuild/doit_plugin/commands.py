@@ -6,6 +6,7 @@ A build with nothing to do ends in `Run.parse_execute`; modules that only the fu
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import sys
@@ -85,6 +86,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             text = noop.lookup(self._command)
             if text is not None:
                 sys.stdout.write(text)
+                gc.freeze()  # As below: Python ends now.
                 return 0
         return super().parse_execute(_with_values(in_args))
 
@@ -132,6 +134,9 @@ class Run(cmd_run.Run):  # type: ignore[misc]
                 state.write_traces()
         if code == 0 and len(states) == 1:
             self._store(*states)
+        if states:
+            # Python ends now, and would search all tasks for garbage: a tenth of a build with nothing to do.
+            gc.freeze()
         if code == 1 and any(state.progress.usage_error for state in states):
             return UsageError.exit_code
         return MissingTool.exit_code if code == 1 and any(state.progress.missing_tool for state in states) else code

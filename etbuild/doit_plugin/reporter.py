@@ -25,6 +25,9 @@ REFRESH_S = 0.2
 # The live line says what is left once a step has run so long.
 LONG_S = 1.5
 LIVE_WIDTH = 100
+UP_TO_DATE = "up to date"
+# Lines of steps that are up to date are printed together, up to so many characters.
+MOST_HELD = 4096
 
 
 class StepReporter(ConsoleReporter):  # type: ignore[misc]
@@ -45,6 +48,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         # Recipes by kind of step, for the closing tables.
         self._recipes: dict[str, list[str]] = {}
         self._guard = threading.Lock()
+        self._held = ""
         self._done = threading.Event()
         self._time_left = TimeLeft()
         self.progress.write_line = self._line
@@ -64,6 +68,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
     def execute_task(self, task: Any) -> None:
         if task.actions:
             with self._guard:
+                self._write_held()
                 self._running[task.name] = time.monotonic()
 
     def add_success(self, task: Any) -> None:
@@ -74,14 +79,14 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         if outcome is None:
             self._end(task, "ran" if task.actions else None)
         elif outcome.how == "up to date":
-            self._end(task, "up to date")
+            self._end(task, UP_TO_DATE)
         else:
             why = str(outcome.why[0]) + (f" and {len(outcome.why) - 1} more" if len(outcome.why) > 1 else "")
             self._end(task, f"{outcome.how:<10} {outcome.seconds:7.1f} s  {why}")
 
     def skip_uptodate(self, task: Any) -> None:
         self._note(task)
-        self._end(task, "up to date" if task.actions else None)
+        self._end(task, UP_TO_DATE if task.actions else None)
 
     def skip_ignore(self, task: Any) -> None:
         self.progress.idle = False
@@ -123,16 +128,24 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         with self._guard:
             self._running.pop(task.name, None)
             if what is not None:
-                self._write_line(f"{task.name:<{NAME_WIDTH}} {what}\n")
+                self._write_line(f"{task.name:<{NAME_WIDTH}} {what}\n", what == UP_TO_DATE)
 
     def _line(self, text: str | None) -> None:
         """Print a line above the live one; None only removes the live one."""
         with self._guard:
             self._write_line("" if text is None else f"{text}\n")
 
-    def _write_line(self, text: str) -> None:
-        self.write(f"\r\x1b[K{text}" if self._terminal else text)
-        self.outstream.flush()
+    def _write_line(self, text: str, more: bool = False) -> None:
+        """more: another line follows at once, or the end: the line may be shown with it."""
+        self._held += f"\r\x1b[K{text}" if self._terminal else text
+        if not more or self._running or len(self._held) > MOST_HELD:
+            self._write_held()
+
+    def _write_held(self) -> None:
+        if self._held:
+            text, self._held = self._held, ""
+            self.write(text)
+            self.outstream.flush()
 
     def _refresh(self, tasks: list[Any]) -> None:
         """The live line. What is left is asked for when a step has taken so long that it is worth it."""

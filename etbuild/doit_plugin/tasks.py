@@ -7,13 +7,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from doit.action import create_action
 from doit.exceptions import TaskFailed
 from doit.task import Task
 
@@ -133,7 +132,9 @@ class StepTask:
 
     def _with_options(self, task: Any) -> Step:
         """The step with the options from doit's command line."""
-        options = sorted((task.options or {}).items())
+        if not task.options:
+            return self.step
+        options = sorted(task.options.items())
         words = [word for name, value in options if value for word in (f"--{name}", value)]
         return self.step._replace(argv=(*self.step.argv, *words)) if words else self.step
 
@@ -156,6 +157,13 @@ class UpToDate:
     def __repr__(self) -> str:
         """What `doit info` shows: the command that explains the answer."""
         return f"doit why {self.owner.step.name}"
+
+
+class _CleanAction(NamedTuple):
+    """What `_OwnTask.clean` calls; doit's own action would be checked for each step of each build."""
+
+    py_callable: Callable[..., None]
+    args: tuple[object, ...] = ()
 
 
 class _OwnTask(Task):  # type: ignore[misc]
@@ -204,8 +212,8 @@ def _step_tasks(plan: Plan, shared: SharedState) -> Iterator[Task]:
             task_dep=list(dict.fromkeys(producers[path] for path in step.inputs if path in producers)),
             targets=list(step.outputs),
             params=tuple(_parameter(option) for option in kind.options),
+            clean_actions=[_CleanAction(task.clean)],
         )
-        made.clean_actions = [create_action(task.clean, made, "clean")]
         yield made
 
 
@@ -234,22 +242,25 @@ def _groups(plan: Plan, shared: SharedState) -> Iterator[Task]:
     model = _OwnTask("group", None)
     kinds: dict[str, list[str]] = {}
     # build:R does not include steps on request.
-    recipes: dict[str, list[Step]] = {}
+    recipes: dict[str, list[tuple[str, str]]] = {}
+    on_request = {kind.name for kind in shared.executor.workspace.kinds.values() if kind.on_request}
     for step in plan.steps:
-        if step.part:
-            kinds.setdefault(f"{step.kind}:{step.recipe}", []).append(step.name)
-        if not shared.executor.workspace.kinds[step.kind].on_request:
-            recipes.setdefault(step.recipe, []).append(step)
+        group, _, part = step.name.partition("@")
+        kind, _, recipe = group.partition(":")
+        if part:
+            kinds.setdefault(group, []).append(step.name)
+        if kind not in on_request:
+            recipes.setdefault(recipe, []).append((step.name, part))
     for name, members in kinds.items():
         kind, _, recipe = name.partition(":")
         yield _like(model, name=name, subtask_of=kind, task_dep=members, doc=f"{kind} of {recipe}")
     for outline in plan.outlines:
         name, own = f"build:{outline.name}", recipes[outline.name]
         for variant, profile in outline.profiles.items():
-            members = [step.name for step in own if step.part in (variant, profile)]
+            members = [one for one, part in own if part in (variant, profile)]
             doc = f"{outline.name} for {variant}"
             yield _like(model, name=f"{name}@{variant}", subtask_of="build", task_dep=members, doc=doc)
-        members, doc = [step.name for step in own], f"{outline.name} for {', '.join(outline.profiles)}"
+        members, doc = [one for one, _ in own], f"{outline.name} for {', '.join(outline.profiles)}"
         yield _like(model, name=name, subtask_of="build", task_dep=members, doc=doc)
 
 

@@ -87,11 +87,12 @@ class Digests:
         A path is examined once a run; `forget` makes it be examined again. What is no file (see `unreadable`) is never
         opened: a pipe or a device has the digest of its kind, a link to nothing the digest of its text.
         """
-        name = os.fspath(path)
-        if name in self._found:
+        name = path if type(path) is str else os.fspath(path)
+        try:
             return self._found[name]
+        except KeyError:
+            digest: str | None
         full = self.full(name)
-        digest: str | None
         try:
             digest = self._file(name, full)
         except IsADirectoryError:
@@ -164,9 +165,10 @@ class Digests:
         """part: what of the file is hashed, for the cache; "" for all of it."""
         stat = os.stat(full)
         key = self.stats_seen[name] = stat_key(stat)
-        if modes.S_ISDIR(stat.st_mode):
-            raise IsADirectoryError(full)
-        if not modes.S_ISREG(stat.st_mode):
+        kind = modes.S_IFMT(stat.st_mode)
+        if kind != modes.S_IFREG:
+            if kind == modes.S_IFDIR:
+                raise IsADirectoryError(full)
             return self._note_unreadable(name, "a device or pipe")
         entry = f"{part}{name}"
         cached = self._cached.get(entry)

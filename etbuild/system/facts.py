@@ -71,7 +71,8 @@ class Facts:
 
     def of(self, name: Path | str) -> str | None:
         """The value of a name; None for the path of a file that does not exist."""
-        text = os.fspath(name)
+        # Thousands of names in every build: most are paths, and looked up before.
+        text = name if type(name) is str else os.fspath(name)
         if "://" not in text or not is_fact(text):
             return self._digests.of(text)
         if text not in self._found:
