@@ -143,7 +143,7 @@ window.showPipeline = (recipes) => {
     time.append(`${seconds.toFixed(1)} s`);
     time.className = "nowrap";
     time.dataset.sort = seconds;
-    cell(row, why);
+    cell(row, why).className = "prose";
   }
   pipeline.querySelector(".scroll").hidden = !steps.length;
 };
