@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 from project import U55, Project, compile_steps, recipe
+from sarif_schema import problems_of
 
 from etbuild.steps import export, lint, quantize
 
@@ -141,6 +142,12 @@ def test_a_fix_of_the_sarif_log_is_the_patch(norms: Project) -> None:
             check=True,
         ).stdout
         assert text[:begin] + one["insertedContent"]["text"] + text[end:] == patched
+
+
+@pytest.mark.slow
+def test_the_log_with_fixes_is_what_the_schema_of_sarif_says(norms: Project, tmp_path: Path) -> None:
+    """The official one of version 2.1.0."""
+    assert problems_of([norms.root / "build/r/lint.sarif"], tmp_path) == []
 
 
 def test_a_model_without_an_npu_has_nothing_to_lint(project: Project) -> None:

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import pytest
 from jsonschema import Draft202012Validator
 from project import U55, Project, recipe
+from sarif_schema import problems_of
 
 from etbuild.config.schemas import schema_file
 from etbuild.recipe.output_sections import Report
@@ -192,6 +193,12 @@ def test_the_tools_that_read_the_formats_take_them(reported: Project, tmp_path: 
     done = subprocess.run([python, "-c", ASK, reported.root / "build/r"], capture_output=True, text=True, check=False)
 
     assert (done.stdout, done.returncode) == ("", 0), done.stderr
+
+
+@pytest.mark.slow
+def test_findings_are_what_the_schema_of_sarif_says(reported: Project, tmp_path: Path) -> None:
+    """The official one of version 2.1.0."""
+    assert problems_of([reported.root / "build/r/report/findings.sarif"], tmp_path) == []
 
 
 @pytest.mark.slow
