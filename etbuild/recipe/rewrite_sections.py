@@ -8,8 +8,8 @@ from etbuild.config.setting import section, setting
 
 # In the order in which they are tried: what gets its padding or loses a copy first, what only changes estimates last.
 REWRITE_RULES = (
-    *("pads", "sums", "unread_channels", "depthwise_sums", "transposes", "convolved_transposes", "identities"),
-    "activations",
+    *("pads", "patches", "columns", "sums", "unread_channels", "depthwise_sums", "transposes", "convolved_transposes"),
+    *("identities", "activations"),
 )
 
 

@@ -49,8 +49,16 @@ def layer(network: Network, name: str, random: Random) -> str:
     if random.random() < 0.2:
         return network.pool(name, kernel)
     depthwise = random.random() < 0.4
+    whole = height % kernel[0] == 0 and width % kernel[1] == 0 and not depthwise and random.random() < 0.4
     return network.quantised(
-        network.convolution(name, 1 if depthwise else random.randint(1, 4), kernel, zero, depthwise=depthwise)
+        network.convolution(
+            name,
+            1 if depthwise else random.randint(1, 4),
+            kernel,
+            zero,
+            stride=kernel if whole else (1, 1),
+            depthwise=depthwise,
+        )
     )
 
 

@@ -1,6 +1,7 @@
 """A convolution without an activation gets one that changes nothing: a CLAMP to the whole range of its type.
 
-Condition: a RESCALE to int8 or int16 of a convolution's sums, which no CLAMP follows.
+Condition: a RESCALE to int8 or int16 of a convolution's sums, of one image, which no CLAMP and no TABLE follows: Vela
+makes a TABLE part of the convolution.
 
 Exact: a CLAMP to the limits of a type returns what it is given.
 
@@ -19,6 +20,7 @@ from etbuild.rewrite.graph import Operator, Tensor
 if TYPE_CHECKING:
     from etbuild.rewrite.graph import Block
 
+_OWN = ("CLAMP", "TABLE")
 _LIMITS = {"INT8": (b"\x80", b"\x7f"), "INT16": (b"\x00\x80", b"\xff\x7f")}
 
 
@@ -29,7 +31,9 @@ def places(block: Block) -> Iterator[str]:
             continue
         above = block.producer(operator.inputs[0])
         users = block.users(operator.outputs[0])
-        if above and above.op in ("CONV2D", "DEPTHWISE_CONV2D") and not any(one.op == "CLAMP" for one in users):
+        convolution = above and above.op in ("CONV2D", "DEPTHWISE_CONV2D")
+        single = block.tensors[operator.outputs[0]].shape[:1] == (1,)
+        if convolution and single and not any(one.op in _OWN for one in users):
             yield operator.outputs[0]
 
 
