@@ -79,7 +79,8 @@ class Launcher:
         """
         sandbox, log, alive = files
         log.parent.mkdir(parents=True, exist_ok=True)
-        show = self.show or (say if self._programs.kinds[step.kind].always else None)
+        kind = self._programs.kinds[step.kind]
+        show = self.show or (say if kind.always or kind.shown else None)
         with log.open("wb") as output, shown(log, step.name, show):
             process = None
             try:

@@ -30,6 +30,7 @@ class StepKind(NamedTuple):
     floating_point:  it computes floats, whose last bits depend on the processor; a Dask worker must have an equal one.
     first_run_bytes: memory that a first run is expected to need; later the peak of the last run counts.
     on_request:      runs only when named: `build:R` does not include it.
+    shown:           its lines are shown while it runs: it takes long, and says how far it is.
     always:          it acts on what is outside of the build, so it runs whenever it is asked for, and its lines are
                      shown while it runs.
     options:         of doit's command line.
@@ -44,6 +45,7 @@ class StepKind(NamedTuple):
     floating_point: bool = False
     first_run_bytes: int = 200 << 20
     on_request: bool = False
+    shown: bool = False
     always: bool = False
     options: tuple[StepOption, ...] = ()
 

@@ -17,7 +17,14 @@ SUFFIXES = (".npy", ".npz", ".pt", ".pth")
 
 
 def read_file(file: Path, example: Inputs) -> tuple[dict[str, Any], list[int] | None]:
-    """A tensor for each input of the model that is one, by name, with all samples or a single one; and the labels.
+    """As `read_arrays`, with labels that are classes."""
+    found, labels = read_arrays(file, example)
+    return found, None if labels is None else _classes(file, labels)
+
+
+def read_arrays(file: Path, example: Inputs) -> tuple[dict[str, Any], Any]:
+    """A tensor for each input of the model that is one, by name, with all samples or a single one; and the array of
+    labels, None where there is none.
 
     raises: StepError when one is missing or unknown, or an input that is no tensor has another value than the example.
     """
@@ -39,13 +46,20 @@ def read_file(file: Path, example: Inputs) -> tuple[dict[str, Any], list[int] | 
     return found, labels
 
 
-def _of_archive(file: Path, example: Inputs) -> tuple[dict[str, Any], list[int] | None]:
+def _classes(file: Path, labels: Any) -> list[int]:
+    try:
+        return [int(label) for label in labels.reshape(-1)]
+    except Exception as error:
+        raise StepError(f"{file}: got {described(error)}, wanted samples") from error
+
+
+def _of_archive(file: Path, example: Inputs) -> tuple[dict[str, Any], Any]:
     import numpy as np
     import torch
 
     with np.load(file, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
-    labels = [int(label) for label in arrays.pop("labels").reshape(-1)] if "labels" in arrays else None
+    labels = arrays.pop("labels", None)
     tensors = example.tensors
     if len(arrays) == 1 == len(tensors):
         arrays = {f"input_{name}": array for name, array in zip(tensors, arrays.values(), strict=True)}

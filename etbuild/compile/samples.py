@@ -42,7 +42,7 @@ def read_samples(data: Data, example: Inputs, random_count: int) -> Samples:
         return Samples((example.leaves, *_random_samples(example.leaves, count, data.seed or 0)))
     inputs: list[tuple[Any, ...]] = []
     labels: list[int] = []
-    files = _files(data.data)
+    files = files_of(data.data)
     for file in files:
         arrays, file_labels = read_file(file, example)
         found = _split(file, arrays, example)
@@ -80,7 +80,8 @@ def _like(value: Any, generator: Any) -> Any:
     return torch.randint(int(low), int(high) + 1, value.shape, generator=generator).to(value.dtype)
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
+    """The files with the samples at a path: itself, or those in a folder. raises: StepError where there are none."""
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -105,6 +106,12 @@ def _split(file: Path, arrays: Mapping[str, Any], example: Inputs) -> list[tuple
 
 def _column(file: Path, name: str, array: Any, example: Any) -> list[Any]:
     """The samples of one input, each in the shape and dtype of its example."""
+    samples = checked(file, name, array, example)
+    return [sample.reshape(example.shape).to(example.dtype) for sample in samples]
+
+
+def checked(file: Path, name: str, array: Any, example: Any) -> Any:
+    """An array of one input, [samples, ...]. raises: StepError when it does not fit the example of the input."""
     import torch
 
     if array.shape == example.shape:
@@ -120,7 +127,7 @@ def _column(file: Path, name: str, array: Any, example: Any) -> list[Any]:
         raise StepError(f"{file}: input {name}: got {array.dtype}, wanted {example.dtype}")
     if array.dtype.is_floating_point and not torch.isfinite(array).all():
         raise StepError(f"{file}: input {name}: got NaN or infinity, wanted finite values")
-    return [sample.reshape(example.shape).to(example.dtype) for sample in samples]
+    return samples
 
 
 def _choose(data: Data, count: int) -> list[int]:

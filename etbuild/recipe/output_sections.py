@@ -85,3 +85,8 @@ class Report:
         False,
         examples=[True],
     )
+    evaluate: bool = setting(
+        "Also run step evaluate in every build, and show in the report what the section evaluate measures.",
+        False,
+        examples=[True],
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from etbuild.hardware.deploy_sections import Place
 from etbuild.hardware.target import Target
 from etbuild.recipe.data_sections import Data, Golden, Quantize, Vectors
+from etbuild.recipe.evaluate_sections import Evaluate
 from etbuild.recipe.model_sections import Export, Model
 from etbuild.recipe.operator_sections import Operators
 from etbuild.recipe.output_sections import Header, Pte, Report
@@ -38,6 +39,7 @@ class Recipe:
     rewrite: Rewrite = field(default_factory=Rewrite)
     vectors: Data = field(default_factory=Vectors)
     golden: Golden = field(default_factory=Golden)
+    evaluate: Evaluate = field(default_factory=Evaluate)
     header: Header = field(default_factory=Header)
     pte: Pte = field(default_factory=Pte)
     runtime: Runtime | None = None

@@ -17,6 +17,7 @@ from etbuild.recipe.data_sections import Calibration, Data, Golden, Quantize, Ru
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.output_sections import Header, Pte, Report
 from etbuild.recipe.recipe import Recipe
+from etbuild.recipe.resolve_evaluate import read_evaluate
 from etbuild.recipe.resolve_methods import check_methods, read_methods
 from etbuild.recipe.resolve_operators import read_operators
 from etbuild.recipe.resolve_program import read_memory_planning, read_partition, read_passes
@@ -83,6 +84,7 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
         rewrite=read_rewrite(section.section("rewrite"), targets),
         vectors=_data(section.section("vectors"), Vectors),
         golden=_golden(section),
+        evaluate=read_evaluate(section, model),
         header=_header(section.section("header"), name),
         pte=_pte(section, targets),
         runtime=runtime,

@@ -17,6 +17,7 @@ from etbuild.hardware.deploy_sections import Place
 from etbuild.hardware.npus import catalog
 from etbuild.hardware.target import Target, Vela
 from etbuild.recipe.data_sections import Calibration, Golden, Quantize, Rule, Vectors
+from etbuild.recipe.evaluate_sections import METRIC, Evaluate, OwnMetric
 from etbuild.recipe.method_sections import MethodSamples
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.operator_sections import OPERATORS, Operators
@@ -39,6 +40,7 @@ SECTIONS = {
     "targets": Target,
     "vectors": Vectors,
     "golden": Golden,
+    "evaluate": Evaluate,
     "header": Header,
     "pte": Pte,
     "runtime": Runtime,
@@ -46,7 +48,7 @@ SECTIONS = {
     "report": Report,
     "deploy": Place,
 }
-_PARTS = (InputSpec, DynamicDim, Rule, Calibration, MethodSamples, Qat, Vela, Pass, Exclude)
+_PARTS = (InputSpec, DynamicDim, Rule, Calibration, MethodSamples, Qat, Vela, Pass, Exclude, OwnMetric)
 _EXTENDS = {
     "description": "Another recipe of the project that this one builds on. Mappings merge, lists and single values"
     " replace, and null removes a key of the other. A file whose name starts with _ is not a recipe, only"
@@ -98,6 +100,7 @@ def recipe_schema() -> Json:
 def _definitions() -> Json:
     found = definitions(*SECTIONS.values(), *_PARTS)
     found["target"] |= _only_known_names()
+    found["evaluate"]["properties"]["metric"] = METRIC
     return found
 
 

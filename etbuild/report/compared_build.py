@@ -35,6 +35,9 @@ FIGURES = {
     "cpu_operators": "cpu_operators",
     "accuracy": "accuracy",
     "float_accuracy": "float_accuracy",
+    "metric": "metric",
+    "float_metric": "float_metric",
+    "metric_error": "metric_error",
     "error": "error_lsb",
     "bit_exact": "bit_exact",
 }
@@ -75,6 +78,7 @@ def build_of_variant(folder: Path, label: str) -> ComparedBuild:
     vela = _if_exists(folder / "vela.json") if manifest["target"]["npu"] != "none" else None
     pte = folder / manifest["pte"]["file"]
     figures = _named(_figures_of_manifest(manifest, vela))
+    figures |= _named(_evaluated(_if_exists(folder / "evaluate.json"), manifest))
     figures |= _named(_firmware(_if_exists(folder / "sizes.json")) | _run(_if_exists(folder / "run.json")))
     if profile := _profile(folder, manifest):
         figures |= _named(_golden(_if_exists(profile / "golden.json")))
@@ -141,6 +145,17 @@ def _firmware(sizes: Json | None) -> Json:
 
 def _run(run: Json | None) -> Json:
     return {"bit_exact": figure(run["bit_exact"] / run["vectors"], "1", "exact", "run.json")} if run else {}
+
+
+def _evaluated(content: Json | None, manifest: Json) -> Json:
+    """The metric on the whole data set; {} where another program was evaluated. An error counts as metric_error."""
+    if content is None or content["pte_sha256"] != manifest["pte"]["sha256"]:
+        return {}
+    values, source = content["values"], "evaluate.json"
+    if content["metric"]["name"] == "mae" or content["limits"]["fail_above"] is not None:
+        return {"metric_error": figure(values["executed"], "1", "measured", source)}
+    names = {"metric": "executed", "float_metric": "float"}
+    return {name: figure(values[model], "1", "measured", source) for name, model in names.items()}
 
 
 def _golden(golden: Json | None) -> Json:

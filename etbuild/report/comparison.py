@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 # Of these, more is better; of macs neither.
-MORE_IS_BETTER = ("npu_share", "accuracy", "float_accuracy", "bit_exact")
+MORE_IS_BETTER = ("npu_share", "accuracy", "float_accuracy", "metric", "float_metric", "bit_exact")
 
 
 def comparison(before: ComparedBuild, after: ComparedBuild, streams: Sequence[Json] = ()) -> Json:

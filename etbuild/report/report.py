@@ -24,12 +24,14 @@ def report(
     profiles: Sequence[str],
     profile_of_variant: Mapping[str, str],
     shows_layers: bool = False,
+    shows_evaluation: bool = False,
 ) -> Json:
     """The content of report.json.
 
     folder:             build/<recipe>.
     profile_of_variant: names of variants, each with the profile that it was lowered for.
     shows_layers:       whether layers.json of each variant is a part of it.
+    shows_evaluation:   whether evaluate.json of each variant is one.
     raises:             StepError when a report of an earlier step is missing.
     """
     return {
@@ -37,7 +39,8 @@ def report(
         "recipe": recipe,
         "profiles": [_profile(folder / name, name) for name in profiles],
         "variants": [
-            _variant(folder / name, name, profile, shows_layers) for name, profile in profile_of_variant.items()
+            _variant(folder / name, name, profile, shows_layers) | _evaluation(folder / name, shows_evaluation)
+            for name, profile in profile_of_variant.items()
         ],
     }
 
@@ -125,6 +128,11 @@ def _weights(vela: Json | None, operators: Path) -> Json:
             place = {"module": origin.get("module"), "line": origin.get("line")}
             layers.append({"delegate": one["delegate"], **row, **place})
     return {"kind": "exact", "source": "vela.json", "layers": layers}
+
+
+def _evaluation(folder: Path, shows_evaluation: bool) -> Json:
+    """The three models on the recipe's data set; {} for a report without it."""
+    return {"evaluate": read_json(folder / "evaluate.json")} if shows_evaluation else {}
 
 
 def _planned(pte: Path) -> Json | None:

@@ -34,6 +34,8 @@ def _budget(text: str) -> str:
     return budget(text)
 
 
+_ON_DATA_SET = {"warm": True, "floating_point": True, "first_run_bytes": 900 * MIB, "on_request": True, "shown": True}
+
 # first_run_bytes: on the safe side of the 655 MB of aot_arm_compiler with MobileNetV2.
 # remote is not set for export, whose inputs are known only after it ran and may be any file of the project; for run,
 # which needs this machine's simulators; and for those that take less time than sending them.
@@ -68,6 +70,7 @@ KINDS: dict[str, StepKind] = {
             floating_point=True,
             first_run_bytes=900 * MIB,
         ),
+        _row("predict", "the float and the quantised model on the data set of evaluate", per="profile", **_ON_DATA_SET),
         _row("rewrite", "the delegates' TOSA graphs, changed to cost the NPU less", warm=True, remote=True),
         _row("vela", "the NPU's command streams, and Vela's estimates", warm=True, remote=True),
         _row("pte", "model.pte and manifest.json", warm=True, remote=True, first_run_bytes=700 * MIB),
@@ -89,6 +92,13 @@ KINDS: dict[str, StepKind] = {
             floating_point=True,
             first_run_bytes=900 * MIB,
             on_request=True,
+        ),
+        _row("execute", "the .pte on the host on the data set of evaluate", **_ON_DATA_SET),
+        _row(
+            "evaluate",
+            "the metric of the float model, the quantised one and the .pte on a whole data set",
+            on_request=True,
+            shown=True,
         ),
         _row("package", "the model for CMake, Zephyr and CMSIS csolution", on_request=True),
         _row("deploy", "the firmware on its board, started", on_request=True, always=True),

@@ -34,6 +34,7 @@ class Options:
     profile: tuple[str, ...] = option("a folder in it with golden.json and so on", ())
     variant: tuple[str, ...] = option("NAME=PROFILE, a folder in it with manifest.json", ())
     layers: bool = option("layers.json of each variant is a part of the report", False)
+    evaluation: bool = option("evaluate.json of each variant is a part of the report", False)
     output: Path = writes("report.json, to be written")
     page: Path = writes("report.html, to be written")
     formats: Path = writes("folder for the formats of other tools: SARIF, JUnit, MLIA, Model Explorer")
@@ -55,6 +56,7 @@ def step(recipe: Recipe) -> Step:
             "firmware.map": recipe.runtime is not None,
             "run.json": recipe.run.on != "none",
             "layers.json": recipe.report.layers,
+            "evaluate.json": recipe.report.evaluate,
         }
         inputs += [folder / target.variant / name for name, is_made in names.items() if is_made]
     variants = tuple(f"{target.variant}={target.profile}" for target in recipe.targets)
@@ -64,6 +66,7 @@ def step(recipe: Recipe) -> Step:
         profile=recipe.profiles,
         variant=variants,
         layers=recipe.report.layers,
+        evaluation=recipe.report.evaluate,
         output=folder / "report.json",
         page=folder / "report.html",
         formats=folder / "report",
@@ -75,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
     options = parse(Options, argv, "etbuild.steps.report", __doc__)
     pairs = (text.rpartition("=") for text in options.variant)
     profiles = {name: profile for name, _, profile in pairs}
-    found = report(options.recipe, options.folder, options.profile, profiles, options.layers)
+    found = report(options.recipe, options.folder, options.profile, profiles, options.layers, options.evaluation)
     options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     write_formats(found, options.formats)
     text = recipe_page(found, options.folder)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from etbuild.report.figures import read_json
 from etbuild.report.page import charts, layers, verdict
 from etbuild.report.page.accuracy import Answers, answers_of
+from etbuild.report.page.evaluation import Evaluation, evaluation_of
 from etbuild.report.page.graph_rows import GraphRows, graph_rows
 from etbuild.report.page.memory import Placed, Plan, placed_buffers, plan_of
 from etbuild.report.page.method_nodes import distinct
@@ -72,6 +73,7 @@ class Variant(NamedTuple):
     outputs: Sequence[Json]
     inside: Inside
     shares: Sequence[tuple[str, float]]
+    evaluation: Evaluation | None
     answers: Answers | None
     weights: Sequence[Encoded]
     sparsity: Sequence[Json]
@@ -153,6 +155,7 @@ def _variant(recipe: str, variant: Json, profile: Json, base: Path) -> Variant:
         time_text=_time_text(found),
         outputs=profile["golden"]["differences"]["outputs"],
         inside=numbers,
+        evaluation=evaluation_of(variant.get("evaluate")),
         shares=[(WHO[name], figure["value"]) for name, figure in right.items()],
         answers=_if_exists(lowering / "golden.npz", answers_of) if right else None,
         weights=encoded_weights(delegates, folder / "vela"),
