@@ -40,6 +40,7 @@ def accept(found: list[dict[str, Any]], settings: Quantize, name: Path) -> str:
         "quantize.calibration.data": settings.calibration.data is not None,
         "quantize.observer": settings.observer != "histogram",
         "quantize.per_channel": not settings.per_channel,
+        "quantize.weights": bool(settings.weights),
     }
     for key in [key for key, is_asked in asked.items() if is_asked]:
         got = f"got {key.rpartition('.')[2]} for a model that is quantised already, to {its}"

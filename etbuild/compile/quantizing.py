@@ -40,10 +40,10 @@ def quantize(
 
     example = inputs_of(*program.example_inputs)
     require_order("quantize.calibration", settings.calibration, program)
-    found = read_samples(settings.calibration, example, RANDOM_SAMPLES)
-    samples = found.inputs
+    samples = (found := read_samples(settings.calibration, example, RANDOM_SAMPLES)).inputs
     opened, kept = states.opened(program)
     module = opened.module(check_guards=False)
+    changes = _with_other_weights(module, settings, with_states(example, kept, [one.value for one in kept]), samples)
     if on_cortex_m := cortex_m.is_cortex_m(profile):
         example = example.with_leaves(cortex_m.channels_last(example.leaves))
         samples = tuple(map(cortex_m.channels_last, samples))
@@ -59,8 +59,23 @@ def quantize(
     if train:
         train(prepared, samples_of(found, example, kept))
     converted = _converted(prepared)
-    report = describe(quantizer, converted)
+    report = describe(quantizer, converted) | changes
     return states.closed(_exported(converted, called, exporting), kept), report
+
+
+def _with_other_weights(
+    module: Any, settings: Quantize, example: Inputs, samples: Sequence[Sequence[Any]]
+) -> dict[str, Any]:
+    """Change the module's weights as the recipe says; what quantization.json has about it.
+
+    example: with the states that the model begins with.
+    """
+    if not settings.weights:
+        return {}
+    from etbuild.compile.weights.rewriting import rewrite
+
+    rest = example.leaves[len(samples[0]) :] if samples else ()
+    return {"weights": rewrite(module, settings, [(*sample, *rest) for sample in samples])}
 
 
 def _converted(prepared: Any) -> Any:

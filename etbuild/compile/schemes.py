@@ -15,7 +15,8 @@ def config(settings: Quantize, rule: Rule | None = None) -> Any:
     With training it has fake-quantisers in place of observers.
     """
     scheme = rule.scheme if rule else settings.scheme
-    made = _of_scheme(scheme, settings.per_channel, settings.qat.source is not None)
+    per_channel = settings.per_channel if rule is None or rule.per_channel is None else rule.per_channel
+    made = _of_scheme(scheme, per_channel, settings.qat.source is not None)
     observer, percentile = settings.observer, settings.percentile
     if rule and rule.observer:
         observer, percentile = rule.observer, rule.percentile or settings.percentile

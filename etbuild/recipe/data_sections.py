@@ -13,6 +13,7 @@ from etbuild.config.setting import TEXT, section, setting
 from etbuild.recipe.method_sections import MethodSamples
 from etbuild.recipe.qat_sections import Qat
 from etbuild.recipe.sample_settings import DATA, DATA_LIMITS
+from etbuild.recipe.weight_sections import WeightChange
 
 SCHEMES = ("int8", "int16x8", "a8w4", "none")
 OBSERVERS = ("histogram", "minmax", "percentile", "mse")
@@ -150,6 +151,10 @@ class Rule(OfModules):
         "As quantize.percentile, with observer: percentile.", None, examples=[99.9], **_PERCENTILE
     )
 
+    per_channel: bool | None = setting(
+        "As quantize.per_channel, for the weights of these.", None, examples=[False], off="--per-tensor"
+    )
+
     @property
     def kind(self) -> str:
         """Which of the three fields is set."""
@@ -162,9 +167,10 @@ class Rule(OfModules):
 
     def to_argument(self) -> str:
         """The rule as one command-line argument of a step; `parse` reads it back."""
+        scales = "" if self.per_channel is None else "/channel" if self.per_channel else "/tensor"
         observer = "" if self.observer is None else f",{self.observer}"
         percentile = "" if self.percentile is None else f",{self.percentile}"
-        return f"{self.kind}:{self.match}:{self.scheme}{observer}{percentile}"
+        return f"{self.kind}:{self.match}:{self.scheme}{scales}{observer}{percentile}"
 
     @classmethod
     def parse(cls, text: str) -> Rule:
@@ -175,8 +181,10 @@ class Rule(OfModules):
         if kind not in ("module_name", "module_type", "operator"):
             raise ValueError(f"{kind} is no kind of rule")
         given: dict[str, Any] = {kind: match}
+        scheme, _, scales = (scheme or "").partition("/")
+        last = {"percentile": float(percentile) if percentile else None}
         return cls(
-            **given, scheme=scheme or "", observer=observer, percentile=float(percentile) if percentile else None
+            **given, scheme=scheme, observer=observer, per_channel=scales == "channel" if scales else None, **last
         )
 
 
@@ -233,6 +241,13 @@ class Quantize:
         **_PERCENTILE,
     )
     qat: Qat = setting("", Qat)
+    weights: tuple[WeightChange, ...] = setting(
+        "Changes of the float weights before they are quantised, one after the other.",
+        (),
+        examples=[[{"method": "equalise"}, {"method": "correct_bias"}]],
+        wanted="a list of changes",
+        option="--weights",
+    )
 
 
 @section("golden", "What may differ before a build fails.", examples=[{"lsb": 0, "accuracy": 0.95}])

@@ -25,6 +25,7 @@ from etbuild.recipe.resolve_qat import check_observers, read_qat
 from etbuild.recipe.resolve_rewrite import read_rewrite
 from etbuild.recipe.resolve_runtime import read_deploy, read_run, read_runtime
 from etbuild.recipe.resolve_targets import read_targets
+from etbuild.recipe.resolve_weights import read_weights
 from etbuild.system.files import kind_of
 
 if TYPE_CHECKING:
@@ -232,7 +233,8 @@ def _quantize(section: Section, targets: Sequence[Target]) -> Quantize:
     check_observers(section, targets)
     qat = read_qat(section, scheme != "none" or quantizes, targets, _reads)
     calibration = _data(section.section("calibration"), Calibration)
-    return read(section, Quantize, calibration=calibration, rules=rules, qat=qat)
+    weights = read_weights(section, scheme != "none" or quantizes)
+    return read(section, Quantize, calibration=calibration, rules=rules, qat=qat, weights=weights)
 
 
 def _check_cpu_settings(section: Section, targets: Sequence[Target]) -> None:

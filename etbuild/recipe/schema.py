@@ -26,6 +26,7 @@ from etbuild.recipe.program_sections import PASSES, PLANNING, Exclude, MemoryPla
 from etbuild.recipe.qat_sections import Qat
 from etbuild.recipe.rewrite_sections import REWRITE_RULES, Rewrite
 from etbuild.recipe.runtime_sections import Run, Runtime
+from etbuild.recipe.weight_sections import WeightChange
 
 # The sections of a recipe by key, in the order of the schema. `targets` and `passes` are lists of theirs.
 SECTIONS = {
@@ -48,7 +49,10 @@ SECTIONS = {
     "report": Report,
     "deploy": Place,
 }
-_PARTS = (InputSpec, DynamicDim, Rule, Calibration, MethodSamples, Qat, Vela, Pass, Exclude, OwnMetric)
+_PARTS = (
+    *(InputSpec, DynamicDim, Rule, Calibration, MethodSamples),
+    *(Qat, WeightChange, Vela, Pass, Exclude, OwnMetric),
+)
 _EXTENDS = {
     "description": "Another recipe of the project that this one builds on. Mappings merge, lists and single values"
     " replace, and null removes a key of the other. A file whose name starts with _ is not a recipe, only"

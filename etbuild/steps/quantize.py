@@ -50,7 +50,7 @@ def step(recipe: Recipe, profile: str) -> Step:
     # Only what changes this step's output: another `io: int8` must not run it again.
     settings = replace(recipe.quantize, io="uint8" if recipe.quantize.io == "uint8" else "float32")
     if not quantizes(settings):
-        settings = replace(settings, per_channel=True, calibration=Calibration())
+        settings = replace(settings, per_channel=True, calibration=Calibration(), weights=())
     passes = tuple(one for one in recipe.passes if one.at in POINTS_OF_QUANTIZE)
     options = Options(
         program=program,

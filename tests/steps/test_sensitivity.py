@@ -9,8 +9,10 @@ from badly_scaled import SOURCE
 from project import CPU, U55, Project, compile_steps, recipe
 
 from etbuild.recipe.data_sections import Calibration, Quantize, Vectors
+from etbuild.recipe.runtime_sections import Run
+from etbuild.recipe.weight_sections import WeightChange
 from etbuild.report.sensitivity_table import sensitivity_table
-from etbuild.steps import golden, sensitivity
+from etbuild.steps import golden, run, sensitivity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +76,24 @@ def test_the_table_has_the_worst_layer_first(found: Any) -> None:
     assert lines[0].split() == ["r@ethos-u55-128", "SQNR", "alone", "share", "of", "weights", "of", "its", "value"]
     assert lines[1].startswith("second  conv2d relu")
     assert lines[-1] == f"all figures: {FILE}"
+
+
+def test_equalised_weights_cure_it_and_the_npu_is_exact(scaled: Project, found: Any) -> None:
+    """At least 15 dB at the output, by quantize.weights alone; the .pte's run on the host equals golden."""
+    own = recipe(
+        lsb=1,
+        vectors=Vectors(samples=8, seed=3),
+        quantize=Quantize(calibration=Calibration(samples=8, seed=3), weights=(WeightChange("equalise"),)),
+        run=Run(on="host"),
+    )
+    scaled.run(*compile_steps(own, U55)[1:], golden.step(own, "tosa-u55"), run.step(own, U55))
+
+    output = scaled.json("build/r/tosa-u55/golden.json")["outputs"][0]
+    assert output["reference_to_float"]["sqnr_db"] > found["sqnr_db"] + 15
+    assert scaled.json("build/r/ethos-u55-128/run.json")["bit_exact"] == 8
+    assert scaled.json("build/r/tosa-u55/quantization.json")["weights"] == [
+        {"change": "equalise", "layers": ["first->second", "second->third", "third->fc"]}
+    ]
 
 
 def test_without_an_npu_there_is_no_sensitivity() -> None:
