@@ -1,0 +1,172 @@
+"""With the patches of ExecuTorch's passes lowering gives the same bytes, and calls fewer operators."""
+
+from __future__ import annotations
+
+import pytest
+from project import output_of
+
+pytestmark = pytest.mark.e2e
+
+# `lowered` gives the .pte of a module, with a placeholder for each delegate and its graph; `count` has the calls of
+# operators by passes.
+COMPARED = """
+import inspect
+from contextlib import ExitStack
+from pathlib import Path
+import torch
+from etbuild.compile import compiler_imports, pass_patches
+compiler_imports.load_executorch()
+from executorch.backends.arm.quantizer import EthosUQuantizer, get_symmetric_quantization_config
+from executorch.exir.pass_base import ExportPass, NodeMetadata, ProxyValue, _ExportPassBase
+from etbuild.compile import lowering
+from etbuild.compile.profiles import reference_spec
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+count = [0]
+call_function = torch.fx.Interpreter.call_function
+def counting(self, *arguments):
+    count[0] += 1
+    return call_function(self, *arguments)
+torch.fx.Interpreter.call_function = counting
+patched = pass_patches.cheaper_passes
+
+def quantised(module, inputs, profile):
+    quantizer = EthosUQuantizer(reference_spec(profile, True))
+    quantizer.set_global(get_symmetric_quantization_config())
+    exported = torch.export.export(module.eval(), inputs, strict=True).module(check_guards=False)
+    prepared = prepare_pt2e(exported, quantizer)
+    prepared(*inputs)
+    return torch.export.export(convert_pt2e(prepared), inputs, strict=True)
+
+def lowered(program, profile, patches):
+    pass_patches.cheaper_passes = patched if patches else ExitStack
+    count[0] = 0
+    made = lowering.lower_program(program, profile, "float32", Path("x.pt2"))
+    return bytes(made.executorch.buffer), made.graphs, made.partition
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = torch.nn.Conv2d(2, 4, 3, padding=1), torch.nn.Conv2d(4, 4, 3, padding=1)
+        self.last = torch.nn.Linear(4, 3)
+    def forward(self, x):
+        x = torch.relu(self.one(x))
+        x = torch.nn.functional.hardtanh(self.two(x) + x, 0.0, 6.0)
+        first, second = torch.split(x, 2, 1)
+        x = torch.cat((second, first), 1)
+        return self.last(x.mean((2, 3))).softmax(-1), x.amax(1)
+
+torch.manual_seed(0)
+inputs = (torch.randn(1, 2, 8, 8),)
+for profile in ("tosa-u55", "tosa-u85", "cpu"):
+    program = quantised(Net(), inputs, "tosa-u55" if profile == "cpu" else profile)
+    usual, calls = lowered(program, profile, False), count[0]
+    print(profile, lowered(program, profile, True) == usual, count[0] < 0.5 * calls)
+from torch._subclasses import FakeTensorMode
+
+mode = FakeTensorMode()
+aten = torch.ops.aten
+called = []
+
+class Pass(ExportPass):
+    def value(self, tensor):
+        return ProxyValue(tensor, self.tracer.create_proxy("placeholder", "x", (), {}))
+
+class Counting(torch.fx.Interpreter):
+    def call_function(self, target, args, kwargs):
+        called.append(target)
+        return super().call_function(target, args, kwargs)
+
+def shown(one):
+    return one if not isinstance(one, torch.Tensor) else (tuple(one.shape), one.stride(), one.dtype, one.device.type)
+
+def run(op, *args, **kwargs):
+    used = Pass()
+    used.interpreter = Counting(torch.fx.GraphModule(torch.nn.Module(), torch.fx.Graph()))
+    with mode:
+        values = [used.value(one) if isinstance(one, torch.Tensor) else one for one in args]
+        result = used.call_operator(op, tuple(values), kwargs, NodeMetadata({"mine": 1}))
+    leaves = torch.utils._pytree.tree_leaves(result.data)
+    node = result.node
+    return [shown(one) for one in leaves], node.name, str(node.args), str(node.kwargs), sorted(node.meta), leaves
+
+def tensor(*shape, **kind):
+    with mode:
+        return torch.empty(*shape, **kind)
+
+def compared(op, *args, **kwargs):
+    'Whether two patched calls equal an unpatched one, and how many of them have called the operator.'
+    usual = run(op, *args, **kwargs)
+    with pass_patches.cheaper_passes():
+        called.clear()
+        both = [run(op, *args, **kwargs) for _ in range(2)]
+        memories = {one.untyped_storage()._cdata for got in both for one in got[5] if isinstance(one, torch.Tensor)}
+    return all(got[:5] == usual[:5] for got in both), len(called), len(memories)
+pass_patches.cheaper_passes = patched
+print('once')
+print(compared(aten.add.Tensor, tensor(2, 3), tensor(2, 3)))
+print(compared(aten.convolution.default, tensor(1, 2, 8, 8), tensor(4, 2, 3, 3), None, [1, 1], [0, 0], [1, 1], False,
+               [0, 0], 1))
+print(compared(aten.split_copy.Tensor, tensor(4, 3), 2, 0))
+print(compared(aten._to_copy.default, tensor(2, 3, 4, 4), dtype=torch.int8, memory_format=torch.channels_last))
+print('each time')
+print(compared(aten.view.default, tensor(2, 3), [6]))
+print(compared(aten.dropout.default, tensor(2, 3), 0.5, False))
+library = torch.library.Library("mine", "DEF")
+library.define("twice(Tensor x) -> Tensor")
+library.impl("twice", lambda x: torch.empty_like(x), "Meta")
+print(compared(torch.ops.mine.twice.default, tensor(2, 3)))
+with pass_patches.cheaper_passes():
+    called.clear()
+    sums = [run(aten.sum.dim_IntList, tensor(2, 3, dtype=kind), [axis], keep)[0]
+            for kind in (torch.int8, torch.float32) for axis in (0, 1) for keep in (False, True)]
+    print(len(called), len(set(map(str, sums))))
+    called.clear()
+    for number in (1, 1.0, True):
+        print(run(aten.add.Tensor, tensor(2, 3, dtype=torch.int8), number)[0][0][2])
+print('text')
+interpreter = _ExportPassBase.ExportInterpreter
+own = _ExportPassBase._fx, interpreter.run_node
+def replaced():
+    with pass_patches.cheaper_passes():
+        return [now is not before for now, before in zip((_ExportPassBase._fx, interpreter.run_node), own)]
+print(replaced(), hasattr(_ExportPassBase, "node_debug_str"), (_ExportPassBase._fx, interpreter.run_node) == own)
+pass_patches.SOURCE_OF_FX = pass_patches.SOURCE_OF_RUN_NODE = "0"
+print(replaced())
+"""
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What the code above prints, in one process: importing ExecuTorch takes longer than the rest."""
+    return output_of(COMPARED, tmp_path_factory.mktemp("compared")).splitlines()
+
+
+def section(lines: list[str], begin: str, end: str | None = None) -> list[str]:
+    return lines[lines.index(begin) + 1 : lines.index(end) if end else None]
+
+
+def test_lowering_with_cheaper_passes_gives_the_same_bytes_with_fewer_calls(lines: list[str]) -> None:
+    """Program, graphs and partition, for each NPU profile and without an NPU; less than half of the calls."""
+    before = lines[: lines.index("once")]
+
+    assert before[-3:] == ["tosa-u55 True True", "tosa-u85 True True", "cpu True True"]
+
+
+def test_an_operator_is_called_once_for_arguments_of_equal_metadata(lines: list[str]) -> None:
+    """The second result equals the first in all but its memory; also of several tensors, and for lists of numbers."""
+    assert section(lines, "once", "each time") == [
+        *("(True, 1, 2)", "(True, 1, 2)", "(True, 1, 4)", "(True, 1, 2)"),
+    ]
+
+
+def test_what_is_not_decided_by_metadata_is_called_each_time(lines: list[str]) -> None:
+    """A view, a composite that returns its argument, an operator of the user, another shape, type, or number."""
+    assert section(lines, "each time", "text") == [
+        *("(True, 2, 1)", "(True, 2, 1)", "(True, 2, 2)", "8 8", "torch.int8", "torch.float32", "torch.int8"),
+    ]
+
+
+def test_where_executorch_has_another_text_the_patch_is_left_out(lines: list[str]) -> None:
+    """Both know the pinned version's functions; without that they replace nothing, and afterwards nothing stays."""
+    assert section(lines, "text") == ["[True, True] False True", "[False, False]"]
