@@ -49,6 +49,16 @@ void copy_pixel(const Format& format, const FeatureMap& map, const std::uint8_t*
     copy_run(format, from, depth, to);
 }
 
+// Whether the pixels that a row of the window reads are one run of bytes, for output column x.
+bool is_one_run(const Operation& operation, std::int32_t x) {
+    const npu::Window& window = operation.window;
+    const FeatureMap& map = operation.ifm;
+    const std::int32_t first = x * window.stride_x - window.pad_left;
+    return !map.brick && map.stride_x == map.shape.depth && window.dilation_x == 1 &&
+           window.upscale == npu::Upscale::none && first >= 0 && first + window.kernel_width <= window.extent_width &&
+           straight(map, first, window.kernel_width) == window.kernel_width;
+}
+
 // The inputs of one output pixel.
 template <class Format>
 void gather(const Format& format, const Operation& operation, std::int32_t y, std::int32_t x,
@@ -56,9 +66,16 @@ void gather(const Format& format, const Operation& operation, std::int32_t y, st
     const npu::Window& window = operation.window;
     const FeatureMap& map = operation.ifm;
     const auto depth = static_cast<std::size_t>(map.shape.depth);
+    const std::size_t all = static_cast<std::size_t>(window.kernel_width) * depth;
+    const bool one_run = is_one_run(operation, x);
     for (std::int32_t ky = 0; ky < window.kernel_height; ++ky) {
         std::int32_t row = 0, column = 0;
         const bool inside = window.source_row(y, ky, row);
+        if (inside && one_run) {
+            copy_run(format, map.memory + map.pixel(row, x * window.stride_x - window.pad_left), all, to);
+            to += all;
+            continue;
+        }
         for (std::int32_t kx = 0; kx < window.kernel_width; ++kx, to += depth) {
             if (inside && window.source_column(x, kx, column))
                 copy_pixel(format, map, map.memory + map.pixel(row, column), to);
@@ -74,7 +91,7 @@ void convolve(const Finish& finish, const Prepared& weights, void (*products)(co
     const Operation& operation = finish.operation;
     const Format format(operation.ifm);
     const npu::Shape& out = operation.out;
-    const std::size_t row = weights.steps * 4 / sizeof(Element);
+    const std::size_t row = weights.steps * 4 / sizeof(Element);  // of the inputs of a pixel
     thread_local std::vector<Element> inputs;
     thread_local std::vector<std::int32_t> sums;
     inputs.assign(row * most_pixels, 0);
@@ -108,6 +125,9 @@ bool convolution(npu::Machine& machine, Operation& operation, const Kernels& ker
         ifm.storage == npu::Storage::none || zero_of(ifm) < 0 || zero_of(ifm) > 255 ||
         !plain_output(machine, operation) || !apart(ifm, operation.ofm))
         return false;
+    const std::uint64_t inputs =
+        static_cast<std::uint64_t>(operation.window.taps()) * static_cast<std::uint64_t>(ifm.shape.depth);
+    if (inputs > most_input_bytes / most_pixels / sizeof(std::int16_t)) return false;
     const auto weights = prepared(operation, kernels);
     if (!weights || !weights->usable) return false;
     if (machine.observer) operation.counters = weights->counters;

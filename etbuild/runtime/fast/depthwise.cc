@@ -12,14 +12,23 @@ namespace {
 using npu::FeatureMap;
 using npu::Operation;
 
+// The columns that a row of outputs reads, padding included, and the rows that a window spans.
+std::size_t columns_of(const Operation& operation) {
+    const npu::Window& window = operation.window;
+    return static_cast<std::size_t>(operation.out.width - 1) * static_cast<std::size_t>(window.stride_x) +
+           static_cast<std::size_t>(window.kernel_width - 1) * static_cast<std::size_t>(window.dilation_x) + 1;
+}
+std::size_t rows_of(const Operation& operation) {
+    const npu::Window& window = operation.window;
+    return static_cast<std::size_t>(window.kernel_height - 1) * static_cast<std::size_t>(window.dilation_y) + 1;
+}
+
 // Rows of one group of channels, by their place: the row of the input, from the first one of padding on.
 class Rows {
 public:
-    Rows(const Operation& of, std::size_t output_width) : operation(of) {
-        const npu::Window& window = of.window;
-        columns = (output_width - 1) * static_cast<std::size_t>(window.stride_x) +
-                  static_cast<std::size_t>((window.kernel_width - 1) * window.dilation_x) + 1;
-        count = static_cast<std::size_t>((window.kernel_height - 1) * window.dilation_y) + 1;
+    explicit Rows(const Operation& of) : operation(of) {
+        columns = columns_of(of);
+        count = rows_of(of);
         const std::size_t bytes = count * row_bytes();
         thread_local std::vector<std::uint8_t> memory;
         thread_local std::vector<std::int32_t> numbers;
@@ -101,7 +110,7 @@ void convolve(const Finish& finish, const Prepared& weights) {
     const npu::Window& window = operation.window;
     const npu::Shape& out = operation.out;
     const auto width = static_cast<std::size_t>(out.width), height = static_cast<std::size_t>(window.kernel_height);
-    Rows rows(operation, width);
+    Rows rows(operation);
     thread_local std::vector<std::int32_t> sums;
     thread_local std::vector<const std::uint8_t*> pointers;
     sums.resize(width * lanes);
@@ -137,6 +146,9 @@ bool depthwise(npu::Machine& machine, Operation& operation, const Kernels& kerne
         ifm.storage == npu::Storage::none || zero_of(ifm) < 0 || zero_of(ifm) > 255 ||
         window.upscale != npu::Upscale::none || window.pad_left < 0 || window.pad_top < 0 ||
         !plain_output(machine, operation) || !apart(ifm, operation.ofm))
+        return false;
+    if (columns_of(operation) > most_input_bytes / lanes / 2 ||
+        (columns_of(operation) + 3) * lanes > most_input_bytes / rows_of(operation))
         return false;
     const auto weights = prepared(operation, kernels);
     if (!weights || !weights->usable) return false;

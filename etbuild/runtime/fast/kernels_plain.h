@@ -8,19 +8,26 @@ namespace {
 
 [[maybe_unused]] void plain_products(const Products& work) {
     const auto* weights = static_cast<const std::int16_t*>(work.weights);
-    for (std::size_t group = 0; group < work.groups; ++group, weights += work.steps * 2 * lanes)
-        for (std::size_t pixel = 0; pixel < work.pixels; ++pixel) {
-            const auto* in = reinterpret_cast<const std::int16_t*>(work.inputs + pixel * work.row);
-            const std::int16_t* row = weights;
-            std::uint32_t sums[lanes] = {};
-            for (std::size_t step = 0; step < work.steps; ++step, row += 2 * lanes) {
-                const std::int32_t a = in[2 * step], b = in[2 * step + 1];
-                for (std::size_t c = 0; c < lanes; ++c)
-                    sums[c] += static_cast<std::uint32_t>(a * row[2 * c] + b * row[2 * c + 1]);
+    for (std::size_t group = 0; group < work.groups; ++group) {
+        std::uint32_t sums[most_pixels][lanes] = {};
+        for (std::size_t step = 0; step < work.steps; ++step, weights += 2 * lanes) {
+            std::int16_t first[lanes], second[lanes];
+            for (std::size_t c = 0; c < lanes; ++c) {
+                first[c] = weights[2 * c];
+                second[c] = weights[2 * c + 1];
             }
-            std::int32_t* const out = work.sums + (pixel * work.groups + group) * lanes;
-            for (std::size_t c = 0; c < lanes; ++c) out[c] = static_cast<std::int32_t>(sums[c]);
+            for (std::size_t pixel = 0; pixel < work.pixels; ++pixel) {
+                const auto* in = reinterpret_cast<const std::int16_t*>(work.inputs + pixel * work.row) + 2 * step;
+                const std::int16_t a = in[0], b = in[1];
+                for (std::size_t c = 0; c < lanes; ++c) sums[pixel][c] += static_cast<std::uint32_t>(a * first[c]);
+                for (std::size_t c = 0; c < lanes; ++c) sums[pixel][c] += static_cast<std::uint32_t>(b * second[c]);
+            }
         }
+        for (std::size_t pixel = 0; pixel < work.pixels; ++pixel) {
+            std::int32_t* const out = work.sums + (pixel * work.groups + group) * lanes;
+            for (std::size_t c = 0; c < lanes; ++c) out[c] = static_cast<std::int32_t>(sums[pixel][c]);
+        }
+    }
 }
 
 [[maybe_unused]] void plain_taps(const Taps& work) {

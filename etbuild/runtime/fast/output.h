@@ -6,6 +6,9 @@
 
 namespace etb::fast {
 
+// The most bytes that a thread keeps for the inputs of an operation; one that needs more is left to the family.
+inline constexpr std::uint64_t most_input_bytes = 1 << 24;
+
 // Whether the output is 8-bit values that are stored where they belong, and nothing is accumulated.
 bool plain_order(const npu::Machine& machine, const npu::Operation& operation);
 // Also whether the output stage is one that the kernels have.

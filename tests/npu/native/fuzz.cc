@@ -1,6 +1,7 @@
-// Fuzzer of the emulator: fuzz RUNS SEED FILE... It runs mutated command streams and weights, and prints how often each
-// Status code occurred. Built with sanitizers, it aborts at any access outside a buffer, overflow or misaligned access.
-// A seed file: four u32 (sizes of the payload and of regions 0, 1, 2), then their bytes.
+// Fuzzer of the emulator: fuzz RUNS SEED FILE... It runs mutated command streams and weights in the scalar version of
+// the emulator and in another, and prints how often each Status code occurred. It ends with 5 where the two do not
+// leave the same Status and the same memory. Built with sanitizers, it aborts at any access outside a buffer, overflow
+// or misaligned access. A seed file: four u32 (sizes of the payload and of regions 0, 1, 2), then their bytes.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -8,7 +9,7 @@
 #include <iterator>
 #include <vector>
 
-#include "npu/emulator.h"
+#include "fast/fast.h"
 #include "npu/hazards.h"
 
 namespace {
@@ -118,12 +119,18 @@ Input mutated(const std::vector<Input>& seeds, Random& random) {
     return input;
 }
 
+bool same_memory(const Input& a, const Input& b) {
+    for (int i = 0; i < 3; ++i)
+        if (a.regions[i] != b.regions[i]) return false;
+    return true;
+}
+
 constexpr std::uint64_t work_limit = 1 << 20;
 constexpr std::uint64_t command_limit = 1 << 12;
 constexpr std::uint64_t memory_limit = 1 << 24;
 
-Status run_one(Input& input, bool observed) {
-    const npu::Emulator emulator{&npu::u55_u65, &npu::u85, work_limit, command_limit};
+Status run_one(Input& input, bool observed, const fast::Path& path) {
+    const npu::Emulator emulator{path.u55_u65, path.u85, work_limit, command_limit};
     const npu::Npu machine = npu::emulated_npu(emulator);
     npu::Job job;
     job.payload = {input.payload.data(), input.payload.size()};
@@ -164,13 +171,26 @@ int main(int count, char** arguments) {
     for (std::size_t i = 0; i < seeds.size(); ++i)
         if (!read_input(arguments[i + 3], seeds[i])) return 2;
     long codes[16] = {};
-    for (Input seed : seeds)
-        if (!run_one(seed, false).ok()) return 3;
+    const Span<const fast::Path> paths = fast::paths();
+    const std::size_t others = paths.size - 1;
+    for (const Input& seed : seeds)
+        for (const fast::Path& path : paths)
+            if (Input input = seed; !run_one(input, false, path).ok()) return 3;
     for (long i = 0; i < runs; ++i) {
         Input input = mutated(seeds, random);
+        Input again = input;
         const Buffer weights = input.regions[0];
-        ++codes[static_cast<int>(run_one(input, random.below(16) == 0).code)];
+        const bool observed = random.below(16) == 0;
+        const Status status = run_one(input, observed, paths[others]);
+        ++codes[static_cast<int>(status.code)];
         if (input.regions[0] != weights) return 4;
+        const fast::Path& path = paths[random.below(others)];
+        const Status other = run_one(again, observed, path);
+        if (other.code == status.code && other.number == status.number && same_memory(input, again)) continue;
+        std::fprintf(stderr, "run %ld: %s: %s (%llu), scalar: %s (%llu)\n", i, path.name, other.text,
+                     static_cast<unsigned long long>(other.number), status.text,
+                     static_cast<unsigned long long>(status.number));
+        return 5;
     }
     for (int code = 0; code < 16; ++code)
         if (codes[code]) std::printf("%d %ld\n", code, codes[code]);
