@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shape:
-    """One convolution. kernel: taps; block: OFM block depth; part: part-kernel-first."""
+    """One convolution. kernel: taps; block: OFM block depth; part: part-kernel-first; bits: of a weight; double: with
+    double rounding, and scales that show it."""
 
     height: int
     width: int
@@ -36,6 +37,8 @@ class Shape:
     part: int = 0
     depthwise: bool = False
     upscale: str = "NONE"
+    bits: int = 9
+    double: bool = False
     npu: str = "ethos-u55-128"
 
     @property
@@ -81,6 +84,12 @@ SHAPES = (
     Shape(4, 4, 16, 19, (3, 3), pads=(1, 1, 1, 1), npu="ethos-u65-512", block=16),
     Shape(3, 4, 9, 33, (1, 2), npu="ethos-u65-512", part=1, block=16),
     Shape(4, 5, 18, 18, (3, 3), pads=(1, 1, 1, 1), depthwise=True, npu="ethos-u65-512"),
+    Shape(3, 9, 20, 40, (1, 1), bits=8),
+    Shape(6, 10, 3, 24, (3, 3), stride=(2, 2), pads=(0, 1, 1, 0), bits=8),
+    Shape(5, 5, 33, 33, (3, 3), pads=(1, 1, 1, 1), depthwise=True, bits=8, brick=1),
+    Shape(7, 9, 18, 18, (5, 5), stride=(2, 2), pads=(2, 2, 2, 2), depthwise=True, bits=8, dtype="uint8"),
+    Shape(4, 6, 4, 18, (1, 1), bits=3, double=True),
+    Shape(4, 5, 18, 18, (3, 3), pads=(1, 1, 1, 1), depthwise=True, bits=3, double=True),
 )
 
 
@@ -164,17 +173,22 @@ class Values:
 
 
 def random_values(number: int, shape: Shape) -> Values:
-    """Weights of all 9 bits, some biases above 32 bits for 16-bit maps."""
+    """Weights of all their bits, some biases above 32 bits for 16-bit maps."""
     rng = np.random.default_rng(number)
     info = np.iinfo(shape.dtype)
     zero_point = 0 if shape.dtype == "int16" else int(rng.integers(info.min, info.max + 1))
     image = rng.integers(info.min, info.max + 1, (shape.height, shape.width, shape.inputs)).astype(shape.dtype)
     depth = 1 if shape.depthwise else shape.inputs
-    weights = rng.integers(-255, 256, (shape.outputs, *shape.kernel, depth))
+    most = (1 << (shape.bits - 1)) - 1
+    weights = rng.integers(-most, most + 1, (shape.outputs, *shape.kernel, depth))
     weights[rng.random(weights.shape) < 0.3] = 0
     biases = [int(b) for b in rng.integers(-(1 << 20), 1 << 20, shape.outputs)]
     if shape.dtype == "int16":
         biases[0], biases[-1] = (1 << 36) + 5, -(1 << 36)
+    if shape.double:
+        draws = rng.integers(1 << 30, (1 << 31) - 1, shape.outputs)
+        biases, scales = [0] * shape.outputs, [(int(multiplier), 33) for multiplier in draws]
+        return Values(image, zero_point, weights, biases, scales)
     multipliers, shifts = rng.integers(1 << 13, 1 << 15, shape.outputs), rng.integers(20, 26, shape.outputs)
     scales = [(int(m), int(s)) for m, s in zip(multipliers, shifts, strict=True)]
     return Values(image, zero_point, weights, biases, scales)
@@ -182,10 +196,11 @@ def random_values(number: int, shape: Shape) -> Values:
 
 def expected(shape: Shape, values: Values) -> Array:
     """The output map, with zero point 3."""
+    rounding = "DOUBLE" if shape.double else "NATURAL"
     info = np.iinfo(shape.dtype)
     out = reference(shape, values.image, values.zero_point, values.weights)
     scaled = [
-        rescaled(int(v) + values.biases[i % shape.outputs], *values.scales[i % shape.outputs], "NATURAL")
+        rescaled(int(v) + values.biases[i % shape.outputs], *values.scales[i % shape.outputs], rounding)
         for i, v in enumerate(out.ravel())
     ]
     return np.clip(np.array(scaled).reshape(shape.out) + 3, info.min, info.max).astype(shape.dtype)
@@ -223,7 +238,7 @@ def convolution(number: int, shape: Shape) -> StreamTest:
     p.set("IFM_UPSCALE", shape.upscale)
     p.map("IFM", source, values.image.shape, shape.dtype, zero_point=values.zero_point, brick=shape.brick)
     p.output(shape.out)
-    p.map("OFM", target, shape.out, shape.dtype, zero_point=3, brick=shape.brick, rounding=2)
+    p.map("OFM", target, shape.out, shape.dtype, zero_point=3, brick=shape.brick, rounding=0 if shape.double else 2)
     set_kernel(p, shape)
     p.set("OFM_BLK_DEPTH_M1", shape.block)
     p.set("ACC_FORMAT", "I40" if shape.dtype == "int16" else "I32")

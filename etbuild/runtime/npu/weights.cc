@@ -23,6 +23,7 @@ void read_channel_scales(const Operation& operation, std::int32_t first, std::in
             static_cast<std::int64_t>(little(record + from.bias_bytes, from.scale_bytes) & from.scale_mask);
         out[i].scale.shift = record[from.bias_bytes + from.scale_bytes] & 63;
         out[i].scale.rounding = operation.scale.rounding;
+        out[i].scale.pre_shift = 0;
     }
 }
 

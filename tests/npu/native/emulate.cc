@@ -52,7 +52,7 @@ int run(const npu::Job& job, std::uint64_t work_limit, Result& result) {
     const npu::Npu machine = npu::emulated_npu(emulator);
     Status status = machine.scratch_size(machine.context, job.payload, result.scratch_size);
     if (status.ok()) {
-        std::vector<std::uint8_t> bytes(result.scratch_size);
+        std::vector<std::uint8_t> bytes(result.scratch_size, 0xA5);  // what the memory held before is of no importance
         Arena scratch;
         scratch.memory = {bytes.data(), bytes.size()};
         status = machine.run(machine.context, job, scratch);
