@@ -105,7 +105,7 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
         self._line(None)
         for message in self.runtime_errors:
             self.write(f"{message}\n")
-        for table in filter(None, self._tables()):
+        for table in filter(None, self._closing_tables()):
             self.write(f"\n{table}\n")
         if "report" in self._recipes:
             self._write_index()
@@ -163,23 +163,27 @@ class StepReporter(ConsoleReporter):  # type: ignore[misc]
                     self.outstream.write(f"\r\x1b[K{text}")
                     self.outstream.flush()
 
-    def _tables(self) -> Iterator[str]:
+    def _closing_tables(self) -> Iterator[str]:
         from etbuild.report.tables import closing_tables
 
+        def read(kind: str) -> list[dict[str, Any]]:
+            found = [_read(self.root, kind, recipe) for recipe in self._recipes.get(kind, ())]
+            self.progress.idle &= None not in found
+            return [one for one in found if one is not None]
+
         try:
-            yield from closing_tables(self._read)
+            yield from closing_tables(read)
         except EtbuildError as error:
             self.progress.idle = False
             yield str(error)
 
-    def _read(self, kind: str) -> list[dict[str, Any]]:
-        """The JSON files that steps of a kind have written or found up to date."""
-        found = []
-        for recipe in self._recipes.get(kind, ()):
-            folder = recipe.replace("@", "/", 1)  # of a variant, for steps that each has
-            try:
-                found.append(json.loads((self.root / "build" / folder / f"{kind}.json").read_text()))
-            except (OSError, ValueError) as error:
-                self.progress.idle = False
-                print(f"build/{folder}/{kind}.json: got {error}, wanted a {kind}", file=sys.stderr)
-        return found
+
+def _read(root: Path, kind: str, recipe: str) -> dict[str, Any] | None:
+    """The JSON file that a step of a kind has written or found up to date; None, which is said, if it is damaged."""
+    folder = recipe.replace("@", "/", 1)  # of a variant, for steps that each has
+    try:
+        data: dict[str, Any] = json.loads((root / "build" / folder / f"{kind}.json").read_text())
+    except (OSError, ValueError) as error:
+        print(f"build/{folder}/{kind}.json: got {error}, wanted a {kind}", file=sys.stderr)
+        return None
+    return data

@@ -57,6 +57,14 @@ def _sha256(file: BufferedReader) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _read_cache(file: Path) -> dict[str, list[object]]:
+    try:
+        cached = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return cached if isinstance(cached, dict) else {}
+
+
 class Digests:
     """The digests of one project, with a JSON file as cache between runs.
 
@@ -68,18 +76,12 @@ class Digests:
     def __init__(self, root: Path, cache_file: Path):
         self._root = str(root)
         self._cache_file = cache_file
-        self._cached: dict[str, list[object]] = {}
+        self._cached = _read_cache(cache_file)
         self._found: dict[str, str | None] = {}
         self._unreadable: dict[str, str] = {}
         self._changed = False
         self._lock = threading.Lock()
         self.stats_seen: dict[str, StatKey | None] = {}
-        try:
-            cached = json.loads(cache_file.read_bytes())
-            if isinstance(cached, dict):
-                self._cached = cached
-        except (OSError, ValueError):
-            pass
 
     def of(self, path: Path | str) -> str | None:
         """The digest of a file, or of a folder with all its files; None when nothing exists.
