@@ -51,6 +51,23 @@ class GraphBefore:
         return [(inputs, self._graph.run(inputs)) for inputs in _inputs(self._graph.specs[0])]
 
 
+def difference_on_random_inputs(before: Path, after: Path, seed: int, count: int) -> str:
+    """How two graphs differ for some random inputs, in words; empty when their results are equal.
+
+    before, after: .tosa files.
+    """
+    import numpy as np
+
+    graphs = TosaGraph(before), TosaGraph(after)
+    random = np.random.default_rng(seed)
+    for number in range(count):
+        inputs = [_random(random, spec) for spec in graphs[0].specs[0]]
+        for output, (right, got) in enumerate(zip(*(graph.run(inputs) for graph in graphs), strict=True)):
+            if got.shape != right.shape or (got != right).any():
+                return f"seed {seed}, sample {number}: output {output} differs"
+    return ""
+
+
 def _inputs(specs: tuple[TensorSpec, ...]) -> Iterator[list[Any]]:
     import numpy as np
 
