@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
-import io
 import os
 import shutil
 import sys
@@ -111,10 +110,8 @@ def judged(project: Bench, name: str, target: Target, data: Path | None, vectors
 
 def estimate(delegates: Path, target: Target) -> Measured:
     """Of all graphs in a folder."""
-    with tempfile.TemporaryDirectory() as output, contextlib.redirect_stderr(io.StringIO()):
-        rows = []
-        for graph in sorted(delegates.glob("*.tosa")):
-            rows.append(compile_delegate(graph, target, Path(output)))
+    with tempfile.TemporaryDirectory() as output, silence():
+        rows = [compile_delegate(graph, target, Path(output)) for graph in sorted(delegates.glob("*.tosa"))]
     whole: dict[str, Any] = total(rows)
     return Measured(whole["cycles"]["total"], whole["memory_bytes"]["sram"])
 
@@ -126,7 +123,7 @@ def tflite(file: Path, target: Target) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         flags = ["--accelerator-config", target.npu, "--system-config", target.system_config]
         flags += ["--memory-mode", target.memory_mode, "--config", "Arm/vela.ini", "--output-dir", folder]
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with silence():
             vela.main([str(file), *flags])
         (summary,) = Path(folder).glob("*_summary_*.csv")
         with summary.open(newline="") as lines:
@@ -156,7 +153,25 @@ def seeds(vectors: int) -> Iterator[tuple[int, int]]:
 
 
 def _difference(before: Path, after: Path, part: tuple[int, int]) -> str:
-    return difference_on_random_inputs(before, after, *part)
+    with silence():
+        return difference_on_random_inputs(before, after, *part)
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Without what Vela and the reference model write, of which C++ writes the most."""
+    sys.stdout.flush()
+    kept = os.dup(1), os.dup(2)
+    with Path(os.devnull).open("w") as nothing:
+        try:
+            for number in (1, 2):
+                os.dup2(nothing.fileno(), number)
+            yield
+        finally:
+            sys.stdout.flush()
+            for number, original in zip((1, 2), kept, strict=True):
+                os.dup2(original, number)
+                os.close(original)
 
 
 def parser() -> argparse.ArgumentParser:
