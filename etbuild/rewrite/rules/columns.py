@@ -6,7 +6,8 @@ strides, padding and dilation; the rule `patches` makes such convolutions.
 Exact: after the TRANSPOSE the rows of a column are one after the other, as they are in the kernel: the same products
 are added.
 
-It costs a transposition, and saves what Vela needs for a batch of images, which it computes one by one.
+It costs a transposition, and saves what Vela needs for a batch of images, which it computes one by one: 5,150 of
+184,160 cycles of ViT-tiny on U65-256. On U85-256 it costs as much more, and is not kept.
 """
 
 from __future__ import annotations
