@@ -24,6 +24,7 @@ COMMANDS = {
     "history": "draw the figures of a recipe over the commits",
     "reproduce": "rebuild a .pte from its manifest in a clean checkout, and compare the bytes",
     "doctor": "list the tools on this machine, what is missing, and how to install it",
+    "weights": "read the weights of a .tflite into the model of a recipe",
     "new": "write a recipe, and a model to start from",
     "log": "print what steps printed in their last run",
     "cache": "show, shrink, check or empty the build cache",
