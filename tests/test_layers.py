@@ -35,7 +35,7 @@ ARROWS = {
     "verify": "compile firmware host npu pte recipe system",
     "report": "pte system",
     "lint": "compile hardware report system",
-    "tune": "compile hardware host npu recipe system verify",
+    "tune": "compile hardware host npu recipe rewrite system verify",
     "fvp": "virtual_npu hardware config system",
     "arm_suite": "compile host verify",
     "steps": (
@@ -52,7 +52,7 @@ ARROWS = {
 HEAVY = {
     *("torch", "torchao", "executorch", "ethosu", "tosa", "tosa_reference_model", "serializer"),
     *("numpy", "jsonschema", "safetensors", "sklearn", "packaging", "jinja2", "markupsafe"),
-    *("asyncssh", "serial", "watchfiles"),
+    *("asyncssh", "serial", "watchfiles", "optuna"),
 }
 # The compile server's child sets the environment that its client sent.
 ENVIRONMENT = {"etbuild.system.environment", "etbuild.build_engine.server.child"}

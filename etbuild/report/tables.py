@@ -9,6 +9,7 @@ from etbuild.report.fit_table import fit_table
 from etbuild.report.lint_text import lint_text
 from etbuild.report.sensitivity_table import sensitivity_table
 from etbuild.report.sweep import limits_text
+from etbuild.report.tune_table import tune_table
 
 
 def closing_tables(read: Callable[[str], Sequence[Json]]) -> Iterator[str]:
@@ -18,6 +19,7 @@ def closing_tables(read: Callable[[str], Sequence[Json]]) -> Iterator[str]:
     yield from map(fit_table, read("fit"))
     yield from map(lint_text, read("lint"))
     yield from map(sensitivity_table, read("sensitivity"))
+    yield from map(tune_table, read("tune"))
 
 
 def report_table(reports: Sequence[Json]) -> str:

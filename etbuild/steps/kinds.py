@@ -34,6 +34,12 @@ def _budget(text: str) -> str:
     return budget(text)
 
 
+def _tune_budget(text: str) -> str:
+    from etbuild.lint.budget import budget
+
+    return budget(text, "tune")
+
+
 _ON_DATA_SET = {"warm": True, "floating_point": True, "first_run_bytes": 900 * MIB, "on_request": True, "shown": True}
 
 # first_run_bytes: on the safe side of the 655 MB of aot_arm_compiler with MobileNetV2.
@@ -121,6 +127,15 @@ KINDS: dict[str, StepKind] = {
             on_request=True,
             first_run_bytes=900 * MIB,
             options=(StepOption("budget", "build each patch, for at most so many seconds in all", _budget),),
+        ),
+        _row(
+            "tune",
+            "a search for settings that give more for less, and the winner as a patch; --budget SECONDS",
+            per="recipe",
+            warm=True,
+            on_request=True,
+            first_run_bytes=1800 * MIB,
+            options=(StepOption("budget", "search for so many seconds", _tune_budget),),
         ),
     )
 }

@@ -1,0 +1,139 @@
+"""Step tune: searches settings of quantisation that give more for less, build/<recipe>/: tune.json, and tune.patch with
+the winner's keys of the recipe. It changes no file of the user.
+
+What it has tried is in the user's cache: a longer search goes on where a shorter one ended.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etbuild import __version__
+from etbuild.errors import StepError, exit_code_of
+from etbuild.hardware.target import Target
+from etbuild.recipe.data_sections import Data, Quantize
+from etbuild.recipe.model_sections import Export
+from etbuild.recipe.rewrite_sections import Rewrite
+from etbuild.steps.options import from_section, inline, option, parse, plan, reads, writes
+from etbuild.tune.recipe_patch import unified_diff, with_keys
+
+if TYPE_CHECKING:
+    from etbuild.build_engine.step import Step
+    from etbuild.recipe.recipe import Recipe
+    from etbuild.tune.candidate import Candidate
+
+TOOLS = ("torch", "torchao", "executorch", "ethos-u-vela", "tosa-tools", "numpy", "c++", "optuna")
+FORMAT = 1
+BUDGET_S = "60"
+SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The command-line options. doit adds --budget if the user gives it."""
+
+    recipe: str = option("its name")
+    recipe_file: Path = reads("the recipe's own file")
+    variant: str = option("the variant whose cycles count")
+    profile: str = option("its profile")
+    exported: Path = reads("exported.pt2")
+    sensitivity: Path = reads("sensitivity.json of the variant")
+    target: Target = inline()
+    quantize: Quantize = inline()
+    export: Export = inline()
+    vectors: Data = inline("--vectors")
+    rules: tuple[str, ...] = from_section(Rewrite, "rules")
+    output: Path = writes("tune.json")
+    patch: Path = writes("tune.patch, empty where nothing is better")
+    budget: str = option("seconds to search for", BUDGET_S)
+
+
+def step(recipe: Recipe) -> Step | None:
+    targets = [target for target in recipe.targets if target.npu != "none"]
+    users = recipe.passes or recipe.operators or recipe.quantize.qat.source or recipe.partition.exclude
+    if recipe.model.methods or not targets or users:
+        return None  # Its builds run no code of the user.
+    folder, target = Path("build") / recipe.name, targets[0]
+    options = Options(
+        recipe=recipe.name,
+        recipe_file=recipe.files[0],
+        variant=target.variant,
+        profile=target.profile,
+        exported=folder / "export" / "exported.pt2",
+        sensitivity=folder / target.variant / "sensitivity.json",
+        target=target,
+        quantize=recipe.quantize,
+        export=recipe.export,
+        vectors=recipe.vectors,
+        rules=recipe.rewrite.rules,
+        output=folder / "tune.json",
+        patch=folder / "tune.patch",
+    )
+    return plan(f"tune:{recipe.name}", options, TOOLS, local=True)
+
+
+def main(argv: Sequence[str]) -> int:
+    options = parse(Options, argv, "etbuild.steps.tune", __doc__)
+    end = time.monotonic() + float(options.budget)
+    from etbuild.compile import compiler_imports
+
+    compiler_imports.load_executorch()
+    from etbuild.tune.build import Subject
+    from etbuild.tune.choice import rows_of, winner_of
+    from etbuild.tune.search import search
+    from etbuild.tune.study import study_of
+    from etbuild.tune.workers import Workers
+
+    worst = _worst(json.loads(options.sensitivity.read_text()))
+    own = options.quantize, options.export, options.vectors, worst, options.rules
+    subject = Subject(options.exported, replace(options.target, profile=options.profile), *own)
+    data = [one for one in (options.quantize.calibration.data, options.vectors.data, options.target.vela.ini) if one]
+    files = [options.exported, *(file for one in data for file in _files_in(one))]
+    study = study_of((repr(subject), *_versions()), files)
+    with Workers(subject) as workers:
+        tried = search(study, len(worst), SEED, workers.build, end)
+    if not tried:
+        got = f"--budget: got {options.budget} seconds, in which nothing could be built, wanted more"
+        raise StepError(f"{got}\n    doit tune:{options.recipe} --budget 300")
+    rows = rows_of(tried, study.known)
+    if "why" in rows[0]["figures"]:
+        raise StepError(f"tune: got a recipe that cannot be built: {rows[0]['figures']['why']}, wanted one that can")
+    number = winner_of(rows)
+    text = _patch(options, tried[number], worst) if number else ""
+    options.patch.write_text(text, encoding="utf-8")
+    report: dict[str, Any] = {"format": FORMAT, "recipe": options.recipe, "variant": options.variant, "seed": SEED}
+    report |= {"tried": rows, "winner": number, "patch": options.patch.as_posix() if text else None}
+    options.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _patch(options: Options, winner: Candidate, worst: Sequence[Sequence[str]]) -> str:
+    before = options.recipe_file.read_text(encoding="utf-8")
+    after = with_keys(before, winner.keys(options.quantize, worst))
+    return "" if after is None else unified_diff(options.recipe_file.as_posix(), before, after)
+
+
+def _worst(found: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """The modules of each layer with any, those that lose most by the rounding of their value first."""
+    rows = [row for row in found["layers"] if row["modules"] and row["parts_db"]["value"] is not None]
+    return tuple(tuple(row["modules"]) for row in sorted(rows, key=lambda row: row["parts_db"]["value"]))
+
+
+def _files_in(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def _versions() -> list[str]:
+    from importlib.metadata import version
+
+    return [__version__, *(f"{name} {version(name)}" for name in ("torch", "torchao", "executorch", "ethos-u-vela"))]
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main, sys.argv[1:]))

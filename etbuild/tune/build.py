@@ -1,0 +1,159 @@
+"""Builds candidates in this process, from the exported program to a run of the .pte on the host: cycles and bytes are
+Vela's, the error is that of the command stream on an emulated NPU. It writes nothing that a build keeps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etbuild.compile.compiler_imports import serializer
+from etbuild.compile.exported_program import load_program
+from etbuild.compile.inputs import inputs_of
+from etbuild.compile.lowering import lower_program
+from etbuild.compile.pte_writer import assemble
+from etbuild.compile.quantizing import quantize
+from etbuild.compile.samples import read_samples
+from etbuild.compile.vela import compile_delegate, total
+from etbuild.errors import StepError
+from etbuild.host.program import HostProgram
+from etbuild.rewrite.rewriter import Cost, Rewriter
+from etbuild.tune.candidate import rewrite_rules
+from etbuild.verify.compare import accuracy, against_float
+from etbuild.verify.equal_graphs import GraphBefore
+from etbuild.verify.golden import RANDOM_VECTORS
+from etbuild.verify.program_values import values_of
+
+if TYPE_CHECKING:
+    from etbuild.compile.samples import Samples
+    from etbuild.hardware.target import Target
+    from etbuild.recipe.data_sections import Data, Quantize
+    from etbuild.recipe.model_sections import Export
+    from etbuild.tune.candidate import Candidate
+
+FIGURES = ("cycles", "pte_bytes", "sram_bytes", "sqnr_db")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What candidates are built from.
+
+    worst: modules of the model's layers, those that cost most by their values first.
+    rules: of the recipe, that change delegates' graphs.
+    """
+
+    exported: Path
+    target: Target
+    quantize: Quantize
+    export: Export
+    vectors: Data
+    worst: tuple[tuple[str, ...], ...]
+    rules: tuple[str, ...] = ()
+
+
+class Builder:
+    """Builds for one subject; what all candidates share is computed once."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        program = load_program(subject.exported)
+        self._samples: Samples = read_samples(subject.vectors, inputs_of(*program.example_inputs), RANDOM_VECTORS)
+        names = [node.name for node in program.graph.output_node().all_input_nodes]
+        found = values_of(program, names, self._samples.inputs)
+        self._wanted = [[values[name] for name in names] for values in found]
+
+    def build(self, candidate: Candidate) -> dict[str, Any]:
+        """Its figures; {"why": ...} for one that cannot be built, or is not on the NPU as a whole as before."""
+        try:
+            with _quiet():
+                return self._build(candidate)
+        except StepError as error:
+            return {"why": str(error).splitlines()[0]}
+
+    def _build(self, candidate: Candidate) -> dict[str, Any]:
+        one = self._subject
+        settings = candidate.quantize(one.quantize, one.worst)
+        quantized, _ = quantize(load_program(one.exported), settings, one.target.profile, one.export)
+        lowered = lower_program(quantized, one.target.profile, "float32", one.exported)
+        with tempfile.TemporaryDirectory() as folder:
+            rows, streams = _compiled(lowered.graphs, one.target, rewrite_rules(candidate, one.rules), Path(folder))
+        with serializer() as made:
+            pte = assemble(made, lowered.lowered, streams, one.target, False)
+        outputs = self._run(HostProgram(pte))
+        sums = total(rows)
+        return {
+            "cycles": sums["cycles"]["total"],
+            "pte_bytes": len(pte),
+            "sram_bytes": sums["memory_bytes"]["sram"],
+            "on_cpu": lowered.partition["compute"] - lowered.partition["compute_on_npu"],
+            **self._quality(outputs),
+        }
+
+    def _run(self, program: HostProgram) -> list[Any]:
+        """The outputs, by number, [samples, ...] each."""
+        import numpy as np
+
+        rows = [program.run(*(leaf.numpy() for leaf in sample)) for sample in self._samples.inputs]
+        return [np.stack(column) for column in zip(*rows, strict=True)]
+
+    def _quality(self, outputs: Sequence[Any]) -> dict[str, Any]:
+        import numpy as np
+
+        wanted = [np.stack(column) for column in zip(*self._wanted, strict=True)]
+        errors = [against_float(got, right)["sqnr_db"] for got, right in zip(outputs, wanted, strict=True)]
+        known = [error for error in errors if error is not None]
+        labels = self._samples.labels
+        return {
+            "sqnr_db": round(min(known), 3) if known else None,
+            "accuracy": accuracy(outputs[0], labels) if labels is not None else None,
+        }
+
+
+def _compiled(
+    graphs: Sequence[bytes], target: Target, rules: Sequence[str], folder: Path
+) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """Rows of vela.json, and command streams. folder: an empty one."""
+    rows, streams = [], []
+    for number, content in enumerate(graphs):
+        graph, output = folder / f"{number}.tosa", folder / f"vela{number}"
+        graph.write_bytes(content)
+        if rules:
+            rewriter = Rewriter(str(graph), _cost_for(target), GraphBefore(graph).difference)
+            graph.write_bytes(rewriter.rewrite(content, rules))
+        output.mkdir()
+        rows.append(compile_delegate(graph, target, output))
+        streams.append((output / f"{number}.bin").read_bytes())
+    return rows, streams
+
+
+def _cost_for(target: Target) -> Callable[[bytes], Cost]:
+    def cost(content: bytes) -> Cost:
+        with tempfile.TemporaryDirectory() as folder:
+            row = compile_delegate(_written(Path(folder) / "0.tosa", content), target, _made(Path(folder) / "vela"))
+        return Cost(row["cycles"]["total"], sum(row["memory_bytes"].values()))
+
+    return cost
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Without what compilers print: a search runs them often."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield

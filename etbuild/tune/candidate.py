@@ -1,0 +1,96 @@
+"""A candidate: the settings of a recipe that a search tries. It builds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from etbuild.recipe.data_sections import PERCENTILE, Rule
+from etbuild.recipe.rewrite_sections import REWRITE_RULES
+from etbuild.recipe.weight_sections import WeightChange
+
+if TYPE_CHECKING:
+    from etbuild.recipe.data_sections import Quantize
+
+OBSERVERS = ("histogram", "minmax", "mse", "percentile")
+SCHEMES = ("int8", "int16x8")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is tried; the defaults are the recipe as it is.
+
+    wide:     how many layers compute in 16 bits, those that cost most by their values first.
+    tensor:   whether weights have one scale for the tensor instead of one for each channel.
+    observer: "" for the recipe's.
+    """
+
+    scheme: str = ""
+    wide: int = 0
+    tensor: bool = False
+    observer: str = ""
+    equalise: bool = False
+    correct_bias: bool = False
+    rewrite: bool = False
+
+    @property
+    def key(self) -> str:
+        """The same for equal candidates alone; for people, too."""
+        parts = [self.scheme, _counted(self.wide), "per tensor" if self.tensor else ""]
+        parts += [self.observer, "equalise" if self.equalise else "", "correct_bias" if self.correct_bias else ""]
+        parts += ["rewrite" if self.rewrite else ""]
+        return ", ".join(filter(None, parts)) or "the recipe"
+
+    def quantize(self, base: Quantize, worst: Sequence[Sequence[str]]) -> Quantize:
+        """The recipe's section with what the candidate changes. worst: modules of layers, the worst first."""
+        names = list(dict.fromkeys(name for modules in worst[: self.wide] for name in modules))
+        known = {rule.match for rule in base.rules}
+        rules = tuple(Rule(module_name=name, scheme="int16x8") for name in names if name not in known)
+        methods = [name for name in ("equalise", "correct_bias") if getattr(self, name)]
+        had = {one.method for one in base.weights}
+        weights = tuple(WeightChange(name) for name in methods if name not in had)
+        changed = replace(base, rules=(*base.rules, *rules), weights=(*base.weights, *weights))
+        if self.scheme:
+            changed = replace(changed, scheme=self.scheme)
+        if self.tensor:
+            changed = replace(changed, per_channel=False)
+        if self.observer:
+            changed = replace(changed, observer=self.observer, percentile=_percentile(self.observer, base))
+        return changed
+
+    def keys(self, base: Quantize, worst: Sequence[Sequence[str]]) -> dict[tuple[str, str], Any]:
+        """The recipe's keys that it changes, as YAML has them, by section and key."""
+        made, found = self.quantize(base, worst), dict[tuple[str, str], Any]()
+        if made.scheme != base.scheme:
+            found["quantize", "scheme"] = made.scheme
+        if made.per_channel != base.per_channel:
+            found["quantize", "per_channel"] = made.per_channel
+        if made.observer != base.observer:
+            found["quantize", "observer"] = made.observer
+        if made.percentile != base.percentile:
+            found["quantize", "percentile"] = made.percentile
+        if made.rules != base.rules:
+            found["quantize", "rules"] = [_plain(rule) for rule in made.rules]
+        if made.weights != base.weights:
+            found["quantize", "weights"] = [_plain(one) for one in made.weights]
+        if self.rewrite:
+            found["rewrite", "rules"] = "all"
+        return found
+
+
+def _counted(wide: int) -> str:
+    return f"{wide} layer{'s' if wide > 1 else ''} int16x8" if wide else ""
+
+
+def rewrite_rules(candidate: Candidate, own: Sequence[str]) -> tuple[str, ...]:
+    """The rules that change delegates' graphs. own: the recipe's."""
+    return tuple(REWRITE_RULES) if candidate.rewrite else tuple(own)
+
+
+def _percentile(observer: str, base: Quantize) -> float:
+    return 99.99 if observer == "percentile" and base.percentile == PERCENTILE else base.percentile
+
+
+def _plain(one: Any) -> dict[str, Any]:
+    return {name: value for name, value in vars(one).items() if value is not None}

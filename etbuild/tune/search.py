@@ -1,0 +1,128 @@
+"""The search: which candidates are tried, in which order, within a budget of seconds. It builds none itself.
+
+First come those that have shown to help most, each by itself and together; then those that Optuna's sampler proposes
+for few cycles, bytes and SRAM and a high SQNR. The order depends on the seed and on figures alone, not on time: what a
+longer search tries begins with what a shorter one has tried.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from etbuild.tune.candidate import OBSERVERS, Candidate
+
+if TYPE_CHECKING:
+    from etbuild.tune.study import Study
+
+# Builds candidates at the same time; the figures of those that were done before the end, None for others.
+BuildAll = Callable[[Sequence[Candidate], float], list[dict[str, Any] | None]]
+# Candidates that are chosen together, whatever the number of processors: the order must not depend on it.
+_TOGETHER = 4
+# After so many proposals that are known, all there is to try was tried.
+_MOST_KNOWN = 40
+_MOST_WIDE = 8
+
+
+def first_candidates(layers: int) -> list[Candidate]:
+    """layers: how many can compute in 16 bits."""
+    wide = [Candidate(wide=count, tensor=True, correct_bias=True, rewrite=True) for count in (1, 2) if count <= layers]
+    return [
+        Candidate(),
+        Candidate(scheme="int16x8"),
+        Candidate(tensor=True, rewrite=True),
+        Candidate(correct_bias=True, rewrite=True),
+        Candidate(equalise=True, correct_bias=True, rewrite=True),
+        Candidate(scheme="int16x8", tensor=True, rewrite=True),
+        Candidate(tensor=True, correct_bias=True, rewrite=True),
+        Candidate(tensor=True, equalise=True, correct_bias=True, rewrite=True),
+        *wide,
+        Candidate(rewrite=True),
+        Candidate(tensor=True),
+        Candidate(equalise=True),
+        Candidate(correct_bias=True),
+        *(Candidate(observer=name, correct_bias=True, rewrite=True) for name in OBSERVERS[1:]),
+    ]
+
+
+def search(study: Study, layers: int, seed: int, build: BuildAll, end: float) -> list[Candidate]:
+    """Those that were tried, in order.
+
+    layers: as of `first_candidates`. end: of the budget, as time.monotonic has it.
+    """
+    tried: dict[Candidate, None] = {}
+    first = first_candidates(layers)
+    for start in range(0, len(first), _TOGETHER):
+        if not _try(first[start : start + _TOGETHER], study, tried, (build, end)):
+            return list(tried)
+    sampler, known = _Sampler(layers, seed), 0
+    for one in tried:
+        sampler.tell_known(one, study.known[one.key])
+    while known < _MOST_KNOWN:
+        asked = [sampler.ask() for _ in range(_TOGETHER)]
+        new = [one for one in dict.fromkeys(one for _, one in asked) if one not in tried]
+        known = 0 if new else known + _TOGETHER
+        if not _try(new, study, tried, (build, end)):
+            break
+        for trial, one in asked:
+            sampler.tell(trial, study.known[one.key])
+    return list(tried)
+
+
+def _try(some: Sequence[Candidate], study: Study, tried: dict[Candidate, None], how: tuple[BuildAll, float]) -> bool:
+    """Whether all were built, now or before. how: to build, and the end of the budget."""
+    build, end = how
+    missing = [one for one in some if one.key not in study.known]
+    if missing and time.monotonic() < end:
+        for one, figures in zip(missing, build(missing, end), strict=True):
+            if figures is not None:
+                study.add(one.key, figures)
+    tried.update(dict.fromkeys(one for one in some if one.key in study.known))
+    return all(one.key in study.known for one in some)
+
+
+class _Sampler:
+    """Optuna's sampler for several objectives, seeded."""
+
+    def __init__(self, layers: int, seed: int) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        category = optuna.distributions.CategoricalDistribution
+        flags = ("tensor", "equalise", "correct_bias", "rewrite")
+        self._space: dict[str, Any] = {
+            "scheme": category(("", "int16x8")),
+            "wide": optuna.distributions.IntDistribution(0, min(layers, _MOST_WIDE)),
+            "observer": category(("", *OBSERVERS[1:])),
+            **{name: category((False, True)) for name in flags},
+        }
+        self._optuna = optuna
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=1)
+        self._study = optuna.create_study(directions=["minimize"] * 3 + ["maximize"], sampler=sampler)
+
+    def ask(self) -> tuple[Any, Candidate]:
+        trial = self._study.ask(self._space)
+        return trial, Candidate(**trial.params)
+
+    def tell(self, trial: Any, figures: dict[str, Any]) -> None:
+        if is_sound(figures):
+            self._study.tell(trial, _objectives(figures))
+        else:
+            self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
+
+    def tell_known(self, one: Candidate, figures: dict[str, Any]) -> None:
+        if is_sound(figures):
+            made = self._optuna.trial.create_trial
+            values = _objectives(figures)
+            self._study.add_trial(made(params=asdict(one), distributions=self._space, values=values))
+
+
+def is_sound(figures: dict[str, Any]) -> bool:
+    """Whether it could be built, and its error is known."""
+    return "why" not in figures and figures.get("sqnr_db") is not None
+
+
+def _objectives(figures: dict[str, Any]) -> list[float]:
+    return [float(figures[name]) for name in ("cycles", "pte_bytes", "sram_bytes", "sqnr_db")]

@@ -1,0 +1,198 @@
+"""The search of step tune: what it tries, what it remembers, which candidate wins, and the patch of the recipe."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from etbuild.recipe.data_sections import Quantize, Rule
+from etbuild.recipe.weight_sections import WeightChange
+from etbuild.report.tune_table import tune_table
+from etbuild.tune.candidate import Candidate
+from etbuild.tune.choice import rows_of, winner_of
+from etbuild.tune.recipe_patch import unified_diff, with_keys
+from etbuild.tune.search import search
+from etbuild.tune.study import Study
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WORST = (("head",), ("block.conv", "block.relu"))
+FOREVER = 1e12
+
+
+def figures(cycles: int, sqnr: float, **more: Any) -> dict[str, Any]:
+    return {
+        "cycles": cycles,
+        "pte_bytes": 100,
+        "sram_bytes": 10,
+        "on_cpu": 0,
+        "sqnr_db": sqnr,
+        "accuracy": None,
+        **more,
+    }
+
+
+def made_up(one: Candidate) -> dict[str, Any]:
+    """Figures that a candidate's settings alone decide."""
+    cycles = 1000 + 500 * (one.scheme == "int16x8") - 100 * one.rewrite - 50 * one.tensor + 20 * one.wide
+    return figures(cycles, 30 + 8 * (one.scheme == "int16x8") + one.correct_bias + one.wide - one.tensor)
+
+
+class Builds:
+    """Counts what is built. limit: after so many no more are done in time."""
+
+    def __init__(self, limit: int = 10**6) -> None:
+        self.built: list[str] = []
+        self._left = limit
+
+    def __call__(self, some: Sequence[Candidate], end: float) -> list[dict[str, Any] | None]:
+        found: list[dict[str, Any] | None] = []
+        for one in some:
+            self._left -= 1
+            found.append(made_up(one) if self._left >= 0 else None)
+            self.built += [one.key] if self._left >= 0 else []
+        return found
+
+
+def test_the_same_seed_tries_the_same_candidates(tmp_path: Path) -> None:
+    """In the same order, each once; another seed tries others. The first is the recipe."""
+    orders = []
+    for number, seed in enumerate((0, 0, 1)):
+        tried = search(Study(tmp_path / f"{number}"), 2, seed, Builds(40), FOREVER)
+        orders.append([one.key for one in tried])
+
+    assert orders[0] == orders[1] != orders[2]
+    assert orders[0][:2] == ["the recipe", "int16x8"]
+    assert len(set(orders[0])) == len(orders[0]) == 40
+
+
+def test_a_longer_search_builds_nothing_again(tmp_path: Path) -> None:
+    """It begins with what the shorter one has tried, from the file; a line that was written in half is left out."""
+    file = tmp_path / "study.jsonl"
+    first, second = Builds(21), Builds(9)
+    short = search(Study(file), 2, 0, first, FOREVER)
+    with file.open("a") as text:
+        text.write('{"key": "half')
+
+    long = search(Study(file), 2, 0, second, FOREVER)
+
+    assert (len(first.built), len(second.built), set(first.built) & set(second.built)) == (21, 9, set())
+    assert [one.key for one in long[: len(short)]] == [one.key for one in short]
+
+
+def test_a_search_ends_with_its_budget(tmp_path: Path) -> None:
+    """Nothing is begun after it."""
+    builds = Builds()
+
+    assert (search(Study(tmp_path / "none"), 2, 0, builds, time.monotonic() - 1), builds.built) == ([], [])
+
+
+def test_a_candidate_that_cannot_be_built_is_no_winner(tmp_path: Path) -> None:
+    """Nor one that is less accurate, or has more operators on the CPU, which count no cycles."""
+    tried = [Candidate(), Candidate(tensor=True), Candidate(equalise=True), Candidate(rewrite=True)]
+    known = [figures(1000, 30.0), {"why": "Vela refuses it"}, figures(10, 29.9), figures(10, 40.0, on_cpu=1)]
+
+    rows = rows_of(tried, dict(zip((one.key for one in tried), known, strict=True)))
+
+    assert (winner_of(rows), [row["front"] for row in rows]) == (0, [True, False, True, True])
+
+
+def test_the_winner_has_nearly_all_of_the_gain_for_little_of_the_cost() -> None:
+    """Of int16x8 in all layers: 90 % for 15 % comes before more saved cycles with less gain."""
+    tried = [Candidate(), Candidate("int16x8"), Candidate(wide=1), Candidate(rewrite=True)]
+    known = [figures(1000, 30.0), figures(1500, 40.0), figures(1070, 39.5), figures(500, 30.0)]
+
+    rows = rows_of(tried, dict(zip((one.key for one in tried), known, strict=True)))
+
+    assert (rows[2]["gain"], rows[2]["cost"], winner_of(rows)) == (0.95, 0.14, 2)
+
+
+def test_without_such_a_one_the_best_sum_wins() -> None:
+    """Fewer cycles at the same error count as much as their share of int16x8's cost."""
+    tried = [Candidate(), Candidate("int16x8"), Candidate(tensor=True)]
+    known = [figures(1000, 30.0), figures(1500, 40.0), figures(900, 30.0)]
+
+    assert winner_of(rows_of(tried, dict(zip((one.key for one in tried), known, strict=True)))) == 2
+
+
+def test_a_candidate_changes_the_recipes_section_and_keys() -> None:
+    """Layers in 16 bits are rules behind the recipe's own; what it has already does not come twice."""
+    base = Quantize(rules=(Rule(module_name="head", scheme="none"),), weights=(WeightChange("equalise"),))
+    one = Candidate(wide=2, tensor=True, observer="percentile", equalise=True, correct_bias=True, rewrite=True)
+
+    made, keys = one.quantize(base, WORST), one.keys(base, WORST)
+
+    assert [rule.to_argument() for rule in made.rules] == [
+        "module_name:head:none",
+        "module_name:block.conv:int16x8",
+        "module_name:block.relu:int16x8",
+    ]
+    assert (made.per_channel, made.observer, made.percentile) == (False, "percentile", 99.99)
+    assert keys["quantize", "weights"] == [{"method": "equalise"}, {"method": "correct_bias"}]
+    assert (keys["quantize", "per_channel"], keys["rewrite", "rules"]) == (False, "all")
+    assert Candidate().keys(base, WORST) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model: {source: a.py}  # mine\nquantize: {scheme: int8}\ntargets: {npu: x}\n",
+        "# first\nmodel: {source: a.py}\nquantize:\n  scheme: int8  # eight\n  rules:\n"
+        "    - {operator: add, scheme: none}\n",
+        "extends: base.yaml\nmodel:\n  source: a.py",
+    ],
+)
+def test_a_patch_is_what_git_applies(tmp_path: Path, text: str) -> None:
+    """Flow or block style, with or without the section, and without a last line end; comments stay."""
+    file = tmp_path / "recipes/net.yaml"
+    file.parent.mkdir()
+    file.write_text(text)
+    keys = Candidate("int16x8", wide=1, tensor=True, rewrite=True).keys(Quantize(), WORST)
+    after = with_keys(text, keys)
+    assert after is not None
+
+    done = subprocess.run(
+        ["git", "apply", "-"], cwd=tmp_path, input=unified_diff("recipes/net.yaml", text, after), text=True, check=False
+    )
+
+    found = yaml.safe_load(file.read_text())
+    assert (done.returncode, file.read_text()) == (0, after)
+    assert found["quantize"]["rules"] == [{"module_name": "head", "scheme": "int16x8"}]
+    assert (found["quantize"]["scheme"], found["quantize"]["per_channel"]) == ("int16x8", False)
+    assert found["rewrite"] == {"rules": "all"}
+    assert [line for line in text.splitlines() if "# first" in line or "# mine" in line] == [
+        line for line in after.splitlines() if "# first" in line or "# mine" in line
+    ]
+
+
+def test_a_recipe_that_is_not_plain_has_no_patch() -> None:
+    """An anchor that two sections share would change both."""
+    text = "base: &own {scheme: int8}\nquantize: *own\n"
+
+    assert with_keys(text, {("quantize", "scheme"): "int16x8"}) is None
+
+
+def test_the_table_shows_the_recipe_and_the_front() -> None:
+    """And how to apply the winner."""
+    tried = [Candidate(), Candidate("int16x8"), Candidate(wide=1), Candidate(equalise=True), Candidate(tensor=True)]
+    known = [figures(1000, 30.0), figures(1500, 40.0), figures(1070, 39.5), figures(2000, 20.0), {"why": "refused"}]
+    rows = rows_of(tried, dict(zip((one.key for one in tried), known, strict=True)))
+    found = {"recipe": "net", "variant": "ethos-u55-128", "tried": rows, "winner": 2, "patch": "build/net/tune.patch"}
+
+    assert tune_table(found).splitlines() == [
+        "net@ethos-u55-128  cycles  .pte bytes     SRAM     SQNR",
+        "the recipe          1,000         100  0.0 KiB  30.0 dB",
+        "1 layer int16x8     1,070         100  0.0 KiB  39.5 dB  winner",
+        "int16x8             1,500         100  0.0 KiB  40.0 dB",
+        "5 settings tried, 1 of them cannot be built; shown: the recipe and the Pareto front of cycles, bytes, SRAM and"
+        " SQNR",
+        "cycles, SRAM: Vela's estimates; SQNR: of the command stream's outputs to the float model's",
+        "the winner: git apply build/net/tune.patch",
+        "all figures: build/net/tune.json",
+    ]
