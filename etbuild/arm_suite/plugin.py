@@ -2,7 +2,8 @@
 
 pytest -p etbuild.arm_suite.plugin --etbuild-results FILE PATH... It changes no test: it prepends to PATH, replaces two
 functions of ExecuTorch by ones that call them and look at what they were given, and saves time: it lowers with the
-patches of `compile.patches`, which change no byte of a program, and runs the stand-in for a simulator in this process.
+patches of `compile.patches` and `compile.pass_patches`, which change no byte of a program, and runs the stand-in for a
+simulator in this process.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import pytest
 
 from etbuild.arm_suite import exactness, fvp
 from etbuild.arm_suite.results import Result, name_of, npu_of, verdict_of
-from etbuild.compile import patches
+from etbuild.compile import pass_patches, patches
 
 # The name under which a test's comparison travels from a worker to the process that writes the results.
 _PROPERTY = "etbuild"
@@ -109,7 +110,11 @@ class _Suite:
         lower = arm_tester.ToEdgeTransformAndLower.run
 
         def lower_without_repetition(*arguments: Any, **named: Any) -> Any:
-            with patches.lazy_code_generation(), patches.skip_empty_decompositions():
+            with (
+                patches.lazy_code_generation(),
+                patches.skip_empty_decompositions(),
+                pass_patches.cheaper_passes(),
+            ):
                 return lower(*arguments, **named)
 
         run_target = serialize.run_target

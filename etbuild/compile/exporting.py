@@ -40,6 +40,7 @@ def _exported(name: str, module: Any, inputs: Inputs, settings: Export) -> Any:
     """name: of the model, for messages."""
     import torch
 
+    from etbuild.compile import patches
     from etbuild.compile.dynamic_shapes import dynamic_shapes, remedy_of_size_one
     from etbuild.compile.model_state import Snapshot, what_is_lost
     from etbuild.compile.user_code import users_code
@@ -57,7 +58,8 @@ def _exported(name: str, module: Any, inputs: Inputs, settings: Export) -> Any:
     # A strict export loses what is assigned to a buffer, as in self.h = h.
     for strict in dict.fromkeys((settings.strict, False)):
         try:
-            with remedy_of_size_one(inputs, settings.dynamic_shapes), users_code(f"{name}: torch.export"):
+            remedy = remedy_of_size_one(inputs, settings.dynamic_shapes)
+            with remedy, users_code(f"{name}: torch.export"), patches.guards_as_they_are():
                 program = torch.export.export(
                     module, inputs.arguments, inputs.keywords, dynamic_shapes=shapes, strict=strict
                 )

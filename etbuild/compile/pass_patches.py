@@ -40,7 +40,7 @@ class _NotPlainError(Exception):
 @contextmanager
 def cheaper_passes() -> Iterator[None]:
     """Inside this context all patches of this module apply."""
-    with reuse_operator_results(), describe_nodes_on_demand():
+    with reuse_operator_results(), describe_nodes_on_demand(), leaves_of_plain_lists():
         yield
 
 
@@ -126,6 +126,37 @@ def describe_nodes_on_demand() -> Iterator[None]:
             yield
     finally:
         del _ExportPassBase.node_debug_str
+
+
+@contextmanager
+def leaves_of_plain_lists() -> Iterator[None]:
+    """Inside this context PyTorch goes through a list of numbers, texts and nodes at once, not element by element.
+
+    A new node's arguments are searched for symbolic numbers, also those with the scales of a thousand channels.
+
+    Replaces: torch.utils._pytree.tree_iter.
+    Saves:    a fifteenth of lowering.
+    Same:     numbers, texts and nodes are leaves, lists and tuples are not; all else goes to PyTorch's own.
+    Delete:   when PyTorch does not search for symbolic numbers in each node, or does it in C++.
+    """
+    from torch.fx import Node
+    from torch.fx.immutable_collections import immutable_list
+    from torch.utils import _pytree
+
+    own = _pytree.tree_iter
+    leaves, lists = frozenset({int, float, bool, str, Node}), frozenset({list, tuple, immutable_list})
+
+    def tree_iter(tree: Any, is_leaf: Any = None) -> Iterator[Any]:
+        if is_leaf is not None or type(tree) not in lists:
+            yield from own(tree, is_leaf)
+        elif leaves.issuperset(map(type, tree)):
+            yield from tree
+        else:
+            for item in tree:
+                yield from tree_iter(item)
+
+    with replaced(_pytree, "tree_iter", tree_iter):
+        yield
 
 
 class _Results:

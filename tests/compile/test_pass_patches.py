@@ -124,6 +124,17 @@ with pass_patches.cheaper_passes():
     called.clear()
     for number in (1, 1.0, True):
         print(run(aten.add.Tensor, tensor(2, 3, dtype=torch.int8), number)[0][0][2])
+print('leaves')
+from torch.fx import Graph
+from torch.fx.immutable_collections import immutable_list
+from torch.utils import _pytree as trees
+node, size = Graph().placeholder("x"), torch.Size([2, 3])
+named = torch.return_types.max((torch.ones(1), torch.ones(1)))
+nested = (1, [node, None, {"a": [1], "b": (2,)}])
+for tree in ([], 1, None, [1, 2.0, "a", node], nested, [size, named], immutable_list([1, [2]])):
+    usual = list(trees.tree_iter(tree))
+    with pass_patches.leaves_of_plain_lists():
+        print([one is other for one, other in zip(trees.tree_iter(tree), usual, strict=True)].count(False), len(usual))
 print('text')
 interpreter = _ExportPassBase.ExportInterpreter
 own = _ExportPassBase._fx, interpreter.run_node
@@ -162,9 +173,14 @@ def test_an_operator_is_called_once_for_arguments_of_equal_metadata(lines: list[
 
 def test_what_is_not_decided_by_metadata_is_called_each_time(lines: list[str]) -> None:
     """A view, a composite that returns its argument, an operator of the user, another shape, type, or number."""
-    assert section(lines, "each time", "text") == [
+    assert section(lines, "each time", "leaves") == [
         *("(True, 2, 1)", "(True, 2, 1)", "(True, 2, 2)", "8 8", "torch.int8", "torch.float32", "torch.int8"),
     ]
+
+
+def test_leaves_of_lists_that_are_plain_and_of_others_are_the_same_objects(lines: list[str]) -> None:
+    """Empty and nested ones, dicts, a size and a named tuple; each with the differences, and the leaves."""
+    assert section(lines, "leaves", "text") == ["0 0", "0 1", "0 1", "0 4", "0 5", "0 4", "0 2"]
 
 
 def test_where_executorch_has_another_text_the_patch_is_left_out(lines: list[str]) -> None:

@@ -235,3 +235,36 @@ print(all(same), len(same), HistogramObserver._non_linear_param_search is own)
 """
 
     assert output_of(code, tmp_path) == "True 20 True"
+
+
+def test_guards_without_a_search_for_equal_terms_accept_and_refuse_the_same(tmp_path: Path) -> None:
+    """A strict export is the same; conditions that are true or false with the search are so without."""
+    code = """
+import torch
+from etbuild.compile import compiler_imports, patches
+compiler_imports.load_torch()
+from torch._dynamo import guards
+
+searched = []
+count = guards.PyExprCSEPass.count
+guards.PyExprCSEPass.count = lambda self, parts: searched.append(len(parts)) or count(self, parts)
+
+def accepts(value):
+    parts = ["L[0].size + L[0].size > 2", "L[0].size * 2 != 8"]
+    _, code = guards.build_guard_function(parts, "")
+    scope = {}
+    exec(code, scope)
+    return scope["___make_guard_fn"]()([type("One", (), {"size": value})])
+
+def exported():
+    torch.compiler.reset()
+    module = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU())
+    return torch.export.export(module, (torch.ones(2, 4),), strict=True).graph_module.code
+
+usual = [*map(accepts, range(6))], exported()
+done = len(searched)
+with patches.guards_as_they_are():
+    print(([*map(accepts, range(6))], exported()) == usual, done > 6, len(searched) == done)
+"""
+
+    assert output_of(code, tmp_path) == "True True True"

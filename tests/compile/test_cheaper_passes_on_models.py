@@ -1,0 +1,80 @@
+"""The TOSA graphs and the .pte of many models with the patches of `compile.pass_patches`, and without."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etbuild.compile import compiler_imports, pass_patches, patches
+
+pytestmark = [pytest.mark.slow, pytest.mark.e2e]
+PARTS = 8
+NETS = 64
+
+
+def quantised(model: Any, profile: str) -> Any:
+    """The quantised program of a model of the emulator's grid."""
+    import torch
+    from executorch.backends.arm.quantizer import EthosUQuantizer, get_symmetric_quantization_config
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    from etbuild.compile.profiles import reference_spec
+    from tests.npu.artifacts import _example
+
+    inputs = tuple(_example(shape, model.kind, seed) for seed, shape in enumerate(model.shapes))
+    quantizer = EthosUQuantizer(reference_spec(profile, True))
+    quantizer.set_global(get_symmetric_quantization_config(is_per_channel=True))
+    exported = torch.export.export(model.make().eval(), inputs, strict=True).module(check_guards=False)
+    prepared = prepare_pt2e(exported, quantizer)
+    prepared(*inputs)
+    return torch.export.export(convert_pt2e(prepared), inputs, strict=True)
+
+
+def made(program: Any, profile: str) -> tuple[object, ...]:
+    """What lowering makes, or the error."""
+    from etbuild.compile.lowering import lower_program
+    from etbuild.errors import StepError
+
+    try:
+        result = lower_program(program, profile, "float32", Path("x.pt2"))
+    except StepError as error:
+        return (str(error),)
+    return bytes(result.executorch.buffer), result.graphs, result.partition, result.io_params
+
+
+def differing(models: list[Any], profile: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the models with other bytes."""
+    own, found, compared = pass_patches.cheaper_passes, [], 0
+    for model in models:
+        try:
+            program = quantised(model, profile)
+        except Exception:  # No program: what PyTorch refuses is not compared.
+            continue
+        with monkeypatch.context() as patch:
+            patch.setattr(pass_patches, "cheaper_passes", ExitStack)
+            usual = made(program, profile)
+        assert pass_patches.cheaper_passes is own
+        compared += 1
+        if made(program, profile) != usual:
+            found.append(model.name)
+    assert compared > len(models) // 2
+    return found
+
+
+@pytest.mark.parametrize("profile", ["tosa-u55", "tosa-u85"])
+@pytest.mark.parametrize("part", range(PARTS))
+def test_operator_models_and_random_nets_have_the_same_bytes(
+    part: int, profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every operator model of the emulator's grid, and random nets: program, graphs, partition, or the error."""
+    compiler_imports.load_executorch()
+    patches.install()
+    from tests.npu.corpus import operators
+    from tests.npu.random_nets import random_net
+
+    models = [*operators(), *map(random_net, range(NETS))][part::PARTS]
+
+    assert differing(models, profile, monkeypatch) == []
