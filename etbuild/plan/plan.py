@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etbuild import PACKAGE
 from etbuild.build_engine.step import Step
@@ -63,7 +63,7 @@ def plan_of(recipes: Iterable[Recipe]) -> Plan:
 
 
 def load_plan(root: Path, digests: Digests, sources: StepSources) -> Plan:
-    """The plan of all recipes below root, from the cache file while nothing that it depends on has changed.
+    """The plan of all recipes below root; of recipes of which nothing has changed that of the cache file.
 
     raises: RecipeError with every problem of every recipe, if none could be read.
     """
@@ -71,22 +71,38 @@ def load_plan(root: Path, digests: Digests, sources: StepSources) -> Plan:
     for examined in (CACHE_FILE, "recipes"):
         digests.record_stat(examined)
     common = _common_dependencies(root, digests, sources)
-    cached = _read(file, common, (root, digests))
-    if cached is not None:
+    cached, environ = _read(file, common, (root, digests))
+    # In the order of their files, in which recipes are planned.
+    names = [Path(name).stem for name in common["recipes"] if name[0] not in "_."]
+    changed = set(names).difference(outline.name for outline in cached.outlines)
+    if names and not changed:
         return cached
     from etbuild.recipe.load import load_each
 
-    recipes, broken, problems = load_each(root)
-    if broken and not recipes:
+    recipes, broken, problems = load_each(root, changed)
+    if broken and not recipes and not cached.outlines:
         raise RecipeError(problems)
-    plan = plan_of(recipes)
+    plan = _merged(names, cached, plan_of(recipes))
     if broken:
         return plan._replace(broken=broken, problems=problems)
-    _write(file, plan, common, _recipe_dependencies(recipes, digests) | {"named": _named_files(root, plan)})
+    files = {path: digests.of(path) for outline in plan.outlines for path in outline.files}
+    environ |= {name: value for recipe in recipes for name, value in recipe.env}
+    _write(file, plan, common, {"files": files, "env": environ, "named": _named_files(root, plan)})
     return plan
 
 
-def _common_dependencies(root: Path, digests: Digests, sources: StepSources) -> dict[str, object]:
+def _merged(names: Iterable[str], *plans: Plan) -> Plan:
+    """The plans of different recipes as one, in the order of names."""
+    outlines = {outline.name: outline for plan in plans for outline in plan.outlines}
+    steps: dict[str, list[Step]] = {name: [] for name in outlines}
+    for plan in plans:
+        for step in plan.steps:
+            steps[step.recipe].append(step)
+    found = [name for name in names if name in outlines]
+    return Plan(tuple(outlines[name] for name in found), tuple(step for name in found for step in steps[name]))
+
+
+def _common_dependencies(root: Path, digests: Digests, sources: StepSources) -> dict[str, Any]:
     """What every plan of this project depends on: our own source, data files, which recipes exist."""
     modules = ("etbuild.plan.plan", *(kind.module for kind in KINDS.values()))
     return {
@@ -96,11 +112,6 @@ def _common_dependencies(root: Path, digests: Digests, sources: StepSources) -> 
     }
 
 
-def _recipe_dependencies(recipes: Iterable[Recipe], digests: Digests) -> dict[str, object]:
-    files = {str(file): digests.of(file) for recipe in recipes for file in recipe.files}
-    return {"files": files, "env": {name: value for recipe in recipes for name, value in recipe.env}}
-
-
 def _named_files(root: Path, plan: Plan) -> dict[str, str]:
     """What is at each path that a recipe names as an input: another plan, or a message, when that changes."""
     made = {path for step in plan.steps for path in step.outputs}
@@ -108,22 +119,30 @@ def _named_files(root: Path, plan: Plan) -> dict[str, str]:
     return {path: kind_of(root / path) for path in named}
 
 
-def _read(file: Path, common: Mapping[str, object], project: tuple[Path, Digests]) -> Plan | None:
-    """The cached plan; None when something that it depends on has changed. project: its root and digests."""
+def _read(file: Path, common: Mapping[str, object], project: tuple[Path, Digests]) -> tuple[Plan, dict[str, str]]:
+    """The cached plan of the recipes of which nothing has changed, and the variables of the environment it depends on.
+
+    project: its root and digests.
+    """
     root, digests = project
     try:
         data = json.loads(file.read_bytes())
         if (
             data["common"] != common
-            or any(digests.of(path) != digest for path, digest in data["files"].items())
             or any((environment.variable(name) or "") != value for name, value in data["env"].items())
             or any(kind_of(root / path) != kind for path, kind in data["named"].items())
         ):
-            return None
+            return Plan((), ()), {}
         outlines = tuple(Outline(name, profiles, tuple(files)) for name, profiles, files in data["outlines"])
-        return Plan(outlines, tuple(_step(*row) for row in data["steps"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        plan = Plan(outlines, tuple(_step(*row) for row in data["steps"]))
+        stale = {path for path, digest in data["files"].items() if digests.of(path) != digest}
+        if stale:
+            kept = {outline.name for outline in outlines if stale.isdisjoint(outline.files)}
+            steps = tuple(step for step in plan.steps if step.recipe in kept)
+            plan = Plan(tuple(outline for outline in outlines if outline.name in kept), steps)
+        return plan, dict(data["env"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Plan((), ()), {}
 
 
 def _write(file: Path, plan: Plan, common: Mapping[str, object], conditions: Mapping[str, object]) -> None:

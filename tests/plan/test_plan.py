@@ -9,6 +9,7 @@ import pytest
 from etbuild.build_engine.step_sources import StepSources
 from etbuild.errors import RecipeError
 from etbuild.plan.plan import Plan, load_plan
+from etbuild.recipe import load as load_module
 from etbuild.system.digests import Digests
 
 PLANS = Path(__file__).parents[1] / "plans"
@@ -56,7 +57,7 @@ def test_a_cached_plan_is_used_without_reading_a_recipe(root: Path, monkeypatch:
     """A build with nothing to do reads no YAML and no schema."""
     first = load(root)
 
-    def refuse(_: Path) -> None:
+    def refuse(*_: object) -> None:
         raise AssertionError("a recipe was read")
 
     monkeypatch.setattr("etbuild.recipe.load.load_each", refuse)
@@ -109,3 +110,39 @@ def test_every_problem_of_every_recipe_is_reported_at_once(root: Path) -> None:
         load(root)
 
     assert [problem.path for problem in error.value.problems] == ["x", "y"]
+
+
+def test_only_a_recipe_that_changed_is_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Itself, or a file that it extends; the plan is the one that is made from nothing, in the same order."""
+    read: list[str] = []
+    own = load_module._load
+    monkeypatch.setattr(load_module, "_load", lambda path, *more: (read.append(path.stem), own(path, *more))[1])
+    for name in ("a", "net_u85", "other"):
+        (root / f"recipes/{name}.yaml").write_text("extends: _base.yaml\n" if name == "other" else RECIPE)
+    (root / "recipes/_base.yaml").write_text(RECIPE)
+    load(root)
+    found = []
+    for changed in ("net.yaml", "_base.yaml"):
+        read.clear()
+        (root / f"recipes/{changed}").write_text(RECIPE.replace("u55-64", "u55-32"))
+        plan = load(root)
+        found.append(list(read))
+        (root / "build/.etbuild/plan.json").unlink()
+
+        assert plan == load(root)
+
+    assert found == [["net"], ["other"]]
+    assert [outline.name for outline in plan.outlines] == ["a", "net", "net_u85", "other"]
+
+
+def test_a_recipe_that_breaks_leaves_the_plan_of_the_others(root: Path) -> None:
+    """Its problems are reported in each run until it is repaired; then the plan is as before."""
+    (root / "recipes/other.yaml").write_text(RECIPE)
+    first = load(root)
+    (root / "recipes/other.yaml").write_text(RECIPE + "y: 1\n")
+    broken = [load(root), load(root)]
+    (root / "recipes/other.yaml").write_text(RECIPE)
+
+    found = [(plan.broken, len(plan.problems), plan.outlines) for plan in broken]
+    assert found == [(("other",), 1, first.outlines[:1])] * 2
+    assert load(root) == first
