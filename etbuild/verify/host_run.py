@@ -22,9 +22,12 @@ from etbuild.verify.compare import difference, remedy
 from etbuild.verify.verdict import ExpectedOutput
 
 if TYPE_CHECKING:
+    from etbuild.host.parallel import ParallelPrograms
     from etbuild.host.program import HostProgram
 
 RUNNER = "host (emulated NPU)"
+# Loading a program takes a thread as long as some vectors of a small one.
+_VECTORS_OF_A_THREAD = 4
 
 
 class HostRun(NamedTuple):
@@ -57,6 +60,15 @@ class _Run(NamedTuple):
     golden: dict[str, Any]
 
 
+class _Wrong(NamedTuple):
+    """The first output that differs by more than the tolerance. remedy: what accepts it."""
+
+    number: int
+    output: int
+    problem: str
+    remedy: str
+
+
 def own_kernels(files: tuple[Path, ...]) -> OwnKernels:
     """The kernels in C++ files of the user. raises: as of `kernels_in`."""
     return OwnKernels(files, tuple(kernels_in(files).values()))
@@ -80,19 +92,20 @@ def run_on_host(what: HostRun, golden: dict[str, Any]) -> dict[str, Any]:
     raises: StepError for the first vector whose outputs differ by more than the tolerance, and for a .pte that asks for
             more memory.
     """
+    from etbuild.host.parallel import ParallelPrograms, processors
     from etbuild.host.program import HostProgram
 
     begin = time.perf_counter()
-    program = HostProgram(what.pte, what.ptd, memory_limit=what.memory_limit, kernels=what.kernels, method=what.method)
-    run = _Run(what, program, golden)
-    vectors = columns_of(golden, "input")
-    wanted = columns_of(golden, "output")
-    count = len(wanted[0]) if wanted else 0
-    exact = 0
-    for number in range(count):
-        got = program.run(*_arguments(program, vectors, number))
-        right = [column[number] for column in wanted]
-        exact += _compare(run, number, got, right)
+    count = len(golden["output_0"]) if "output_0" in golden else 0
+
+    def load() -> HostProgram:
+        return HostProgram(what.pte, what.ptd, memory_limit=what.memory_limit, kernels=what.kernels, method=what.method)
+
+    with ParallelPrograms(load, min(processors(), 1 + count // _VECTORS_OF_A_THREAD)) as programs:
+        run = _Run(what, programs.first, golden)
+        exact, wrong = _run_all(run, programs, count)
+    if wrong:
+        raise _failure(run, wrong)
     seconds = {"value": round(time.perf_counter() - begin, 3), "unit": "s", "kind": "measured"}
     return {
         "runner": RUNNER,
@@ -162,19 +175,26 @@ def _arguments(program: HostProgram, vectors: Sequence[Any], number: int) -> lis
     return [None if index in own else column[number] for index, column in enumerate(vectors)]
 
 
-def _compare(run: _Run, number: int, got: Sequence[Any], wanted: Sequence[Any]) -> bool:
-    """Whether one vector's outputs equal golden's bit for bit.
+def _run_all(run: _Run, programs: ParallelPrograms, count: int) -> tuple[int, _Wrong | None]:
+    """How many vectors are bit-exact, up to the first that differs by more than the tolerance."""
+    vectors, columns = columns_of(run.golden, "input"), columns_of(run.golden, "output")
+    exact = 0
+    found = programs.run(_arguments(run.program, vectors, number) for number in range(count))
+    for number, got in enumerate(found):
+        wanted = [column[number] for column in columns]
+        if len(got) != len(wanted):
+            raise StepError(f"vector {number}: got {len(got)} outputs, wanted {len(wanted)} as golden has")
+        for index, (ours, right) in enumerate(zip(got, wanted, strict=True)):
+            if problem := difference(ours, right, run.what.tolerance):
+                return exact, _Wrong(number, index, problem, remedy(ours, right))
+        exact += not any(difference(ours, right) for ours, right in zip(got, wanted, strict=True))
+    return exact, None
 
-    raises: StepError when they differ by more than the tolerance.
-    """
-    if len(got) != len(wanted):
-        raise StepError(f"vector {number}: got {len(got)} outputs, wanted {len(wanted)} as golden has")
-    for index, (ours, right) in enumerate(zip(got, wanted, strict=True)):
-        problem = difference(ours, right, run.what.tolerance)
-        if problem:
-            cause = _first_wrong_delegate(run, number) or _on_cpu(run.what, remedy(ours, right))
-            raise StepError(f"vector {number}, output {index}: {problem}\n    {cause}")
-    return not any(difference(ours, right) for ours, right in zip(got, wanted, strict=True))
+
+def _failure(run: _Run, wrong: _Wrong) -> StepError:
+    """The error with its cause; no other thread may use the program meanwhile."""
+    cause = _first_wrong_delegate(run, wrong.number) or _on_cpu(run.what, wrong.remedy)
+    return StepError(f"vector {wrong.number}, output {wrong.output}: {wrong.problem}\n    {cause}")
 
 
 def _first_wrong_delegate(run: _Run, number: int) -> str:

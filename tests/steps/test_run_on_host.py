@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from etbuild.errors import StepError
 from etbuild.hardware.target import Target
+from etbuild.host import parallel
 from etbuild.host.program import MEMORY_LIMIT, HostProgram
 from etbuild.recipe.model_sections import Model
 from etbuild.recipe.recipe import Recipe
@@ -46,12 +48,43 @@ def attempt(golden: dict[str, Any], folder: Path, tolerance: str = "0", *more: s
     return dict(json.loads((folder / "run.json").read_text()))
 
 
+def counted(begin: Callable[..., None], calls: list[object]) -> Callable[..., None]:
+    """A constructor that also records each call."""
+
+    def construct(self: object, *arguments: object, **named: object) -> None:
+        calls.append(self)
+        begin(self, *arguments, **named)
+
+    return construct
+
+
 def test_equal_outputs_are_counted(golden: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In run.json and on stdout."""
     report = attempt(golden, tmp_path)
 
     assert (report["vectors"], report["bit_exact"]) == (3, 3)
     assert capsys.readouterr().out == "run on host (emulated NPU): 3/3 vectors bit-exact\n"
+
+
+def test_the_first_of_many_vectors_that_differs_is_named(
+    golden: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They run on several threads, each with a program of its own; the answer is that of one thread."""
+    loaded = []
+    monkeypatch.setattr(parallel, "processors", lambda: 3)
+    monkeypatch.setattr(HostProgram, "__init__", counted(HostProgram.__init__, loaded))
+    many = {name: np.tile(array, (20, *(1,) * (array.ndim - 1))) for name, array in golden.items()}
+    wrong = many["output_0"].copy()
+    for number in (31, 32, 47):
+        wrong[number].reshape(-1)[0] += 1
+
+    right = attempt(many, tmp_path)
+    with pytest.raises(StepError) as caught:
+        attempt({**many, "output_0": wrong}, tmp_path)
+
+    assert (right["vectors"], right["bit_exact"]) == (60, 60)
+    assert str(caught.value).startswith("vector 31, output 0: element ")
+    assert 2 <= len(loaded) <= 6
 
 
 def test_a_difference_on_the_cpu_is_reported_as_such(golden: dict[str, Any], tmp_path: Path) -> None:

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/little_endian.h"
+#include "fast/fast.h"
 #include "npu/branch.h"
 #include "npu/config.h"
-#include "npu/emulator.h"
 #include "port/host/host.h"
 
 namespace {
@@ -129,7 +129,8 @@ void count(void* context, const Operation& operation) { static_cast<etb_outcome*
 
 Status execute(Running& job, Bytes stream) {
     const std::vector<std::uint8_t> payload = payload_of(job.job.config, stream);
-    const Emulator emulator{&u55_u65, &u85, work_limit};
+    const fast::Path& fastest = fast::paths()[0];
+    const Emulator emulator{fastest.u55_u65, fastest.u85, work_limit};
     const Npu npu = emulated_npu(emulator);
     const Bytes bytes{payload.data(), payload.size()};
     const Reach reach{&job, touch_region};
