@@ -16,11 +16,10 @@ from tests.npu import directed, native, program
 FEW, MANY = 100_000, 2_000_000
 
 
-@pytest.fixture(scope="module")
-def fuzzer() -> Path:
-    """Built with sanitizers, at most once."""
-    folder = native.build_folder().with_name(native.build_folder().name + "-sanitized")
-    return native.build("fuzz", "-DETB_SANITIZE=ON", "-DCMAKE_CXX_FLAGS=-O1", folder=folder) / "fuzz"
+def built(kind: str, *options: str) -> Path:
+    """The fuzzer with these sanitizers, built at most once."""
+    folder = native.build_folder().with_name(f"{native.build_folder().name}-{kind}")
+    return native.build("fuzz", *options, folder=folder) / "fuzz"
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +36,30 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return found
 
 
-@pytest.mark.parametrize("runs", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
-def test_no_mutated_stream_reads_or_writes_outside_its_buffers(fuzzer: Path, seeds: list[Path], runs: int) -> None:
-    """Every seed runs through; of the mutations some run, most give a Status; none is a fault, none hangs."""
-    command = [str(fuzzer), str(runs), "20", *map(str, seeds)]
-
+def codes(fuzzer: Path, seeds: list[Path], runs: int, threads: int) -> dict[int, int]:
+    """How many mutations gave each Status code."""
+    command = [str(fuzzer), str(runs), "20", str(threads), *map(str, seeds)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
-
     assert (done.returncode, done.stderr) == (0, "")
-    counts = {int(code): int(count) for code, count in (line.split() for line in done.stdout.splitlines())}
+    return {int(code): int(count) for code, count in (line.split() for line in done.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("runs", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
+def test_no_mutated_stream_reads_or_writes_outside_its_buffers(seeds: list[Path], runs: int) -> None:
+    """Every seed runs through; of the mutations some run, most give a Status; none is a fault, none hangs."""
+    fuzzer = built("sanitized", "-DETB_SANITIZE=ON", "-DCMAKE_CXX_FLAGS=-O1")
+
+    counts = codes(fuzzer, seeds, runs, threads=1)
+
     assert sum(counts.values()) == runs
     assert counts[0] > runs // 10
+
+
+@pytest.mark.slow
+def test_threads_share_decoded_weights_and_tables_without_a_race(seeds: list[Path]) -> None:
+    """Under the sanitizer of threads; what one thread decodes another uses."""
+    fuzzer = built("threads", "-DCMAKE_CXX_FLAGS=-O1 -fsanitize=thread")
+
+    counts = codes(fuzzer, seeds, FEW // 10, threads=4)
+
+    assert sum(counts.values()) == FEW // 10

@@ -1,12 +1,13 @@
-// Fuzzer of the emulator: fuzz RUNS SEED FILE... It runs mutated command streams and weights in the scalar version of
-// the emulator and in another, and prints how often each Status code occurred. It ends with 5 where the two do not
-// leave the same Status and the same memory. Built with sanitizers, it aborts at any access outside a buffer, overflow
-// or misaligned access. A seed file: four u32 (sizes of the payload and of regions 0, 1, 2), then their bytes.
+// Fuzzer of the emulator: fuzz RUNS SEED THREADS FILE... It runs mutated command streams and weights in the scalar
+// version of the emulator and in another, and prints how often each Status code occurred. It ends with 5 where the two
+// do not leave the same Status and the same memory. Built with sanitizers, it aborts at any access outside a buffer,
+// overflow or misaligned access. A seed file: four u32 (sizes of the payload and of regions 0, 1, 2), then their bytes.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <thread>
 #include <vector>
 
 #include "fast/fast.h"
@@ -161,38 +162,59 @@ Status run_one(Input& input, bool observed, const fast::Path& path) {
     return status;
 }
 
-}  // namespace
-
-int main(int count, char** arguments) {
-    if (count < 4) return 2;
-    const long runs = std::atol(arguments[1]);
-    Random random{static_cast<std::uint64_t>(std::atol(arguments[2])) * 2 + 1};
-    std::vector<Input> seeds(static_cast<std::size_t>(count - 3));
-    for (std::size_t i = 0; i < seeds.size(); ++i)
-        if (!read_input(arguments[i + 3], seeds[i])) return 2;
+struct Counts {
     long codes[16] = {};
+    int failure = 0;  // the program's exit code
+};
+
+// Runs as many mutations.
+void fuzz(const std::vector<Input>& seeds, long runs, std::uint64_t seed, Counts& counts) {
     const Span<const fast::Path> paths = fast::paths();
     const std::size_t others = paths.size - 1;
-    for (const Input& seed : seeds)
-        for (const fast::Path& path : paths)
-            if (Input input = seed; !run_one(input, false, path).ok()) return 3;
-    for (long i = 0; i < runs; ++i) {
+    Random random{seed * 2 + 1};
+    for (long i = 0; i < runs && counts.failure == 0; ++i) {
         Input input = mutated(seeds, random);
         Input again = input;
         const Buffer weights = input.regions[0];
         const bool observed = random.below(16) == 0;
         const Status status = run_one(input, observed, paths[others]);
-        ++codes[static_cast<int>(status.code)];
-        if (input.regions[0] != weights) return 4;
+        ++counts.codes[static_cast<int>(status.code)];
+        if (input.regions[0] != weights) counts.failure = 4;
         const fast::Path& path = paths[random.below(others)];
         const Status other = run_one(again, observed, path);
         if (other.code == status.code && other.number == status.number && same_memory(input, again)) continue;
-        std::fprintf(stderr, "run %ld: %s: %s (%llu), scalar: %s (%llu)\n", i, path.name, other.text,
+        std::fprintf(stderr, "seed %llu, run %ld: %s: %s (%llu), scalar: %s (%llu)\n",
+                     static_cast<unsigned long long>(seed), i, path.name, other.text,
                      static_cast<unsigned long long>(other.number), status.text,
                      static_cast<unsigned long long>(status.number));
-        return 5;
+        counts.failure = 5;
+    }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    if (count < 5) return 2;
+    const long runs = std::atol(arguments[1]), seed = std::atol(arguments[2]), threads = std::atol(arguments[3]);
+    std::vector<Input> seeds(static_cast<std::size_t>(count - 4));
+    for (std::size_t i = 0; i < seeds.size(); ++i)
+        if (!read_input(arguments[i + 4], seeds[i])) return 2;
+    for (const Input& one : seeds)
+        for (const fast::Path& path : fast::paths())
+            if (Input input = one; !run_one(input, false, path).ok()) return 3;
+    std::vector<Counts> all(static_cast<std::size_t>(threads));
+    std::vector<std::thread> running;
+    for (long i = 0; i < threads; ++i)
+        running.emplace_back([&, i] {
+            fuzz(seeds, runs / threads, static_cast<std::uint64_t>(seed + i), all[static_cast<std::size_t>(i)]);
+        });
+    for (std::thread& thread : running) thread.join();
+    Counts sum;
+    for (const Counts& one : all) {
+        for (int code = 0; code < 16; ++code) sum.codes[code] += one.codes[code];
+        if (one.failure) sum.failure = one.failure;
     }
     for (int code = 0; code < 16; ++code)
-        if (codes[code]) std::printf("%d %ld\n", code, codes[code]);
-    return 0;
+        if (sum.codes[code]) std::printf("%d %ld\n", code, sum.codes[code]);
+    return sum.failure;
 }
