@@ -18,6 +18,7 @@ from etbuild.errors import StepError, exit_code_of
 from etbuild.firmware.fit import Candidate, ModelSizes, fit_of
 from etbuild.hardware.boards import board_file, board_names, board_of, load_board
 from etbuild.hardware.target import Target
+from etbuild.recipe.variant_files import figures_of_variants
 from etbuild.report.figures import read_manifest_and_vela
 from etbuild.steps.options import option, parse, plan, writes
 
@@ -44,10 +45,7 @@ class Options:
 
 def step(recipe: Recipe) -> Step:
     folder = Path("build") / recipe.name
-    inputs: list[Path] = []
-    for target in recipe.targets:
-        names = ("manifest.json", "vela.json") if target.npu != "none" else ("manifest.json",)
-        inputs += [folder / target.variant / name for name in names]
+    inputs = figures_of_variants(recipe)
     for profile in dict.fromkeys(target.profile for target in recipe.targets if target.npu != "none"):
         inputs += [folder / profile / name for name in ("lowered.bin", "delegates")]
     variants = tuple(f"{target.variant}={target.profile}" for target in recipe.targets)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etbuild.errors import exit_code_of
+from etbuild.recipe.variant_files import figures_of_variants
 from etbuild.report.sweep import csv_text, limits, sweep
 from etbuild.steps.options import option, parse, plan
 
@@ -30,10 +31,7 @@ class Options:
 
 def step(recipe: Recipe) -> Step:
     folder = Path("build") / recipe.name
-    inputs: list[Path] = []
-    for target in recipe.targets:
-        names = ("manifest.json", "vela.json") if target.npu != "none" else ("manifest.json",)
-        inputs += [folder / target.variant / name for name in names]
+    inputs = figures_of_variants(recipe)
     variants = tuple(target.variant for target in recipe.targets)
     options = Options(recipe=recipe.name, folder=folder, variant=variants)
     outputs = folder / "sweep.json", folder / "sweep.csv"
