@@ -16,6 +16,7 @@ from etbuild.lint.finding import Edit, Patch
 
 if TYPE_CHECKING:
     from etbuild.lint.graph import Subject
+    from etbuild.lint.part import Part
 
 
 def of_modules(subject: Subject, title: str, exact: bool, statements: Sequence[str]) -> Patch | None:
@@ -62,14 +63,67 @@ def of_expression(subject: Subject, line: str | None, title: str, exact: bool) -
 
 
 def of_recipe(subject: Subject, section: str, key: str, value: str, title: str, exact: bool) -> Patch | None:
-    """A key of a section of the recipe's own file; None where the file is not plain enough to say where it goes."""
+    """A key of a section of the recipe's own file; None where the file is not plain enough to say where it goes.
+
+    value: as YAML has it.
+    """
     file, text = subject.recipe
     edit = _edit_of_recipe(file, text, section, f"{key}: {value}")
     before, after = _mapping(text), _mapping(edited(text, (edit,))) if edit else None
     if edit is None or before is None or after is None:
         return None
-    wanted = {**before, section: {**(before.get(section) or {}), key: value}}
+    import yaml
+
+    wanted = {**before, section: {**(before.get(section) or {}), key: yaml.safe_load(value)}}
     return Patch(title, exact, (edit,)) if after == wanted and key not in (before.get(section) or {}) else None
+
+
+def of_memory_mode(subject: Subject, part: Part) -> Patch | None:
+    """The memory mode with a larger region for the scratch; None where not just one target of the recipe's own file
+    has this NPU."""
+    if part.larger is None:
+        return None
+    file, text = subject.recipe
+    one, before = part.larger, _mapping(text)
+    named = list(re.finditer(rf"\bmemory_mode\s*:\s*({one.mode})\b", text))
+    by_npu = list(re.finditer(rf"\bnpu\s*:\s*{part.npu}(?![\w-])", text))
+    if len(named) == 1:
+        begin, end, new = *named[0].span(1), one.other_mode
+    elif not named and len(by_npu) == 1:
+        begin = end = by_npu[0].end()
+        column = by_npu[0].start() - text.rfind("\n", 0, begin) - 1
+        in_braces = text[begin : begin + 1] in ("}", ",")
+        new = f", memory_mode: {one.other_mode}" if in_braces else f"\n{' ' * column}memory_mode: {one.other_mode}"
+    else:
+        return None
+    edit = Edit(file, *_place(text, begin), *_place(text, end), new)
+    after = _mapping(edited(text, (edit,)))
+    if before is None or after is None or not _is_same_but_mode(before, after, part):
+        return None
+    title = f"memory mode {one.other_mode}: the scratch is in {one.region}, which has {one.bytes:,} bytes"
+    return Patch(title, True, (edit,))
+
+
+def _is_same_but_mode(before: dict[str, Any], after: dict[str, Any], part: Part) -> bool:
+    """Whether the texts differ in the memory mode of the one target for this NPU, and in nothing else."""
+    assert part.larger is not None
+    targets = before.get("targets")
+    if not isinstance(targets, list):
+        return False
+    wanted = [
+        {**one, "memory_mode": part.larger.other_mode} if isinstance(one, dict) and one.get("npu") == part.npu else one
+        for one in targets
+    ]
+    return (
+        wanted.count(None) == 0
+        and sum(a != b for a, b in zip(targets, wanted, strict=True)) == 1
+        and (after == {**before, "targets": wanted})
+    )
+
+
+def _place(text: str, offset: int) -> tuple[int, int]:
+    """Line and column, from 1."""
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 def _mapping(text: str) -> dict[str, Any] | None:

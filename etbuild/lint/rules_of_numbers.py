@@ -8,8 +8,18 @@ from functools import partial
 from typing import Any
 
 from etbuild.lint.finding import Finding
-from etbuild.lint.graph import Subject, constant, line_of, module_of, operator_of, origin, producer, scale, shape
-from etbuild.lint.patches import of_recipe
+from etbuild.lint.graph import (
+    Subject,
+    constant,
+    line_of,
+    module_of,
+    operator_of,
+    origin,
+    producer,
+    scale,
+    shape,
+)
+from etbuild.lint.patches import of_memory_mode, of_recipe
 
 # Below this share of the model's multiplications, unused channels are not worth a line.
 _LEAST_UNUSED = 0.02
@@ -71,6 +81,7 @@ def memory(subject: Subject) -> Iterator[Finding]:
             "smaller images, a Dedicated_Sram memory mode, or a board that places the scratch in a larger region",
             line_of(node),
             module_of(node)[0] or None,
+            patch=of_memory_mode(subject, part) if part.larger and size <= part.larger.bytes else None,
         )
         return
 
@@ -129,7 +140,8 @@ def scales(subject: Subject) -> Iterator[Finding]:
             subject.profile,
             f"{operator_of(node)} of values whose scales differ {ratio:.0f} times",
             f"the smaller value keeps {max(0.0, 8 - math.log2(ratio)):.1f} of its 8 bits",
-            "a BatchNorm before it, or a rule of quantize.rules with int16x8 for this operator",
+            "a BatchNorm before it, or int16x8 for the layers before and after it, too: for this operator alone it "
+            "brings nothing, as they give and take 8 bits",
             line_of(node),
             module_of(node)[0] or None,
         )
