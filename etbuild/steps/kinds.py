@@ -5,7 +5,7 @@ A kind's module has `step(recipe, ...)`, which plans it (pure), and `main(argv)`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -28,19 +28,17 @@ def _fit(text: str) -> str:
     return sweep.limits_text(sweep.limits(text))
 
 
-def _budget(text: str) -> str:
-    from etbuild.lint.budget import budget
+def _budget(kind: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        from etbuild.lint.budget import budget
 
-    return budget(text)
+        return budget(text, kind)
 
-
-def _tune_budget(text: str) -> str:
-    from etbuild.lint.budget import budget
-
-    return budget(text, "tune")
+    return read
 
 
-_ON_DATA_SET = {"warm": True, "floating_point": True, "first_run_bytes": 900 * MIB, "on_request": True, "shown": True}
+_NUMBERS = {"warm": True, "floating_point": True, "first_run_bytes": 900 * MIB, "on_request": True}
+_ON_DATA_SET = {**_NUMBERS, "shown": True}
 
 # first_run_bytes: on the safe side of the 655 MB of aot_arm_compiler with MobileNetV2.
 # remote is not set for export, whose inputs are known only after it ran and may be any file of the project; for run,
@@ -83,22 +81,8 @@ KINDS: dict[str, StepKind] = {
         _row("header", "the model for C: model.h and model.S"),
         _row("firmware", "an image for a board, with the test vectors in it", remote=True),
         _row("run", "the model run on its vectors, compared with golden"),
-        _row(
-            "layers",
-            "each layer's errors, operations of the NPU, and Vela's estimates",
-            warm=True,
-            floating_point=True,
-            first_run_bytes=900 * MIB,
-            on_request=True,
-        ),
-        _row(
-            "sensitivity",
-            "what each layer's quantisation costs at the outputs, the worst first",
-            warm=True,
-            floating_point=True,
-            first_run_bytes=900 * MIB,
-            on_request=True,
-        ),
+        _row("layers", "each layer's errors, operations of the NPU, and Vela's estimates", **_NUMBERS),
+        _row("sensitivity", "what each layer's quantisation costs at the outputs, the worst first", **_NUMBERS),
         _row("execute", "the .pte on the host on the data set of evaluate", **_ON_DATA_SET),
         _row(
             "evaluate",
@@ -126,7 +110,7 @@ KINDS: dict[str, StepKind] = {
             warm=True,
             on_request=True,
             first_run_bytes=900 * MIB,
-            options=(StepOption("budget", "build each patch, for at most so many seconds in all", _budget),),
+            options=(StepOption("budget", "build each patch, for at most so many seconds in all", _budget("lint")),),
         ),
         _row(
             "tune",
@@ -135,7 +119,7 @@ KINDS: dict[str, StepKind] = {
             warm=True,
             on_request=True,
             first_run_bytes=1800 * MIB,
-            options=(StepOption("budget", "search for so many seconds", _tune_budget),),
+            options=(StepOption("budget", "search for so many seconds", _budget("tune")),),
         ),
     )
 }
