@@ -16,6 +16,7 @@ from etbuild.system.parent import ends_with_parent
 # Seconds between two lines of progress.
 PERIOD_S = 2.0
 Work = Callable[[int], None]
+_REMEDY = "    signal 9: mostly a lack of memory; 6 and 11: errors of native code, such as a kernel of yours"
 
 
 def processors() -> int:
@@ -76,7 +77,8 @@ def _forked(numbers: range, work: Work, processes: int, progress: _Progress) -> 
         raise StepError(min(errors)[1])
     ended = [process.exitcode for process in running if process.exitcode]
     if ended:
-        raise StepError(f"samples: got a process that ended with {ended[0]}, wanted 0")
+        how = f"signal {-ended[0]}" if ended[0] < 0 else f"exit code {ended[0]}"
+        raise StepError(f"{progress.doing}: got a process that ended with {how}, wanted all samples\n{_REMEDY}")
 
 
 def _received(pipe: Any) -> Any:
@@ -110,13 +112,16 @@ def _one(work: Work, number: int) -> None:
         work(number)
     except EtbuildError as error:
         raise StepError(f"sample {number}: {error}") from error
+    except Exception as error:  # of an operator of the user, or of PyTorch: no traceback of ours
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        raise StepError(f"sample {number}: got {type(error).__name__}: {first_line}") from error
 
 
 class _Progress:
     """Lines such as "executed: 128 of 360 samples, 45.1/s, 5 s left", and one at the end."""
 
     def __init__(self, numbers: range, doing: str):
-        self._count, self._doing, self._done = numbers.stop, doing, numbers.start
+        self._count, self.doing, self._done = numbers.stop, doing, numbers.start
         self._begin = self._printed = time.monotonic()
 
     def add(self) -> None:
@@ -126,8 +131,8 @@ class _Progress:
             self._printed = now
             rate = self._done / (now - self._begin)
             left = (self._count - self._done) / rate
-            print(f"{self._doing}: {self._done} of {self._count} samples, {rate:.1f}/s, {left:.0f} s left", flush=True)
+            print(f"{self.doing}: {self._done} of {self._count} samples, {rate:.1f}/s, {left:.0f} s left", flush=True)
 
     def end(self) -> None:
         seconds = time.monotonic() - self._begin
-        print(f"{self._doing}: {self._count} samples in {seconds:.1f} s", flush=True)
+        print(f"{self.doing}: {self._count} samples in {seconds:.1f} s", flush=True)

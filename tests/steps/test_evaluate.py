@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from project import CPU, U55, Project, inside, recipe
+from project import CONV, CPU, U55, Project, Quantize, compile_steps, inside, recipe
 
 from etbuild.errors import StepError
 from etbuild.recipe.evaluate_sections import Evaluate, OwnMetric
@@ -18,6 +18,8 @@ from etbuild.steps import evaluate, execute, predict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from etbuild.hardware.target import Target
 
 pytestmark = pytest.mark.e2e
 
@@ -295,53 +297,17 @@ def test_report_json_is_the_same_on_equal_runs(small: Project) -> None:
     assert json.dumps(evaluated(small, wanted)) == json.dumps(first)
 
 
-def test_images_become_inputs_of_the_models_size(tmp_path: Path) -> None:
-    """Channels, pixels and values as the model has them: 0 to 1, less the mean, divided by the deviation."""
-    import torch
-    from PIL import Image
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "io"), [(U55, "int8"), (CPU, "float32")])
+def test_programs_with_integers_and_for_the_cpu_are_evaluated(project: Project, target: Target, io: str) -> None:
+    """Integers at the model's ends are converted to its unit; without an NPU the kernels compute everything."""
+    scheme = "int8" if target.npu != "none" else "none"
+    project.write("model.py", CONV)
+    wanted = saved(project, labels=np.arange(COUNT) % 3)
+    one = recipe(target, quantize=Quantize(scheme=scheme, io=io), evaluate=wanted)
+    steps = *compile_steps(one, target), predict.step(one, target.profile), execute.step(one, target)
+    project.run(*(one for one in (*steps, evaluate.step(one, target)) if one))
 
-    from etbuild.compile.inputs import inputs_of
-    from etbuild.verify.class_folders import class_folders, read_in_folders
-
-    (tmp_path / "red").mkdir()
-    Image.new("RGB", (9, 7), (255, 51, 0)).save(tmp_path / "red/one.png")
-    example = inputs_of(torch.zeros(1, 3, 4, 4))
-    names, read, labels = read_in_folders(tmp_path, class_folders(tmp_path), ((0.5,), (0.5, 1.0, 2.0)), example)
-
-    (found,) = read(0)
-    assert (names, labels.tolist(), found.shape) == (("red/one.png",), [0], (1, 3, 4, 4))
-    assert found[0, :, 0, 0].tolist() == pytest.approx([1.0, -0.3, -0.25])
-
-
-def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
-    """By its path, also when a process of its own reads it: the sample's number is before it."""
-    import torch
-
-    from etbuild.compile.inputs import inputs_of
-    from etbuild.verify.class_folders import class_folders, read_in_folders
-    from etbuild.verify.sample_workers import for_each_sample
-
-    for number in range(4):
-        (tmp_path / f"class{number}").mkdir()
-        (tmp_path / f"class{number}/a.png").write_bytes(b"no image")
-    _, read, _ = read_in_folders(tmp_path, class_folders(tmp_path), ((), ()), inputs_of(torch.zeros(1, 3, 4, 4)))
-
-    with pytest.raises(StepError, match=r"^sample 0: .*class0/a.png: got no image that can be read, wanted one of "):
-        for_each_sample(range(4), lambda number: read(number) and None, 2, "test")
-
-
-def test_ties_and_curves_are_counted_as_defined() -> None:
-    """Of equal outputs the first counts; equal scores are half a pair."""
-    from etbuild.verify.answers import Answers
-    from etbuild.verify.metrics import measure
-
-    outputs = np.array([[1.0, 1.0, 0.0], [0.0, 2.0, 2.0], [3.0, 1.0, 2.0]], np.float32)
-    found = Answers((outputs,), None)
-    assert measure("top1", found, np.array([1, 1, 0]), 5).value == pytest.approx(2 / 3)
-    assert measure("topk", found, np.array([1, 2, 1]), 2).value == pytest.approx(2 / 3)
-    assert measure("mae", found, outputs + np.array([1.0, 2.0, 0.0]), 5).value == pytest.approx(1.0)
-
-    scores = Answers((np.array([[0.1], [0.5], [0.5], [0.9]]),), None)
-    assert measure("auc", scores, np.array([0, 0, 1, 1]), 5).value == pytest.approx(0.875)
-    errors = Answers((np.zeros((4, 8)),), np.array([0.1, 0.5, 0.5, 0.9]))
-    assert measure("auc", errors, np.array([0, 0, 1, 1]), 5).value == pytest.approx(0.875)
+    found = project.json(f"build/r/{target.variant}/evaluate.json")
+    assert found["agreement_of_executed"]["quantized"] == 1.0
+    assert found["max_error"] < 0.1
