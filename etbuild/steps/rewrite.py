@@ -13,13 +13,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from etbuild.compile.operators_file import NAME
 from etbuild.compile.vela import compile_delegate
 from etbuild.errors import exit_code_of
 from etbuild.hardware.target import Target
 from etbuild.recipe.rewrite_sections import Rewrite
-from etbuild.rewrite.rewriter import Cost, Rewriter
+from etbuild.rewrite.rewriter import Cost, Outcome, Rewriter
 from etbuild.steps.options import from_section, inline, parse, plan, reads, writes
 from etbuild.system.provenance import digests
 from etbuild.verify.equal_graphs import GraphBefore
@@ -36,6 +37,7 @@ class Options:
     target: Target = inline()
     rules: tuple[str, ...] = from_section(Rewrite, "rules")
     delegates: Path = reads("folder with 0.tosa, 1.tosa...")
+    nodes: Path | None = reads("operators.json of step lower, for lines of the model", None)
     output: Path = writes("folder for the changed graphs")
     report: Path = writes("rewrite.json")
 
@@ -46,7 +48,8 @@ def step(recipe: Recipe, target: Target) -> Step | None:
     folder = Path("build") / recipe.name / target.variant
     files = {"output": folder / "rewritten", "report": folder / "rewrite.json"}
     delegates = folder.with_name(target.profile) / "delegates"
-    options = Options(target=target, rules=recipe.rewrite.rules, delegates=delegates, **files)
+    nodes = delegates.with_name(NAME)
+    options = Options(target=target, rules=recipe.rewrite.rules, delegates=delegates, nodes=nodes, **files)
     return plan(f"rewrite:{recipe.name}@{target.variant}", options, ("ethos-u-vela", "tosa-tools", "numpy"))
 
 
@@ -59,10 +62,20 @@ def main(argv: Sequence[str]) -> int:
     for graph in sorted(options.delegates.glob("*.tosa"), key=lambda path: int(path.stem)):
         rewriter = Rewriter(str(graph), lambda content: _cost(content, options.target), GraphBefore(graph).difference)
         (options.output / graph.name).write_bytes(rewriter.rewrite(graph.read_bytes(), options.rules))
-        rows.append({"delegate": int(graph.stem), "rules": [outcome.to_json() for outcome in rewriter.outcomes]})
+        rows.append({"delegate": int(graph.stem), "rules": _rows(rewriter.outcomes, options.nodes, int(graph.stem))})
     report = {"digests": digests((options.delegates,)), "kind": "estimate", "delegates": rows}
     options.report.write_text(json.dumps(report, indent=1) + "\n")
     return 0
+
+
+def _rows(outcomes: Sequence[Outcome], nodes: Path | None, delegate: int) -> list[dict[str, Any]]:
+    """Of rewrite.json, with the lines of the model from which the changed tensors are made."""
+    made_from = json.loads(nodes.read_text())["delegates"][delegate] if nodes else {}
+    rows = []
+    for outcome in outcomes:
+        lines = {made_from.get(name, {}).get("line", "") for name in outcome.changed}
+        rows.append({**outcome.to_json(), "lines": sorted(lines - {""})})
+    return rows
 
 
 def _cost(content: bytes, target: Target) -> Cost:

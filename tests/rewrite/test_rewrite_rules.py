@@ -7,13 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from etbuild.compile.vela import compile_delegate
-from etbuild.hardware.target import Target
-from etbuild.pte.vela import blocks_of
 from etbuild.recipe.rewrite_sections import REWRITE_RULES
-from etbuild.rewrite.graph import read_graph, write_graph
-from etbuild.rewrite.rules import activations
-from tests.rewrite.graphs import Network, applied, saved
+from tests.rewrite.graphs import Network, applied
 
 RULES = Path(import_module("etbuild.rewrite.rules").__file__ or "").parent
 
@@ -207,28 +202,3 @@ def test_a_convolution_gets_an_activation_that_changes_nothing(tmp_path: Path) -
     assert applied("activations", network, tmp_path, output) == ["CONV2D", "RESCALE", "CLAMP"]
     assert applied("activations", once, tmp_path, limited) == []
     assert applied("activations", table, tmp_path, looked) == []
-
-
-def test_an_activation_that_changes_nothing_changes_no_command(tmp_path: Path) -> None:
-    """The estimate alone is another one: a convolution of 64x64 positions gets cheaper in it."""
-    network = Network((1, 64, 64, 8))
-    output = network.quantised(network.convolution("x", 8, (1, 1), 0))
-    graph = read_graph(network.file(output), "test")
-    target = Target(
-        npu="ethos-u55-128",
-        system_config="Ethos_U55_High_End_Embedded",
-        memory_mode="Shared_Sram",
-        variant="ethos-u55-128",
-        profile="tosa-u55",
-    )
-    rows, streams = [], []
-    for name in ("before", "after"):
-        (tmp_path / name).mkdir()
-        rows.append(compile_delegate(saved(write_graph(graph, name), tmp_path), target, tmp_path / name))
-        blocks = {one.name: one.data for one in blocks_of((tmp_path / name / "0.bin").read_bytes())}
-        streams.append((blocks["cmd_data"], blocks["weight_data"]))
-        (block,) = graph.blocks
-        activations.apply(block, output)
-
-    assert streams[0] == streams[1]
-    assert rows[0]["cycles"]["total"] > rows[1]["cycles"]["total"]

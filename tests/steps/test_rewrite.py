@@ -36,7 +36,10 @@ def rewritten(folder: Path, target: Target, rules: tuple[str, ...] = REWRITE_RUL
     argv = ["--npu", target.npu, "--system-config", target.system_config, "--memory-mode", target.memory_mode]
     for rule in rules:
         argv += ["--rules", rule]
+    lines = {"conv2d": {"line": "net.py:7"}, "rescale": {"line": "net.py:7"}, "reduce_sum_1": {"line": "net.py:9"}}
+    (folder / "operators.json").write_text(json.dumps({"delegates": [lines]}))
     files = {"delegates": folder / "delegates", "output": folder / "rewritten", "report": folder / "rewrite.json"}
+    files["nodes"] = folder / "operators.json"
     for name, path in files.items():
         argv += [f"--{name}", str(path)]
     assert rewrite.main(argv) == 0
@@ -55,6 +58,7 @@ def test_a_step_names_what_it_reads_and_writes_and_vela_reads_its_graphs() -> No
     assert step is not None
     assert step.argv[6:] == (
         *("--rules", "pads", "--rules", "sums", "--delegates", "build/r/tosa-u55/delegates"),
+        *("--nodes", "build/r/tosa-u55/operators.json"),
         *("--output", "build/r/ethos-u55-128/rewritten", "--report", "build/r/ethos-u55-128/rewrite.json"),
     )
     graphs = [one.inputs[0] for one in (vela.step(plain, U55), vela.step(changed, U55)) if one]
@@ -71,6 +75,7 @@ def test_graphs_cost_less_and_each_rule_is_reported(target: Target, tmp_path: Pa
     assert (found["kind"], delegate["delegate"]) == ("estimate", 0)
     assert (tmp_path / "rewritten/buffers.json").read_text() == "{}"
     assert [row["rule"] for row in kept][:2] == ["pads", "sums"]
+    assert [row["lines"] for row in kept][:2] == [["net.py:7"], ["net.py:9"]]
     assert all(row["cycles"]["after"] < row["cycles"]["before"] for row in kept)
     (tmp_path / "vela").mkdir()
     after = compile_delegate(tmp_path / "rewritten/0.tosa", target, tmp_path / "vela")
