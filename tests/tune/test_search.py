@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import time
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from etbuild.errors import UsageError
+from etbuild.hardware.target import Target
+from etbuild.lint.budget import budget
 from etbuild.recipe.data_sections import Quantize, Rule
+from etbuild.recipe.model_sections import Model
+from etbuild.recipe.qat_sections import Qat
+from etbuild.recipe.recipe import Recipe
 from etbuild.recipe.weight_sections import WeightChange
 from etbuild.report.tune_table import tune_table
+from etbuild.steps import tune
 from etbuild.tune.candidate import Candidate
 from etbuild.tune.choice import rows_of, winner_of
 from etbuild.tune.recipe_patch import unified_diff, with_keys
@@ -196,3 +205,28 @@ def test_the_table_shows_the_recipe_and_the_front() -> None:
         "the winner: git apply build/net/tune.patch",
         "all figures: build/net/tune.json",
     ]
+
+
+def test_a_search_is_planned_for_an_npu_without_code_of_the_user() -> None:
+    """Its builds run none; the profile, which a target has from its NPU, is an option of its own."""
+    target = Target("ethos-u55-128", "ethos-u55-128", "tosa-u55", "Ethos_U55_High_End_Embedded", "Shared_Sram")
+    own = Recipe("net", (Path("recipes/net.yaml"),), Model(source=Path("net.py")), (target,))
+    trained = replace(own, quantize=Quantize(qat=Qat(source=Path("train.py"))))
+
+    planned = tune.step(own)
+
+    assert planned is not None
+    assert ("--profile", "tosa-u55") in list(pairwise(planned.argv))
+    assert (planned.local, planned.outputs) == (True, ("build/net/tune.json", "build/net/tune.patch"))
+    assert tune.step(trained) is None
+    assert tune.step(replace(own, targets=(Target("cpu", "none", "cpu"),))) is None
+
+
+def test_a_budget_is_a_number_of_seconds() -> None:
+    """As that of lint; the message names the task."""
+    with pytest.raises(UsageError) as raised:
+        budget("300s", "tune")
+
+    assert str(raised.value) == (
+        '--budget: got "300s", wanted a whole number of 1 to 86400, in seconds\n    doit tune:R --budget 60'
+    )
