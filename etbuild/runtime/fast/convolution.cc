@@ -123,7 +123,7 @@ bool convolution(npu::Machine& machine, Operation& operation, const Kernels& ker
     const FeatureMap& ifm = operation.ifm;
     if (!operation.weight_order || ifm.element != 1 || repeats(ifm) || ifm.shape.empty() ||
         ifm.storage == npu::Storage::none || zero_of(ifm) < 0 || zero_of(ifm) > 255 ||
-        !plain_output(machine, operation) || !apart(ifm, operation.ofm))
+        !plain_output(machine, operation) || !apart(ifm, operation.ofm) || !apart_from_streams(operation))
         return false;
     const std::uint64_t inputs =
         static_cast<std::uint64_t>(operation.window.taps()) * static_cast<std::uint64_t>(ifm.shape.depth);

@@ -145,7 +145,7 @@ bool depthwise(npu::Machine& machine, Operation& operation, const Kernels& kerne
     if (!operation.weight_order || ifm.element != 1 || repeats(ifm) || ifm.shape.empty() ||
         ifm.storage == npu::Storage::none || zero_of(ifm) < 0 || zero_of(ifm) > 255 ||
         window.upscale != npu::Upscale::none || window.pad_left < 0 || window.pad_top < 0 ||
-        !plain_output(machine, operation) || !apart(ifm, operation.ofm))
+        !plain_output(machine, operation) || !apart(ifm, operation.ofm) || !apart_from_streams(operation))
         return false;
     if (columns_of(operation) > most_input_bytes / lanes / 2 ||
         (columns_of(operation) + 3) * lanes > most_input_bytes / rows_of(operation))

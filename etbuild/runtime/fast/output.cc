@@ -64,6 +64,19 @@ bool apart(const FeatureMap& a, const FeatureMap& b) {
     return first.end <= second.first || second.end <= first.first;
 }
 
+bool apart_from_streams(const npu::Operation& operation) {
+    const Range output = range_of(operation.ofm);
+    const auto is_apart = [&](Bytes stream) {
+        const auto first = reinterpret_cast<std::uintptr_t>(stream.data);
+        return first + stream.size <= output.first || output.end <= first;
+    };
+    for (int i = 0; i < operation.weights.cores; ++i)
+        if (!is_apart(operation.weights.streams[i])) return false;
+    for (int i = 0; operation.uses_scales && i < operation.channel_scales.cores; ++i)
+        if (!is_apart(operation.channel_scales.streams[i])) return false;
+    return true;
+}
+
 bool same_places(const FeatureMap& a, const FeatureMap& b) {
     for (int i = 0; i < 4; ++i)
         if (a.base[i] != b.base[i]) return false;

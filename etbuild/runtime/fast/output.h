@@ -15,6 +15,9 @@ bool plain_order(const npu::Machine& machine, const npu::Operation& operation);
 bool plain_output(const npu::Machine& machine, const npu::Operation& operation);
 // Whether no byte of one map is in the other.
 bool apart(const npu::FeatureMap& a, const npu::FeatureMap& b);
+// Whether the output is apart from the encoded weights and scales, which the family reads block by block, after it has
+// stored the outputs of the block before.
+bool apart_from_streams(const npu::Operation& operation);
 bool same_places(const npu::FeatureMap& a, const npu::FeatureMap& b);
 // Whether each element of the map has an address of its own, so that their order is of no importance. May answer no for
 // a map where that is so.
