@@ -96,10 +96,19 @@ class _Sample:
             one = self.programs.layers[name]
             stored, _ = self.integers(one)
             quantised[one.value] = torch.from_numpy(stored.copy())
-            if one.result in self.programs.floats:
-                node = self.programs.floats[one.result]
-                floats[node] = _as(self.floating.value(node), stored, one.params)
+        for one in self._with_counterparts(layer):
+            node = self.programs.floats[one.result]
+            floats[node] = _as(self.floating.value(node), self.integers(one)[0], one.params)
         return floats, quantised
+
+    def _with_counterparts(self, layer: ModelLayer) -> Iterator[ModelLayer]:
+        """The layers that it reads, or that those read which the float model does not have, such as parts of a mean."""
+        for name in layer.reads:
+            one = self.programs.layers[name]
+            if one.result in self.programs.floats:
+                yield one
+            else:
+                yield from self._with_counterparts(one)
 
 
 def measure(what: Compared) -> Measured:
