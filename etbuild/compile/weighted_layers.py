@@ -61,7 +61,7 @@ def matched(given: Sequence[WeightedLayer], wanted: Sequence[WeightedLayer], pla
     )
     found = list(islice(matcher.isomorphisms_iter(), 2))
     if not found:
-        raise UsageError(f"{places[0]}: {_difference(given, wanted)} of {places[1]}")
+        raise _difference(given, wanted, places)
     if len(found) > 1:
         number = next(number for number in found[0] if found[0][number] != found[1][number])
         one, other = (given[pairs[number]].name for pairs in found)
@@ -73,18 +73,24 @@ def matched(given: Sequence[WeightedLayer], wanted: Sequence[WeightedLayer], pla
     return [found[0][number] for number in range(len(wanted))]
 
 
-def _difference(given: Sequence[WeightedLayer], wanted: Sequence[WeightedLayer]) -> str:
-    """The first layers, in the order of the operations, that the other network has not; up to the place."""
+def _difference(given: Sequence[WeightedLayer], wanted: Sequence[WeightedLayer], places: tuple[str, str]) -> UsageError:
+    """Names the first layers, in the order of the operations, that the other network has not."""
+    file, model = places
     one, other = _without_pair(given, wanted, False), _without_pair(wanted, given, False)
     if one and other:
-        return f"layer {one.name}: got a {one.text}, wanted a {other.text}, as {other.name}"
+        return UsageError(
+            f"{file}: layer {one.name}: got a {one.text}, wanted a {other.text}, as {other.name} of {model}"
+        )
     if one or other:
         more = f"no layer is {other.name}, a {other.text}," if other else f"{one.name if one else ''} is none"
-        return f"got {len(given)} layers with weights, wanted {len(wanted)}: {more}"
+        return UsageError(f"{file}: got {len(given)} layers with weights, wanted {len(wanted)}: {more} of {model}")
     one, other = _without_pair(given, wanted, True), _without_pair(wanted, given, True)
     if one is None or other is None:
-        return "got layers that read others, wanted those"
-    return f"layer {one.name}: got one that reads {_reads(one, given)}, wanted {_reads(other, wanted)}, as {other.name}"
+        return UsageError(f"{file}: got layers that read others, wanted those of {model}")
+    return UsageError(
+        f"{file}: layer {one.name}: got one that reads {_reads(one, given)}, wanted {_reads(other, wanted)}, "
+        f"as {other.name} of {model}"
+    )
 
 
 def _without_pair(
