@@ -2,8 +2,8 @@
 
 A pass of ExecuTorch that changes anything interprets the whole graph: it calls each operator with fake tensors, also
 those that it leaves alone, to learn the shape and type of the result. Each docstring here has the parts that
-`etbuild.compile.patches` names. One that does a function's work itself has `Source`, the beginning of the SHA-256 of that
-function's text: where the installed one has another text, the patch is left out, and lowering only takes longer.
+`etbuild.compile.patches` names. One that does a function's work itself has `Source`, the beginning of the SHA-256 of
+that function's text: where the installed one has another text, the patch is left out, and lowering takes longer.
 """
 
 from __future__ import annotations

@@ -35,14 +35,15 @@ class ParallelPrograms:
     """Loaded programs of one kind, one for each thread; the emulator's decoded weights are shared by all.
 
     load:    loads one; also called by another thread. Its memory limit holds for each.
-    threads: the most that run at once; 0 for the number of processors. Programs are loaded when they are needed.
+    threads: the most that run at once; 0 for the number of processors. Programs are loaded when they are needed. One
+             that keeps state has one thread, and gets the samples in their order.
     raises:  what `load` raises.
     """
 
     def __init__(self, load: Callable[[], HostProgram], threads: int = 0):
         self.first = load()
         """A program for questions about inputs and outputs, while nothing runs."""
-        self.threads = threads or processors()
+        self.threads = 1 if self.first.keeps_state else threads or processors()
         self._load = load
         self._idle: queue.SimpleQueue[HostProgram] = queue.SimpleQueue()
         self._idle.put(self.first)

@@ -43,13 +43,14 @@ class Memory:
 
 
 class _Chosen(NamedTuple):
-    """The method to run, the names of all, the number of its first delegate in the program, and whether it
-    `needs_all_types`."""
+    """The method to run, the names of all, the number of its first delegate in the program, whether it
+    `needs_all_types`, and whether it changes a buffer."""
 
     number: int
     methods: tuple[str, ...]
     first_delegate: int
     needs_all_types: bool
+    keeps_state: bool
 
 
 class HostProgram:
@@ -87,6 +88,8 @@ class HostProgram:
         self.inputs = tuple(self._info(index, self._library.etb_input) for index in range(inputs))
         self.outputs = tuple(self._info(index, self._library.etb_output) for index in range(outputs))
         self.delegates = int(self._library.etb_delegates(self._handle))
+        self.keeps_state = chosen.keeps_state or bool(kernels.sources)
+        """Whether a run may depend on those before it: the program changes a buffer, or has kernels of the user."""
 
     @property
     def memory(self) -> Memory:
@@ -223,11 +226,14 @@ def _chosen(pte: bytes, name: str, method: str) -> _Chosen:
     try:
         program = parse(memoryview(pte), name)
     except EtbuildError:
-        return _Chosen(0, (), 0, False)
+        return _Chosen(0, (), 0, False, False)
     number = method_number(program, method, name)
-    all_types = any(map(needs_all_types, program.methods[number : number + 1]))
+    methods = program.methods[number : number + 1]
+    all_types = any(map(needs_all_types, methods))
+    # The name of an operator that changes its argument ends so, as that of copy_, with which a new state is stored.
+    state = any(operator.name.endswith("_") for method in methods for operator in method.operators)
     names = tuple(one.name for one in program.methods)
-    return _Chosen(number, names, first_delegate(program, number), all_types)
+    return _Chosen(number, names, first_delegate(program, number), all_types, state)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 
@@ -10,8 +11,10 @@ import pytest
 from host_programs import FILES
 
 from etbuild.errors import UsageError
+from etbuild.host import program as host_program
 from etbuild.host.parallel import ParallelPrograms
 from etbuild.host.program import HostProgram
+from etbuild.pte.reader import parse
 
 pytestmark = pytest.mark.e2e
 
@@ -35,6 +38,21 @@ def test_outputs_come_in_the_order_of_the_samples(threads: int) -> None:
         outputs = list(programs.run(given))
 
     np.testing.assert_array_equal(outputs, [one.run(*sample) for sample in given])
+
+
+def test_a_program_that_keeps_state_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its samples are steps of one sequence. copy_ stores a new state."""
+    program = parse((FILES / "linear_cpu.pte").read_bytes(), "linear_cpu.pte")
+    first, *others = program.methods[0].operators
+    operators = dataclasses.replace(first, name="aten::copy_"), *others
+    method = dataclasses.replace(program.methods[0], operators=operators)
+    monkeypatch.setattr(host_program, "parse", lambda *_: dataclasses.replace(program, methods=(method,)))
+
+    def load_with_state() -> HostProgram:
+        return HostProgram(FILES / "linear_cpu.pte")
+
+    with ParallelPrograms(load_with_state, 4) as programs:
+        assert (programs.first.keeps_state, programs.threads) == (True, 1)
 
 
 def test_a_sample_that_cannot_run_raises_when_its_turn_comes() -> None:

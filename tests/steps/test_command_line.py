@@ -19,6 +19,7 @@ from etbuild.recipe.load import load_all
 from etbuild.recipe.method_sections import Method, MethodSamples
 from etbuild.recipe.model_sections import DTYPES, DynamicDim, Export, InputSpec, Model
 from etbuild.recipe.program_sections import POINTS, Exclude, Pass
+from etbuild.recipe.weight_sections import WeightChange
 from etbuild.steps import export
 from etbuild.steps.command_line import arguments, parse
 from etbuild.steps.kinds import KINDS, steps_of
@@ -50,6 +51,14 @@ PARTS: dict[type, st.SearchStrategy[Any]] = {
     Rule: st.one_of(
         st.builds(Rule, **{key: names}, scheme=st.sampled_from(SCHEMES))
         for key in ("module_name", "module_type", "operator")
+    ),
+    WeightChange: st.builds(WeightChange, st.sampled_from(("equalise", "correct_bias")), module_name=st.none() | names)
+    | st.builds(WeightChange, st.just("cluster"), values=st.integers(2, 256), module_name=st.none() | names)
+    | st.builds(
+        WeightChange,
+        st.just("prune"),
+        share=st.floats(0, 1, exclude_min=True, exclude_max=True),
+        module_name=st.none() | names,
     ),
     Pass: st.builds(Pass, st.sampled_from(POINTS), paths, identifiers),
     Part: st.builds(Part, words, words, words, st.just("") | words, st.integers(0, 2**32)),

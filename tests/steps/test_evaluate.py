@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 COUNT = 7
+
+
+@pytest.fixture(scope="module")
+def small(small: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy, because the tests add files."""
+    root = tmp_path_factory.mktemp("evaluated") / "project"
+    shutil.copytree(small.root, root)
+    return Project(root)
 
 
 def inputs(count: int = COUNT) -> Any:
