@@ -22,6 +22,7 @@ def suite(output: Path, *options: str, code: int = 0) -> list[str]:
     return [f"{row['function']} {row['verdict']} {[found[0] for found in row.get('tosa', [])]}" for row in rows]
 
 
+@pytest.mark.slow
 def test_a_sample_passes_and_is_exact(tmp_path: Path) -> None:
     """The first case of every 130th function; test_one_per_function.py has one of each. Compilation on the host has no
     program to compare."""
