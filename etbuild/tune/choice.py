@@ -32,6 +32,8 @@ def rows_of(tried: Sequence[Candidate], known: Mapping[str, Json]) -> list[Json]
     for row in rows:
         figures = row["figures"]
         row["front"] = row in sound and not any(_is_better(other["figures"], figures) for other in sound)
+        # Of settings that give equal figures the first.
+        row["front"] &= next(other for other in rows if other["figures"] == figures) is row
         gain, cost = _shares(figures, base, wide) if row in sound and is_sound(base) else (0.0, 0.0)
         row["gain"], row["cost"] = round(gain, 4), round(cost, 4)
     return rows
