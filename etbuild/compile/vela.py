@@ -10,6 +10,7 @@ import csv
 import io
 import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,15 @@ if TYPE_CHECKING:
 _REPORT_FLAGS = ("--verbose-performance", "--enable-debug-db")
 _CYCLES = ("npu", "sram_access", "dram_access", "on_chip_flash_access", "off_chip_flash_access", "total")
 _AREAS = {"SRAM": "sram", "DRAM": "dram", "On-chip Flash": "on_chip_flash", "Off-chip Flash": "off_chip_flash"}
+
+
+def estimate(content: bytes, target: Target) -> dict[str, Any]:
+    """The row of vela.json of a graph that is compiled for its figures alone. raises: as `compile_delegate`."""
+    with tempfile.TemporaryDirectory() as folder:
+        graph, output = Path(folder) / "0.tosa", Path(folder) / "vela"
+        graph.write_bytes(content)
+        output.mkdir()
+        return compile_delegate(graph, target, output)
 
 
 def compile_delegate(graph: Path, target: Target, output: Path) -> dict[str, Any]:

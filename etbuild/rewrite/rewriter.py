@@ -22,6 +22,11 @@ class Cost:
     cycles: int
     bytes_used: int
 
+    @classmethod
+    def of_row(cls, row: dict[str, Any]) -> Cost:
+        """row: of vela.json."""
+        return cls(row["cycles"]["total"], sum(row["memory_bytes"].values()))
+
     def is_less_than(self, other: Cost) -> bool:
         """Fewer cycles, and hardly more bytes."""
         return self.cycles < other.cycles and self.bytes_used <= other.bytes_used * _MORE_BYTES

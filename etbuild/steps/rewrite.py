@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etbuild.compile.operators_file import NAME
-from etbuild.compile.vela import compile_delegate
+from etbuild.compile.vela import estimate
 from etbuild.errors import exit_code_of
 from etbuild.hardware.target import Target
 from etbuild.recipe.rewrite_sections import Rewrite
@@ -59,8 +58,12 @@ def main(argv: Sequence[str]) -> int:
     # With what step lower wrote beside the graphs: step vela names lost buffers by it.
     shutil.copytree(options.delegates, options.output)
     rows = []
+
+    def cost(content: bytes) -> Cost:
+        return Cost.of_row(estimate(content, options.target))
+
     for graph in sorted(options.delegates.glob("*.tosa"), key=lambda path: int(path.stem)):
-        rewriter = Rewriter(str(graph), lambda content: _cost(content, options.target), GraphBefore(graph).difference)
+        rewriter = Rewriter(str(graph), cost, GraphBefore(graph).difference)
         (options.output / graph.name).write_bytes(rewriter.rewrite(graph.read_bytes(), options.rules))
         rows.append({"delegate": int(graph.stem), "rules": _rows(rewriter.outcomes, options.nodes, int(graph.stem))})
     report = {"digests": digests((options.delegates,)), "kind": "estimate", "delegates": rows}
@@ -76,16 +79,6 @@ def _rows(outcomes: Sequence[Outcome], nodes: Path | None, delegate: int) -> lis
         lines = {made_from.get(name, {}).get("line", "") for name in outcome.changed}
         rows.append({**outcome.to_json(), "lines": sorted(lines - {""})})
     return rows
-
-
-def _cost(content: bytes, target: Target) -> Cost:
-    """Vela's estimate for a graph. raises: StepError when Vela does not take it."""
-    with tempfile.TemporaryDirectory() as folder:
-        graph, output = Path(folder) / "0.tosa", Path(folder) / "vela"
-        graph.write_bytes(content)
-        output.mkdir()
-        row = compile_delegate(graph, target, output)
-    return Cost(row["cycles"]["total"], sum(row["memory_bytes"].values()))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import contextlib
 import io
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from etbuild.compile.lowering import lower_program
 from etbuild.compile.pte_writer import assemble
 from etbuild.compile.quantizing import quantize
 from etbuild.compile.samples import read_samples
-from etbuild.compile.vela import compile_delegate, total
+from etbuild.compile.vela import compile_delegate, estimate, total
 from etbuild.errors import StepError
 from etbuild.host.program import HostProgram
 from etbuild.rewrite.rewriter import Cost, Rewriter
@@ -120,35 +120,20 @@ def _compiled(
 ) -> tuple[list[dict[str, Any]], list[bytes]]:
     """Rows of vela.json, and command streams. folder: an empty one."""
     rows, streams = [], []
+
+    def cost(content: bytes) -> Cost:
+        return Cost.of_row(estimate(content, target))
+
     for number, content in enumerate(graphs):
         graph, output = folder / f"{number}.tosa", folder / f"vela{number}"
         graph.write_bytes(content)
         if rules:
-            rewriter = Rewriter(str(graph), _cost_for(target), GraphBefore(graph).difference)
+            rewriter = Rewriter(str(graph), cost, GraphBefore(graph).difference)
             graph.write_bytes(rewriter.rewrite(content, rules))
         output.mkdir()
         rows.append(compile_delegate(graph, target, output))
         streams.append((output / f"{number}.bin").read_bytes())
     return rows, streams
-
-
-def _cost_for(target: Target) -> Callable[[bytes], Cost]:
-    def cost(content: bytes) -> Cost:
-        with tempfile.TemporaryDirectory() as folder:
-            row = compile_delegate(_written(Path(folder) / "0.tosa", content), target, _made(Path(folder) / "vela"))
-        return Cost(row["cycles"]["total"], sum(row["memory_bytes"].values()))
-
-    return cost
-
-
-def _written(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 @contextlib.contextmanager
