@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bench import bench
-from etbuild.host.parallel import ParallelPrograms, processors
+from etbuild.host.parallel import ParallelPrograms
 from etbuild.host.program import HostProgram
+from etbuild.system.processors import processors
 from tests.npu import artifacts, grid, native
 from tests.npu.corpus import OpModel
 

@@ -7,12 +7,13 @@ with ParallelPrograms(lambda: HostProgram("model.pte")) as programs:
 
 from __future__ import annotations
 
-import os
 import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from etbuild.system.processors import processors
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,11 +25,6 @@ Inputs = Sequence[Any]
 
 # Samples that wait for a thread, for each thread: enough that none is idle, few of a data set in memory.
 _WAITING = 2
-
-
-def processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 class ParallelPrograms:

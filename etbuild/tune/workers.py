@@ -5,12 +5,12 @@ none.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 from collections.abc import Sequence
 from multiprocessing import pool
 from typing import TYPE_CHECKING, Any
 
+from etbuild.system.processors import processors
 from etbuild.tune.build import Builder
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ class Workers:
         """The figures of each; None for those that were not done at the end, as time.monotonic has it."""
         if self._pool is None:
             context = multiprocessing.get_context("fork")
-            count = len(os.sched_getaffinity(0))
-            self._pool = context.Pool(count, initializer=_begin, initargs=(self._subject,))
+            self._pool = context.Pool(processors(), initializer=_begin, initargs=(self._subject,))
         results = [self._pool.apply_async(_build, (one,)) for one in some]
         found: list[dict[str, Any] | None] = []
         for result in results:

@@ -18,6 +18,7 @@ from etbuild.npu.debug_database import read_layers
 from etbuild.pte.methods import method_number
 from etbuild.pte.program import Method, Tensor
 from etbuild.pte.reader import read
+from etbuild.system.processors import processors
 from etbuild.verify.compare import difference, remedy
 from etbuild.verify.verdict import ExpectedOutput
 
@@ -92,7 +93,7 @@ def run_on_host(what: HostRun, golden: dict[str, Any]) -> dict[str, Any]:
     raises: StepError for the first vector whose outputs differ by more than the tolerance, and for a .pte that asks for
             more memory.
     """
-    from etbuild.host.parallel import ParallelPrograms, processors
+    from etbuild.host.parallel import ParallelPrograms
     from etbuild.host.program import HostProgram
 
     begin = time.perf_counter()

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from etbuild.compile.inputs import inputs_of
 from etbuild.compile.simulated_integers import faster
 from etbuild.compile.states import functional, states_of
+from etbuild.system.processors import processors
 from etbuild.verify.answers import AnswersFolder
 from etbuild.verify.compare import QuantParams, dequantize, quantize
-from etbuild.verify.sample_workers import for_each_sample, processors
+from etbuild.verify.sample_workers import for_each_sample
 
 if TYPE_CHECKING:
     from etbuild.host.program import HostProgram

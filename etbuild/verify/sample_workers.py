@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,11 +16,6 @@ from etbuild.system.parent import ends_with_parent
 PERIOD_S = 2.0
 Work = Callable[[int], None]
 _REMEDY = "    signal 9: mostly a lack of memory; 6 and 11: errors of native code, such as a kernel of yours"
-
-
-def processors() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def for_each_sample(numbers: range, work: Work, processes: int, doing: str) -> None:

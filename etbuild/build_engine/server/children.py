@@ -21,13 +21,14 @@ from dataclasses import dataclass
 from etbuild.build_engine.server import protocol
 from etbuild.build_engine.server.child import OwnFiles, copy_memory, detach, flush_all, run_step
 from etbuild.system.memory import available_bytes
+from etbuild.system.processors import processors
 
 # A standby child copies a fifth of a GB: only with memory to spare, and not at the expense of a step that follows soon.
 SPARE_BYTES = 4 << 30
 PAUSE_S = 0.05
 # No child blocks the server for longer; both sides read what they are sent at once.
 SEND_TIMEOUT_S = 5.0
-PROCESSORS = len(os.sched_getaffinity(0))
+PROCESSORS = processors()
 
 
 @dataclass
