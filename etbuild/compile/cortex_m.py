@@ -40,6 +40,7 @@ def channels_last_module(module: Any, example: Inputs, strict: bool) -> Any:
     import torch
 
     from etbuild.compile import patches
+    from etbuild.compile.retracing import graphs_as_they_are
 
     module = module.to(memory_format=torch.channels_last)
     for node in module.graph.nodes:
@@ -47,7 +48,7 @@ def channels_last_module(module: Any, example: Inputs, strict: bool) -> Any:
         if node.target is torch.ops.aten.view.default:
             node.target = torch.ops.aten.reshape.default
     module.recompile()
-    with patches.export_without_guards():
+    with patches.export_without_guards(), graphs_as_they_are():
         traced = torch.export.export(module, example.arguments, example.keywords, strict=strict)
         return traced.module(check_guards=False)
 

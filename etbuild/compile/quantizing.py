@@ -107,10 +107,11 @@ def _exported(converted: Any, example: Inputs, exporting: Export) -> Any:
     from etbuild.compile import patches
     from etbuild.compile.compiler_failure import explained
     from etbuild.compile.dynamic_shapes import dynamic_shapes
+    from etbuild.compile.retracing import graphs_as_they_are
 
     shapes = dynamic_shapes(converted, example, exporting.dynamic_shapes)
     without_guards = patches.export_without_guards() if shapes is None else nullcontext()
-    with explained("quantisation: export", converted), without_guards:
+    with explained("quantisation: export", converted), without_guards, graphs_as_they_are():
         return torch.export.export(
             converted, example.arguments, example.keywords, dynamic_shapes=shapes, strict=exporting.strict
         )
