@@ -96,14 +96,12 @@ def test_an_image_with_the_register_driver_gives_the_bytes_of_the_host(
     assert report["figures"]["npu_cycles"]["value"] > 0
 
 
-def test_the_number_of_instructions_does_not_depend_on_the_machine(linear: Image) -> None:
-    """The NPU's part takes none of the processor's time."""
-    counts = set()
-    for _ in range(2):
-        run.main(options(linear))
-        counts.add(json.loads((linear.folder / "run.json").read_text())["figures"]["instructions"]["value"])
+def test_a_run_with_the_npu_beside_qemu_counts_no_instructions(linear: Image) -> None:
+    """At each access to the NPU QEMU's clock goes on to its next timer: 40 accesses were counted as 21 thousand million
+    instructions, for a model of any size."""
+    run.main(options(linear))
 
-    assert len(counts) == 1
+    assert set(json.loads((linear.folder / "run.json").read_text())["figures"]) == {"duration", "npu_cycles"}
 
 
 def test_a_stop_that_meets_an_access_ends_no_qemu(linear: Image, monkeypatch: pytest.MonkeyPatch) -> None:
