@@ -138,19 +138,20 @@ def read_map(text: str) -> tuple[Section, ...]:
             continue
         stored = name not in (".bss", ".stack", ".fast_scratch", ".texts") and not name.startswith(".planned_")
         load = int(match[4], 16) if match[4] else address
-        sections.append(Section(name, address, size, load if stored else None, _users(body[match.end() : end])))
+        sections.append(Section(name, address, size, load if stored else None, _users(name, body[match.end() : end])))
     return tuple(sections)
 
 
-def _users(contributions: str) -> dict[str, int]:
-    """Bytes by user. contributions: the lines of one output section in the map."""
+def _users(section: str, contributions: str) -> dict[str, int]:
+    """Bytes by user of one output section. contributions: its lines in the map."""
     users: dict[str, int] = {}
     for match in _INPUT.finditer(contributions):
         if int(match[1], 16) and int(match[2], 16):
             user = _user(match[3])
             users[user] = users.get(user, 0) + int(match[2], 16)
     padding = sum(int(match[2], 16) for match in _FILL.finditer(contributions))
-    return {**users, **({"padding": padding} if padding else {})}
+    filled = "stack" if section == ".stack" else "padding"
+    return {**users, **({filled: padding} if padding else {})}
 
 
 def _user(origin: str) -> str:

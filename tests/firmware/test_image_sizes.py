@@ -74,6 +74,18 @@ def test_the_bytes_of_an_image_are_counted_by_user() -> None:
     assert used == {"itcm": 0x44 + 0x130 + 0x10, "dtcm": 0x1030, "sram": 0, "ddr": 0x1000}
 
 
+def test_the_stack_is_a_user_of_its_own() -> None:
+    """In the map it is a fill, as is padding between sections."""
+    stack = MAP.replace("etb_stack = .\n", "etb_stack = .\n *fill*         0x30000000     0x1000\n")
+
+    assert stack != MAP
+    users = sizes(board(), read_map(stack), "")["users"]
+    assert (users["stack"], users["padding"]) == (
+        {"code": 0, "ram": 0, "data": 0x1000},
+        {"code": 4, "ram": 0, "data": 0},
+    )
+
+
 def test_the_largest_frames_come_first_and_unbounded_ones_before_them() -> None:
     """From GCC's .su files."""
     usage = "load.cc:1:2:etb::a()\t100\tstatic\nload.cc:3:4:etb::b(int)\t8\tdynamic\nx.cc:1:1:etb::c()\t300\tstatic\n"

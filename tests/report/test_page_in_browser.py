@@ -158,6 +158,18 @@ def test_a_narrow_window_scrolls_tables_and_not_the_page(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 400
 
 
+def test_the_lines_of_the_graph_have_no_gaps_in_a_narrow_window(page: Page) -> None:
+    """A row is as high as the 28 pixels of the line in it, the first has a border: long names scroll."""
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.get_by_role("button", name="Open all modules").first.click()
+
+    names = page.locator(".variant.current .graph tbody th[scope=row]")
+    names.evaluate_all("all => all.forEach(one => one.append(' max_pool2d_with_indices'.repeat(3)))")
+
+    heights = page.locator(".variant.current .graph tbody tr").evaluate_all("rows => rows.map(row => row.offsetHeight)")
+    assert set(heights) <= {0, 28, 29}
+
+
 def test_a_printed_page_has_every_row(page: Page) -> None:
     """Tables that scroll on the screen are whole on paper; what only a screen can use is not there."""
     page.emulate_media(media="print")

@@ -13,6 +13,7 @@ from etbuild.report.page.graph_rows import GroupRow, OperatorRow, graph_rows
 from etbuild.report.page.layers import layers_of
 from etbuild.report.page.memory import Placed, placed_buffers, plan_of
 from etbuild.report.page.numbers import NOTHING, inside
+from etbuild.report.page.render import FILTERS
 from etbuild.report.page.sizes import Symbol, symbols
 from etbuild.report.page.text import count_text, size_text, time_text
 
@@ -108,6 +109,36 @@ def test_a_layer_waits_for_what_needs_the_most_cycles() -> None:
         "body",
         1.0,
     )
+
+
+def test_what_vela_adds_for_an_operation_has_the_line_of_that_operation() -> None:
+    """A mean on the U55: a transpose for the sum, the sum itself, and one of the two transposes of a copy. A transpose
+    that stands for itself, and one of another operation, have none."""
+    named = [
+        ("#1", "Transpose"),
+        ("copy", "Transpose"),
+        ("conv_transpose", "ReduceSum"),
+        ("sum_reducesum", "ReduceSum"),
+        ("sum", "ReduceSum"),
+        ("sum_transpose", "Transpose"),
+        ("#2", "Add"),
+    ]
+    cycles = dict.fromkeys(
+        ("npu", "sram_access", "dram_access", "on_chip_flash_access", "off_chip_flash_access", "total"), 1
+    )
+    row = {"operator": "", "macs": 0, "mac_utilisation": 0.0, "staging_bytes": 8, "cycles": cycles}
+    layers = [{**row, "name": name, "original_operator": original} for name, original in named]
+
+    found = layers_of([{"delegate": 0, "layers": layers}], [{"copy": {"line": "m.py:3"}, "sum": {"line": "m.py:4"}}])
+
+    assert [one.line for one in found] == ["m.py:3", "m.py:3", "m.py:4", "m.py:4", "m.py:4", "", ""]
+
+
+def test_a_number_on_a_page_is_not_parted_from_its_unit() -> None:
+    """At the end of a line. In files and in the terminal it is a space as any other."""
+    texts = [FILTERS[name](value) for name, value in (("size", 1024), ("number", 12345), ("percent", 0.5), ("time", 1))]
+
+    assert [(" " in text, "\N{NO-BREAK SPACE}" in text) for text in texts] == [(False, True)] * 4
 
 
 def test_the_worst_layer_is_the_first() -> None:

@@ -71,12 +71,14 @@ def layers_of(delegates: Sequence[Json], tensors: Sequence[Mapping[str, Json]]) 
 
     delegates: of vela.json.
     tensors:   for each delegate what its tensors are made from, of operators.json; may be empty.
+
+    What Vela adds for an operation (see `_origins`) has that operation's node, module and line.
     """
     total = sum(layer["cycles"]["total"] for one in delegates for layer in one["layers"])
     found: list[Layer] = []
     for number, one in enumerate(delegates):
-        about = tensors[number] if number < len(tensors) else {}
-        for layer in one["layers"]:
+        about = _origins(one["layers"], tensors[number] if number < len(tensors) else {})
+        for layer, origin in zip(one["layers"], about, strict=True):
             cycles = layer["cycles"]
             found.append(
                 Layer(
@@ -91,10 +93,28 @@ def layers_of(delegates: Sequence[Json], tensors: Sequence[Mapping[str, Json]]) 
                     layer["macs"],
                     layer["mac_utilisation"],
                     layer["staging_bytes"],
-                    {key: text for key, text in about.get(layer["name"], {}).items() if isinstance(text, str)},
+                    {key: text for key, text in origin.items() if isinstance(text, str)},
                 )
             )
     return found
+
+
+def _origins(rows: Sequence[Json], tensors: Mapping[str, Json]) -> list[Json]:
+    """What each row of a delegate is made from.
+
+    Vela names an operation by the tensor that it computes, and one that it adds by a number or a suffix: X_transpose is
+    X transposed for the operation that follows, X_reducesum the sum that becomes X. An added operation has the original
+    operator of the one that it is for.
+    """
+    found: list[Json] = []
+    after, original = Json(), ""
+    for row in reversed(rows):
+        name, is_same = row["name"], row["original_operator"] == original
+        is_added = name.startswith("#") or name.endswith("_transpose")
+        own = tensors.get(name) or tensors.get(name.removesuffix("_reducesum"))
+        after, original = own or (after if is_same and is_added else {}), row["original_operator"]
+        found.append(after)
+    return found[::-1]
 
 
 def lines_of(layers: Sequence[Layer], texts: Mapping[str, str]) -> list[Line]:

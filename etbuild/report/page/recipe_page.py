@@ -255,8 +255,8 @@ def _time_text(found: Sequence[layers.Layer]) -> str:
         by[one.bound] += one.cycles
     shares = ", ".join(f"{name} {cycles * 100 / total:.0f} %" for name, cycles in by.most_common())
     return (
-        f"{total:,} cycles in {len(found)} operations of the NPU, as Vela models them, not measured; {half} take "
-        f"half of the time. Bound by: {shares}."
+        f"{total:,} cycles in {len(found)} operations of the NPU, as Vela models them, not measured; "
+        f"{'1 takes' if half == 1 else f'{half} take'} half of the time or more. Bound by: {shares}."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,19 @@ from etbuild.report.page.text import count_text, size_text, time_text
 
 SOURCES = ("report/page/templates",)
 TEMPLATES = Path(__file__).parent / "templates"
-FILTERS = {"size": size_text, "number": count_text, "percent": percent, "time": time_text}
+
+
+def _unbroken(text_of: Callable[..., str]) -> Callable[..., str]:
+    """The same text, on one line of a page: a number is not parted from its unit."""
+    return lambda *args: text_of(*args).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+FILTERS = {
+    "size": _unbroken(size_text),
+    "number": _unbroken(count_text),
+    "percent": _unbroken(percent),
+    "time": _unbroken(time_text),
+}
 
 
 def short_line(line: str) -> Any:

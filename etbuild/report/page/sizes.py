@@ -88,4 +88,4 @@ def _parts(lines: Iterable[str]) -> Iterator[Symbol]:
         yield made
     for name, size in padding.items():
         if name and not name.startswith(_NOT_LOADED):
-            yield Symbol("padding", name, size, "")
+            yield Symbol("stack" if name == ".stack" else "padding", name, size, "")
