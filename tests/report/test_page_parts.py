@@ -31,6 +31,17 @@ def test_a_firmware_is_shown_by_symbol() -> None:
     ]
 
 
+def test_a_symbol_of_a_few_bytes_is_no_name_of_another() -> None:
+    """Below 16 bytes the map's column of sizes begins where that of names does."""
+    small = " .rodata.digits\n                0x10000160        0xc objects/app/frame.o\n"
+    lines = MAP.replace(" *fill*         0x10000160        0x4\n", small).splitlines()
+
+    found = {one.name: one.bytes for one in symbols(lines)}
+    assert found == {"etb::app::run()": 0x120, "memcpy": 0x9C, ".bss.state": 0x80, "etb::(anonymous)::load": 0x40} | {
+        ".rodata.digits": 0xC
+    }
+
+
 def test_a_planned_tensor_lives_from_its_first_to_its_last_use() -> None:
     """By instruction; the peak is the largest sum of tensors that live at once."""
     plan = plan_of(FILES / "linear_u55.pte")

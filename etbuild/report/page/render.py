@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -14,9 +15,16 @@ SOURCES = ("report/page/templates",)
 TEMPLATES = Path(__file__).parent / "templates"
 
 
+_NUMBER = re.compile(r"(?<=\d) (?=([KM]iB|bytes|[mµ]?s|dB|LSB|MHz|%|[kMG])(?!\w))")
+
+
+def unbroken(text: str) -> str:
+    """The text of a page, in which no line ends between a number and its unit."""
+    return _NUMBER.sub("\N{NO-BREAK SPACE}", text)
+
+
 def _unbroken(text_of: Callable[..., str]) -> Callable[..., str]:
-    """The same text, on one line of a page: a number is not parted from its unit."""
-    return lambda *args: text_of(*args).replace(" ", "\N{NO-BREAK SPACE}")
+    return lambda *args: unbroken(text_of(*args))
 
 
 FILTERS = {
@@ -24,6 +32,7 @@ FILTERS = {
     "number": _unbroken(count_text),
     "percent": _unbroken(percent),
     "time": _unbroken(time_text),
+    "unbroken": unbroken,
 }
 
 

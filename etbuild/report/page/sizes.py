@@ -12,7 +12,7 @@ _PLACE = r"0x(?P<address>[0-9a-f]+)\s+0x(?P<size>[0-9a-f]+)\s(?P<object>\S.*)"
 _SECTION = re.compile(rf"^ (?P<name>[._a-zA-Z][\w.$-]*)(?:\s+{_PLACE})?$")
 _REST = re.compile(rf"^ {{8,}}{_PLACE}$")
 _FILL = re.compile(r"^ \*fill\*\s+0x(?P<address>[0-9a-f]+)\s+0x(?P<size>[0-9a-f]+)\s*$")
-_SYMBOL = re.compile(r"^ {8,}0x(?P<address>[0-9a-f]+) {8,}(?P<name>[^=\s](?:(?! = ).)*)$")
+_SYMBOL = re.compile(r"^ {8,}0x(?P<address>[0-9a-f]+) {8,}(?P<name>(?!0x)[^=\s](?:(?! = ).)*)$")
 _OUTPUT = re.compile(r"^(?P<name>\.[\w.]+)(?:\s|$)")
 _BEGIN = "Linker script and memory map"
 _NOT_LOADED = (".debug", ".comment", ".ARM.attributes", ".note", ".texts", ".group", ".symtab", ".strtab", ".shstrtab")
