@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,6 @@ from etbuild.tune.recipe_patch import unified_diff, with_keys
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
     from etbuild.recipe.recipe import Recipe
-    from etbuild.tune.candidate import Candidate
 
 TOOLS = ("torch", "torchao", "executorch", "ethos-u-vela", "tosa-tools", "numpy", "c++", "optuna")
 FORMAT = 1
@@ -84,14 +83,17 @@ def main(argv: Sequence[str]) -> int:
     from etbuild.compile import compiler_imports
 
     compiler_imports.load_executorch()
+    from etbuild.compile.exported_program import load_program
     from etbuild.tune.build import Subject
     from etbuild.tune.choice import rows_of, winner_of
+    from etbuild.tune.narrow import narrow_modules
     from etbuild.tune.search import search
     from etbuild.tune.study import study_of
     from etbuild.tune.workers import Workers
 
     worst = _worst(json.loads(options.sensitivity.read_text()))
-    own = options.quantize, options.export, options.vectors, worst, options.rules
+    narrow = narrow_modules(load_program(options.exported), options.profile)
+    own = options.quantize, options.export, options.vectors, worst, narrow, options.rules
     subject = Subject(options.exported, replace(options.target, profile=options.profile), *own)
     data = [one for one in (options.quantize.calibration.data, options.vectors.data, options.target.vela.ini) if one]
     files = [options.exported, *(file for one in data for file in _files_in(one))]
@@ -105,7 +107,7 @@ def main(argv: Sequence[str]) -> int:
     if "why" in rows[0]["figures"]:
         raise StepError(f"tune: got a recipe that cannot be built: {rows[0]['figures']['why']}, wanted one that can")
     number = winner_of(rows)
-    text = _patch(options, tried[number], worst) if number else ""
+    text = _patch(options, tried[number].keys(options.quantize, worst, narrow)) if number else ""
     options.patch.write_text(text, encoding="utf-8")
     report: dict[str, Any] = {"format": FORMAT, "recipe": options.recipe, "variant": options.variant, "seed": SEED}
     report |= {"tried": rows, "winner": number, "patch": options.patch.as_posix() if text else None}
@@ -113,9 +115,9 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _patch(options: Options, winner: Candidate, worst: Sequence[Sequence[str]]) -> str:
+def _patch(options: Options, keys: Mapping[tuple[str, str], Any]) -> str:
     before = options.recipe_file.read_text(encoding="utf-8")
-    after = with_keys(before, winner.keys(options.quantize, worst))
+    after = with_keys(before, keys)
     return "" if after is None else unified_diff(options.recipe_file.as_posix(), before, after)
 
 

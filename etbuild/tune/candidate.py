@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,11 @@ class Candidate:
     rewrite: bool = False
 
     @property
+    def lowered(self) -> Candidate:
+        """What it has in common with candidates whose lowered program is the same."""
+        return replace(self, rewrite=False)
+
+    @property
     def key(self) -> str:
         """The same for equal candidates alone; for people, too."""
         parts = [self.scheme, _counted(self.wide), "per tensor" if self.tensor else ""]
@@ -42,11 +47,16 @@ class Candidate:
         parts += ["rewrite" if self.rewrite else ""]
         return ", ".join(filter(None, parts)) or "the recipe"
 
-    def quantize(self, base: Quantize, worst: Sequence[Sequence[str]]) -> Quantize:
-        """The recipe's section with what the candidate changes. worst: modules of layers, the worst first."""
-        names = list(dict.fromkeys(name for modules in worst[: self.wide] for name in modules))
+    def quantize(self, base: Quantize, worst: Sequence[Sequence[str]], narrow: Sequence[str] = ()) -> Quantize:
+        """The recipe's section with what the candidate changes.
+
+        worst: modules of layers, the worst first. narrow: modules that cannot be in int16x8.
+        """
+        names = dict.fromkeys(name for modules in worst[: self.wide] for name in modules if name not in narrow)
+        within = [name for name in narrow if self.scheme == "int16x8" or any(map(name.startswith, _below(names)))]
+        schemes = {**dict.fromkeys(within, "int8"), **dict.fromkeys(names, "int16x8")}
         known = {rule.match for rule in base.rules}
-        rules = tuple(Rule(module_name=name, scheme="int16x8") for name in names if name not in known)
+        rules = tuple(Rule(module_name=name, scheme=one) for name, one in schemes.items() if name not in known)
         methods = [name for name in ("equalise", "correct_bias") if getattr(self, name)]
         had = {one.method for one in base.weights}
         weights = tuple(WeightChange(name) for name in methods if name not in had)
@@ -59,9 +69,11 @@ class Candidate:
             changed = replace(changed, observer=self.observer, percentile=_percentile(self.observer, base))
         return changed
 
-    def keys(self, base: Quantize, worst: Sequence[Sequence[str]]) -> dict[tuple[str, str], Any]:
-        """The recipe's keys that it changes, as YAML has them, by section and key."""
-        made, found = self.quantize(base, worst), dict[tuple[str, str], Any]()
+    def keys(
+        self, base: Quantize, worst: Sequence[Sequence[str]], narrow: Sequence[str] = ()
+    ) -> dict[tuple[str, str], Any]:
+        """The recipe's keys that it changes, as YAML has them, by section and key. worst, narrow: as of `quantize`."""
+        made, found = self.quantize(base, worst, narrow), dict[tuple[str, str], Any]()
         if made.scheme != base.scheme:
             found["quantize", "scheme"] = made.scheme
         if made.per_channel != base.per_channel:
@@ -77,6 +89,11 @@ class Candidate:
         if self.rewrite:
             found["rewrite", "rules"] = "all"
         return found
+
+
+def _below(modules: Iterable[str]) -> list[str]:
+    """What the names of all modules below these begin with."""
+    return [f"{name}." for name in modules]
 
 
 def _counted(wide: int) -> str:

@@ -4,6 +4,7 @@ none.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import time
 from collections.abc import Sequence
@@ -36,18 +37,22 @@ class Workers:
             self._pool.join()
 
     def build(self, some: Sequence[Candidate], end: float) -> list[dict[str, Any] | None]:
-        """The figures of each; None for those that were not done at the end, as time.monotonic has it."""
+        """The figures of each; None for those that were not done at the end, as time.monotonic has it.
+
+        Candidates with the same lowered program are built one after the other, and that program once.
+        """
         if self._pool is None:
             context = multiprocessing.get_context("fork")
             self._pool = context.Pool(processors(), initializer=_begin, initargs=(self._subject,))
-        results = [self._pool.apply_async(_build, (one,)) for one in some]
-        found: list[dict[str, Any] | None] = []
-        for result in results:
-            try:
-                found.append(result.get(max(end - time.monotonic(), 0.0)))
-            except multiprocessing.TimeoutError:
-                found.append(None)
-        return found
+        groups: dict[Candidate, list[Candidate]] = {}
+        for one in some:
+            groups.setdefault(one.lowered, []).append(one)
+        results = [(group, self._pool.apply_async(_build, (group,))) for group in groups.values()]
+        found: dict[Candidate, dict[str, Any]] = {}
+        for group, result in results:
+            with contextlib.suppress(multiprocessing.TimeoutError):
+                found |= zip(group, result.get(max(end - time.monotonic(), 0.0)), strict=True)
+        return [found.get(one) for one in some]
 
 
 def _begin(subject: Subject) -> None:
@@ -57,5 +62,5 @@ def _begin(subject: Subject) -> None:
     _builders[:] = [Builder(subject)]
 
 
-def _build(one: Candidate) -> dict[str, Any]:
-    return _builders[0].build(one)
+def _build(some: Sequence[Candidate]) -> list[dict[str, Any]]:
+    return _builders[0].build(some)

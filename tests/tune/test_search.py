@@ -230,3 +230,36 @@ def test_a_budget_is_a_number_of_seconds() -> None:
     assert str(raised.value) == (
         '--budget: got "300s", wanted a whole number of 1 to 86400, in seconds\n    doit tune:R --budget 60'
     )
+
+
+def test_modules_that_cannot_be_in_16_bits_stay_in_8() -> None:
+    """With int16x8 in all layers, or in a module around them, by rules before the wider ones; else they need none."""
+    base, narrow = Quantize(), ("block.conv",)
+
+    made = [
+        [rule.to_argument() for rule in one.quantize(base, (("block",), ("head",)), narrow).rules]
+        for one in (Candidate("int16x8"), Candidate(wide=1), Candidate(correct_bias=True))
+    ]
+
+    assert made == [
+        ["module_name:block.conv:int8"],
+        ["module_name:block.conv:int8", "module_name:block:int16x8"],
+        [],
+    ]
+    assert Candidate(wide=1).quantize(base, (("block.conv",),), narrow).rules == ()
+
+
+def test_settings_that_share_a_lowered_program_are_tried_together(tmp_path: Path) -> None:
+    """With rules of rewrite and without: what is behind lowering takes a second."""
+    builds = Builds(10)
+
+    tried = [one.key for one in search(Study(tmp_path / "study"), 2, 0, builds, FOREVER)]
+
+    assert tried[:6] == [
+        "the recipe",
+        "int16x8",
+        "per tensor",
+        "per tensor, rewrite",
+        "correct_bias",
+        "correct_bias, rewrite",
+    ]
