@@ -71,6 +71,10 @@ class Bench:
         self.clean()
         shutil.rmtree(self.root.parent / "cache", ignore_errors=True)
 
+    def forget_objects(self) -> None:
+        """The compiled objects of the firmware."""
+        shutil.rmtree(self.root.parent / "cache/etbuild/objects", ignore_errors=True)
+
     def stop_server(self) -> None:
         self._timed([_tool("etbuild"), "server", "stop"])
 
