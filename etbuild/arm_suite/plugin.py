@@ -2,7 +2,7 @@
 
 pytest -p etbuild.arm_suite.plugin --etbuild-results FILE PATH... It changes no test: it prepends to PATH, replaces two
 functions of ExecuTorch by ones that call them and look at what they were given, and saves time: it lowers with the
-patches of `compile.patches` and `compile.pass_patches`, which change no byte of a program, and runs the stand-in for a
+patches of `compile.patches`, `pass_patches` and `retracing`, which change no byte of a program, and runs the stand-in for a
 simulator in this process.
 """
 
@@ -25,6 +25,7 @@ import pytest
 from etbuild.arm_suite import exactness, fvp
 from etbuild.arm_suite.results import Result, name_of, npu_of, verdict_of
 from etbuild.compile import pass_patches, patches
+from etbuild.compile.retracing import graphs_as_they_are
 
 # The name under which a test's comparison travels from a worker to the process that writes the results.
 _PROPERTY = "etbuild"
@@ -94,7 +95,13 @@ class _Suite:
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
         """Compare what the test runs."""
         self._found = []
-        with pytest.MonkeyPatch.context() as patch:
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            patches.guards_as_they_are(),
+            patches.search_histograms_in_numbers(),
+            patches.lazy_code_generation(),
+            graphs_as_they_are(),
+        ):
             self._watch(patch)
             try:
                 yield
@@ -110,11 +117,7 @@ class _Suite:
         lower = arm_tester.ToEdgeTransformAndLower.run
 
         def lower_without_repetition(*arguments: Any, **named: Any) -> Any:
-            with (
-                patches.lazy_code_generation(),
-                patches.skip_empty_decompositions(),
-                pass_patches.cheaper_passes(),
-            ):
+            with patches.skip_empty_decompositions(), pass_patches.cheaper_passes():
                 return lower(*arguments, **named)
 
         run_target = serialize.run_target
