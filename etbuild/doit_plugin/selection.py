@@ -63,6 +63,8 @@ def require_known(
 
         near = difflib.get_close_matches(name, [*sorted(known), *commands], n=1, cutoff=0.65)
         hint = f"did you mean {near[0]}?" if near else "doit list --all shows what there is"
+        if name in commands:
+            hint = f"a command is the first word: doit {name} ..."
         print(f"{name}: got no such task, wanted one of this project's\n    {hint}", file=sys.stderr)
         raise SystemExit(UsageError.exit_code)
 

@@ -69,8 +69,8 @@ def percent(share: float) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """A time in ms, with three decimals."""
-    return f"{seconds * 1e3:.3f} ms"
+    """A time in ms, with three decimals; in µs where these would be zeros."""
+    return f"{seconds * 1e3:.3f} ms" if seconds >= 5e-7 or not seconds else f"{seconds * 1e6:.3f} µs"
 
 
 def aligned(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -87,13 +87,18 @@ def _row(report: Json, variant: Json) -> tuple[str, ...]:
     return (
         f"{report['recipe']}@{variant['variant']}",
         f"{figures['pte_bytes']:,}",
-        *(kib(figures[f"{area}_bytes"]) for area in ("sram", "dram", "flash")),
+        *(_size(figures[f"{area}_bytes"]) for area in ("sram", "dram", "flash")),
         percent(figures["npu_share"]),
         _macs(figures["macs"]),
         milliseconds(figures["inference_s"]) if "inference_s" in figures else "",
         f"{golden['vectors']['value']} vectors {_error(golden['lsb']['value'])}",
         ", ".join(percent(right[who]["value"]) for who in ("float", "quantized", "reference")) if right else "",
     )
+
+
+def _size(size: int) -> str:
+    """In KiB, in bytes where these would be zero; "" for 0."""
+    return kib(size) if size >= 52 or not size else f"{size} bytes"
 
 
 def _macs(count: int) -> str:
@@ -127,7 +132,7 @@ def _sweep_row(recipe: str, variant: Json) -> tuple[str, ...]:
         f"{recipe}@{variant['variant']}",
         "*" if variant["front"] else "",
         f"{figures['pte_bytes']:,}",
-        *(kib(figures[f"{area}_bytes"]) for area in ("sram", "dram", "flash")),
+        *(_size(figures[f"{area}_bytes"]) for area in ("sram", "dram", "flash")),
         percent(figures["npu_share"]),
         milliseconds(figures["inference_s"]) if "inference_s" in figures else "",
     )

@@ -173,6 +173,7 @@ def test_cleaning_keeps_what_a_broken_recipe_has_built(project: FakeProject) -> 
         (("clean", "bild"), "did you mean build?"),
         (("ignore", "bild"), "did you mean build?"),
         (("forget", "bild"), "did you mean build?"),
+        (("-n", "1", "build:net", "why"), "a command is the first word: doit why ..."),
         (("info", "X"), "doit list --all shows what there is"),
     ],
 )
