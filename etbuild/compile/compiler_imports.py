@@ -23,7 +23,7 @@ def load_torch() -> None:
     import logging
     import random
 
-    with _garbage_collector_off():
+    with garbage_collector_off():
         import numpy as np
         import torch
     random.seed(0)
@@ -46,9 +46,9 @@ def load_executorch() -> None:
 
     load_torch()
     logging.getLogger("torchao").setLevel(logging.ERROR)
-    with _garbage_collector_off(), _libyaml_for_ruamel():
+    with garbage_collector_off(), _libyaml_for_ruamel():
         import executorch.exir
-    with _garbage_collector_off():
+    with garbage_collector_off():
         import executorch.backends.arm.ethosu
         import executorch.backends.cortex_m.passes.replace_quant_nodes_pass
         import executorch.kernels.quantized  # noqa: F401 - registers the out variants for emission
@@ -84,7 +84,7 @@ def serializer() -> Iterator[ModuleType]:
             sys.modules[name] = importlib.util.module_from_spec(spec)
             placeholders.append(name)
     try:
-        with _garbage_collector_off():
+        with garbage_collector_off():
             module = importlib.import_module("executorch.exir._serialize._program")
         yield module
     finally:
@@ -93,8 +93,8 @@ def serializer() -> Iterator[ModuleType]:
 
 
 @contextmanager
-def _garbage_collector_off() -> Iterator[None]:
-    """Disable the cycle collector during imports, which create many objects and no garbage: saves a third of the time.
+def garbage_collector_off() -> Iterator[None]:
+    """Disable the cycle collector for what creates many objects and little garbage: a third of the time of imports.
 
     The objects are then frozen: later collections skip them.
     """
