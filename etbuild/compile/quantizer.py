@@ -39,6 +39,14 @@ def make_quantizer(settings: Quantize, profile: str, graph_module: Any) -> Any:
     return quantizer
 
 
+def scheme_of(settings: Quantize, node: Any) -> tuple[str, bool]:
+    """What a node of an exported graph is quantised to, and whether its weights have a scale for each channel."""
+    rule = next((one for one in settings.rules if _matches(one, node)), None)
+    if rule is None:
+        return settings.scheme, settings.per_channel
+    return rule.scheme, settings.per_channel if rule.per_channel is None else rule.per_channel
+
+
 def describe(quantizer: Any, graph_module: Any) -> dict[str, Any]:
     """quantization.json: the patterns that the quantiser accepted and rejected, and each quantised tensor.
 

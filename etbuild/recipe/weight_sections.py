@@ -7,7 +7,7 @@ from typing import Any
 
 from etbuild.config.setting import TEXT, section, setting
 
-METHODS = ("equalise", "cluster", "prune", "correct_bias")
+METHODS = ("equalise", "cluster", "prune", "correct_bias", "adaround")
 # The key that each method needs; no other method may have it.
 KEY_OF_METHOD = {"cluster": "values", "prune": "share"}
 
@@ -24,7 +24,8 @@ class WeightChange:
     method: str = setting(
         "equalise: channels of one layer get ranges alike, and the layer behind takes it back; cluster: as few"
         " different weights as `values` says; prune: the smallest weights become zero; correct_bias: biases take back"
-        " the mean error of the rounded weights.",
+        " the mean error of the rounded weights; adaround: each weight is rounded up or down, whichever changes the"
+        " layer's outputs less.",
         examples=["equalise"],
         enum=list(METHODS),
     )

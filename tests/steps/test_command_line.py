@@ -52,7 +52,9 @@ PARTS: dict[type, st.SearchStrategy[Any]] = {
         st.builds(Rule, **{key: names}, scheme=st.sampled_from(SCHEMES))
         for key in ("module_name", "module_type", "operator")
     ),
-    WeightChange: st.builds(WeightChange, st.sampled_from(("equalise", "correct_bias")), module_name=st.none() | names)
+    WeightChange: st.builds(
+        WeightChange, st.sampled_from(("equalise", "correct_bias", "adaround")), module_name=st.none() | names
+    )
     | st.builds(WeightChange, st.just("cluster"), values=st.integers(2, 256), module_name=st.none() | names)
     | st.builds(
         WeightChange,

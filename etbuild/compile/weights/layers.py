@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,16 @@ class Layer:
             _set(self.module, mean, tensor_of(self.module, mean) + error)
 
     @property
+    def factor(self) -> Any:
+        """By which the batch normalisation behind multiplies each output: [outputs]; ones where there is none."""
+        import torch
+
+        if self.norm is None:
+            return torch.ones(self.weight.shape[0])
+        scale, variance = (tensor_of(self.module, self.norm.args[number]) for number in (1, 4))
+        return scale * torch.rsqrt(variance + self.norm.args[7])
+
+    @property
     def has_offset(self) -> bool:
         return self.bias is not None or self.norm is not None
 
@@ -129,25 +139,45 @@ class Moments:
         found = self._over_samples(nodes, lambda values: values.mean((0, 2)), operator.add)
         return {node: total / len(self._samples) for node, total in found.items()}
 
+    def visit_inputs(self, nodes: Sequence[Any], see: Callable[[Any, Any], None]) -> None:
+        """Call see(node, value of its first input) for each of these nodes, in each sample."""
+        readers: dict[Any, list[Any]] = {}
+        for node in nodes:
+            readers.setdefault(node.args[0], []).append(node)
+
+        def pass_on(node: Any, value: Any) -> None:
+            for reader in readers[node]:
+                see(reader, value)
+
+        self._visit(list(readers), pass_on)
+
     def _over_samples(self, nodes: Sequence[Any], of_sample: Any, joined: Any) -> dict[Any, Any]:
         """of_sample: of [samples, channels, elements]."""
+        found: dict[Any, Any] = {}
+
+        def see(node: Any, value: Any) -> None:
+            row = of_sample(_by_channel(value))
+            found[node] = joined(found[node], row) if node in found else row
+
+        self._visit(nodes, see)
+        return found
+
+    def _visit(self, nodes: Sequence[Any], see: Callable[[Any, Any], None]) -> None:
+        """Call see(node, its value) for each of these nodes, in each sample."""
         import torch
 
-        found: dict[Any, Any] = {}
         wanted = set(nodes)
 
         class Recorder(torch.fx.Interpreter):  # type: ignore[misc]  # PyTorch's classes are untyped
             def run_node(self, node: Any) -> Any:
                 value = super().run_node(node)
                 if node in wanted:
-                    row = of_sample(_by_channel(value))
-                    found[node] = joined(found[node], row) if node in found else row
+                    see(node, value)
                 return value
 
         with torch.no_grad():
             for sample in self._samples:
                 Recorder(self._module).run(*sample, enable_io_processing=False)
-        return found
 
 
 def layers_of(module: Any) -> list[Layer]:
