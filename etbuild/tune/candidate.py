@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 OBSERVERS = ("histogram", "minmax", "mse", "percentile")
 SCHEMES = ("int8", "int16x8")
+# Changes of the weights, in the order in which they are made.
+_WEIGHTS = ("equalise", "correct_bias", "adaround")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Candidate:
     observer: str = ""
     equalise: bool = False
     correct_bias: bool = False
+    adaround: bool = False
     rewrite: bool = False
 
     @property
@@ -44,7 +47,7 @@ class Candidate:
         """The same for equal candidates alone; for people, too."""
         parts = [self.scheme, _counted(self.wide), "per tensor" if self.tensor else ""]
         parts += [self.observer, "equalise" if self.equalise else "", "correct_bias" if self.correct_bias else ""]
-        parts += ["rewrite" if self.rewrite else ""]
+        parts += ["adaround" if self.adaround else "", "rewrite" if self.rewrite else ""]
         return ", ".join(filter(None, parts)) or "the recipe"
 
     def quantize(self, base: Quantize, worst: Sequence[Sequence[str]], narrow: Sequence[str] = ()) -> Quantize:
@@ -57,7 +60,7 @@ class Candidate:
         schemes = {**dict.fromkeys(within, "int8"), **dict.fromkeys(names, "int16x8")}
         known = {rule.match for rule in base.rules}
         rules = tuple(Rule(module_name=name, scheme=one) for name, one in schemes.items() if name not in known)
-        methods = [name for name in ("equalise", "correct_bias") if getattr(self, name)]
+        methods = [name for name in _WEIGHTS if getattr(self, name)]
         had = {one.method for one in base.weights}
         weights = tuple(WeightChange(name) for name in methods if name not in had)
         changed = replace(base, rules=(*base.rules, *rules), weights=(*base.weights, *weights))

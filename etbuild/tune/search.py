@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from etbuild.tune.candidate import OBSERVERS, Candidate
@@ -35,19 +35,20 @@ def first_candidates(layers: int) -> list[Candidate]:
     return [
         Candidate(),
         Candidate(scheme="int16x8"),
-        Candidate(tensor=True, rewrite=True),
         Candidate(correct_bias=True, rewrite=True),
+        Candidate(adaround=True, rewrite=True),
+        Candidate(tensor=True, rewrite=True),
+        Candidate(equalise=True, adaround=True, rewrite=True),
         Candidate(equalise=True, correct_bias=True, rewrite=True),
+        Candidate(tensor=True, adaround=True, rewrite=True),
         Candidate(scheme="int16x8", tensor=True, rewrite=True),
         Candidate(tensor=True, correct_bias=True, rewrite=True),
         Candidate(tensor=True, equalise=True, correct_bias=True, rewrite=True),
         *wide,
-        *(Candidate(wide=count, correct_bias=True, rewrite=True) for count in counts),
+        *(Candidate(wide=count, adaround=True, rewrite=True) for count in counts),
         Candidate(rewrite=True),
-        Candidate(tensor=True),
         Candidate(equalise=True),
-        Candidate(correct_bias=True),
-        *(Candidate(observer=name, correct_bias=True, rewrite=True) for name in OBSERVERS[1:]),
+        *(Candidate(observer=name, adaround=True, rewrite=True) for name in OBSERVERS[1:]),
     ]
 
 
@@ -104,7 +105,7 @@ class _Sampler:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         category = optuna.distributions.CategoricalDistribution
-        flags = ("tensor", "equalise", "correct_bias", "rewrite")
+        flags = ("tensor", "equalise", "correct_bias", "adaround", "rewrite")
         self._space: dict[str, Any] = {
             "scheme": category(("", "int16x8")),
             "wide": optuna.distributions.IntDistribution(0, min(layers, _MOST_WIDE)),
@@ -117,7 +118,8 @@ class _Sampler:
 
     def ask(self) -> tuple[Any, Candidate]:
         trial = self._study.ask(self._space)
-        return trial, Candidate(**trial.params)
+        one = Candidate(**trial.params)
+        return trial, replace(one, correct_bias=one.correct_bias and not one.adaround)  # It corrects biases itself.
 
     def tell(self, trial: Any, figures: dict[str, Any]) -> None:
         if is_sound(figures):

@@ -258,8 +258,8 @@ def test_settings_that_share_a_lowered_program_are_tried_together(tmp_path: Path
     assert tried[:6] == [
         "the recipe",
         "int16x8",
-        "per tensor",
-        "per tensor, rewrite",
         "correct_bias",
         "correct_bias, rewrite",
+        "adaround",
+        "adaround, rewrite",
     ]
