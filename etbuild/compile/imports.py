@@ -59,7 +59,7 @@ class Imports:
     def record(self, names: Iterable[str]) -> dict[str, str]:
         """Note what the user's modules among these import. Returns the digests of the modules' files, by name."""
         files: dict[str, str] = {}
-        imported: set[str] = set()
+        imported, own = set[str](), set[str]()
         for name in sorted(names):
             module = sys.modules[name]
             loader = getattr(getattr(module, "__spec__", None), "loader", None)
@@ -69,11 +69,14 @@ class Imports:
                 imported |= imported_names(loader.source)
             elif file and is_users(file) and is_input(self._project.name(file)) and Path(file).is_file():
                 files[self._project.name(file)] = sha256(Path(file))
+            if file and (own_file := self._project.name(file)) in files and not own_file.startswith("/"):
+                own.add(name.partition(".")[0])
         self._project.note("env://PYTHONPATH")
         for name in sorted(imported):
             self._search(name, None, getattr(sys.modules.get(name), "__spec__", None))
         # Not the modules that were loaded: a warm compile server has already loaded many.
-        for package in installed_packages(imported | self._origins):
+        # Nor the project's own: which package has a module is asked of all packages, for half a second.
+        for package in installed_packages((imported | self._origins) - own):
             self._project.note(f"package://{package}")
         return files
 
