@@ -53,7 +53,7 @@ def reuse_operator_results() -> Iterator[None]:
     Saves:    half of lowering.
     Same:     a fake tensor has no values: shape, strides and type of a result follow from those of the arguments, and
               from the numbers and texts among them, which are all in the key. `_Results` has the conditions. The node
-              of an operator gets the same arguments, which are converted once instead of four times.
+              gets the same arguments, converted once instead of four times. A delegate's program has its metadata.
     Delete:   when ExecuTorch's passes leave alone what they do not change, or fake tensors cache TOSA's operators.
     """
     from executorch.exir.pass_base import _ExportPassBase
@@ -76,7 +76,7 @@ def reuse_operator_results() -> Iterator[None]:
         key = (target, delegate, args_key, *((name, part[2]) for name, part in split.items()))
         kwargs_data = {name: part[0] for name, part in split.items()}
         call = partial(self.interpreter.call_function, target, (*delegate, *args_data), kwargs_data)
-        data = results.of(key, call, args_data)
+        data = results.of(key, call, args_data, *delegate)
         tracer = self.tracer
         args_nodes = (*tracer.create_arg(delegate), *args_nodes)
         kwargs_nodes = {name: part[1] for name, part in split.items()}
@@ -243,14 +243,14 @@ class _Results:
         numbers = tuple(tensor.shape), tensor.stride(), tensor.storage_offset(), tensor.untyped_storage().nbytes()
         return (*numbers, tensor.dtype, tensor.device, tensor.requires_grad, tensor.fake_mode)
 
-    def of(self, key: Any, call: Callable[[], Any], arguments: Any) -> Any:
-        """The result of an operator; call: calls it with the arguments."""
+    def of(self, key: Any, call: Callable[[], Any], arguments: Any, delegate: Any = None) -> Any:
+        """The result of an operator, or of a delegate; call: calls it with the arguments."""
         key = key, self.torch.is_grad_enabled()
         if key in self._made:
             form, *recipes = self._made[key]
             made = [self._new(recipe) for recipe in recipes]
             return form(made) if form else made[0]
-        result = call()
+        result = self.of_delegate(delegate, arguments, call) if delegate is not None else call()
         form = type(result) if type(result) in (tuple, list) else None
         try:
             recipes = [self._recipe(one, arguments) for one in (result if form else [result])]
@@ -258,6 +258,33 @@ class _Results:
             return result
         self._made[key] = (form, *recipes)
         return result
+
+    def of_delegate(self, delegate: Any, arguments: Any, call: Callable[[], Any]) -> Any:
+        """The result of a delegate, from the metadata of the program that it is made of. call: calls the delegate.
+
+        It is called where the program has inputs of other metadata, or changes one, or returns what is no result of an
+        operator.
+        """
+        from torch.export.graph_signature import OutputKind
+
+        program = delegate.original_module
+        nodes = {node.name: node for node in program.graph.nodes}
+        inputs = [nodes[name] for name in program.graph_signature.user_inputs if name in nodes]
+        outputs, structure = program.graph.output_node().args[0], program.call_spec.out_spec
+        kinds = {spec.kind for spec in program.graph_signature.output_specs}
+        if kinds != {OutputKind.USER_OUTPUT} or not all(self.are_of(node.target) for node in outputs):
+            return call()
+        if structure.type not in (tuple, list) or structure.num_leaves != structure.num_children:
+            return call()
+        try:
+            expected = [self._metadata(node.meta["val"])[:-1] for node in inputs]
+            given = [self._metadata(argument) for argument in arguments]
+            recipes = [self._recipe(node.meta["val"], ()) for node in outputs]
+        except (_NotPlainError, KeyError):
+            return call()
+        if not given or expected != [one[:-1] for one in given]:
+            return call()
+        return structure.type(self._new((*recipe[:-1], given[0][-1])) for recipe in recipes)
 
     def _recipe(self, tensor: Any, arguments: Any) -> tuple[Any, ...]:
         """What `_new` needs to make a tensor like this one. raises: _NotPlainError."""

@@ -124,6 +124,47 @@ with pass_patches.cheaper_passes():
     called.clear()
     for number in (1, 1.0, True):
         print(run(aten.add.Tensor, tensor(2, 3, dtype=torch.int8), number)[0][0][2])
+print('delegates')
+import sys
+delegates = sys.modules["torch._higher_order_ops.executorch_call_delegate"]
+own_call = delegates.call_delegate_cpu
+delegates.call_delegate_cpu = lambda *given: called.append(given) or own_call(*given)
+program = quantised(Net(), inputs, "tosa-u55")
+for patches in (False, True):
+    called.clear()
+    lowered(program, "tosa-u55", patches)
+    print(len(called))
+
+class State(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("state", torch.zeros(2, 3))
+    def forward(self, x):
+        self.state.add_(x)
+        return (self.state + 1,)
+
+def of_delegate(model, given, traced=None):
+    'Whether the result equals that of a call, and whether the delegate was called.'
+    class Model(torch.nn.Module):
+        def forward(self, x):
+            return model(x)
+    module = Model() if not isinstance(model, torch.nn.Module) else model
+    made = torch.export.export(module, (torch.ones(traced or given.shape),), strict=True).run_decompositions({})
+    delegate, called = type("Delegate", (), {"original_module": made}), []
+    def call():
+        called.append(1)
+        return usual
+    with mode:
+        usual = model(given) if module is not model else None
+        got = pass_patches._Results().of_delegate(delegate, [given], call)
+    leaves = torch.utils._pytree.tree_leaves
+    return type(got) is type(usual) and list(map(shown, leaves(got))) == list(map(shown, leaves(usual))), len(called)
+
+print(of_delegate(lambda x: (x + 1, x.transpose(0, 1) * 2), tensor(2, 3)), of_delegate(lambda x: [x + 1], tensor(2, 3)))
+print(*(of_delegate(*case)[1] for case in (
+    (lambda x: (x, x + 1), tensor(2, 3)), (lambda x: (x.view(6),), tensor(2, 3)), (lambda x: x + 1, tensor(2, 3)),
+    (lambda x: (x + 1,), tensor(2, 4), (2, 3)), (State(), tensor(2, 3)),
+)))
 print('leaves')
 from torch.fx import Graph
 from torch.fx.immutable_collections import immutable_list
@@ -173,9 +214,17 @@ def test_an_operator_is_called_once_for_arguments_of_equal_metadata(lines: list[
 
 def test_what_is_not_decided_by_metadata_is_called_each_time(lines: list[str]) -> None:
     """A view, a composite that returns its argument, an operator of the user, another shape, type, or number."""
-    assert section(lines, "each time", "leaves") == [
+    assert section(lines, "each time", "delegates") == [
         *("(True, 2, 1)", "(True, 2, 1)", "(True, 2, 2)", "8 8", "torch.int8", "torch.float32", "torch.int8"),
     ]
+
+
+def test_a_delegate_is_not_called_for_what_its_program_knows(lines: list[str]) -> None:
+    """Lowering calls it three times, now never. Its results are those of a call, several too.
+
+    It is called where it returns an input, a view, or no list, for another shape, and where it has a state.
+    """
+    assert section(lines, "delegates", "leaves") == ["3", "0", "(True, 0) (True, 0)", "1 1 1 1 1"]
 
 
 def test_leaves_of_lists_that_are_plain_and_of_others_are_the_same_objects(lines: list[str]) -> None:
