@@ -26,9 +26,11 @@ def _preload() -> None:
 
 
 def _warm_up() -> None:
+    from etbuild.compile import patches
     from etbuild.compile_server.warm_up import warm_up
 
     warm_up()
+    patches.collect_composite_operators()
     gc.collect()
     gc.freeze()
 
