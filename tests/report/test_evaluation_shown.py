@@ -16,6 +16,7 @@ from etbuild.recipe.output_sections import Report
 from etbuild.recipe.recipe import Recipe
 from etbuild.report.compared_build import FIGURES, build_of_variant
 from etbuild.report.comparison import better
+from etbuild.report.page.verdict import verdicts
 from etbuild.system.files import sha256
 
 
@@ -61,6 +62,34 @@ def test_the_report_has_the_metric_of_all_three_models(folders: list[Path]) -> N
     assert [one["evaluate"]["values"]["executed"] for one in content["variants"]] == [0.25] * len(folders)
     assert "360 samples. The compiled program answers as the float model on 50.0 %." in page
     assert "Confusion matrix of the data set" in page
+
+
+@pytest.mark.parametrize(
+    ("metric", "limits", "values", "state", "text"),
+    [
+        ("top1", (None, None), (0.75, 0.745), "good", "74.5 % right on 360 samples"),
+        ("top1", (None, None), (0.75, 0.73), "warn", "73.0 % right on 360 samples"),
+        ("mae", (None, None), (0.2, 0.209), "good", "mae 0.209 on 360 samples"),
+        ("mae", (None, None), (0.2, 0.22), "warn", "mae 0.22 on 360 samples"),
+        ("mine", (None, None), (8.0, 2.0), "unknown", "mine 2 on 360 samples"),
+        ("mine", (1.0, None), (8.0, 2.0), "warn", "mine 2 on 360 samples"),
+        ("mine", (None, 9.0), (8.0, 2.0), "good", "mine 2 on 360 samples"),
+    ],
+)
+def test_the_verdict_on_accuracy_is_of_the_whole_data_set(
+    metric: str, limits: tuple[Any, Any], values: tuple[float, float], state: str, text: str
+) -> None:
+    """Where the report has it: sixteen test vectors say less. A metric of the user is better as its limit says."""
+    content = evaluation(Path(__file__), metric) | {"limits": {"fail_below": limits[0], "fail_above": limits[1]}}
+    content["values"] = {"float": values[0], "quantized": values[0], "executed": values[1]}
+    golden = {"accuracy": None, "differences": {"outputs": []}, "lsb": {"value": 0}, "vectors": {"value": 16}}
+    operators = {"on_cpu": [], "compute": {"value": 1}, "compute_on_npu": {"value": 1}}
+    variant = {"firmware": None, "run": None, "variant": "v", "figures": {}, "target": {"npu": "n"}}
+
+    lines = verdicts("kws", {"golden": golden, "operators": operators}, {**variant, "evaluate": content})
+
+    (line,) = (one for one in lines if one.title == "Accuracy")
+    assert (line.state, line.text, line.kind) == (state, text, "measured")
 
 
 def test_builds_are_compared_by_their_metric(folders: list[Path]) -> None:

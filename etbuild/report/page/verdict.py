@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from etbuild.report.figures import bit_exact_text, percent
+from etbuild.report.page.evaluation import EXECUTED, evaluation_of
 from etbuild.report.page.text import size_text, time_text
 
 Json = dict[str, Any]
@@ -31,7 +32,7 @@ def verdicts(recipe: str, profile: Json, variant: Json) -> list[Verdict]:
         _fits(recipe, variant),
         _exact(recipe, profile, variant),
         _time(profile, variant),
-        _accuracy(profile),
+        _accuracy(profile, variant.get("evaluate")),
         _cpu(profile, variant),
     ]
 
@@ -86,13 +87,21 @@ def _time(profile: Json, variant: Json) -> Verdict:
     return Verdict("Time", "good", text, text, detail, "estimate")
 
 
-def _accuracy(profile: Json) -> Verdict:
+def _accuracy(profile: Json, evaluated: Json | None) -> Verdict:
+    """On the whole data set if the report has it, else on the test vectors."""
     golden = profile["golden"]
     right = golden["accuracy"]
     outputs = golden["differences"]["outputs"]
     ratios = [one["reference_to_float"]["sqnr_db"] for one in outputs if one["reference_to_float"]["sqnr_db"]]
     decibels = f"{min(ratios):.1f} dB" if ratios else ""
     noise = f"SQNR against the float model: {decibels}" if ratios else ""
+    if evaluated and (found := evaluation_of(evaluated)):
+        of = dict(found.values)
+        is_right = evaluated["metric"]["name"] == "top1"
+        short = f"{of[EXECUTED]} right" if is_right else f"{found.title} {of[EXECUTED]}"
+        detail = ", ".join(f"{who} {value}" for who, value in found.values if who != EXECUTED)
+        detail += f"; {noise}" if noise else ""
+        return Verdict("Accuracy", found.state, f"{short} on {found.samples:,} samples", short, detail, "measured")
     if not right:
         text = noise or "not known"
         more = "labels beside the vectors would give a share of right answers"
