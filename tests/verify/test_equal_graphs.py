@@ -34,3 +34,14 @@ def test_the_benchmark_says_why_it_measures_nothing(tmp_path: Path) -> None:
 
     wanted = "wanted the trained networks (see tflite.py --help)"
     assert done.stdout == f"skipped: got {tmp_path / 'missing'} for --data, {wanted}\n"
+
+
+def test_the_benchmark_names_a_network_that_it_does_not_know() -> None:
+    """It would measure nothing, and nothing would fail."""
+    command = [sys.executable, str(ROOT / "benchmarks/tflite.py"), "--networks", "kws"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    networks = "mv2_u65, mobilenet_v3, resnet50, vit_tiny"
+    wanted = f"names: got kws, wanted some of {networks}\n    without a name all are measured\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", wanted)
