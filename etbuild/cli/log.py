@@ -43,12 +43,15 @@ def _matching(wanted: str, logs: dict[str, Path]) -> list[str]:
     raises: UsageError when there is none.
     """
     kind, _, part = wanted.partition(":")
-    found = [
-        task
-        for task in logs
-        if task == wanted
-        or (kind in ("build", task.partition(":")[0]) and task.partition(":")[2].partition("@")[0] == part)
-    ]
+
+    def is_selected(task: str) -> bool:
+        of, _, name = task.partition(":")
+        return task == wanted or (kind in ("build", of) and name.partition("@")[0] == part)
+
+    found = list(filter(is_selected, logs))
+    if not found and any(is_selected(_task(record)) for record in (STATE / "steps").glob("*.json")):
+        remedy = f"its outputs are from the build cache; it runs and prints with: doit -a {wanted}"
+        raise UsageError(f"{wanted}: got no log, wanted a step that has run\n    {remedy}")
     if not found:
         near = difflib.get_close_matches(wanted, logs, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(logs)}"

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from etbuild.report.figures import Json
 
 _BUILD = 2
+# A longer time without a step is between two builds, and is left out.
+_MOST_IDLE_S = 1.0
 
 
 class Span(NamedTuple):
@@ -24,12 +26,16 @@ class Span(NamedTuple):
 def with_build(run: Json, recipe: str, spans: Sequence[Span]) -> Json:
     """The trace of a run with the build as a process of its own; both begin at 0, since they are no one moment's.
 
-    A step that begins while another one runs is on a line below.
+    A step that begins while another one runs is on a line below. Of the time between two builds nothing is shown:
+    a step of a minute would be a point beside the hours of a day.
     """
     start = min((span.begin for span in spans), default=0.0)
     rows: list[float] = []
     events = []
+    latest = start
     for span in sorted(spans, key=lambda span: span.begin):
+        start += span.begin - latest if span.begin - latest > _MOST_IDLE_S else 0.0
+        latest = max(latest, span.end)
         row = next((number for number, end in enumerate(rows) if end <= span.begin), len(rows))
         rows[row : row + 1] = [span.end]
         events.append(

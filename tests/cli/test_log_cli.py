@@ -53,6 +53,19 @@ def test_an_unknown_task_gets_the_nearest(capsys: pytest.CaptureFixture[str]) ->
     )
 
 
+@pytest.mark.parametrize("task", ["pte:net", "pte:net@ethos-u55-128"])
+def test_a_step_from_the_build_cache_has_no_log(capsys: pytest.CaptureFixture[str], project: Path, task: str) -> None:
+    """It has not run here: the log of another one's is not what was meant."""
+    (project / "build/.etbuild/steps").mkdir()
+    (project / "build/.etbuild/steps/pte.net@ethos-u55-128.json").write_text("{}")
+
+    assert main(["log", task]) == 2
+    assert capsys.readouterr().err == (
+        f"{task}: got no log, wanted a step that has run\n"
+        f"    its outputs are from the build cache; it runs and prints with: doit -a {task}\n"
+    )
+
+
 def test_outside_of_a_project_the_message_says_where_to_run_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,20 @@ def test_steps_of_a_build_are_events_of_a_process_of_their_own() -> None:
     assert {one["pid"] for one in steps} == {2}
 
 
+def test_the_time_between_two_builds_is_left_out() -> None:
+    """An hour; the second that a build takes between two of its steps is in it."""
+    spans = [
+        Span("export:net", "ran", 100.0, 101.0, ()),
+        Span("lower:net@a", "ran", 102.0, 103.0, ()),
+        Span("vela:net@a", "ran", 3703.0, 3704.0, ()),
+        Span("pte:net@a", "ran", 3704.5, 3705.0, ()),
+    ]
+
+    _, _, *steps = with_build(RUN, "net", spans)["traceEvents"]
+
+    assert [(one["tid"], one["ts"]) for one in steps] == [(0, 0.0), (0, 2e6), (0, 3e6), (0, 4.5e6)]
+
+
 def test_a_trace_of_a_run_alone_stays_as_it_is() -> None:
     """Where the history has lost the build."""
     assert with_build(RUN, "net", [])["traceEvents"][0] == RUN["traceEvents"][0]
