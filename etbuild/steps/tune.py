@@ -21,7 +21,7 @@ from etbuild.recipe.data_sections import Data, Quantize
 from etbuild.recipe.model_sections import Export
 from etbuild.recipe.rewrite_sections import Rewrite
 from etbuild.steps.options import from_section, inline, option, parse, plan, reads, writes
-from etbuild.tune.recipe_patch import unified_diff, with_keys
+from etbuild.tune.recipe_patch import leaves_size_open, unified_diff, with_keys
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
@@ -87,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
     from etbuild.tune.build import Subject
     from etbuild.tune.choice import rows_of, winner_of
     from etbuild.tune.narrow import narrow_modules
-    from etbuild.tune.search import search
+    from etbuild.tune.search import Space, search
     from etbuild.tune.study import study_of
     from etbuild.tune.workers import Workers
 
@@ -99,7 +99,13 @@ def main(argv: Sequence[str]) -> int:
     files = [options.exported, *(file for one in data for file in _files_in(one))]
     study = study_of((repr(subject), *_versions()), files)
     with Workers(subject) as workers:
-        tried = search(study, len(worst), SEED, workers.build, end)
+        tried = search(
+            study,
+            Space(len(worst), leaves_size_open(options.recipe_file.read_text(encoding="utf-8"))),
+            SEED,
+            workers.build,
+            end,
+        )
     if not tried:
         got = f"--budget: got {options.budget} seconds, in which nothing could be built, wanted more"
         raise StepError(f"{got}\n    doit tune:{options.recipe} --budget 300")

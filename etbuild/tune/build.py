@@ -24,7 +24,7 @@ from etbuild.compile.vela import compile_delegate, estimate, total
 from etbuild.errors import StepError
 from etbuild.host.program import HostProgram
 from etbuild.rewrite.rewriter import Cost, Rewriter
-from etbuild.tune.candidate import rewrite_rules
+from etbuild.tune.candidate import rewrite_rules, target_of
 from etbuild.verify.compare import accuracy, against_float
 from etbuild.verify.golden import RANDOM_VECTORS
 from etbuild.verify.program_values import values_of
@@ -83,7 +83,7 @@ class Builder:
         try:
             with _quiet():
                 lowered = self._lowered(some[0])
-                plain = self._compiled(lowered, rewrite_rules(some[0].lowered, self._subject.rules))
+                plain = self._compiled(lowered, some[0].lowered)
                 return [self._figures(lowered, plain, one) for one in some]
         except StepError as error:
             return [{"why": str(error).splitlines()[0]}] * len(some)
@@ -98,7 +98,7 @@ class Builder:
         """plain: as built without what is behind lowering. A rule that changed a result would be no better setting."""
         import numpy as np
 
-        built = self._compiled(lowered, rewrite_rules(candidate, ())) if candidate.rewrite else plain
+        built = plain if candidate == candidate.lowered else self._compiled(lowered, candidate)
         if not all(map(np.array_equal, built.outputs, plain.outputs)):
             return {"why": "a rule of rewrite changes the results"}
         sums = total(built.rows)
@@ -110,8 +110,9 @@ class Builder:
             **self._quality(built.outputs),
         }
 
-    def _compiled(self, lowered: Lowering, rules: Sequence[str]) -> _Built:
-        target = self._subject.target
+    def _compiled(self, lowered: Lowering, candidate: Candidate) -> _Built:
+        rules = rewrite_rules(candidate, self._subject.rules)
+        target = target_of(candidate, self._subject.target)
         with tempfile.TemporaryDirectory() as folder:
             rows, streams = _compiled(lowered.graphs, target, rules, Path(folder))
         with serializer() as made:

@@ -11,10 +11,13 @@ from etbuild.recipe.rewrite_sections import REWRITE_RULES
 from etbuild.recipe.weight_sections import WeightChange
 
 if TYPE_CHECKING:
+    from etbuild.hardware.target import Target
     from etbuild.recipe.data_sections import Quantize
 
 OBSERVERS = ("histogram", "minmax", "mse", "percentile")
 SCHEMES = ("int8", "int16x8")
+# The recipe's key for least memory, in each of its targets.
+SIZE_KEY, SIZE = ("targets", "vela"), {"optimise": "Size"}
 # Changes of the weights, in the order in which they are made.
 _WEIGHTS = ("equalise", "correct_bias", "adaround")
 
@@ -26,6 +29,7 @@ class Candidate:
     wide:     how many layers compute in 16 bits, those that cost most by their values first.
     tensor:   whether weights have one scale for the tensor instead of one for each channel.
     observer: "" for the recipe's.
+    size:     whether Vela optimises for least memory.
     """
 
     scheme: str = ""
@@ -36,18 +40,25 @@ class Candidate:
     correct_bias: bool = False
     adaround: bool = False
     rewrite: bool = False
+    size: bool = False
 
     @property
     def lowered(self) -> Candidate:
         """What it has in common with candidates whose lowered program is the same."""
-        return replace(self, rewrite=False)
+        return replace(self, rewrite=False, size=False)
 
     @property
     def key(self) -> str:
         """The same for equal candidates alone; for people, too."""
-        parts = [self.scheme, _counted(self.wide), "per tensor" if self.tensor else ""]
+        parts = [
+            "the recipe" if self == Candidate(size=True) else "",
+            self.scheme,
+            _counted(self.wide),
+            "per tensor" if self.tensor else "",
+        ]
         parts += [self.observer, "equalise" if self.equalise else "", "correct_bias" if self.correct_bias else ""]
         parts += ["adaround" if self.adaround else "", "rewrite" if self.rewrite else ""]
+        parts += ["optimise Size" if self.size else ""]
         return ", ".join(filter(None, parts)) or "the recipe"
 
     def quantize(self, base: Quantize, worst: Sequence[Sequence[str]], narrow: Sequence[str] = ()) -> Quantize:
@@ -60,10 +71,7 @@ class Candidate:
         schemes = {**dict.fromkeys(within, "int8"), **dict.fromkeys(names, "int16x8")}
         known = {rule.match for rule in base.rules}
         rules = tuple(Rule(module_name=name, scheme=one) for name, one in schemes.items() if name not in known)
-        methods = [name for name in _WEIGHTS if getattr(self, name)]
-        had = {one.method for one in base.weights}
-        weights = tuple(WeightChange(name) for name in methods if name not in had)
-        changed = replace(base, rules=(*base.rules, *rules), weights=(*base.weights, *weights))
+        changed = replace(base, rules=(*base.rules, *rules), weights=self._weights(base.weights))
         if self.scheme:
             changed = replace(changed, scheme=self.scheme)
         if self.tensor:
@@ -71,6 +79,13 @@ class Candidate:
         if self.observer:
             changed = replace(changed, observer=self.observer, percentile=_percentile(self.observer, base))
         return changed
+
+    def _weights(self, base: Sequence[WeightChange]) -> tuple[WeightChange, ...]:
+        """The recipe's and the candidate's; adaround corrects biases itself, and a second correction is too much."""
+        had = {one.method for one in base}
+        rounds = self.adaround or "adaround" in had
+        added = [WeightChange(name) for name in _WEIGHTS if getattr(self, name) and name not in had]
+        return tuple(one for one in (*base, *added) if not (rounds and one.method == "correct_bias"))
 
     def keys(
         self, base: Quantize, worst: Sequence[Sequence[str]], narrow: Sequence[str] = ()
@@ -91,6 +106,8 @@ class Candidate:
             found["quantize", "weights"] = [_plain(one) for one in made.weights]
         if self.rewrite:
             found["rewrite", "rules"] = "all"
+        if self.size:
+            found[SIZE_KEY] = SIZE
         return found
 
 
@@ -101,6 +118,11 @@ def _below(modules: Iterable[str]) -> list[str]:
 
 def _counted(wide: int) -> str:
     return f"{wide} layer{'s' if wide > 1 else ''} int16x8" if wide else ""
+
+
+def target_of(candidate: Candidate, own: Target) -> Target:
+    """The target with what the candidate changes. own: the recipe's."""
+    return replace(own, vela=replace(own.vela, optimise="Size")) if candidate.size else own
 
 
 def rewrite_rules(candidate: Candidate, own: Sequence[str]) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _LEAST_CYCLES, _LEAST_DB = 0.05, 1.0
 # Shares of int16x8's gain in decibels, and of the cycles that it costs.
 _NEARLY_ALL, _LITTLE = 0.9, 0.15
+# What SRAM as large as the recipe's counts: it decides between settings that are alike in all else.
+_SRAM = 0.02
 Json = dict[str, Any]
 
 
@@ -36,6 +38,9 @@ def rows_of(tried: Sequence[Candidate], known: Mapping[str, Json]) -> list[Json]
         row["front"] &= next(other for other in rows if other["figures"] == figures) is row
         gain, cost = _shares(figures, base, wide) if row in sound and is_sound(base) else (0.0, 0.0)
         row["gain"], row["cost"] = round(gain, 4), round(cost, 4)
+        row["sram"] = (
+            round(figures["sram_bytes"] / max(base["sram_bytes"], 1), 4) if row in sound and is_sound(base) else 1.0
+        )
     return rows
 
 
@@ -48,7 +53,7 @@ def winner_of(rows: Sequence[Json]) -> int:
 
 def _rank(row: Json) -> tuple[bool, float]:
     nearly_all = row["gain"] >= _NEARLY_ALL and row["cost"] <= _LITTLE
-    return nearly_all, row["gain"] - row["cost"]
+    return nearly_all, row["gain"] - row["cost"] - _SRAM * row["sram"]
 
 
 def _is_as_good(figures: Json, base: Json) -> bool:

@@ -9,9 +9,13 @@ from typing import Any
 
 import yaml
 
+from etbuild.tune.candidate import SIZE, SIZE_KEY
+
 
 def with_keys(text: str, keys: Mapping[tuple[str, str], Any]) -> str | None:
     """The recipe's text with these keys, by section and key; all else is as it was, comments too.
+
+    A section that is a list gets the key in each item.
 
     return: None where the file is not plain enough to say where a key goes.
     """
@@ -19,11 +23,24 @@ def with_keys(text: str, keys: Mapping[tuple[str, str], Any]) -> str | None:
     if wanted is None:
         return None
     for (section, key), value in keys.items():
-        if not isinstance(wanted.get(section) or {}, dict):
+        old = wanted.get(section) or {}
+        if isinstance(old, list) and all(isinstance(one, dict) for one in old):
+            wanted[section] = [{**one, key: value} for one in old]
+        elif isinstance(old, dict):
+            wanted[section] = {**old, key: value}
+        else:
             return None
-        wanted[section] = {**(wanted.get(section) or {}), key: value}
         text = _with_key(text, section, key, value)
     return text if _mapping(text) == wanted else None
+
+
+def leaves_size_open(text: str) -> bool:
+    """Whether a recipe's file names its targets itself, and not what Vela optimises for: then a patch can."""
+    targets = (_mapping(text) or {}).get(SIZE_KEY[0]) or []
+    named = targets if isinstance(targets, list) else [targets]
+    return (
+        bool(named) and not any(SIZE_KEY[1] in one for one in named) and with_keys(text, {SIZE_KEY: SIZE}) is not None
+    )
 
 
 def unified_diff(file: str, before: str, after: str) -> str:
@@ -36,9 +53,17 @@ def unified_diff(file: str, before: str, after: str) -> str:
 def _with_key(text: str, section: str, key: str, value: Any) -> str:
     entry = yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False).removesuffix("...\n").strip()
     found = _node(text, section)
+    if isinstance(found, yaml.SequenceNode):
+        for item in reversed(found.value):  # From the end: what is before keeps its place.
+            text = _in_mapping(text, item, key, entry)
+        return text
     if found is None or not isinstance(found, yaml.MappingNode):
         rest = text if text.endswith("\n") or not text else f"{text}\n"
         return f"{rest}{section}: {{{key}: {entry}}}\n"
+    return _in_mapping(text, found, key, entry)
+
+
+def _in_mapping(text: str, found: yaml.MappingNode, key: str, entry: str) -> str:
     old = next((value for name, value in found.value if name.value == key), None)
     if old is not None:
         end = old.end_mark.index
@@ -47,8 +72,9 @@ def _with_key(text: str, section: str, key: str, value: Any) -> str:
     start = found.start_mark.index
     if found.flow_style:
         return f"{text[: start + 1]}{key}: {entry}{', ' if found.value else ''}{text[start + 1 :]}"
-    indent = re.search(r"[^\n]*$", text[:start])
-    return f"{text[:start]}{key}: {entry}\n{indent[0] if indent else ''}{text[start:]}"
+    before = re.search(r"[^\n]*$", text[:start])
+    indent = " " * len(before[0]) if before else ""  # Behind the dash of an item, too.
+    return f"{text[:start]}{key}: {entry}\n{indent}{text[start:]}"
 
 
 def _node(text: str, section: str) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from etbuild.tune.candidate import OBSERVERS, Candidate
@@ -52,37 +52,45 @@ def first_candidates(layers: int) -> list[Candidate]:
     ]
 
 
-def search(study: Study, layers: int, seed: int, build: BuildAll, end: float) -> list[Candidate]:
-    """Those that were tried, in order.
+@dataclass(frozen=True)
+class Space:
+    """What there is to try. layers: as of `first_candidates`. size: whether Vela may optimise for least memory."""
 
-    layers: as of `first_candidates`. end: of the budget, as time.monotonic has it.
-    """
+    layers: int
+    size: bool = False
+
+    def family(self, some: Sequence[Candidate]) -> list[Candidate]:
+        """And those with the same lowered program: what is behind that takes the time of a few runs of Vela."""
+        found = [one for each in some for one in (each.lowered, each, *self._sizes(each))]
+        return list(dict.fromkeys(found))
+
+    def _sizes(self, one: Candidate) -> list[Candidate]:
+        return [replace(one, size=True)] if self.size else []
+
+
+def search(study: Study, space: Space, seed: int, build: BuildAll, end: float) -> list[Candidate]:
+    """Those that were tried, in order. end: of the budget, as time.monotonic has it."""
     tried: dict[Candidate, None] = {}
-    first = first_candidates(layers)
+    first = first_candidates(space.layers)
     for start in range(0, len(first), _TOGETHER):
-        if not _try(_with_plain(first[start : start + _TOGETHER]), study, tried, (build, end)):
+        if not _try(space.family(first[start : start + _TOGETHER]), study, tried, (build, end)):
             return list(tried)
-    sampler, known = _Sampler(layers, seed), 0
+    sampler, known = _Sampler(space.layers, seed), 0
     for one in tried:
         sampler.tell_known(one, study.known[one.key])
     while known < _MOST_KNOWN:
         asked = [sampler.ask() for _ in range(_TOGETHER)]
         new = [one for one in dict.fromkeys(one for _, one in asked) if one not in tried]
         known = 0 if new else known + _TOGETHER
-        both = [one for one in _with_plain(new) if one not in tried]
-        if not _try(both, study, tried, (build, end)):
+        family = [one for one in space.family(new) if one not in tried]
+        if not _try(family, study, tried, (build, end)):
             break
         for trial, one in asked:
             sampler.tell(trial, study.known[one.key])
-        for one in both:
+        for one in family:
             if one not in new:
                 sampler.tell_known(one, study.known[one.key])
     return list(tried)
-
-
-def _with_plain(some: Sequence[Candidate]) -> list[Candidate]:
-    """And those with the same lowered program and nothing changed behind it: they take the time of one run of Vela."""
-    return list(dict.fromkeys(one for each in some for one in (each.lowered, each)))
 
 
 def _try(some: Sequence[Candidate], study: Study, tried: dict[Candidate, None], how: tuple[BuildAll, float]) -> bool:
@@ -128,10 +136,11 @@ class _Sampler:
             self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
 
     def tell_known(self, one: Candidate, figures: dict[str, Any]) -> None:
-        if is_sound(figures):
-            made = self._optuna.trial.create_trial
+        if is_sound(figures) and not one.size:  # That is tried with each.
+            made, params = self._optuna.trial.create_trial, asdict(one)
+            params = {name: params[name] for name in self._space}
             values = _objectives(figures)
-            self._study.add_trial(made(params=asdict(one), distributions=self._space, values=values))
+            self._study.add_trial(made(params=params, distributions=self._space, values=values))
 
 
 def is_sound(figures: dict[str, Any]) -> bool:

@@ -24,8 +24,8 @@ from etbuild.report.tune_table import tune_table
 from etbuild.steps import tune
 from etbuild.tune.candidate import Candidate
 from etbuild.tune.choice import rows_of, winner_of
-from etbuild.tune.recipe_patch import unified_diff, with_keys
-from etbuild.tune.search import search
+from etbuild.tune.recipe_patch import leaves_size_open, unified_diff, with_keys
+from etbuild.tune.search import Space, search
 from etbuild.tune.study import Study
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def test_the_same_seed_tries_the_same_candidates(tmp_path: Path) -> None:
     """In the same order, each once; another seed tries others. The first is the recipe."""
     orders = []
     for number, seed in enumerate((0, 0, 1)):
-        tried = search(Study(tmp_path / f"{number}"), 2, seed, Builds(40), FOREVER)
+        tried = search(Study(tmp_path / f"{number}"), Space(2), seed, Builds(40), FOREVER)
         orders.append([one.key for one in tried])
 
     assert orders[0] == orders[1] != orders[2]
@@ -85,11 +85,11 @@ def test_a_longer_search_builds_nothing_again(tmp_path: Path) -> None:
     """It begins with what the shorter one has tried, from the file; a line that was written in half is left out."""
     file = tmp_path / "study.jsonl"
     first, second = Builds(21), Builds(9)
-    short = search(Study(file), 2, 0, first, FOREVER)
+    short = search(Study(file), Space(2), 0, first, FOREVER)
     with file.open("a") as text:
         text.write('{"key": "half')
 
-    long = search(Study(file), 2, 0, second, FOREVER)
+    long = search(Study(file), Space(2), 0, second, FOREVER)
 
     assert (len(first.built), len(second.built), set(first.built) & set(second.built)) == (21, 9, set())
     assert [one.key for one in long[: len(short)]] == [one.key for one in short]
@@ -99,7 +99,7 @@ def test_a_search_ends_with_its_budget(tmp_path: Path) -> None:
     """Nothing is begun after it."""
     builds = Builds()
 
-    assert (search(Study(tmp_path / "none"), 2, 0, builds, time.monotonic() - 1), builds.built) == ([], [])
+    assert (search(Study(tmp_path / "none"), Space(2), 0, builds, time.monotonic() - 1), builds.built) == ([], [])
 
 
 def test_a_candidate_that_cannot_be_built_is_no_winner(tmp_path: Path) -> None:
@@ -148,6 +148,16 @@ def test_a_candidate_changes_the_recipes_section_and_keys() -> None:
     assert Candidate().keys(base, WORST) == {}
 
 
+def test_biases_are_corrected_once() -> None:
+    """adaround corrects them for its own integers: a correction for the nearest ones would be one too much."""
+    corrects, rounds = WeightChange("correct_bias"), WeightChange("adaround")
+    wanted = (rounds,)
+
+    assert Candidate(adaround=True).quantize(Quantize(weights=(corrects,)), WORST).weights == wanted
+    assert Candidate(correct_bias=True).quantize(Quantize(weights=(rounds,)), WORST).weights == wanted
+    assert Candidate(correct_bias=True, adaround=True).quantize(Quantize(), WORST).weights == wanted
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -180,11 +190,29 @@ def test_a_patch_is_what_git_applies(tmp_path: Path, text: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("targets: {npu: a}\n", "targets: {vela: {optimise: Size}, npu: a}\n"),
+        (
+            "targets:\n  - npu: a  # small\n    memory_mode: b\n  - {npu: c}\nrun: {on: host}\n",
+            "targets:\n  - vela: {optimise: Size}\n    npu: a  # small\n    memory_mode: b\n"
+            "  - {vela: {optimise: Size}, npu: c}\nrun: {on: host}\n",
+        ),
+    ],
+)
+def test_least_memory_is_a_key_of_every_target(text: str, wanted: str) -> None:
+    """Of one target, and of each in a list; its comments stay. A file with the key, or without targets, keeps it."""
+    assert with_keys(text, Candidate(size=True).keys(Quantize(), WORST)) == wanted
+    assert [leaves_size_open(one) for one in (text, wanted, "extends: a.yaml\n")] == [True, False, False]
+
+
 def test_a_recipe_that_is_not_plain_has_no_patch() -> None:
     """An anchor that two sections share would change both."""
     text = "base: &own {scheme: int8}\nquantize: *own\n"
 
     assert with_keys(text, {("quantize", "scheme"): "int16x8"}) is None
+    assert with_keys("targets: [a, b]\n", {("targets", "vela"): {}}) is None
 
 
 def test_the_table_shows_the_recipe_and_the_front() -> None:
@@ -253,7 +281,7 @@ def test_settings_that_share_a_lowered_program_are_tried_together(tmp_path: Path
     """With rules of rewrite and without: what is behind lowering takes a second."""
     builds = Builds(10)
 
-    tried = [one.key for one in search(Study(tmp_path / "study"), 2, 0, builds, FOREVER)]
+    tried = [one.key for one in search(Study(tmp_path / "study"), Space(2), 0, builds, FOREVER)]
 
     assert tried[:6] == [
         "the recipe",
@@ -263,3 +291,23 @@ def test_settings_that_share_a_lowered_program_are_tried_together(tmp_path: Path
         "adaround",
         "adaround, rewrite",
     ]
+
+
+def test_least_memory_is_tried_with_every_setting_where_the_recipe_leaves_it_open(tmp_path: Path) -> None:
+    """It takes a run of Vela; the sampler does not propose it by itself."""
+    tried = [one.key for one in search(Study(tmp_path / "study"), Space(2, size=True), 0, Builds(60), FOREVER)]
+
+    assert tried[:4] == ["the recipe", "the recipe, optimise Size", "int16x8", "int16x8, optimise Size"]
+    assert "correct_bias, rewrite, optimise Size" in tried
+    assert len(set(tried)) == len(tried) == 60
+
+
+def test_of_settings_alike_in_all_else_the_one_with_less_memory_wins() -> None:
+    """A quarter of the SRAM for a cycle more; not for a tenth of what int16x8 costs."""
+    tried = [Candidate(), Candidate("int16x8"), Candidate(rewrite=True), Candidate(rewrite=True, size=True)]
+
+    def winner(cycles: int) -> int:
+        known = [figures(1000, 30.0), figures(1500, 40.0), figures(900, 30.0), figures(cycles, 30.0, sram_bytes=3)]
+        return winner_of(rows_of(tried, dict(zip((one.key for one in tried), known, strict=True))))
+
+    assert (winner(901), winner(950)) == (3, 2)
