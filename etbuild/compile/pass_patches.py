@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,8 @@ from etbuild.compile.patches import replaced
 
 # Of executorch.exir.pass_base._ExportPassBase: of _fx, and of ExportInterpreter.run_node.
 SOURCE_OF_FX = "d21aacbb5c107fba"
+# Of torch._export.pass_base._ExportPassBaseDeprecatedDoNotUse, which that of ExecuTorch was copied from: of _fx.
+SOURCE_OF_TORCHS_FX = "fc5bee485d9e884b"
 SOURCE_OF_RUN_NODE = "4825448c64e2c672"
 # Their results have a shape and a type that follow from those of the arguments.
 NAMESPACES = frozenset({"aten", "cortex_m", "dim_order_ops", "quantized_decomposed", "tosa"})
@@ -48,21 +50,32 @@ def cheaper_passes() -> Iterator[None]:
 def reuse_operator_results() -> Iterator[None]:
     """Inside this context a pass calls an operator once for arguments of the same metadata, in any pass and graph.
 
-    Replaces: executorch.exir.pass_base._ExportPassBase._fx.
-    Source:   SOURCE_OF_FX.
+    Replaces: executorch.exir.pass_base._ExportPassBase._fx, and that of _ExportPassBaseDeprecatedDoNotUse in
+              torch._export.pass_base, which is the same for static shapes.
+    Source:   SOURCE_OF_FX, SOURCE_OF_TORCHS_FX.
     Saves:    half of lowering.
     Same:     a fake tensor has no values: shape, strides and type of a result follow from those of the arguments, and
               from the numbers and texts among them, which are all in the key. `_Results` has the conditions. The node
               gets the same arguments, converted once instead of four times. A delegate's program has its metadata.
     Delete:   when ExecuTorch's passes leave alone what they do not change, or fake tensors cache TOSA's operators.
     """
-    from executorch.exir.pass_base import _ExportPassBase
+    from executorch.exir import pass_base
+    from torch._export import pass_base as torchs
+    from torch._export.pass_infra import proxy_value
 
-    own = _ExportPassBase._fx
-    if not is_known(own, SOURCE_OF_FX):
+    executorchs, torchs_own = pass_base._ExportPassBase, torchs._ExportPassBaseDeprecatedDoNotUse
+    with ExitStack() as stack:
+        for owner, value, source in (
+            (executorchs, pass_base.ProxyValue, SOURCE_OF_FX),
+            (torchs_own, proxy_value.ProxyValue, SOURCE_OF_TORCHS_FX),
+        ):
+            if is_known(owner._fx, source):
+                stack.enter_context(replaced(owner, "_fx", _reusing(owner._fx, _Results(value))))
         yield
-        return
-    results = _Results()
+
+
+def _reusing(own: Callable[..., Any], results: _Results) -> Callable[..., Any]:
+    """A replacement of the method `_fx` of passes, whose own it calls for all that `results` does not know."""
 
     def fx(self: Any, kind: str, target: Any, args: Any, kwargs: Any, meta: Any) -> Any:
         if kind != "call_function" or not results.are_of(target):
@@ -88,8 +101,7 @@ def reuse_operator_results() -> Iterator[None]:
             tracer.set_metadata(node, data)
         return results.ProxyValue(data, tracer.proxy(node))
 
-    with replaced(_ExportPassBase, "_fx", fx):
-        yield
+    return fx
 
 
 @contextmanager
@@ -164,18 +176,18 @@ class _Results:
 
     Only of a delegate, or of an operator of NAMESPACES that changes no argument, for static, dense fake tensors; and
     only if a result has a memory of its own and is equal in all that counts to a new tensor of its shape, strides and
-    type.
+    type. value: the class of the passes' values.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, value: Any) -> None:
         import torch
         from executorch.exir.dialects.edge._ops import EdgeOpOverload
-        from executorch.exir.pass_base import ProxyValue, executorch_call_delegate
+        from executorch.exir.pass_base import executorch_call_delegate
         from torch._ops import OpOverload
         from torch._subclasses import FakeTensor
         from torch.fx.immutable_collections import immutable_list
 
-        self.torch, self.FakeTensor, self.ProxyValue = torch, FakeTensor, ProxyValue
+        self.torch, self.FakeTensor, self.ProxyValue = torch, FakeTensor, value
         self._overloads = (OpOverload, EdgeOpOverload)
         self._lists = frozenset({list, immutable_list, tuple})
         described = (torch.dtype, torch.device, torch.layout, torch.memory_format)

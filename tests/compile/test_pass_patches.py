@@ -156,7 +156,7 @@ def of_delegate(model, given, traced=None):
         return usual
     with mode:
         usual = model(given) if module is not model else None
-        got = pass_patches._Results().of_delegate(delegate, [given], call)
+        got = pass_patches._Results(ProxyValue).of_delegate(delegate, [given], call)
     leaves = torch.utils._pytree.tree_leaves
     return type(got) is type(usual) and list(map(shown, leaves(got))) == list(map(shown, leaves(usual))), len(called)
 
@@ -176,14 +176,27 @@ for tree in ([], 1, None, [1, 2.0, "a", node], nested, [size, named], immutable_
     usual = list(trees.tree_iter(tree))
     with pass_patches.leaves_of_plain_lists():
         print([one is other for one, other in zip(trees.tree_iter(tree), usual, strict=True)].count(False), len(usual))
+print('views')
+from torch._export.pass_base import _ExportPassBaseDeprecatedDoNotUse as TorchsPass
+from torch._export.passes.replace_view_ops_with_view_copy_ops_pass import ReplaceViewOpsWithViewCopyOpsPass
+module = torch.export.export(Net().eval(), inputs, strict=True).run_decompositions({}).graph_module
+described = []
+for apply in (ExitStack, pass_patches.cheaper_passes):
+    with apply():
+        made = ReplaceViewOpsWithViewCopyOpsPass()(module).graph_module
+    described.append([(node.format_node(), sorted(node.meta), *map(shown, torch.utils._pytree.tree_leaves(
+        node.meta.get("val")))) for node in made.graph.nodes])
+print(described[0] == described[1], any("split_copy" in node[0] for node in described[0]))
 print('text')
 interpreter = _ExportPassBase.ExportInterpreter
-own = _ExportPassBase._fx, interpreter.run_node
+def functions():
+    return _ExportPassBase._fx, TorchsPass._fx, interpreter.run_node
+own = functions()
 def replaced():
     with pass_patches.cheaper_passes():
-        return [now is not before for now, before in zip((_ExportPassBase._fx, interpreter.run_node), own)]
-print(replaced(), hasattr(_ExportPassBase, "node_debug_str"), (_ExportPassBase._fx, interpreter.run_node) == own)
-pass_patches.SOURCE_OF_FX = pass_patches.SOURCE_OF_RUN_NODE = "0"
+        return [now is not before for now, before in zip(functions(), own)]
+print(replaced(), hasattr(_ExportPassBase, "node_debug_str"), functions() == own)
+pass_patches.SOURCE_OF_FX = pass_patches.SOURCE_OF_TORCHS_FX = pass_patches.SOURCE_OF_RUN_NODE = "0"
 print(replaced())
 """
 
@@ -229,9 +242,14 @@ def test_a_delegate_is_not_called_for_what_its_program_knows(lines: list[str]) -
 
 def test_leaves_of_lists_that_are_plain_and_of_others_are_the_same_objects(lines: list[str]) -> None:
     """Empty and nested ones, dicts, a size and a named tuple; each with the differences, and the leaves."""
-    assert section(lines, "leaves", "text") == ["0 0", "0 1", "0 1", "0 4", "0 5", "0 4", "0 2"]
+    assert section(lines, "leaves", "views") == ["0 0", "0 1", "0 1", "0 4", "0 5", "0 4", "0 2"]
+
+
+def test_a_pass_of_torch_gives_the_same_graph(lines: list[str]) -> None:
+    """Views become copies: each node's text, keys of its metadata, and what its results are."""
+    assert section(lines, "views", "text") == ["True True"]
 
 
 def test_where_executorch_has_another_text_the_patch_is_left_out(lines: list[str]) -> None:
-    """Both know the pinned version's functions; without that they replace nothing, and afterwards nothing stays."""
-    assert section(lines, "text") == ["[True, True] False True", "[False, False]"]
+    """All know the pinned version's functions; without that they replace nothing, and afterwards nothing stays."""
+    assert section(lines, "text") == ["[True, True, True] False True", "[False, False, False]"]
