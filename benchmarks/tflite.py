@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import json
 import os
 import shutil
 import sys
@@ -110,9 +111,17 @@ def judged(project: Bench, name: str, target: Target, data: Path | None, vectors
     line = f"{name:<12} {target.npu:<14} {before.cycles:>9,} -> {after.cycles:>9,} cycles"
     line += f", TFLite {against.cycles:>9,}" if data else ""
     line += f", ratio {ratio:.3f}, wanted at most {bar}; SRAM {after.sram:>9,} of {against.sram:>9,}"
+    line += f"; activations {saved_by_activations(afters.with_name('rewrite.json')) / against.cycles:.3f}"
     print(line, flush=True)
     same = all(equal(befores / one.name, one, vectors) for one in sorted(afters.glob("*.tosa"))) if vectors else True
     return ratio <= bar and (after.sram <= against.sram or not data) and same
+
+
+def saved_by_activations(report: Path) -> int:
+    """The cycles that this rule saves in Vela's estimate, and nowhere else: docs/rewrite.md."""
+    rules = [rule for delegate in json.loads(report.read_text())["delegates"] for rule in delegate["rules"]]
+    kept = [one["cycles"] for one in rules if one["rule"] == "activations" and one["kept"]]
+    return sum(one["before"] - one["after"] for one in kept)
 
 
 def estimate(delegates: Path, target: Target) -> Measured:
