@@ -90,3 +90,8 @@ class Report:
         False,
         examples=[True],
     )
+    sensitivity: bool = setting(
+        "Also run step sensitivity in every build, and show in the report what each layer's quantisation costs.",
+        False,
+        examples=[True],
+    )

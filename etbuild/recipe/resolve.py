@@ -15,13 +15,14 @@ from etbuild.config.setting import read
 from etbuild.hardware.target import planned_for
 from etbuild.recipe.data_sections import Calibration, Data, Golden, Quantize, Rule, Vectors
 from etbuild.recipe.model_sections import DynamicDim, Export, InputSpec, Model
-from etbuild.recipe.output_sections import Header, Pte, Report
+from etbuild.recipe.output_sections import Header, Pte
 from etbuild.recipe.recipe import Recipe
 from etbuild.recipe.resolve_evaluate import read_evaluate
 from etbuild.recipe.resolve_methods import check_methods, read_methods
 from etbuild.recipe.resolve_operators import read_operators
 from etbuild.recipe.resolve_program import read_memory_planning, read_partition, read_passes
 from etbuild.recipe.resolve_qat import check_observers, read_qat
+from etbuild.recipe.resolve_report import read_report
 from etbuild.recipe.resolve_rewrite import read_rewrite
 from etbuild.recipe.resolve_runtime import read_deploy, read_run, read_runtime
 from etbuild.recipe.resolve_targets import read_targets
@@ -90,7 +91,7 @@ def read_recipe(name: str, root: MapNode, files: tuple[Path, ...], reading: Read
         pte=_pte(section, targets),
         runtime=runtime,
         run=read_run(section.section("run"), runtime, section.has("runtime"), targets),
-        report=read(section.section("report"), Report),
+        report=read_report(section, model, targets),
         deploy=read_deploy(section.section("deploy"), runtime, section.has("deploy")),
         env=reading.paths.env,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from etbuild.report.figures import Json, exact, figure, read_json, read_manifest_and_vela, variant_figures
 from etbuild.report.page.memory import plan_of
@@ -18,28 +18,35 @@ OF_OPERATOR = ("node", "operator", "place", "delegate", "reason", "line", "modul
 OF_PROFILE = ("quantization.json", "partition.json", "golden.json")
 
 
+class Shown(NamedTuple):
+    """Which files of each variant are a part of the report: layers.json, evaluate.json, sensitivity.json."""
+
+    layers: bool = False
+    evaluation: bool = False
+    sensitivity: bool = False
+
+
 def report(
     recipe: str,
     folder: Path,
     profiles: Sequence[str],
     profile_of_variant: Mapping[str, str],
-    shows_layers: bool = False,
-    shows_evaluation: bool = False,
+    shown: Shown | None = None,
 ) -> Json:
     """The content of report.json.
 
     folder:             build/<recipe>.
     profile_of_variant: names of variants, each with the profile that it was lowered for.
-    shows_layers:       whether layers.json of each variant is a part of it.
-    shows_evaluation:   whether evaluate.json of each variant is one.
+    shown:              what else is a part of it.
     raises:             StepError when a report of an earlier step is missing.
     """
+    shown = shown or Shown()
     return {
         "format": FORMAT,
         "recipe": recipe,
         "profiles": [_profile(folder / name, name) for name in profiles],
         "variants": [
-            _variant(folder / name, name, profile, shows_layers) | _evaluation(folder / name, shows_evaluation)
+            _variant(folder / name, name, profile, shown.layers) | _on_request(folder / name, shown)
             for name, profile in profile_of_variant.items()
         ],
     }
@@ -130,9 +137,14 @@ def _weights(vela: Json | None, operators: Path) -> Json:
     return {"kind": "exact", "source": "vela.json", "layers": layers}
 
 
-def _evaluation(folder: Path, shows_evaluation: bool) -> Json:
-    """The three models on the recipe's data set; {} for a report without it."""
-    return {"evaluate": read_json(folder / "evaluate.json")} if shows_evaluation else {}
+def _on_request(folder: Path, shown: Shown) -> Json:
+    """What a report has of steps that run on request; {} for a report without it."""
+    found: Json = {}
+    if shown.evaluation:
+        found["evaluate"] = read_json(folder / "evaluate.json")
+    if shown.sensitivity:  # A variant without an NPU has none.
+        found["sensitivity"] = _read_if_exists(folder / "sensitivity.json")
+    return found
 
 
 def _planned(pte: Path) -> Json | None:

@@ -19,7 +19,7 @@ def sensitivity_table(found: Json) -> str:
     shown = found["layers"][:MOST_ROWS]
     lines = aligned(titles, [_row(one) for one in shown])
     left = len(found["layers"]) - len(shown)
-    all_of_it = f"all layers: {_db(found['sqnr_db'])}; by the sum of their errors {_db(found['sum_db'])}"
+    all_of_it = f"all layers: {db_text(found['sqnr_db'])}; by the sum of their errors {db_text(found['sum_db'])}"
     return "\n".join(
         (
             *lines,
@@ -37,10 +37,10 @@ def _row(one: Json) -> tuple[str, ...]:
     note = "" if one["seen"] == "executed" else "not seen on the NPU: of the quantised program"
     return (
         f"{one['name']}{operators}",
-        _db(one["sqnr_db"]),
+        db_text(one["sqnr_db"]),
         f"{one['share']:.1%}",
-        _db(parts["weights"]) if parts else "",
-        _db(parts["value"]) if parts else "",
+        db_text(parts["weights"]) if parts else "",
+        db_text(parts["value"]) if parts else "",
         note,
     )
 
@@ -49,5 +49,6 @@ def _accuracy(found: Json | None) -> str:
     return f"; accuracy {found['together']:.1%}, in floating point {found['float']:.1%}" if found else ""
 
 
-def _db(value: float | None) -> str:
+def db_text(value: float | None) -> str:
+    """Of a signal to noise ratio; None is one without noise."""
     return "no error" if value is None else f"{value:.1f} dB"

@@ -17,7 +17,7 @@ from etbuild.errors import exit_code_of
 from etbuild.recipe.method_files import golden_file
 from etbuild.report.formats import write_formats
 from etbuild.report.page.recipe_page import recipe_page
-from etbuild.report.report import OF_PROFILE, report
+from etbuild.report.report import OF_PROFILE, Shown, report
 from etbuild.steps.options import option, parse, plan, writes
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Options:
     variant: tuple[str, ...] = option("NAME=PROFILE, a folder in it with manifest.json", ())
     layers: bool = option("layers.json of each variant is a part of the report", False)
     evaluation: bool = option("evaluate.json of each variant is a part of the report", False)
+    sensitivity: bool = option("sensitivity.json of each variant with an NPU is a part of the report", False)
     output: Path = writes("report.json, to be written")
     page: Path = writes("report.html, to be written")
     formats: Path = writes("folder for the formats of other tools: SARIF, JUnit, MLIA, Model Explorer")
@@ -57,6 +58,7 @@ def step(recipe: Recipe) -> Step:
             "run.json": recipe.run.on != "none",
             "layers.json": recipe.report.layers,
             "evaluate.json": recipe.report.evaluate,
+            "sensitivity.json": recipe.report.sensitivity and target.npu != "none",
         }
         inputs += [folder / target.variant / name for name, is_made in names.items() if is_made]
     variants = tuple(f"{target.variant}={target.profile}" for target in recipe.targets)
@@ -67,6 +69,7 @@ def step(recipe: Recipe) -> Step:
         variant=variants,
         layers=recipe.report.layers,
         evaluation=recipe.report.evaluate,
+        sensitivity=recipe.report.sensitivity,
         output=folder / "report.json",
         page=folder / "report.html",
         formats=folder / "report",
@@ -78,7 +81,8 @@ def main(argv: Sequence[str]) -> int:
     options = parse(Options, argv, "etbuild.steps.report", __doc__)
     pairs = (text.rpartition("=") for text in options.variant)
     profiles = {name: profile for name, _, profile in pairs}
-    found = report(options.recipe, options.folder, options.profile, profiles, options.layers, options.evaluation)
+    shown = Shown(options.layers, options.evaluation, options.sensitivity)
+    found = report(options.recipe, options.folder, options.profile, profiles, shown)
     options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     write_formats(found, options.formats)
     text = recipe_page(found, options.folder)

@@ -22,6 +22,7 @@ quantize: {calibration: {samples: 8, seed: 3}}
 vectors: {samples: 8, seed: 3}
 targets: {npu: ethos-u55-128, system_config: Ethos_U55_High_End_Embedded, memory_mode: Shared_Sram}
 run: {on: host}
+report: {sensitivity: true}
 """
 
 
@@ -56,6 +57,15 @@ def found_in(root: Path) -> Any:
 def error_of(root: Path) -> float:
     report = json.loads((root / "build/net/tosa-u55/golden.json").read_text())
     return float(report["outputs"][0]["reference_to_float"]["sqnr_db"])
+
+
+def test_the_report_of_a_build_has_its_sensitivity(tuned: Path) -> None:
+    """As report.sensitivity asks for it: the same content, with the badly scaled layer first."""
+    doit(tuned, "report:net")
+
+    (variant,) = json.loads((tuned / "build/net/report.json").read_text())["variants"]
+    assert variant["sensitivity"] == json.loads((tuned / "build/net/ethos-u55-128/sensitivity.json").read_text())
+    assert variant["sensitivity"]["layers"][0]["name"] == "second"
 
 
 def test_a_badly_scaled_layer_is_cured_by_the_patch(tuned: Path) -> None:

@@ -17,6 +17,7 @@ from etbuild.report.page.memory import Placed, Plan, placed_buffers, plan_of
 from etbuild.report.page.method_nodes import distinct
 from etbuild.report.page.numbers import Inside, inside
 from etbuild.report.page.render import rendered
+from etbuild.report.page.sensitivity import Sensitivity, sensitivity_of
 from etbuild.report.page.sizes import Symbol, symbols
 from etbuild.report.page.text import size_text
 from etbuild.report.page.weights import Encoded, encoded_weights, sparsity_text
@@ -74,6 +75,7 @@ class Variant(NamedTuple):
     inside: Inside
     shares: Sequence[tuple[str, float]]
     evaluation: Evaluation | None
+    sensitivity: Sensitivity | None
     answers: Answers | None
     weights: Sequence[Encoded]
     sparsity: Sequence[Json]
@@ -156,6 +158,7 @@ def _variant(recipe: str, variant: Json, profile: Json, base: Path) -> Variant:
         outputs=profile["golden"]["differences"]["outputs"],
         inside=numbers,
         evaluation=evaluation_of(variant.get("evaluate")),
+        sensitivity=sensitivity_of(variant.get("sensitivity")),
         shares=[(WHO[name], figure["value"]) for name, figure in right.items()],
         answers=_if_exists(lowering / "golden.npz", answers_of) if right else None,
         weights=encoded_weights(delegates, folder / "vela"),
