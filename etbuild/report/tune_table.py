@@ -9,16 +9,22 @@ from etbuild.report.figures import aligned, kib
 if TYPE_CHECKING:
     from etbuild.report.figures import Json
 
+# More are in the file.
+MOST_ROWS = 8
+
 
 def tune_table(found: Json) -> str:
     """The recipe, the Pareto front by cycles, and what was not better, without a final line end."""
     rows = found["tried"]
-    shown = sorted((row for row in rows[1:] if row["front"]), key=lambda row: row["figures"]["cycles"])
+    front = [row for row in rows[1:] if row["front"]]
+    best = sorted(front, key=lambda row: (row is not rows[found["winner"]], row["cost"] - row["gain"]))[:MOST_ROWS]
+    shown = sorted(best, key=lambda row: row["figures"]["cycles"])
     titles = (f"{found['recipe']}@{found['variant']}", "cycles", ".pte bytes", "SRAM", "SQNR", "right", "")
     lines = aligned(titles, [_row(row, found) for row in [rows[0], *shown]])
     failed = sum("why" in row["figures"] for row in rows)
     tried = f"{len(rows)} settings tried{f', {failed} of them cannot be built' if failed else ''}"
-    notes = [f"{tried}; shown: the recipe and the Pareto front of cycles, bytes, SRAM and SQNR"]
+    left = f", without {len(front) - len(shown)} that gain less for more" if len(front) > len(shown) else ""
+    notes = [f"{tried}; shown: the recipe and the Pareto front of cycles, bytes, SRAM and SQNR{left}"]
     notes.append("cycles, SRAM: Vela's estimates; SQNR: of the command stream's outputs to the float model's")
     if found["patch"]:
         notes.append(f"the winner: git apply {found['patch']}")

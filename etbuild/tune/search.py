@@ -41,7 +41,8 @@ def first_candidates(layers: int) -> list[Candidate]:
         Candidate(equalise=True, adaround=True, rewrite=True),
         Candidate(equalise=True, correct_bias=True, rewrite=True),
         Candidate(tensor=True, adaround=True, rewrite=True),
-        Candidate(scheme="int16x8", tensor=True, rewrite=True),
+        Candidate(scheme="int16x8", adaround=True, rewrite=True),
+        Candidate(scheme="int16x8", tensor=True, adaround=True, rewrite=True),
         Candidate(tensor=True, correct_bias=True, rewrite=True),
         Candidate(tensor=True, equalise=True, correct_bias=True, rewrite=True),
         *wide,
@@ -126,8 +127,7 @@ class _Sampler:
 
     def ask(self) -> tuple[Any, Candidate]:
         trial = self._study.ask(self._space)
-        one = Candidate(**trial.params)
-        return trial, replace(one, correct_bias=one.correct_bias and not one.adaround)  # It corrects biases itself.
+        return trial, _without_what_changes_nothing(Candidate(**trial.params))
 
     def tell(self, trial: Any, figures: dict[str, Any]) -> None:
         if is_sound(figures):
@@ -141,6 +141,12 @@ class _Sampler:
             params = {name: params[name] for name in self._space}
             values = _objectives(figures)
             self._study.add_trial(made(params=params, distributions=self._space, values=values))
+
+
+def _without_what_changes_nothing(one: Candidate) -> Candidate:
+    """Single layers in 16 bits where all are, and a correction of biases beside that of adaround."""
+    wide = 0 if one.scheme == "int16x8" else one.wide
+    return replace(one, wide=wide, correct_bias=one.correct_bias and not one.adaround)
 
 
 def is_sound(figures: dict[str, Any]) -> bool:

@@ -311,3 +311,17 @@ def test_of_settings_alike_in_all_else_the_one_with_less_memory_wins() -> None:
         return winner_of(rows_of(tried, dict(zip((one.key for one in tried), known, strict=True))))
 
     assert (winner(901), winner(950)) == (3, 2)
+
+
+def test_the_table_of_a_long_front_has_those_that_gain_most_for_least() -> None:
+    """And the winner; the note says how many are left out."""
+    tried = [Candidate(), Candidate("int16x8"), *(Candidate(wide=count) for count in range(1, 13))]
+    known = [figures(1000, 30.0), figures(2000, 50.0), *(figures(1000 + n * n * 8, 30.0 + n) for n in range(1, 13))]
+    rows = rows_of(tried, dict(zip((one.key for one in tried), known, strict=True)))
+    found = {"recipe": "net", "variant": "v", "tried": rows, "winner": 12, "patch": None}
+
+    lines = tune_table(found).splitlines()
+
+    counts = ("1 layer", *(f"{count} layers" for count in (2, 3, 4, 5, 6, 11)))
+    assert [line.split("  ")[0] for line in lines[2:10]] == [*(f"{count} int16x8" for count in counts), "int16x8"]
+    assert lines[10].endswith("SRAM and SQNR, without 4 that gain less for more")
