@@ -3,7 +3,7 @@
 A candidate is on the front when no other is at least as good in cycles, .pte bytes, SRAM and SQNR, and better in one.
 The winner is as accurate as the recipe at least, with no more operators on the CPU, and gains most: its share of the
 SQNR that int16x8 in all layers gains, less its share of the cycles that this costs. Those come first that have nearly
-all of the gain for little of the cost.
+all of the gain for little of the cost; more than all of the gain counts a tenth at most.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _LEAST_CYCLES, _LEAST_DB = 0.05, 1.0
 # Shares of int16x8's gain in decibels, and of the cycles that it costs.
 _NEARLY_ALL, _LITTLE = 0.9, 0.15
+# What all gain beyond that of int16x8 counts at most.
+_BEYOND = 0.1
 # What SRAM as large as the recipe's counts: it decides between settings that are alike in all else.
 _SRAM = 0.02
 Json = dict[str, Any]
@@ -38,9 +40,8 @@ def rows_of(tried: Sequence[Candidate], known: Mapping[str, Json]) -> list[Json]
         row["front"] &= next(other for other in rows if other["figures"] == figures) is row
         gain, cost = _shares(figures, base, wide) if row in sound and is_sound(base) else (0.0, 0.0)
         row["gain"], row["cost"] = round(gain, 4), round(cost, 4)
-        row["sram"] = (
-            round(figures["sram_bytes"] / max(base["sram_bytes"], 1), 4) if row in sound and is_sound(base) else 1.0
-        )
+        share = figures["sram_bytes"] / max(base["sram_bytes"], 1) if row in sound and is_sound(base) else 1.0
+        row["score"] = round(_counted(gain) - cost - _SRAM * share, 4)
     return rows
 
 
@@ -52,8 +53,12 @@ def winner_of(rows: Sequence[Json]) -> int:
 
 
 def _rank(row: Json) -> tuple[bool, float]:
-    nearly_all = row["gain"] >= _NEARLY_ALL and row["cost"] <= _LITTLE
-    return nearly_all, row["gain"] - row["cost"] - _SRAM * row["sram"]
+    return row["gain"] >= _NEARLY_ALL and row["cost"] <= _LITTLE, row["score"]
+
+
+def _counted(gain: float) -> float:
+    """More than all of int16x8's gain counts, but little: it is no reason for more cycles."""
+    return gain if gain <= 1 else 1 + _BEYOND * (1 - 1 / gain)
 
 
 def _is_as_good(figures: Json, base: Json) -> bool:

@@ -122,6 +122,17 @@ def test_the_winner_has_nearly_all_of_the_gain_for_little_of_the_cost() -> None:
     assert (rows[2]["gain"], rows[2]["cost"], winner_of(rows)) == (0.95, 0.14, 2)
 
 
+def test_gain_beyond_that_of_int16x8_is_no_reason_for_more_cycles() -> None:
+    """Four times its gain does not outweigh a fifth of its cost; for equal cycles it does."""
+    tried = [Candidate(), Candidate("int16x8"), Candidate(rewrite=True), Candidate("int16x8", adaround=True)]
+
+    def winner(cycles: int) -> int:
+        known = [figures(1000, 30.0), figures(1500, 40.0), figures(900, 40.0), figures(cycles, 70.0)]
+        return winner_of(rows_of(tried, dict(zip((one.key for one in tried), known, strict=True))))
+
+    assert (winner(1000), winner(900)) == (2, 3)
+
+
 def test_without_such_a_one_the_best_sum_wins() -> None:
     """Fewer cycles at the same error count as much as their share of int16x8's cost."""
     tried = [Candidate(), Candidate("int16x8"), Candidate(tensor=True)]
@@ -325,3 +336,13 @@ def test_the_table_of_a_long_front_has_those_that_gain_most_for_least() -> None:
     counts = ("1 layer", *(f"{count} layers" for count in (2, 3, 4, 5, 6, 11)))
     assert [line.split("  ")[0] for line in lines[2:10]] == [*(f"{count} int16x8" for count in counts), "int16x8"]
     assert lines[10].endswith("SRAM and SQNR, without 4 that gain less for more")
+
+
+def test_a_winner_in_16_bits_has_a_note_on_the_limit_in_steps() -> None:
+    """golden.lsb of the recipe is in steps of 8 bits, and no patch loosens it."""
+    rows = rows_of([Candidate(), Candidate("int16x8")], {"the recipe": figures(9, 30.0), "int16x8": figures(9, 40.0)})
+    found = {"recipe": "net", "variant": "v", "tried": rows, "winner": 1, "patch": "p"}
+    note = "its steps are 256 times smaller: golden.lsb may need one more, which step golden says"
+
+    assert note in tune_table(found).splitlines()
+    assert note not in tune_table({**found, "winner": 0}).splitlines()
