@@ -27,6 +27,7 @@ class Subject:
     entry:     the factory in it; "" for ModelUnderTest.
     recipe:    the recipe's own file, and its text.
     io:        the recipe's quantize.io.
+    rules:     the recipe's rewrite.rules.
     """
 
     profile: str
@@ -37,6 +38,7 @@ class Subject:
     source: tuple[str, str] | None = None
     entry: str = ""
     io: str = "float32"
+    rules: tuple[str, ...] = ()
 
     @property
     def graph(self) -> Any:

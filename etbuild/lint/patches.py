@@ -78,6 +78,12 @@ def of_recipe(subject: Subject, section: str, key: str, value: str, title: str, 
     return Patch(title, exact, (edit,)) if after == wanted and key not in (before.get(section) or {}) else None
 
 
+def of_rewriting(subject: Subject, rule: str) -> Patch | None:
+    """A rule of step rewrite, in a recipe that has none: those of a recipe that it extends would be left out."""
+    title = f"the rule {rule} of step rewrite"
+    return None if subject.rules else of_recipe(subject, "rewrite", "rules", f"[{rule}]", title, exact=True)
+
+
 def of_memory_mode(subject: Subject, part: Part) -> Patch | None:
     """The memory mode with a larger region for the scratch; None where not just one target of the recipe's own file
     has this NPU."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from etbuild.lint.finding import Finding
 from etbuild.lint.graph import Subject, is_called_once, line_of, module_of, operator_of, producer, readers, shape
-from etbuild.lint.patches import of_expression, of_modules
+from etbuild.lint.patches import of_expression, of_modules, of_rewriting
 
 _NO_ADVICE = "compute it in the application, before or after the model, or use another operator"
 _IMAGE = 4
@@ -37,8 +37,8 @@ def cpu_operators(subject: Subject) -> Iterator[Finding]:
 
 
 def pads(subject: Subject) -> Iterator[Finding]:
-    """Zeros around an image, then a convolution that could add them itself."""
-    for node in subject.nodes("constant_pad_nd", "pad"):
+    """Zeros around an image, then a convolution that could add them itself; none for a recipe whose rule does that."""
+    for node in () if "pads" in subject.rules else subject.nodes("constant_pad_nd", "pad"):
         next_ones = readers(node)
         if len(next_ones) != 1 or operator_of(next_ones[0]) != "convolution" or len(shape(node)) != _IMAGE:
             continue
@@ -58,10 +58,10 @@ def pads(subject: Subject) -> Iterator[Finding]:
             "the padded image is a copy that is written and read again; the NPU pads in the convolution at no cost",
             f"nn.Conv2d(..., padding={padding}) without the padding before it"
             if equal
-            else "the two sides differ, which padding= of nn.Conv2d cannot say: train with equal sides",
+            else "rewrite: {rules: [pads]} in the recipe; padding= of nn.Conv2d cannot say that two sides differ",
             line_of(node),
             here or there or None,
-            patch=_padding(subject, here, there, padding) if equal else None,
+            patch=(equal and _padding(subject, here, there, padding)) or of_rewriting(subject, "pads"),
         )
 
 

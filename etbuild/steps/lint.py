@@ -23,6 +23,7 @@ from etbuild.lint.finding import in_order
 from etbuild.lint.part import Part
 from etbuild.recipe.data_sections import Quantize
 from etbuild.recipe.program_sections import POINTS_OF_QUANTIZE, Exclude, Partition, Pass
+from etbuild.recipe.rewrite_sections import Rewrite
 from etbuild.report.lint_text import lint_text
 from etbuild.steps.options import from_section, option, parse, plan, reads, writes
 
@@ -43,6 +44,7 @@ class Options:
     source: Path | None = option("the model's source, if it has one", None)
     entry: str = option("the factory in it", "")
     io: str = from_section(Quantize, "io")
+    rules: tuple[str, ...] = from_section(Rewrite, "rules")
     operators: tuple[Path, ...] = reads("files that register operators of the user: .py or .so", ())
     passes: tuple[Pass, ...] = option("at:source:entry of a pass at edge", (), option="--pass")
     exclude: tuple[Exclude, ...] = from_section(Partition, "exclude")
@@ -69,6 +71,7 @@ def step(recipe: Recipe) -> Step | None:
         source=recipe.model.source,
         entry=recipe.model.entry or "",
         io=recipe.quantize.io,
+        rules=recipe.rewrite.rules,
         operators=recipe.operator_files,
         passes=passes,
         exclude=recipe.partition.exclude,
@@ -131,6 +134,7 @@ def _subject(options: Options, profile: str, code: UserCode) -> Any:
         (source.as_posix(), source.read_text(encoding="utf-8")) if source else None,
         options.entry,
         options.io,
+        options.rules,
     )
 
 

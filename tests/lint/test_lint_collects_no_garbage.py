@@ -34,6 +34,7 @@ def test_no_garbage_is_collected_while_the_partitioner_decides(tmp_path: Path, m
         recipe_file=(tmp_path / "net.yaml",),
         part=(lint.Part("v", "tosa-u55", "ethos-u55-128"),),
         io="float32",
+        rules=(),
         exclude=(),
         folder=tmp_path,
         output=tmp_path / "lint.json",

@@ -14,6 +14,7 @@ from project import CONV, U65, Project, recipe
 
 from etbuild.hardware.boards import board_file, load_board
 from etbuild.lint.part import Larger, Part
+from etbuild.recipe.rewrite_sections import Rewrite
 from etbuild.steps import export, lint, quantize
 
 if TYPE_CHECKING:
@@ -42,6 +43,28 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Project:
     assert step is not None
     argv = [PART if before == "--part" else word for before, word in zip(("", *step.argv), step.argv, strict=False)]
     made.run(export.step(one), quantize.step(one, "tosa-u55"), step._replace(argv=tuple(argv)))
+    return made
+
+
+PADDED = """
+    import torch
+    from torch import nn
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        ModelUnderTest = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 8, 3, stride=2))
+        ModelInputs = (torch.randn(1, 3, 6, 6),)
+"""
+
+
+@pytest.fixture(scope="module")
+def padded(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A convolution of stride 2 with zeros at two of four sides, linted."""
+    made = Project(tmp_path_factory.mktemp("padded"))
+    made.write("model.py", PADDED)
+    made.write("recipes/r.yaml", "model: {source: ../model.py}\n")
+    one: Recipe = recipe(SHARED)
+    made.run(export.step(one), quantize.step(one, "tosa-u55"), lint.step(one))
     return made
 
 
@@ -89,3 +112,19 @@ def test_the_effect_of_the_memory_mode_is_measured(crowded: Project, tmp_path: P
     figures: dict[str, Any] = {one["name"]: one["after"] - one["before"] for one in effect["figures"]}
     assert figures.pop("cycles") > 0
     assert {name for name, change in figures.items() if change} <= {"pte_bytes", "sram_bytes"}
+
+
+def test_zeros_at_unequal_sides_get_the_rule_that_puts_them_into_the_convolution(padded: Project) -> None:
+    """padding= of PyTorch's convolution has no four sides; step rewrite computes the same, without the copy."""
+    (one,) = [one for one in padded.json("build/r/lint.json")["findings"] if one["rule"] == "pad-before-convolution"]
+
+    assert (one["patch"]["title"], one["patch"]["exact"]) == ("the rule pads of step rewrite", True)
+    assert patched(padded, "pad-before-convolution") == "model: {source: ../model.py}\nrewrite: {rules: [pads]}\n"
+
+
+def test_a_recipe_with_the_rule_has_no_finding_of_zeros(padded: Project) -> None:
+    """The partitioner still sees them; the graph that Vela compiles has none."""
+    padded.run(lint.step(replace(recipe(SHARED), rewrite=Rewrite(("pads",)))))
+
+    rules = [one["rule"] for one in padded.json("build/r/lint.json")["findings"]]
+    assert "pad-before-convolution" not in rules
