@@ -67,7 +67,7 @@ class Reads:
 
         Python cannot remove an audit hook; after the context it does nothing.
         """
-        before = set(sys.modules)
+        before = dict(sys.modules)
         finder: Any = ModelFinder(is_users, partial(self._observe, self._imports.looked_up))
         observe_variable = partial(self._observe, self._variable)
         observe_all = partial(self._observe, self._all_variables)
@@ -86,7 +86,9 @@ class Reads:
                 yield
             finally:
                 self._active = False
-                self.opened |= self._imports.record(set(sys.modules) - before)
+                # By identity: a module of that name may have been there, from another file.
+                loaded = {name for name, module in sys.modules.items() if module is not before.get(name)}
+                self.opened |= self._imports.record(loaded)
 
     def _observe(self, event: Callable[..., None], *arguments: Any) -> None:
         """Note an event of the model, and none of what noting it causes."""
