@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from etbuild.system.digests import Digests
 
 CACHE_FILE = "build/.etbuild/plan.json"
+# The last plan of this user, in the cache folder: a checkout without one, of the same recipes, begins with it.
+USERS_FILE = "plan.json"
 
 # Data files read while planning. The schemas are inside the package when it is installed, next to it in a checkout.
 DATA = ("hardware/npus.yaml", "hardware/boards", "schemas", "../schemas")
@@ -67,7 +69,10 @@ def load_plan(root: Path, digests: Digests, sources: StepSources) -> Plan:
 
     raises: RecipeError with every problem of every recipe, if none could be read.
     """
-    file = root / CACHE_FILE
+    file, users_file = root / CACHE_FILE, environment.cache_folder() / USERS_FILE
+    if not file.exists():
+        with suppress(OSError, ValueError):  # Whether it fits is asked below.
+            write_atomic(file, users_file.read_text(encoding="utf-8"))
     for examined in (CACHE_FILE, "recipes"):
         digests.record_stat(examined)
     common = _common_dependencies(root, digests, sources)
@@ -87,7 +92,10 @@ def load_plan(root: Path, digests: Digests, sources: StepSources) -> Plan:
         return plan._replace(broken=broken, problems=problems)
     files = {path: digests.of(path) for outline in plan.outlines for path in outline.files}
     environ |= {name: value for recipe in recipes for name, value in recipe.env}
-    _write(file, plan, common, {"files": files, "env": environ, "named": _named_files(root, plan)})
+    text = _as_text(plan, common, {"files": files, "env": environ, "named": _named_files(root, plan)})
+    for kept in (file, users_file):
+        with suppress(OSError):  # A plan that cannot be stored is computed again.
+            write_atomic(kept, text)
     return plan
 
 
@@ -145,10 +153,9 @@ def _read(file: Path, common: Mapping[str, object], project: tuple[Path, Digests
         return Plan((), ()), {}
 
 
-def _write(file: Path, plan: Plan, common: Mapping[str, object], conditions: Mapping[str, object]) -> None:
+def _as_text(plan: Plan, common: Mapping[str, object], conditions: Mapping[str, object]) -> str:
     data = {"common": common, **conditions, "outlines": plan.outlines, "steps": plan.steps}
-    with suppress(OSError):  # A plan that cannot be stored is computed again.
-        write_atomic(file, json.dumps(data, separators=(",", ":")))
+    return json.dumps(data, separators=(",", ":"))
 
 
 def _step(

@@ -1,6 +1,7 @@
 """Plans: pure data from recipes, cached between runs."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -32,12 +33,17 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "net.py").touch()
     monkeypatch.setenv("NET_FOLDER", "../a")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
 
 
 def load(root: Path) -> Plan:
     digests = Digests(root, root / "digests.json")
     return load_plan(root, digests, StepSources(digests, root / "sources.json"))
+
+
+def refuse(*_: object) -> None:
+    raise AssertionError("a recipe was read")
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -56,13 +62,35 @@ def test_a_cached_plan_is_the_same_plan(root: Path) -> None:
 def test_a_cached_plan_is_used_without_reading_a_recipe(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A build with nothing to do reads no YAML and no schema."""
     first = load(root)
-
-    def refuse(*_: object) -> None:
-        raise AssertionError("a recipe was read")
-
     monkeypatch.setattr("etbuild.recipe.load.load_each", refuse)
 
     assert load(root) == first
+
+
+def test_a_fresh_checkout_has_the_last_plan_of_the_same_recipes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is kept beside the caches of the user, and in the checkout from then on."""
+    first = load(root)
+    shutil.rmtree(root / "build")
+    with monkeypatch.context() as patch:
+        patch.setattr(load_module, "load_each", refuse)
+        assert load(root) == first
+    shutil.rmtree(root / "cache")
+
+    assert load(root) == first
+
+
+def test_the_last_plan_of_other_recipes_is_not_that_of_a_fresh_checkout(root: Path) -> None:
+    """The names are the same, the content is not; nor is what the recipe names."""
+    load(root)
+    shutil.rmtree(root / "build")
+    (root / "recipes/net.yaml").write_text(RECIPE.replace("u55-64", "u55-32"))
+    changed = load(root)
+    shutil.rmtree(root / "build")
+    (root / "a/net.py").unlink()
+
+    assert [outline.profiles for outline in changed.outlines] == [{"ethos-u55-32": "tosa-u55"}]
+    with pytest.raises(RecipeError):
+        load(root)
 
 
 def test_a_changed_recipe_makes_a_new_plan(root: Path) -> None:
@@ -127,7 +155,8 @@ def test_only_a_recipe_that_changed_is_read_again(root: Path, monkeypatch: pytes
         (root / f"recipes/{changed}").write_text(RECIPE.replace("u55-64", "u55-32"))
         plan = load(root)
         found.append(list(read))
-        (root / "build/.etbuild/plan.json").unlink()
+        for kept in (root / "build/.etbuild/plan.json", root / "cache/etbuild/plan.json"):
+            kept.unlink()
 
         assert plan == load(root)
 
