@@ -65,7 +65,11 @@ def import_source(source: Path, wanted: str) -> Any:
     assert spec and spec.loader, "a .py has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]  # As an import statement does: nothing asks a module that is none what it imports.
+        raise
     return module
 
 
