@@ -44,6 +44,7 @@ def test_control_flow_is_exact_on_u85(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_resumed_repeats_nothing(tmp_path: Path) -> None:
     """What has a result is left out, and stays in the table; so does the number of all tests."""
     options = ("ops/test_abs.py", "--npus", "u55", "--jobs", "1")

@@ -111,10 +111,10 @@ def test_scheme_none_leaves_the_program_as_it_is(project: Project) -> None:
     "rule",
     [
         Rule(module_name="conv", scheme="none"),
-        Rule(module_type="Conv2d", scheme="none"),
+        pytest.param(Rule(module_type="Conv2d", scheme="none"), marks=pytest.mark.slow),
         Rule(module_type="torch.nn.modules.conv.Conv2d", scheme="none"),
-        Rule(operator="conv2d", scheme="none"),
-        Rule(operator="aten.conv2d.default", scheme="none"),
+        pytest.param(Rule(operator="conv2d", scheme="none"), marks=pytest.mark.slow),
+        pytest.param(Rule(operator="aten.conv2d.default", scheme="none"), marks=pytest.mark.slow),
     ],
     ids=lambda rule: f"{rule.kind} {rule.match}",
 )

@@ -287,7 +287,11 @@ def test_a_quantised_program_gives_the_pte_of_the_recipe_that_quantised_it(proje
 
 @pytest.mark.parametrize(
     ("kind", "config", "given", "scheme"),
-    [("", INT8, "", "int8"), ("qat_", INT8, "is_qat=True", "int8"), ("", INT16, "", "int16x8")],
+    [
+        ("", INT8, "", "int8"),
+        ("qat_", INT8, "is_qat=True", "int8"),
+        pytest.param("", INT16, "", "int16x8", marks=pytest.mark.slow),
+    ],
     ids=["calibrated", "trained", "int16"],
 )
 def test_a_quantised_module_is_accepted(project: Project, kind: str, config: str, given: str, scheme: str) -> None:
@@ -305,15 +309,17 @@ def test_a_quantised_module_is_accepted(project: Project, kind: str, config: str
             "quantize.scheme: got int16x8 for a model that is quantised already, to int8, wanted int8\n"
             "    write scheme: int8, or name the model before its quantisation",
         ),
-        (
+        pytest.param(
             Quantize(rules=(Rule(operator="linear", scheme="none"),)),
             "quantize.rules: got rules for a model that is quantised already, to int8, wanted none\n"
             "    delete the key: a quantised model is taken as it is; or name the model before its quantisation",
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             Quantize(observer="mse"),
             "quantize.observer: got observer for a model that is quantised already, to int8, wanted none\n"
             "    delete the key: a quantised model is taken as it is; or name the model before its quantisation",
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["scheme", "rules", "observer"],
