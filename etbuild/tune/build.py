@@ -84,9 +84,9 @@ class Builder:
             with _quiet():
                 lowered = self._lowered(some[0])
                 plain = self._compiled(lowered, some[0].lowered)
-                return [self._figures(lowered, plain, one) for one in some]
         except StepError as error:
-            return [{"why": str(error).splitlines()[0]}] * len(some)
+            return [_why(error)] * len(some)
+        return [self._figures(lowered, plain, one) for one in some]
 
     def _lowered(self, candidate: Candidate) -> Lowering:
         one = self._subject
@@ -98,7 +98,11 @@ class Builder:
         """plain: as built without what is behind lowering. A rule that changed a result would be no better setting."""
         import numpy as np
 
-        built = plain if candidate == candidate.lowered else self._compiled(lowered, candidate)
+        try:
+            with _quiet():
+                built = plain if candidate == candidate.lowered else self._compiled(lowered, candidate)
+        except StepError as error:
+            return _why(error)
         if not all(map(np.array_equal, built.outputs, plain.outputs)):
             return {"why": "a rule of rewrite changes the results"}
         sums = total(built.rows)
@@ -159,6 +163,10 @@ def _compiled(
         rows.append(compile_delegate(graph, target, output))
         streams.append((output / f"{number}.bin").read_bytes())
     return rows, streams
+
+
+def _why(error: StepError) -> dict[str, Any]:
+    return {"why": str(error).splitlines()[0]}
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""ExecuTorch's Arm tests on the emulated NPU: a sample here, one case of each function as a slow test."""
+"""ExecuTorch's Arm tests on the emulated NPU, as slow tests: what CI runs of them is in test_one_per_function.py."""
 
 from __future__ import annotations
 

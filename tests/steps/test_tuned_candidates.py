@@ -10,6 +10,7 @@ from project import U55, Project, inside, recipe
 
 from etbuild.compile import compiler_imports
 from etbuild.compile.exported_program import load_program
+from etbuild.errors import StepError
 from etbuild.recipe.data_sections import Vectors
 from etbuild.steps import export
 from etbuild.tune.build import Builder, Subject
@@ -106,3 +107,20 @@ def test_a_rule_that_changes_results_is_no_candidate(exported: Project, monkeypa
     assert figures(exported, [Candidate(), Candidate(rewrite=True)])[1] == {
         "why": "a rule of rewrite changes the results"
     }
+
+
+def test_a_setting_that_vela_refuses_leaves_the_others(exported: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe itself too, which shares its lowered program: without its figures there is no search."""
+    compiled = Builder._compiled
+
+    def refusing(self: Builder, lowered: Any, one: Candidate) -> Any:
+        if one.size:
+            raise StepError("Vela: no\nmore")
+        return compiled(self, lowered, one)
+
+    monkeypatch.setattr(Builder, "_compiled", refusing)
+
+    plain, small = figures(exported, [Candidate(), Candidate(size=True)])
+
+    assert small == {"why": "Vela: no"}
+    assert plain["cycles"] > 0
