@@ -1,8 +1,13 @@
-"""What the image prints: passed on as it comes, and watched for what ends a run. It decodes nothing."""
+"""What the image prints: passed on line by line, and watched for what ends a run. It decodes nothing.
+
+Several consoles may print to one place. QEMU tells nothing of their order, so the least that keeps a line readable, and
+a search in a log for it successful, is that the others stay out of it.
+"""
 
 from __future__ import annotations
 
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable
@@ -18,29 +23,44 @@ if TYPE_CHECKING:
 
 _EOT = 4
 _READ_BYTES = 1 << 16
+# How long the rest of a line is waited for. A prompt has none.
+_PAUSE_S = 1.0
 SEMIHOSTING = "semihosting"
 
 
 class Console:
     """One line of output.
 
-    sink: where it goes; None: nowhere.
-    eot:  the character EOT ends the run. tag: a line with this text does; empty: none does.
+    sink:  where it goes; None: nowhere.
+    eot:   the character EOT ends the run. tag: a line with this text does; empty: none does.
+    begun: of the last line what has been read and not been passed on.
     """
 
     def __init__(self, sink: BinaryIO | None, eot: bool = False, tag: bytes = b"") -> None:
         self._sink, self._eot, self._tag = sink, eot, tag
         self._line = b""
+        self.begun = b""
 
     def feed(self, data: bytes) -> bool:
-        """Pass bytes on, none behind the one that ends the run. return: the run ends."""
+        """Pass whole lines on, and nothing behind what ends the run. return: the run ends."""
         end = self._end(data)
-        if self._sink is not None:
+        printed = self.begun + data[:end]
+        whole = printed.rfind(b"\n") + 1 if end is None else len(printed)
+        self.begun = printed[whole:]
+        self._write(printed[:whole])
+        return end is not None
+
+    def pass_begun(self) -> None:
+        """Pass on the line that has begun: its end may never come."""
+        begun, self.begun = self.begun, b""
+        self._write(begun)
+
+    def _write(self, data: bytes) -> None:
+        if self._sink is not None and data:
             # A reader that has gone is no reason to end the run.
             with suppress(OSError):
-                self._sink.write(data if end is None else data[:end])
+                self._sink.write(data)
                 self._sink.flush()
-        return end is not None
 
     def _end(self, data: bytes) -> int | None:
         """How many bytes belong to the run; None when it goes on."""
@@ -61,6 +81,8 @@ class _Reader:
         """ended: called once, in the thread, when the console says that the run ends."""
         self._read_end, self.write_end = os.pipe()
         self._console, self._ended = console, ended
+        self._wait = select.poll()
+        self._wait.register(self._read_end, select.POLLIN)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -72,11 +94,18 @@ class _Reader:
 
     def _run(self) -> None:
         over = False
-        while data := os.read(self._read_end, _READ_BYTES):
+        while data := self._read():
             # What comes behind the end is read and dropped, so that QEMU does not block before it is killed.
             if not over and self._console.feed(data):
                 over = True
                 self._ended()
+        self._console.pass_begun()
+
+    def _read(self) -> bytes:
+        """The next bytes, empty when the writers are gone."""
+        if self._console.begun and not self._wait.poll(_PAUSE_S * 1000):
+            self._console.pass_begun()
+        return os.read(self._read_end, _READ_BYTES)
 
 
 class Consoles:

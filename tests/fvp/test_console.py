@@ -39,7 +39,23 @@ def test_without_an_order_nothing_ends_a_run() -> None:
     console = Console(sink)
 
     assert [console.feed(EOT), console.feed(TAG)] == [False, False]
+    console.pass_begun()
     assert sink.getvalue() == EOT + TAG
+
+
+def test_two_consoles_of_one_sink_mix_whole_lines() -> None:
+    """A UART is read character by character, while the other console prints."""
+    sink = io.BytesIO()
+    uart, semihosting = Console(sink), Console(sink)
+
+    uart.feed(b"one\nbeg")
+    semihosting.feed(b"between\n")
+    uart.feed(b"un\nend")
+    assert sink.getvalue() == b"one\nbetween\nbegun\n"
+
+    uart.pass_begun()
+    uart.pass_begun()
+    assert sink.getvalue() == b"one\nbetween\nbegun\nend"
 
 
 class Gone(io.RawIOBase):
