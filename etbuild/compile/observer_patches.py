@@ -1,0 +1,82 @@
+"""Patches for the pinned PyTorch and torchao that make calibration cheaper; scales and zero points are unchanged.
+
+Each docstring has the parts that `etbuild.compile.patches` names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from etbuild.compile.patches import replaced
+
+# Below, PyTorch's own loop is faster; above, a count may be none of float32.
+_FEWEST, _MOST = 1 << 12, 1 << 24
+
+
+@contextmanager
+def cheaper_calibration() -> Iterator[None]:
+    """Inside this context all patches of a calibration apply."""
+    with histograms_by_operators(), weights_observed_once():
+        yield
+
+
+@contextmanager
+def histograms_by_operators() -> Iterator[None]:
+    """Inside this context the bins of a histogram are computed by operators over all values, not value by value.
+
+    Replaces: torch.histc, for float32 values of which none is outside the range.
+    Saves:    a tenth of quantising MobileNetV2.
+    Same:     a value's bin is computed by the same operations in float32, and counts are integers; the last bin has its
+              upper end.
+    Delete:   when PyTorch's loop is as fast.
+    """
+    import torch
+
+    own = torch.histc
+
+    def histc(values: Any, bins: int = 100, min: Any = 0, max: Any = 0, **more: Any) -> Any:
+        low, high = float(min), float(max)
+        plain = type(values) is torch.Tensor and values.dtype == torch.float32 and not values.requires_grad
+        if more or not plain or not _FEWEST <= values.numel() <= _MOST or not -torch.inf < low < high < torch.inf:
+            return own(values, bins, min=min, max=max, **more)
+        least, most = torch.aminmax(values)
+        if not low <= float(least) <= float(most) <= high:
+            return own(values, bins, min=min, max=max)
+        least, most = torch.tensor((low, high), dtype=values.dtype)
+        indices = values.reshape(-1).sub(least).mul_(bins).div_(most - least).to(torch.int32).clamp_(max=bins - 1)
+        return torch.bincount(indices, minlength=bins).to(torch.float32)
+
+    with replaced(torch, "histc", histc):
+        yield
+
+
+@contextmanager
+def weights_observed_once() -> Iterator[None]:
+    """Inside this context an observer of ranges per channel looks at a tensor again only if it has changed.
+
+    Such observe weights, which are the same for each sample.
+
+    Replaces: torchao's PerChannelMinMaxObserver.forward.
+    Saves:    a twentieth of quantising MobileNetV2 with 16 samples.
+    Same:     the smallest and the largest of values that were seen are what they were. The tensor has to be the same
+              object, with the same number of changes, that the observer saw last.
+    Delete:   when torchao does not observe constants for each sample.
+    """
+    from torchao.quantization.pt2e.observer import PerChannelMinMaxObserver
+
+    own = PerChannelMinMaxObserver.forward
+    # By observer; both are kept, so that no other object gets the number.
+    seen: dict[int, tuple[Any, Any, int]] = {}
+
+    def forward(self: Any, values: Any) -> Any:
+        _, last, version = seen.get(id(self), (None, None, -1))
+        if last is values and version == values._version:
+            return values
+        result = own(self, values)
+        seen[id(self)] = self, values, values._version
+        return result
+
+    with replaced(PerChannelMinMaxObserver, "forward", forward):
+        yield
