@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from etbuild import PACKAGE
-from etbuild.compile import patches, untrusted_program
+from etbuild.compile import patches, schema_patches, untrusted_program
 from etbuild.errors import StepError
 
 _FRAME = re.compile(r'^  File "([^"]+)", line (\d+)')
@@ -46,9 +46,9 @@ def load_program(path: Path) -> Any:
 
     if not path.is_file():
         raise StepError(f"{path}: got no such file, wanted a program saved by torch.export.save")
-    patches.cache_type_hints()
     try:
-        return untrusted_program.load(str(path))
+        with schema_patches.fields_by_type():
+            return untrusted_program.load(str(path))
     except untrusted_program.UnsafeProgramError as refused:
         raise StepError(
             f"{path}: got a program with {refused}, wanted one that is loaded without running code from the file\n"
