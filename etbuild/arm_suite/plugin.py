@@ -24,7 +24,7 @@ import pytest
 
 from etbuild.arm_suite import exactness, fvp
 from etbuild.arm_suite.results import Result, name_of, npu_of, verdict_of
-from etbuild.compile import pass_patches, patches
+from etbuild.compile import decomposing, pass_patches, patches, trace_patches
 from etbuild.compile.retracing import graphs_as_they_are
 
 # The name under which a test's comparison travels from a worker to the process that writes the results.
@@ -97,7 +97,7 @@ class _Suite:
         self._found = []
         with (
             pytest.MonkeyPatch.context() as patch,
-            patches.guards_as_they_are(),
+            trace_patches.cheaper_guards(),
             patches.search_histograms_in_numbers(),
             patches.lazy_code_generation(),
             graphs_as_they_are(),
@@ -117,7 +117,7 @@ class _Suite:
         lower = arm_tester.ToEdgeTransformAndLower.run
 
         def lower_without_repetition(*arguments: Any, **named: Any) -> Any:
-            with patches.skip_empty_decompositions(), pass_patches.cheaper_passes():
+            with decomposing.fewer_decompositions(), pass_patches.cheaper_passes():
                 return lower(*arguments, **named)
 
         run_target = serialize.run_target

@@ -53,13 +53,13 @@ def decide(
     name:    of its file, for messages.
     raises:  StepError for any error that ExecuTorch raises.
     """
-    from etbuild.compile import pass_patches, patches
+    from etbuild.compile import decomposing, pass_patches, patches
 
     record = _Deciding(profile, exclusions)
     with (
         explained(f"{name}: partitioning for {profile}", program),
         patches.lazy_code_generation(),
-        patches.skip_empty_decompositions(),
+        decomposing.fewer_decompositions(),
         pass_patches.cheaper_passes(),
     ):
         try:

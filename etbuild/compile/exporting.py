@@ -40,7 +40,7 @@ def _exported(name: str, module: Any, inputs: Inputs, settings: Export) -> Any:
     """name: of the model, for messages."""
     import torch
 
-    from etbuild.compile import patches
+    from etbuild.compile import trace_patches
     from etbuild.compile.dynamic_shapes import dynamic_shapes, remedy_of_size_one
     from etbuild.compile.model_state import Snapshot, what_is_lost
     from etbuild.compile.user_code import users_code
@@ -59,7 +59,7 @@ def _exported(name: str, module: Any, inputs: Inputs, settings: Export) -> Any:
     for strict in dict.fromkeys((settings.strict, False)):
         try:
             remedy = remedy_of_size_one(inputs, settings.dynamic_shapes)
-            with remedy, users_code(f"{name}: torch.export"), patches.guards_as_they_are():
+            with remedy, users_code(f"{name}: torch.export"), trace_patches.cheaper_guards():
                 program = torch.export.export(
                     module, inputs.arguments, inputs.keywords, dynamic_shapes=shapes, strict=strict
                 )

@@ -63,14 +63,14 @@ def lower_program(program: Any, profile: str, io: str, name: Path, own: Addition
     name:    of the program's file, for messages.
     raises:  StepError for any error that ExecuTorch raises.
     """
-    from etbuild.compile import pass_patches, patches, signature_patches
+    from etbuild.compile import decomposing, pass_patches, patches, signature_patches
 
     own = own or Additions()
     record, graph_of_placeholder = PartitionRecord(profile, own.exclusions), dict[bytes, bytes]()
     with (
         explained(f"{name}: lowering for {profile}", program),
         patches.lazy_code_generation(),
-        patches.skip_empty_decompositions(),
+        decomposing.fewer_decompositions(),
         pass_patches.cheaper_passes(),
         signature_patches.remembered_signatures(),
         without_vela(graph_of_placeholder),

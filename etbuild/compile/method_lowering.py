@@ -28,14 +28,14 @@ def lower_methods(programs: Mapping[str, Any], profile: str, folder: Path, own: 
     Each operator of partition has its method; io_params have a pair "inputs" and "outputs" by method.
     folder: of the programs, for messages.
     """
-    from etbuild.compile import pass_patches, patches
+    from etbuild.compile import decomposing, pass_patches, patches
 
     what, graph_of_placeholder = f"{folder}: lowering for {profile}", dict[bytes, bytes]()
     records = {name: PartitionRecord(profile) for name in programs}
     with (
         explained(what, next(iter(programs.values()))),
         patches.lazy_code_generation(),
-        patches.skip_empty_decompositions(),
+        decomposing.fewer_decompositions(),
         pass_patches.cheaper_passes(),
         without_vela(graph_of_placeholder),
     ):

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from etbuild.compile.patches import replaced
+from etbuild.compile.trace_patches import cheaper_nodes
 
 # Of executorch.exir.pass_base._ExportPassBase: of _fx, and of ExportInterpreter.run_node.
 SOURCE_OF_FX = "d21aacbb5c107fba"
@@ -41,8 +42,8 @@ class _NotPlainError(Exception):
 
 @contextmanager
 def cheaper_passes() -> Iterator[None]:
-    """Inside this context all patches of this module apply."""
-    with reuse_operator_results(), describe_nodes_on_demand(), leaves_of_plain_lists():
+    """Inside this context all patches of this module apply, and those of nodes."""
+    with reuse_operator_results(), describe_nodes_on_demand(), leaves_of_plain_lists(), cheaper_nodes():
         yield
 
 

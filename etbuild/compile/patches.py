@@ -14,12 +14,12 @@ a patch whose function is gone, or that a test rejects, is deleted.
 
 from __future__ import annotations
 
-import operator
+import copy
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 
@@ -36,15 +36,21 @@ def install() -> None:
 def _share_node_sources() -> None:
     """Copies of a graph share the NodeSource objects of their nodes instead of copying them deeply.
 
-    Replaces: torch.fx.traceback.NodeSource.__deepcopy__ (absent in PyTorch: copy.deepcopy copies by __reduce_ex__).
+    Replaces: torch.fx.traceback.NodeSource.__deepcopy__ (absent in PyTorch: copy.deepcopy copies by __reduce_ex__), and
+              copy.deepcopy in that module, which copies a node's list of them.
     Saves:    a sixth of lowering: each pass over a graph wraps and copies the history of each node, which has one
               NodeSource per earlier pass.
     Same:     nothing changes a NodeSource after its construction, and `exported_program.make_portable` deletes them.
     Delete:   when PyTorch's NodeSource no longer copies `from_node` deeply.
     """
-    from torch.fx.traceback import NodeSource
+    from torch.fx import traceback
 
-    NodeSource.__deepcopy__ = lambda self, memo: self
+    def deepcopy(value: Any) -> Any:
+        shared = type(value) is list and {traceback.NodeSource}.issuperset(map(type, value))
+        return value[:] if shared else copy.deepcopy(value)
+
+    traceback.NodeSource.__deepcopy__ = lambda self, memo: self
+    traceback.copy = SimpleNamespace(copy=copy.copy, deepcopy=deepcopy)
 
 
 def _cache_composite_operators() -> None:
@@ -113,33 +119,6 @@ def _register_kernels_without_annotations() -> None:
     OperatorBase.py_impl = py_impl
 
 
-def cache_type_hints() -> None:
-    """The types of the fields of each schema class of a .pt2 are evaluated once, not for each object of that class.
-
-    It stays for the life of the process. It is not part of `install`, since it imports PyTorch's reader of .pt2 files.
-
-    Replaces: typing.get_type_hints in torch._export.serde.serialize.
-    Saves:    a twenty-fifth of lowering.
-    Same:     the hints depend on the class alone: PyTorch always passes the namespace of the same schema module.
-    Delete:   when torch._export.serde.serialize no longer calls get_type_hints for each object.
-    """
-    import typing
-    from types import SimpleNamespace
-
-    from torch._export.serde import serialize
-
-    if not isinstance(serialize.typing, ModuleType):
-        return
-    hints_of: dict[type, dict[str, Any]] = {}
-
-    def get_type_hints(cls: type, **scope: Any) -> dict[str, Any]:
-        if cls not in hints_of:
-            hints_of[cls] = typing.get_type_hints(cls, **scope)
-        return hints_of[cls]
-
-    serialize.typing = SimpleNamespace(**{**vars(typing), "get_type_hints": get_type_hints})
-
-
 @contextmanager
 def save_without_canonicalizing() -> Iterator[None]:
     """Inside this context torch.export.save does not compute the canonical form of the program.
@@ -172,26 +151,6 @@ def export_without_guards() -> Iterator[None]:
 
 
 @contextmanager
-def guards_as_they_are() -> Iterator[None]:
-    """Inside this context the conditions of guards are compiled without a search for terms that occur in several.
-
-    The search writes each term of each condition as text again: thousands for the sizes of all weights.
-
-    Replaces: torch._dynamo.guards.PyExprCSEPass.count and replace.
-    Saves:    a quarter of exporting MobileNetV2 in strict mode.
-    Same:     the same conditions are true; a term that occurs twice is computed twice. No program contains guards.
-    Delete:   when PyTorch leaves out the search for guards that are called once.
-    """
-    from torch._dynamo.guards import PyExprCSEPass
-
-    with (
-        replaced(PyExprCSEPass, "count", lambda self, conditions: None),
-        replaced(PyExprCSEPass, "replace", lambda self, condition: ([], condition)),
-    ):
-        yield
-
-
-@contextmanager
 def search_histograms_in_numbers() -> Iterator[None]:
     """Inside this context the range of an observer with a histogram is searched in numbers instead of tensors.
 
@@ -214,57 +173,6 @@ def search_histograms_in_numbers() -> Iterator[None]:
 
     with replaced(HistogramObserver, "_non_linear_param_search", search_in_numbers):
         yield
-
-
-@contextmanager
-def skip_empty_decompositions() -> Iterator[None]:
-    """Inside this context a program is decomposed only if it contains an operator that would be decomposed.
-
-    ExecuTorch traces each program three times: to remove in-place operators, then operators that no backend wants to
-    preserve, then operators that were preserved in vain. Mostly there are none.
-
-    Replaces: torch.export.ExportedProgram.run_decompositions.
-    Saves:    a third of lowering, more for a small model.
-    Same:     a trace that finds nothing to decompose reproduces the program; `_is_unchanged` has the conditions, and
-              programs of symbolic shapes are always traced.
-    Delete:   when ExecuTorch's to_edge_transform_and_lower no longer calls run_decompositions for such programs.
-    """
-    from torch.export import ExportedProgram
-
-    original = ExportedProgram.run_decompositions
-
-    def run_decompositions(self: Any, decomp_table: Any = None, **options: Any) -> Any:
-        # With symbolic shapes each trace may add operators that assert their ranges.
-        if decomp_table is None or options or self.range_constraints:
-            return original(self, decomp_table, **options)
-        table = dict(decomp_table)
-        return self if _is_unchanged(self, table) else original(self, table)
-
-    with replaced(ExportedProgram, "run_decompositions", run_decompositions):
-        yield
-
-
-def _is_unchanged(program: Any, table: Mapping[Any, Any]) -> bool:
-    """Whether a trace with this decomposition table would give the same operators.
-
-    So it is if no operator works in place, is in the table, or is a composite that PyTorch always decomposes. With an
-    empty table such composites may wait for the next trace.
-    """
-    import torch
-    from torch._export import utils
-
-    if program.graph_signature.user_inputs_to_mutate:  # Each trace adds a copy into the input.
-        return False
-    preservable = utils._collect_all_valid_cia_ops()
-    for node in program.graph.nodes:
-        op = node.target
-        if node.op in ("placeholder", "output") or op is operator.getitem:
-            continue
-        if not isinstance(op, torch._ops.OpOverload) or op._schema.is_mutable or op in table:
-            return False
-        if table and utils._is_cia_op(op) and op not in preservable:
-            return False
-    return True
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def quantize(
     train:     trains the prepared and calibrated module in place.
     raises:    StepError for samples that do not fit and rules that match nothing.
     """
-    from etbuild.compile import control_flow, cortex_m, patches, states
+    from etbuild.compile import control_flow, cortex_m, pass_patches, patches, states
     from etbuild.compile.calibration import calibrate, require_order, share_observers, with_states
     from etbuild.compile.compiler_failure import explained
     from etbuild.compile.inputs import inputs_of
@@ -51,7 +51,7 @@ def quantize(
     if on_cortex_m:
         module = cortex_m.channels_last_module(module, called, exporting.strict)
     quantizer = cortex_m.make_quantizer() if on_cortex_m else make_quantizer(settings, profile, module)
-    with explained("quantisation", module), patches.lazy_code_generation():
+    with explained("quantisation", module), patches.lazy_code_generation(), pass_patches.cheaper_passes():
         prepared = control_flow.prepare(module, quantizer, trains=train is not None)
     share_observers(prepared, kept)
     with widest_ranges(prepared) if train else nullcontext():
@@ -108,10 +108,11 @@ def _exported(converted: Any, example: Inputs, exporting: Export) -> Any:
     from etbuild.compile.compiler_failure import explained
     from etbuild.compile.dynamic_shapes import dynamic_shapes
     from etbuild.compile.retracing import graphs_as_they_are
+    from etbuild.compile.trace_patches import cheaper_nodes
 
     shapes = dynamic_shapes(converted, example, exporting.dynamic_shapes)
     without_guards = patches.export_without_guards() if shapes is None else nullcontext()
-    with explained("quantisation: export", converted), without_guards, graphs_as_they_are():
+    with explained("quantisation: export", converted), without_guards, graphs_as_they_are(), cheaper_nodes():
         return torch.export.export(
             converted, example.arguments, example.keywords, dynamic_shapes=shapes, strict=exporting.strict
         )

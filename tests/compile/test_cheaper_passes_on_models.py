@@ -1,5 +1,5 @@
-"""The quantised program, the TOSA graphs and the .pte of many models with the patches of `compile.pass_patches`,
-`compile.signature_patches` and `compile.retracing`, and without."""
+"""The quantised program, the TOSA graphs and the .pte of many models with the patches of `compile.decomposing`,
+`compile.observer_patches`, `compile.pass_patches`, `compile.retracing` and `compile.signature_patches`, and without."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from etbuild.compile import compiler_imports, pass_patches, patches, retracing, signature_patches
+from etbuild.compile import (
+    compiler_imports,
+    decomposing,
+    observer_patches,
+    pass_patches,
+    patches,
+    retracing,
+    signature_patches,
+)
 from etbuild.compile.exported_program import save_program
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -18,24 +26,31 @@ NETS = 64
 
 
 def quantised(model: Any, profile: str) -> tuple[Any, Any]:
-    """The quantised program of a model of the emulator's grid: traced by TorchDynamo, and its graph as it is."""
+    """The quantised program of a model of the emulator's grid without patches, and with them."""
     import torch
+
+    from tests.npu.artifacts import _example
+
+    inputs = tuple(_example(shape, model.kind, seed) for seed, shape in enumerate(model.shapes))
+    program = torch.export.export(model.make().eval(), inputs, strict=True)
+    usual = torch.export.export(converted(program, inputs, profile), inputs, strict=True)
+    with pass_patches.cheaper_passes(), observer_patches.cheaper_calibration(), retracing.graphs_as_they_are():
+        return usual, torch.export.export(converted(program, inputs, profile), inputs, strict=True)
+
+
+def converted(program: Any, inputs: tuple[Any, ...], profile: str) -> Any:
+    """The module with quantize and dequantize nodes, calibrated with its inputs twice."""
     from executorch.backends.arm.quantizer import EthosUQuantizer, get_symmetric_quantization_config
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     from etbuild.compile.profiles import reference_spec
-    from tests.npu.artifacts import _example
 
-    inputs = tuple(_example(shape, model.kind, seed) for seed, shape in enumerate(model.shapes))
     quantizer = EthosUQuantizer(reference_spec(profile, True))
     quantizer.set_global(get_symmetric_quantization_config(is_per_channel=True))
-    exported = torch.export.export(model.make().eval(), inputs, strict=True).module(check_guards=False)
-    prepared = prepare_pt2e(exported, quantizer)
+    prepared = prepare_pt2e(program.module(check_guards=False), quantizer)
     prepared(*inputs)
-    converted = convert_pt2e(prepared)
-    program = torch.export.export(converted, inputs, strict=True)
-    with retracing.graphs_as_they_are():
-        return program, torch.export.export(converted, inputs, strict=True)
+    prepared(*(2 * one if one.is_floating_point() else one for one in inputs))
+    return convert_pt2e(prepared)
 
 
 def saved(program: Any, file: Path) -> bytes:
@@ -61,11 +76,12 @@ def differing(models: list[Any], profile: str, file: Path, monkeypatch: pytest.M
     own, found, compared = pass_patches.cheaper_passes, [], 0
     for model in models:
         try:
-            program, as_it_is = quantised(model, profile)
+            program, patched = quantised(model, profile)
         except Exception:  # No program: what PyTorch refuses is not compared.
             continue
-        is_same = saved(program, file) == saved(as_it_is, file)
+        is_same = saved(program, file) == saved(patched, file)
         with monkeypatch.context() as patch:
+            patch.setattr(decomposing, "fewer_decompositions", ExitStack)
             patch.setattr(pass_patches, "cheaper_passes", ExitStack)
             patch.setattr(signature_patches, "remembered_signatures", ExitStack)
             usual = made(program, profile)

@@ -88,7 +88,8 @@ def run(op, *args, **kwargs):
         result = used.call_operator(op, tuple(values), kwargs, NodeMetadata({"mine": 1}))
     leaves = torch.utils._pytree.tree_leaves(result.data)
     node = result.node
-    return [shown(one) for one in leaves], node.name, str(node.args), str(node.kwargs), sorted(node.meta), leaves
+    meta = sorted(set(node.meta) - {"eager_input_vals"})
+    return [shown(one) for one in leaves], node.name, str(node.args), str(node.kwargs), meta, leaves
 
 def tensor(*shape, **kind):
     with mode:
