@@ -2,8 +2,8 @@
 
 pytest -p etbuild.arm_suite.plugin --etbuild-results FILE PATH... It changes no test: it prepends to PATH, replaces two
 functions of ExecuTorch by ones that call them and look at what they were given, and saves time: a test runs with the
-patches of `compile.patches`, `pass_patches` and `retracing`, which change no byte of a program, and the stand-in for a
-simulator runs in this process.
+patches that `docs/upstream.md` lists, which change no byte of a program, and the stand-in for a simulator runs in this
+process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import pytest
 
 from etbuild.arm_suite import exactness, fvp
 from etbuild.arm_suite.results import Result, name_of, npu_of, verdict_of
-from etbuild.compile import decomposing, pass_patches, patches, trace_patches
+from etbuild.compile import decomposing, observer_patches, pass_patches, patches, trace_patches
 from etbuild.compile.retracing import graphs_as_they_are
 
 # The name under which a test's comparison travels from a worker to the process that writes the results.
@@ -98,7 +98,8 @@ class _Suite:
         with (
             pytest.MonkeyPatch.context() as patch,
             trace_patches.cheaper_guards(),
-            patches.search_histograms_in_numbers(),
+            observer_patches.cheaper_calibration(),
+            observer_patches.search_histograms_in_numbers(),
             patches.lazy_code_generation(),
             graphs_as_they_are(),
         ):

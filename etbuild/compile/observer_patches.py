@@ -1,4 +1,4 @@
-"""Patches for the pinned PyTorch and torchao that make calibration cheaper; scales and zero points are unchanged.
+"""Patches for the pinned PyTorch and torchao that make observers cheaper; scales and zero points are unchanged.
 
 Each docstring has the parts that `etbuild.compile.patches` names.
 """
@@ -79,4 +79,29 @@ def weights_observed_once() -> Iterator[None]:
         return result
 
     with replaced(PerChannelMinMaxObserver, "forward", forward):
+        yield
+
+
+@contextmanager
+def search_histograms_in_numbers() -> Iterator[None]:
+    """Inside this context the range of an observer with a histogram is searched in numbers instead of tensors.
+
+    torchao goes through the sums of a histogram of 2,048 bins in steps of a hundred thousandth, and makes a tensor for
+    each comparison of a sum with a limit.
+
+    Replaces: torch.cumsum while torchao's HistogramObserver._non_linear_param_search runs.
+    Saves:    a tenth of quantising DenseNet-121, three fifths of the search.
+    Same:     NumPy compares a float32 with Python's float as PyTorch does, in float32.
+    Delete:   when torchao searches in numbers.
+    """
+    import torch
+    from torchao.quantization.pt2e.observer import HistogramObserver
+
+    search, cumsum = HistogramObserver._non_linear_param_search, torch.cumsum
+
+    def search_in_numbers(self: Any) -> Any:
+        with replaced(torch, "cumsum", lambda values, dim: list(cumsum(values, dim=dim).numpy(force=True))):
+            return search(self)
+
+    with replaced(HistogramObserver, "_non_linear_param_search", search_in_numbers):
         yield

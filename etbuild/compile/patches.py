@@ -8,8 +8,8 @@ Saves:    a share of the time of one step, measured on mnist in runs with and wi
 Same:     why the output bytes are unchanged, and on what condition.
 Delete:   what makes the patch needless.
 
-When the pinned version of PyTorch changes, tests/compile/test_patches.py and tests/e2e/test_byte_identity.py must pass;
-a patch whose function is gone, or that a test rejects, is deleted.
+When the pinned version of PyTorch changes, the tests that docs/upstream.md names must pass; a patch whose
+function is gone, or that a test rejects, is deleted.
 """
 
 from __future__ import annotations
@@ -147,31 +147,6 @@ def export_without_guards() -> Iterator[None]:
     from torch._dynamo import functional_export
 
     with replaced(functional_export, "_suggest_or_raise_constraint_violation", lambda *_: None):
-        yield
-
-
-@contextmanager
-def search_histograms_in_numbers() -> Iterator[None]:
-    """Inside this context the range of an observer with a histogram is searched in numbers instead of tensors.
-
-    torchao goes through the sums of a histogram of 2,048 bins in steps of a hundred thousandth, and makes a tensor for
-    each comparison of a sum with a limit.
-
-    Replaces: torch.cumsum while torchao's HistogramObserver._non_linear_param_search runs.
-    Saves:    a tenth of quantising DenseNet-121, three fifths of the search.
-    Same:     NumPy compares a float32 with Python's float as PyTorch does, in float32.
-    Delete:   when torchao searches in numbers.
-    """
-    import torch
-    from torchao.quantization.pt2e.observer import HistogramObserver
-
-    search, cumsum = HistogramObserver._non_linear_param_search, torch.cumsum
-
-    def search_in_numbers(self: Any) -> Any:
-        with replaced(torch, "cumsum", lambda values, dim: list(cumsum(values, dim=dim).numpy(force=True))):
-            return search(self)
-
-    with replaced(HistogramObserver, "_non_linear_param_search", search_in_numbers):
         yield
 
 

@@ -82,8 +82,9 @@ def _converted(prepared: Any) -> Any:
     """The calibrated module with quantize and dequantize nodes."""
     from etbuild.compile import control_flow, patches
     from etbuild.compile.compiler_failure import explained
+    from etbuild.compile.observer_patches import search_histograms_in_numbers
 
-    with explained("quantisation", prepared), patches.lazy_code_generation(), patches.search_histograms_in_numbers():
+    with explained("quantisation", prepared), patches.lazy_code_generation(), search_histograms_in_numbers():
         converted = control_flow.convert(prepared)
     _with_aten_casts(converted.graph)
     converted.recompile()  # TorchDynamo reads the code, see lazy_code_generation.

@@ -96,3 +96,32 @@ print(PerChannelMinMaxObserver.forward is counting)
 """
 
     assert output_of(code, tmp_path).splitlines() == ["True [1, 0, 1, 1, 0, 1, 1, 1]", "True"]
+
+
+def test_a_range_that_is_searched_in_numbers_is_the_same(tmp_path: Path) -> None:
+    """Of few values and of many, of both signs and of one, with values far from the others, and of equal values."""
+    code = """
+import torch
+from etbuild.compile import observer_patches
+from torchao.quantization.pt2e.observer import HistogramObserver
+
+own = HistogramObserver._non_linear_param_search
+torch.manual_seed(0)
+kinds = {
+    "normal": lambda x: x, "positive": torch.relu, "far": lambda x: x ** 5, "equal": torch.ones_like,
+    "rare": lambda x: x * (torch.rand_like(x) > 0.99),
+}
+same = []
+for kind in kinds.values():
+    for count in (1, 7, 300, 20000):
+        observer = HistogramObserver(dtype=torch.int8, quant_min=-128, quant_max=127)
+        for number in range(3):
+            observer(kind(torch.randn(1, count) * (number + 1)))
+        usual = own(observer)
+        with observer_patches.search_histograms_in_numbers():
+            numbers = observer._non_linear_param_search()
+        same.append(all(torch.equal(one, other) for one, other in zip(usual, numbers)))
+print(all(same), len(same), HistogramObserver._non_linear_param_search is own)
+"""
+
+    assert output_of(code, tmp_path) == "True 20 True"
