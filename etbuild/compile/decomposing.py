@@ -9,11 +9,12 @@ import copy
 import functools
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from etbuild.compile.pass_patches import NAMESPACES, is_known
 from etbuild.compile.patches import replaced
+from etbuild.compile.traced_inputs import has_inputs_of_trace
 
 # Of torch.export.exported_program._decompose_and_get_gm_with_new_signature_constants.
 SOURCE_OF_DECOMPOSE = "93ddd4ba4ed9f3fe"
@@ -39,7 +40,7 @@ def fewer_decompositions() -> Iterator[None]:
     Saves:    half of lowering.
     Same:     a trace that finds nothing to decompose reproduces the program: `_is_unchanged` has the conditions. Else
               the new graph has the nodes of the trace with their names and metadata, and `_Decomposition` has the
-              conditions. Programs of symbolic shapes are always traced.
+              conditions. Programs of symbolic shapes, and those whose inputs a trace would order anew, are traced.
     Delete:   when PyTorch traces what it decomposes, and nothing else.
     """
     from torch.export import ExportedProgram, exported_program
@@ -52,12 +53,13 @@ def fewer_decompositions() -> Iterator[None]:
         if decomp_table is None or options or self.range_constraints:
             return original(self, decomp_table, **options)
         table = dict(decomp_table)
-        if _is_unchanged(self, table):
-            return self
-        try:
-            return _Decomposition(self, table).program() if known else original(self, table)
-        except _NotSimpleError:
-            return original(self, table)
+        if has_inputs_of_trace(self):
+            if _is_unchanged(self, table):
+                return self
+            with suppress(_NotSimpleError):
+                if known:
+                    return _Decomposition(self, table).program()
+        return original(self, table)
 
     with replaced(ExportedProgram, "run_decompositions", run_decompositions):
         yield
@@ -147,7 +149,7 @@ class _Copy:
     def rename_placeholders(self) -> None:
         renamed = {new: old.name for old, new in self.of.items() if old.op == "placeholder"}
         names = set(renamed.values())
-        if any(node.name in names for node in self.graph.nodes if node.op == "call_function"):
+        if any(node.name in names for node in self.graph.nodes if node.op != "placeholder"):
             raise _NotSimpleError
         for new, name in renamed.items():
             # As PyTorch does: a graph's own renaming changes names that Python knows, such as `input`.
@@ -157,8 +159,8 @@ class _Copy:
 class _Decomposition:
     """A program with a graph that is made anew.
 
-    All its operators are of NAMESPACES, change no argument, and are not decomposed, or are of `_methods`. It changes no
-    input and no buffer, and all shapes are static.
+    All its operators are of NAMESPACES, change no argument, have one result, and are not decomposed, or are of
+    `_methods`. It changes no input and no buffer, its constants are buffers, and all shapes are static.
     """
 
     def __init__(self, old: Any, table: Mapping[Any, Any]) -> None:
@@ -198,9 +200,15 @@ class _Decomposition:
         )
 
     def _check(self, signature: Any) -> None:
-        from torch.export.graph_signature import OutputKind, TensorArgument
+        from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
 
         if signature.backward_signature or {one.kind for one in signature.output_specs} != {OutputKind.USER_OUTPUT}:
+            raise _NotSimpleError
+        # A trace makes a copy of a parameter's metadata, and ranges for the sizes of inputs with gaps.
+        if {one.kind for one in signature.input_specs} - {InputKind.BUFFER, InputKind.USER_INPUT}:
+            raise _NotSimpleError
+        placeholders = [node for node in self._old.graph.nodes if node.op == "placeholder"]
+        if not all(_is_contiguous(node.meta.get("val")) for node in placeholders):
             raise _NotSimpleError
         if not all(isinstance(one.arg, TensorArgument) for one in signature.output_specs):
             raise _NotSimpleError
@@ -212,7 +220,7 @@ class _Decomposition:
             return self._copy.output(old)
         if old.op != "call_function":
             raise _NotSimpleError
-        return self._copy.same(old) if old.target is operator.getitem else self._operator(old)
+        return self._operator(old)
 
     def _operator(self, old: Any) -> Any:
         import torch
@@ -220,14 +228,14 @@ class _Decomposition:
         target = old.target
         if not isinstance(target, torch._ops.OpOverload) or target._schema.is_mutable:
             raise _NotSimpleError
-        if target.namespace not in NAMESPACES:
+        if target.namespace not in NAMESPACES or target in _aliasing():
             raise _NotSimpleError
         if not self._is_decomposed(target):
             return self._copy.same(old)
-        method = self._methods.get(target)
-        if method is None or old.kwargs or not _has_plain_values(old):
+        method, own = self._methods.get(target, (None, None))
+        if method is None or old.kwargs or not _has_plain_values(old) or self._is_decomposed(own):
             raise _NotSimpleError
-        return method(self._copy, old)
+        return method(self._copy, old, own)
 
     def _is_decomposed(self, target: Any) -> bool:
         if target in self._table:
@@ -251,57 +259,58 @@ class _Decomposition:
 
 def _has_plain_values(old: Any) -> bool:
     """Whether its result, and each tensor among its arguments, is a static, contiguous tensor of real numbers."""
-    return all(
-        hasattr(one, "is_contiguous")
-        and not one._has_symbolic_sizes_strides
-        and one.is_contiguous()
-        and one.dtype.is_floating_point
-        for one in (node.meta.get("val") for node in (old, *old.all_input_nodes))
-    )
+    values = [node.meta.get("val") for node in (old, *old.all_input_nodes)]
+    return all(_is_contiguous(one) and one.dtype.is_floating_point for one in values)
 
 
-def _methods() -> dict[Any, Callable[[_Copy, Any], Any]]:
-    """By composite operator, the function that makes its node."""
+def _is_contiguous(value: Any) -> bool:
+    """Whether it is a static fake tensor without gaps and gradients."""
+    from torch._prims_common import make_contiguous_strides_for
+
+    if not hasattr(value, "_has_symbolic_sizes_strides") or value._has_symbolic_sizes_strides or value.requires_grad:
+        return False
+    # PyTorch calls it contiguous too where a dimension of size 1 has another stride.
+    return tuple(value.stride()) == tuple(make_contiguous_strides_for(value.shape))
+
+
+def _aliasing() -> frozenset[Any]:
+    """Operators for whose results a trace adds an alias."""
+    import torch
+
+    aten = torch.ops.aten
+    return frozenset({aten.alias.default, aten.detach.default, aten.lift_fresh.default, aten.view.dtype})
+
+
+def _methods() -> dict[Any, tuple[Callable[[_Copy, Any, Any], Any], Any]]:
+    """By composite operator, the function that makes its node, and the operator that it stands for."""
     import torch
 
     aten = torch.ops.aten
     return {
-        aten.conv1d.default: functools.partial(_convolution, 1),
-        aten.conv2d.default: functools.partial(_convolution, 2),
-        aten.max_pool2d.default: _max_pool,
-        aten.reshape.default: _view,
-        aten.flatten.using_ints: _view,
-        aten.dropout.default: _dropout,
+        aten.conv1d.default: (functools.partial(_convolution, 1), aten.convolution.default),
+        aten.conv2d.default: (functools.partial(_convolution, 2), aten.convolution.default),
+        aten.max_pool2d.default: (_max_pool, aten.max_pool2d_with_indices.default),
+        aten.reshape.default: (_view, aten.view.default),
+        aten.flatten.using_ints: (_view, aten.view.default),
+        aten.dropout.default: (_dropout, aten.clone.default),
     }
 
 
-def _convolution(dimensions: int, made: _Copy, old: Any) -> Any:
-    import torch
-
+def _convolution(dimensions: int, made: _Copy, old: Any, target: Any) -> Any:
     names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
     given = dict(zip(names, old.args, strict=False))
     if given["input"].meta["val"].dim() != dimensions + 2:
         raise _NotSimpleError
-    stride, padding, dilation = (
-        _numbers(given.get(name, default), dimensions)
-        for name, default in (("stride", 1), ("padding", 0), ("dilation", 1))
-    )
+    # A list that was given stays as it is, [2] too.
+    sizes = [given.get(name, [value] * dimensions) for name, value in (("stride", 1), ("padding", 0), ("dilation", 1))]
+    if any(isinstance(one, int) for one in sizes):
+        raise _NotSimpleError
     tensors = [made.of.get(given.get(name)) for name in ("input", "weight", "bias")]
     rest = False, [0] * dimensions, given.get("groups", 1)
-    return made.call(old, torch.ops.aten.convolution.default, (*tensors, stride, padding, dilation, *rest))
+    return made.call(old, target, (*tensors, *map(list, sizes), *rest))
 
 
-def _numbers(given: Any, count: int) -> list[int]:
-    numbers = [given] if isinstance(given, int) else list(given)
-    if len(numbers) not in (1, count):
-        raise _NotSimpleError
-    return numbers if len(numbers) == count else numbers * count
-
-
-def _max_pool(made: _Copy, old: Any) -> Any:
-    import torch
-
-    target = torch.ops.aten.max_pool2d_with_indices.default
+def _max_pool(made: _Copy, old: Any, target: Any) -> Any:
     with old.meta["val"].fake_mode:
         values = target(old.args[0].meta["val"], *old.args[1:])
     both = made.call(old, target, (made.of[old.args[0]], *old.args[1:]), values=values)
@@ -312,19 +321,15 @@ def _max_pool(made: _Copy, old: Any) -> Any:
     return largest
 
 
-def _view(made: _Copy, old: Any) -> Any:
-    import torch
-
+def _view(made: _Copy, old: Any, target: Any) -> Any:
     value, result, is_reshape = old.args[0].meta["val"], old.meta["val"], len(old.target._schema.arguments) == 2
     if value.dim() == 0 or (not is_reshape and value.dim() == result.dim()):
         raise _NotSimpleError
     shape = old.args[1] if is_reshape else result.shape
-    return made.call(old, torch.ops.aten.view.default, (made.of[old.args[0]], list(shape)))
+    return made.call(old, target, (made.of[old.args[0]], list(shape)))
 
 
-def _dropout(made: _Copy, old: Any) -> Any:
-    import torch
-
+def _dropout(made: _Copy, old: Any, target: Any) -> Any:
     if old.args[2]:
         raise _NotSimpleError
-    return made.call(old, torch.ops.aten.clone.default, (made.of[old.args[0]],))
+    return made.call(old, target, (made.of[old.args[0]],))

@@ -5,6 +5,7 @@ Each docstring has the parts that `etbuild.compile.patches` names.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,16 +37,16 @@ def histograms_by_operators() -> Iterator[None]:
 
     own = torch.histc
 
-    def histc(values: Any, bins: int = 100, min: Any = 0, max: Any = 0, **more: Any) -> Any:
-        low, high = float(min), float(max)
-        plain = type(values) is torch.Tensor and values.dtype == torch.float32 and not values.requires_grad
-        if more or not plain or not _FEWEST <= values.numel() <= _MOST or not -torch.inf < low < high < torch.inf:
-            return own(values, bins, min=min, max=max, **more)
-        least, most = torch.aminmax(values)
-        if not low <= float(least) <= float(most) <= high:
-            return own(values, bins, min=min, max=max)
-        least, most = torch.tensor((low, high), dtype=values.dtype)
-        indices = values.reshape(-1).sub(least).mul_(bins).div_(most - least).to(torch.int32).clamp_(max=bins - 1)
+    def histc(input: Any, bins: Any = 100, min: Any = 0, max: Any = 0, **more: Any) -> Any:
+        plain = type(input) is torch.Tensor and input.dtype == torch.float32 and not input.requires_grad
+        if more or not plain or not _FEWEST <= input.numel() <= _MOST or type(bins) is not int or bins < 1:
+            return own(input, bins, min=min, max=max, **more)
+        low, high = (torch.tensor(float(one), dtype=torch.float32) for one in (min, max))
+        least, most = torch.aminmax(input)
+        # The product must not overflow; what is not finite is neither less nor more.
+        if not (low <= least and most <= high and low < high and torch.isfinite((high - low) * bins)):
+            return own(input, bins, min=min, max=max)
+        indices = input.reshape(-1).sub(low).mul_(bins).div_(high - low).to(torch.int32).clamp_(max=bins - 1)
         return torch.bincount(indices, minlength=bins).to(torch.float32)
 
     with replaced(torch, "histc", histc):
@@ -61,21 +62,28 @@ def weights_observed_once() -> Iterator[None]:
     Replaces: torchao's PerChannelMinMaxObserver.forward.
     Saves:    a twentieth of quantising MobileNetV2 with 16 samples.
     Same:     the smallest and the largest of values that were seen are what they were. The tensor has to be the same
-              object, with the same number of changes, that the observer saw last.
+              object, with the same number of changes, that the observer saw last, and so have the observer's results.
     Delete:   when torchao does not observe constants for each sample.
     """
     from torchao.quantization.pt2e.observer import PerChannelMinMaxObserver
 
     own = PerChannelMinMaxObserver.forward
-    # By observer; both are kept, so that no other object gets the number.
-    seen: dict[int, tuple[Any, Any, int]] = {}
+    # By observer; the objects are kept, so that no others get their numbers.
+    seen: dict[int, tuple[tuple[Any, ...], list[int]]] = {}
+
+    def state(self: Any, values: Any) -> tuple[tuple[Any, ...], list[int]]:
+        tensors = values, self.min_val, self.max_val
+        return (self, *tensors), [one._version for one in tensors]
 
     def forward(self: Any, values: Any) -> Any:
-        _, last, version = seen.get(id(self), (None, None, -1))
-        if last is values and version == values._version:
+        if values.is_inference() or self.min_val.is_inference():  # Nothing counts their changes.
+            return own(self, values)
+        objects, changes = state(self, values)
+        last, counted = seen.get(id(self), ((None,) * len(objects), []))
+        if changes == counted and all(map(operator.is_, objects, last)):
             return values
         result = own(self, values)
-        seen[id(self)] = self, values, values._version
+        seen[id(self)] = state(self, values)
         return result
 
     with replaced(PerChannelMinMaxObserver, "forward", forward):

@@ -25,8 +25,8 @@ PARTS = 8
 NETS = 64
 
 
-def quantised(model: Any, profile: str) -> tuple[Any, Any]:
-    """The quantised program of a model of the emulator's grid without patches, and with them."""
+def programs(model: Any, profile: str) -> tuple[Any, Any, Any]:
+    """The float program of a model of the emulator's grid, and the quantised one without patches, and with them."""
     import torch
 
     from tests.npu.artifacts import _example
@@ -35,7 +35,8 @@ def quantised(model: Any, profile: str) -> tuple[Any, Any]:
     program = torch.export.export(model.make().eval(), inputs, strict=True)
     usual = torch.export.export(converted(program, inputs, profile), inputs, strict=True)
     with pass_patches.cheaper_passes(), observer_patches.cheaper_calibration(), retracing.graphs_as_they_are():
-        return usual, torch.export.export(converted(program, inputs, profile), inputs, strict=True)
+        patched = torch.export.export(converted(program, inputs, profile), inputs, strict=True)
+    return torch.export.export(model.make().eval(), inputs), usual, patched
 
 
 def converted(program: Any, inputs: tuple[Any, ...], profile: str) -> Any:
@@ -76,7 +77,7 @@ def differing(models: list[Any], profile: str, file: Path, monkeypatch: pytest.M
     own, found, compared = pass_patches.cheaper_passes, [], 0
     for model in models:
         try:
-            program, patched = quantised(model, profile)
+            in_float, program, patched = programs(model, profile)
         except Exception:  # No program: what PyTorch refuses is not compared.
             continue
         is_same = saved(program, file) == saved(patched, file)
@@ -84,10 +85,10 @@ def differing(models: list[Any], profile: str, file: Path, monkeypatch: pytest.M
             patch.setattr(decomposing, "fewer_decompositions", ExitStack)
             patch.setattr(pass_patches, "cheaper_passes", ExitStack)
             patch.setattr(signature_patches, "remembered_signatures", ExitStack)
-            usual = made(program, profile)
+            usual = made(program, profile), made(in_float, "cpu")
         assert pass_patches.cheaper_passes is own
         compared += 1
-        if not is_same or made(program, profile) != usual:
+        if not is_same or (made(program, profile), made(in_float, "cpu")) != usual:
             found.append(model.name)
     assert compared > len(models) // 2
     return found

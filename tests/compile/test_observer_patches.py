@@ -45,7 +45,8 @@ print(same, len(asked))
 large = torch.randn(5000, generator=generator)
 others = {
     "small": (large[:100], 8, -9, 9), "outside": (large, 8, -1, 1), "equal": (torch.ones(5000), 8, 1.0, 1.0),
-    "double": (large.double(), 8, -9, 9), "strides": (large.reshape(50, 100).T, 8, -9, 9), "default": (large, 8, 0, 0),
+    "overflow": (large, 4096, -2e38, 2e38), "range": (large, 8, -9, 1e38), "double": (large.double(), 8, -9, 9),
+    "strides": (large.reshape(50, 100).T, 8, -9, 9), "default": (large, 8, 0, 0),
 }
 print(*(name for name, given in others.items() if not compared(*given)), len(asked))
 nan = torch.full((5000,), torch.nan)
@@ -58,7 +59,7 @@ print(torch.histc is counting)
 
 def test_histograms_of_operators_are_pytorchs(tmp_path: Path) -> None:
     """Of 600 random tensors, ranges and numbers of bins; what is not plain, or outside, is counted by PyTorch."""
-    assert output_of(HISTOGRAMS, tmp_path).splitlines() == ["600 0", "5", "True True", "True"]
+    assert output_of(HISTOGRAMS, tmp_path).splitlines() == ["600 0", "7", "True True", "True"]
 
 
 def test_a_weight_is_observed_again_when_it_has_changed(tmp_path: Path) -> None:
@@ -86,6 +87,10 @@ def observed():
     weight.mul_(2)
     step(one, weight); step(one, weight)
     step(one, weight * -1); step(one, weight); step(other, weight)
+    one.reset_min_max_vals()
+    step(one, weight); step(one, weight)
+    with torch.inference_mode():
+        step(one, torch.ones(3, 4)); step(one, torch.ones(3, 4))
     return found
 
 usual = observed()
@@ -95,7 +100,7 @@ print([one[1:] for one in found] == [one[1:] for one in usual], [one[0] for one 
 print(PerChannelMinMaxObserver.forward is counting)
 """
 
-    assert output_of(code, tmp_path).splitlines() == ["True [1, 0, 1, 1, 0, 1, 1, 1]", "True"]
+    assert output_of(code, tmp_path).splitlines() == ["True [1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1]", "True"]
 
 
 def test_a_range_that_is_searched_in_numbers_is_the_same(tmp_path: Path) -> None:
