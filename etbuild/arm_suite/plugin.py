@@ -1,7 +1,7 @@
 """A pytest plugin: ExecuTorch's Arm tests find a simulator, and each result is written as a line of JSON.
 
 pytest -p etbuild.arm_suite.plugin --etbuild-results FILE PATH... It changes no test: it prepends to PATH, replaces two
-functions of ExecuTorch by ones that call them and look at what they were given, and saves time: a test runs with the
+functions of ExecuTorch by ones that call them and look at what they were given, and saves time: a test runs with most
 patches that `docs/upstream.md` lists, which change no byte of a program, and the stand-in for a simulator runs in this
 process.
 """

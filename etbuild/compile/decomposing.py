@@ -168,7 +168,7 @@ class _Decomposition:
 
         self._old, self._table, self._is_composite = old, table, utils._is_cia_op
         self._preserved = utils._collect_all_valid_cia_ops()
-        self._copy, self._methods = _Copy(), _methods()
+        self._copy, self._methods, self._aliasing = _Copy(), _methods(), _aliasing()
 
     def program(self) -> Any:
         """raises: _NotSimpleError."""
@@ -204,7 +204,7 @@ class _Decomposition:
 
         if signature.backward_signature or {one.kind for one in signature.output_specs} != {OutputKind.USER_OUTPUT}:
             raise _NotSimpleError
-        # A trace makes a copy of a parameter's metadata, and ranges for the sizes of inputs with gaps.
+        # A trace may give parameters and constants another order, and adds ranges for the sizes of inputs with gaps.
         if {one.kind for one in signature.input_specs} - {InputKind.BUFFER, InputKind.USER_INPUT}:
             raise _NotSimpleError
         placeholders = [node for node in self._old.graph.nodes if node.op == "placeholder"]
@@ -228,7 +228,7 @@ class _Decomposition:
         target = old.target
         if not isinstance(target, torch._ops.OpOverload) or target._schema.is_mutable:
             raise _NotSimpleError
-        if target.namespace not in NAMESPACES or target in _aliasing():
+        if target.namespace not in NAMESPACES or target in self._aliasing:
             raise _NotSimpleError
         if not self._is_decomposed(target):
             return self._copy.same(old)

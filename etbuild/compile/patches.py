@@ -8,8 +8,8 @@ Saves:    a share of the time of one step, measured on mnist in runs with and wi
 Same:     why the output bytes are unchanged, and on what condition.
 Delete:   what makes the patch needless.
 
-When the pinned version of PyTorch changes, the tests that docs/upstream.md names must pass; a patch whose
-function is gone, or that a test rejects, is deleted.
+When the pinned version of PyTorch changes, the tests that docs/upstream.md names must pass; a patch whose function is
+gone, or that a test rejects, is deleted.
 """
 
 from __future__ import annotations

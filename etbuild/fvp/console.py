@@ -1,7 +1,7 @@
 """What the image prints: passed on line by line, and watched for what ends a run. It decodes nothing.
 
-Several consoles may print to one place. QEMU tells nothing of their order, so the least that keeps a line readable, and
-a search in a log for it successful, is that the others stay out of it.
+Several consoles may print to one place. Their order is not known, but no console prints within a line of another: a
+search in the log finds the line.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 _EOT = 4
 _READ_BYTES = 1 << 16
-# How long the rest of a line is waited for. A prompt has none.
+# How long the rest of a line is waited for, as a prompt has none, and how much of a line is kept.
 _PAUSE_S = 1.0
+_LONGEST_BYTES = 1 << 16
 SEMIHOSTING = "semihosting"
 
 
@@ -45,7 +46,8 @@ class Console:
         """Pass whole lines on, and nothing behind what ends the run. return: the run ends."""
         end = self._end(data)
         printed = self.begun + data[:end]
-        whole = printed.rfind(b"\n") + 1 if end is None else len(printed)
+        is_over = end is not None or len(printed) > _LONGEST_BYTES
+        whole = len(printed) if is_over else printed.rfind(b"\n") + 1
         self.begun = printed[whole:]
         self._write(printed[:whole])
         return end is not None

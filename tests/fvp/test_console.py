@@ -58,6 +58,18 @@ def test_two_consoles_of_one_sink_mix_whole_lines() -> None:
     assert sink.getvalue() == b"one\nbetween\nbegun\nend"
 
 
+def test_a_line_without_an_end_is_not_kept_for_ever() -> None:
+    """An image may print for hours without one."""
+    sink = io.BytesIO()
+    console = Console(sink)
+
+    for _ in range(3):
+        console.feed(b"." * 40_000)
+
+    assert len(sink.getvalue()) == 80_000
+    assert len(console.begun) == 40_000
+
+
 class Gone(io.RawIOBase):
     def write(self, data: object) -> int:
         raise BrokenPipeError
