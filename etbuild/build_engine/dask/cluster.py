@@ -72,15 +72,20 @@ class Cluster:
         """raises: ProcessLost when the scheduler itself is gone."""
         return worker in self._workers()
 
+    def threads(self, step: Step, kind: StepKind) -> dict[str, int]:
+        """How many threads each worker has that may run the step, by address.
+
+        raises: ProcessLost when the scheduler cannot be reached.
+        """
+        return {worker: info["nthreads"] for worker, info in self._workers().items() if self._fits(worker, step, kind)}
+
     @contextmanager
     def worker(self, step: Step, kind: StepKind) -> Iterator[str]:
         """The address of the least busy worker that may run the step.
 
         raises: ProcessLost when there is none.
         """
-        threads = {
-            worker: info["nthreads"] for worker, info in self._workers().items() if self._fits(worker, step, kind)
-        }
+        threads = self.threads(step, kind)
         if not threads:
             raise ProcessLost(f"{self.address}: no worker that fits")
         with self._guard:
@@ -145,7 +150,9 @@ class Cluster:
         if client.status != "running":
             raise ProcessLost(f"scheduler {self.address} went away")
         try:
-            return dict(client.scheduler_info(n_workers=-1)["workers"])
+            # Not scheduler_info(): every two seconds, between its question and its answer, the client's own update of
+            # the same attribute may come, which asks for no workers.
+            return dict(client.sync(client.scheduler.identity, n_workers=-1)["workers"])
         except Exception as error:  # As above.
             raise ProcessLost(f"scheduler {self.address} went away: {_first_line(error)}") from error
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -64,8 +65,9 @@ class ForgettingClient:
     """Of a scheduler that has dropped a task with its worker, and still lists the worker."""
 
     status = "running"
+    scheduler = Mock()
 
-    def scheduler_info(self, n_workers: int) -> dict[str, object]:
+    def sync(self, question: object, n_workers: int) -> dict[str, object]:
         return {"workers": {"tcp://w:1": {"nthreads": 1}}}
 
     def submit(self, *words: object, **options: object) -> "ForgettingClient":
@@ -103,8 +105,9 @@ class StrangeClient:
     """Of a scheduler that answers what nobody foresaw."""
 
     status = "running"
+    scheduler = Mock()
 
-    def scheduler_info(self, n_workers: int) -> object:
+    def sync(self, question: object, n_workers: int) -> object:
         raise RuntimeError("IOLoop is closed")
 
 
