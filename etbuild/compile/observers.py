@@ -59,8 +59,9 @@ def _mse_class() -> Any:
 
         def _non_linear_param_search(self) -> tuple[torch.Tensor, torch.Tensor]:
             parts = [part / CANDIDATES for part in range(CANDIDATES, 0, -1)]
-            low = self.min_val
-            high = min((self.max_val * part for part in parts), key=lambda end: self._error(low, end))
+            # A range has zero in it, also that of values which are nearly one constant.
+            low, most = self.min_val.clamp(max=0), self.max_val.clamp(min=0)
+            high = min((most * part for part in parts), key=lambda end: self._error(low, end))
             return min((low * part for part in parts), key=lambda end: self._error(end, high)), high
 
         def _error(self, low: Any, high: Any) -> float:
