@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 from etbuild.build_engine.server import client, protocol
-from etbuild.compile_server.spec import SERVER
 from etbuild.errors import StepError
+from etbuild.steps.server import SERVER
 from etbuild.system import environment
 
 STOP_S = 10.0

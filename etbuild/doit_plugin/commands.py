@@ -23,6 +23,7 @@ from doit.control import TaskControl
 import etbuild.doit_plugin.ctrl_c as ctrl_c
 from etbuild.build_engine import noop
 from etbuild.errors import MissingTool, UsageError
+from etbuild.system import environment
 from etbuild.system.digests import stat_of
 
 if TYPE_CHECKING:
@@ -101,13 +102,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
 
         states = states_of(self.task_list)
         for state in states:
-            state.forced = options["always"]
-            if state.forced:
-                state.executor.workspace.digests.read_again()
-            if options["verbosity"] == SHOW_OUTPUT:
-                state.executor.launcher.show = state.progress.show
-            if self._scheduler:
-                state.executor.launcher.scheduler = self._scheduler
+            self._prepare(state, options)
         if not states:
             require_recipes(self._projects(), self.sel_tasks)
         require_sound(states, self.sel_tasks)
@@ -121,7 +116,9 @@ class Run(cmd_run.Run):  # type: ignore[misc]
                 return 0
         _end_on_sigterm()
         try:
-            code: int = super()._execute(**options)
+            # For steps that give work to the workers themselves.
+            with environment.scheduler_chosen(self._scheduler):
+                code: int = super()._execute(**options)
         except BrokenPipeError:
             code = _reader_closed()
         except KeyboardInterrupt:
@@ -143,6 +140,16 @@ class Run(cmd_run.Run):  # type: ignore[misc]
 
     # doit passes the options that the signature names.
     _execute.__signature__ = inspect.signature(cmd_run.Run._execute)  # type: ignore[attr-defined]
+
+    def _prepare(self, state: SharedState, options: dict[str, Any]) -> None:
+        """Tell a project's state what the command line asks for."""
+        state.forced = options["always"]
+        if state.forced:
+            state.executor.workspace.digests.read_again()
+        if options["verbosity"] == SHOW_OUTPUT:
+            state.executor.launcher.show = state.progress.show
+        if self._scheduler:
+            state.executor.launcher.scheduler = self._scheduler
 
     def _database(self, *arguments: Any, **options: Any) -> Any:
         from doit.dependency import JsonDB

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from etbuild.build_engine.execute import Executor
 from etbuild.build_engine.launch import Programs
 from etbuild.build_engine.workspace import Workspace
-from etbuild.compile_server.spec import SERVER
 from etbuild.steps.kinds import KINDS
+from etbuild.steps.server import SERVER
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step

@@ -118,6 +118,7 @@ KINDS: dict[str, StepKind] = {
             per="recipe",
             warm=True,
             on_request=True,
+            shown=True,
             first_run_bytes=1800 * MIB,
             options=(StepOption("budget", "search for so many seconds", _budget("tune")),),
         ),

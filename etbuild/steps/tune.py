@@ -14,18 +14,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etbuild import __version__
 from etbuild.errors import StepError, exit_code_of
 from etbuild.hardware.target import Target
 from etbuild.recipe.data_sections import Data, Quantize
 from etbuild.recipe.model_sections import Export
 from etbuild.recipe.rewrite_sections import Rewrite
 from etbuild.steps.options import from_section, inline, option, parse, plan, reads, writes
+from etbuild.steps.server import SERVER
+from etbuild.system import environment
 from etbuild.tune.recipe_patch import leaves_size_open, unified_diff, with_keys
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
     from etbuild.recipe.recipe import Recipe
+    from etbuild.tune.build import Subject
+    from etbuild.tune.remote import Machines
 
 TOOLS = ("torch", "torchao", "executorch", "ethos-u-vela", "tosa-tools", "numpy", "c++", "optuna")
 FORMAT = 1
@@ -85,31 +88,28 @@ def main(argv: Sequence[str]) -> int:
     compiler_imports.load_executorch()
     from etbuild.compile.exported_program import load_program
     from etbuild.tune.build import Subject
+    from etbuild.tune.candidate import Candidate
     from etbuild.tune.choice import rows_of, winner_of
     from etbuild.tune.narrow import narrow_modules
-    from etbuild.tune.search import Space, search
+    from etbuild.tune.progress import Progress
+    from etbuild.tune.search import Search, Space
+    from etbuild.tune.sensitivity import worst_modules
     from etbuild.tune.study import study_of
-    from etbuild.tune.workers import Workers
+    from etbuild.tune.workers import lanes_of
 
-    worst = _worst(json.loads(options.sensitivity.read_text()))
+    worst = worst_modules(json.loads(options.sensitivity.read_text()))
     narrow = narrow_modules(load_program(options.exported), options.profile)
     own = options.quantize, options.export, options.vectors, worst, narrow, options.rules
     subject = Subject(options.exported, replace(options.target, profile=options.profile), *own)
-    data = [one for one in (options.quantize.calibration.data, options.vectors.data, options.target.vela.ini) if one]
-    files = [options.exported, *(file for one in data for file in _files_in(one))]
-    study = study_of((repr(subject), *_versions()), files)
-    with Workers(subject) as workers:
-        tried = search(
-            study,
-            Space(len(worst), leaves_size_open(options.recipe_file.read_text(encoding="utf-8"))),
-            SEED,
-            workers.build,
-            end,
-        )
-    if not tried:
-        got = f"--budget: got {options.budget} seconds, in which nothing could be built, wanted more"
+    data = (options.quantize.calibration.data, options.vectors.data, options.target.vela.ini)
+    files = [options.exported, *filter(None, data)]
+    with lanes_of(subject, _machines(options.recipe, subject, files)) as lanes:
+        search = Search(study_of(subject, files), lanes.submit, end, Progress(end, _say))
+        search.run(Space(len(worst), leaves_size_open(options.recipe_file.read_text(encoding="utf-8"))), SEED)
+    if (tried := search.tried)[:1] != [Candidate()]:
+        got = f"--budget: got {options.budget} seconds, in which the recipe could not be built, wanted more"
         raise StepError(f"{got}\n    doit tune:{options.recipe} --budget 300")
-    rows = rows_of(tried, study.known)
+    rows = rows_of(tried, search.study.known)
     if "why" in rows[0]["figures"]:
         raise StepError(f"tune: got a recipe that cannot be built: {rows[0]['figures']['why']}, wanted one that can")
     number = winner_of(rows)
@@ -127,20 +127,19 @@ def _patch(options: Options, keys: Mapping[tuple[str, str], Any]) -> str:
     return "" if after is None else unified_diff(options.recipe_file.as_posix(), before, after)
 
 
-def _worst(found: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
-    """The modules of each layer with any, those that lose most by the rounding of their value first."""
-    rows = [row for row in found["layers"] if row["modules"] and row["parts_db"]["value"] is not None]
-    return tuple(tuple(row["modules"]) for row in sorted(rows, key=lambda row: row["parts_db"]["value"]))
+def _machines(recipe: str, subject: Subject, files: Sequence[Path]) -> Machines | None:
+    """The workers of the user's Dask scheduler; None without one, or for files outside of the project."""
+    address = environment.scheduler()
+    if address is None or any(file.is_absolute() for file in files):
+        return None
+    from etbuild.build_engine.dask.cluster import Cluster
+    from etbuild.tune.remote import Machines
+
+    return Machines(Cluster(address, _say), recipe, subject, tuple(map(str, files)), TOOLS, SERVER, _say)
 
 
-def _files_in(path: Path) -> list[Path]:
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-
-
-def _versions() -> list[str]:
-    from importlib.metadata import version
-
-    return [__version__, *(f"{name} {version(name)}" for name in ("torch", "torchao", "executorch", "ethos-u-vela"))]
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

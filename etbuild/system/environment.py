@@ -98,6 +98,21 @@ def scheduler() -> str | None:
     return variable("ETBUILD_SCHEDULER")
 
 
+@contextmanager
+def scheduler_chosen(address: str) -> Iterator[None]:
+    """Inside this context `scheduler` is this address, here and in processes that are started. "": nothing changes."""
+    before = scheduler()
+    if address:
+        os.environ["ETBUILD_SCHEDULER"] = address
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("ETBUILD_SCHEDULER", None)
+        else:
+            os.environ["ETBUILD_SCHEDULER"] = before
+
+
 def step_environment() -> dict[str, str]:
     """The environment of a step's process: the user's, without or with fixed values for what could change outputs."""
     return {

@@ -3,7 +3,7 @@
 A candidate is on the front when no other is at least as good in cycles, .pte bytes, SRAM and SQNR, and better in one.
 The winner is as accurate as the recipe at least, with no more operators on the CPU, and gains most: its share of the
 SQNR that int16x8 in all layers gains, less its share of the cycles that this costs. Those come first that have nearly
-all of the gain for little of the cost; more than all of the gain counts a tenth at most.
+all of the gain for little of the cost; a decibel more than all of the gain is worth a few of the recipe's cycles.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _LEAST_CYCLES, _LEAST_DB = 0.05, 1.0
 # Shares of int16x8's gain in decibels, and of the cycles that it costs.
 _NEARLY_ALL, _LITTLE = 0.9, 0.15
-# What all gain beyond that of int16x8 counts at most.
-_BEYOND = 0.1
+# What a decibel beyond the gain of int16x8 is worth, as a share of the recipe's cycles, and how many of them count.
+_CYCLES_OF_DB, _MOST_DB = 0.002, 10.0
 # What SRAM as large as the recipe's counts: it decides between settings that are alike in all else.
 _SRAM = 0.02
 Json = dict[str, Any]
@@ -38,10 +38,11 @@ def rows_of(tried: Sequence[Candidate], known: Mapping[str, Json]) -> list[Json]
         row["front"] = row in sound and not any(_is_better(other["figures"], figures) for other in sound)
         # Of settings that give equal figures the first.
         row["front"] &= next(other for other in rows if other["figures"] == figures) is row
-        gain, cost = _shares(figures, base, wide) if row in sound and is_sound(base) else (0.0, 0.0)
+        judged = row in sound and is_sound(base)
+        gain, cost, more = _shares(figures, base, wide) if judged else (0.0, 0.0, 0.0)
         row["gain"], row["cost"] = round(gain, 4), round(cost, 4)
-        share = figures["sram_bytes"] / max(base["sram_bytes"], 1) if row in sound and is_sound(base) else 1.0
-        row["score"] = round(_counted(gain) - cost - _SRAM * share, 4)
+        share = figures["sram_bytes"] / max(base["sram_bytes"], 1) if judged else 1.0
+        row["score"] = round(min(gain, 1.0) + more - cost - _SRAM * share, 4)
     return rows
 
 
@@ -56,23 +57,21 @@ def _rank(row: Json) -> tuple[bool, float]:
     return row["gain"] >= _NEARLY_ALL and row["cost"] <= _LITTLE, row["score"]
 
 
-def _counted(gain: float) -> float:
-    """More than all of int16x8's gain counts, but little: it is no reason for more cycles."""
-    return gain if gain <= 1 else 1 + _BEYOND * (1 - 1 / gain)
-
-
 def _is_as_good(figures: Json, base: Json) -> bool:
     known = figures["accuracy"] is not None and base["accuracy"] is not None
     right = figures["accuracy"] >= base["accuracy"] if known else True
     return bool(right and figures["sqnr_db"] >= base["sqnr_db"] and figures["on_cpu"] <= base["on_cpu"])
 
 
-def _shares(figures: Json, base: Json, wide: Json) -> tuple[float, float]:
-    """Of int16x8's gain in decibels, and of the cycles that it costs; less than none for fewer than the recipe's."""
+def _shares(figures: Json, base: Json, wide: Json) -> tuple[float, float, float]:
+    """Of int16x8's gain in decibels, and of the cycles that it costs, less than none for fewer than the recipe's; and
+    what the gain beyond it is worth, as such a share."""
     gain = max(wide["sqnr_db"] - base["sqnr_db"], _LEAST_DB) if is_sound(wide) else _LEAST_DB
     least = base["cycles"] * _LEAST_CYCLES
     cost = max(wide["cycles"] - base["cycles"], least) if is_sound(wide) else least
-    return (figures["sqnr_db"] - base["sqnr_db"]) / gain, (figures["cycles"] - base["cycles"]) / cost
+    gained = figures["sqnr_db"] - base["sqnr_db"]
+    beyond = min(max(gained - gain, 0.0), _MOST_DB) * _CYCLES_OF_DB * base["cycles"]
+    return gained / gain, (figures["cycles"] - base["cycles"]) / cost, beyond / cost
 
 
 def _is_better(one: Json, other: Json) -> bool:

@@ -8,19 +8,24 @@ longer search tries begins with what a shorter one has tried.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etbuild.tune.candidate import OBSERVERS, Candidate
 
 if TYPE_CHECKING:
     from etbuild.tune.study import Study
 
-# Builds candidates at the same time; the figures of those that were done before the end, None for others.
-BuildAll = Callable[[Sequence[Candidate], float], list[dict[str, Any] | None]]
-# Candidates that are chosen together, whatever the number of processors: the order must not depend on it.
-_TOGETHER = 4
+Json = dict[str, Any]
+# Begins to build candidates; the figures of each.
+Submit = Callable[[Sequence[Candidate]], Future[list[Json]]]
+# Proposals that are built at the same time, whatever the number of processors: each depends on the figures of all but
+# so many before it.
+_WINDOW = 8
 # After so many proposals that are known, all there is to try was tried.
 _MOST_KNOWN = 40
 _MOST_WIDE = 16
@@ -69,41 +74,73 @@ class Space:
         return [replace(one, size=True)] if self.size else []
 
 
-def search(study: Study, space: Space, seed: int, build: BuildAll, end: float) -> list[Candidate]:
-    """Those that were tried, in order. end: of the budget, as time.monotonic has it."""
-    tried: dict[Candidate, None] = {}
-    first = first_candidates(space.layers)
-    for start in range(0, len(first), _TOGETHER):
-        if not _try(space.family(first[start : start + _TOGETHER]), study, tried, (build, end)):
-            return list(tried)
-    sampler, known = _Sampler(space.layers, seed), 0
-    for one in tried:
-        sampler.tell_known(one, study.known[one.key])
-    while known < _MOST_KNOWN:
-        asked = [sampler.ask() for _ in range(_TOGETHER)]
-        new = [one for one in dict.fromkeys(one for _, one in asked) if one not in tried]
-        known = 0 if new else known + _TOGETHER
-        family = [one for one in space.family(new) if one not in tried]
-        if not _try(family, study, tried, (build, end)):
-            break
-        for trial, one in asked:
-            sampler.tell(trial, study.known[one.key])
-        for one in family:
-            if one not in new:
-                sampler.tell_known(one, study.known[one.key])
-    return list(tried)
+class Search:
+    """Tries candidates until its budget ends. tried: those whose figures are known, in order.
+
+    submit: gives those of one lowered program to whoever builds them.
+    end:    of the budget, as time.monotonic has it.
+    told:   is called when something more was tried.
+    """
+
+    def __init__(self, study: Study, submit: Submit, end: float, told: Callable[[Search], None] = lambda _: None):
+        self.study = study
+        self.tried: list[Candidate] = []
+        self._submit, self._end, self._told = submit, end, told
+        self._running: dict[Candidate, tuple[list[Candidate], Future[list[Json]]]] = {}
+
+    def run(self, space: Space, seed: int) -> None:
+        """raises: what building one raises."""
+        first = space.family(first_candidates(space.layers))
+        self._begin(first)
+        if not self._end_of(first):
+            return
+        sampler, asked, known = _Sampler(space.layers, seed), deque[_Asked](), 0
+        for one in self.tried:
+            sampler.tell_known(one, self.study.known[one.key])
+        while known < _MOST_KNOWN:
+            while len(asked) < _WINDOW:
+                asked.append(_Asked(*sampler.ask()))
+                self._begin(space.family([asked[-1].one]))
+            trial, one = asked.popleft()
+            family = [each for each in space.family([one]) if each not in self.tried]
+            known = 0 if family else known + 1
+            if not self._end_of(family):
+                self._end_of([each for late in asked for each in space.family([late.one]) if each not in self.tried])
+                return
+            sampler.tell(trial, self.study.known[one.key])
+            for each in family:
+                if each != one:
+                    sampler.tell_known(each, self.study.known[each.key])
+
+    def _begin(self, some: Sequence[Candidate]) -> None:
+        """Give what is neither known nor begun to be built, those of one lowered program together."""
+        groups: dict[Candidate, list[Candidate]] = {}
+        for one in some:
+            if one.key not in self.study.known and one not in self._running and time.monotonic() < self._end:
+                groups.setdefault(one.lowered, []).append(one)
+        for group in groups.values():
+            self._running |= dict.fromkeys(group, (group, self._submit(group)))
+
+    def _end_of(self, some: Sequence[Candidate]) -> bool:
+        """Wait for all; False where the budget ends before. Those that are known then were tried."""
+        for one in dict.fromkeys(some):
+            if one.key not in self.study.known and one in self._running:
+                group, figures = self._running[one]
+                with suppress(TimeoutError):
+                    found = figures.result(max(self._end - time.monotonic(), 0.0))
+                    for each, its in zip(group, found, strict=True):
+                        self.study.add(each.key, its)
+            if one.key in self.study.known:
+                self.tried.append(one)
+                self._told(self)
+        return all(one.key in self.study.known for one in some)
 
 
-def _try(some: Sequence[Candidate], study: Study, tried: dict[Candidate, None], how: tuple[BuildAll, float]) -> bool:
-    """Whether all were built, now or before. how: to build, and the end of the budget."""
-    build, end = how
-    missing = [one for one in some if one.key not in study.known]
-    if missing and time.monotonic() < end:
-        for one, figures in zip(missing, build(missing, end), strict=True):
-            if figures is not None:
-                study.add(one.key, figures)
-    tried.update(dict.fromkeys(one for one in some if one.key in study.known))
-    return all(one.key in study.known for one in some)
+class _Asked(NamedTuple):
+    """A proposal of the sampler, and what it proposes."""
+
+    trial: Any
+    one: Candidate
 
 
 class _Sampler:

@@ -84,3 +84,12 @@ def _cost(power: Sequence[float], signal: Sequence[float]) -> float:
 def _db(cost: float) -> float | None:
     """Signal to quantisation noise ratio; None without noise."""
     return round(-10 * math.log10(cost), 3) if cost else None
+
+
+def worst_modules(found: Json) -> tuple[tuple[str, ...], ...]:
+    """The modules of each layer with any, those that lose most by the rounding of their value first.
+
+    found: the content of sensitivity.json.
+    """
+    rows = [row for row in found["layers"] if row["modules"] and row["parts_db"]["value"] is not None]
+    return tuple(tuple(row["modules"]) for row in sorted(rows, key=lambda row: row["parts_db"]["value"]))

@@ -9,10 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from etbuild import __version__
 from etbuild.system.environment import cache_folder
+
+_PACKAGES = ("torch", "torchao", "executorch", "ethos-u-vela")
 
 
 class Study:
@@ -29,17 +33,26 @@ class Study:
                 continue
 
     def add(self, key: str, figures: dict[str, Any]) -> None:
+        """A candidate whose processes were killed is tried again by the next search: it is not in the file."""
+        if "lost" in figures:
+            self.known[key] = {"why": figures["lost"]}
+            return
         self.known[key] = figures
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"key": key, "figures": figures}) + "\n")
 
 
-def study_of(facts: Iterable[str], files: Iterable[Path]) -> Study:
-    """The study of a subject. facts: settings and versions of tools. files: whose content the figures depend on."""
+def study_of(subject: object, files: Iterable[Path]) -> Study:
+    """The study of a subject, by what it prints as, the versions of tools, and the content of files and folders."""
+    facts = [repr(subject), __version__, *(f"{name} {version(name)}" for name in _PACKAGES)]
     digest = hashlib.sha256()
     for fact in facts:
         digest.update(fact.encode() + b"\0")
-    for file in files:
+    for file in (file for path in files for file in _files_in(path)):
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return Study(cache_folder() / "tune" / f"{digest.hexdigest()}.jsonl")
+
+
+def _files_in(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]

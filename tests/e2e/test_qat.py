@@ -18,7 +18,7 @@ import pytest
 from distribution import ROOT
 
 from etbuild.build_engine.server import client
-from etbuild.compile_server.spec import SERVER
+from etbuild.steps.server import SERVER
 
 pytestmark = pytest.mark.e2e
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from etbuild.build_engine.server import client
-from etbuild.compile_server.spec import SERVER
+from etbuild.steps.server import SERVER
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = ("mnist_u55", "fallback_u55")

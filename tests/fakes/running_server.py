@@ -14,7 +14,7 @@ from etbuild.build_engine.local import ProcessResult
 from etbuild.build_engine.server import client, protocol
 from etbuild.build_engine.server.client import Request
 from etbuild.build_engine.step import Step
-from etbuild.compile_server.spec import SERVER
+from etbuild.steps.server import SERVER
 from etbuild.system import environment
 
 FAKE_SERVER = Path(__file__).with_name("fake_server.py")

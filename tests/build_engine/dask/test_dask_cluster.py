@@ -12,6 +12,9 @@ import pytest
 from built_project import ALL, FakeProject, talked
 from dask_cluster import LOWER, PATIENCE_S, FakeCluster, begun_hanging, leftovers, wait_for, wait_until_begun
 
+from etbuild.build_engine.dask.cluster import Cluster
+
+dask = pytest.importorskip("dask")
 pytest.importorskip("distributed")
 
 
@@ -163,6 +166,31 @@ def test_a_scheduler_that_does_not_run(project: FakeProject) -> None:
     assert done.returncode == 0
     assert project.ran() == ALL
     assert f"scheduler {address}: got " in done.stderr
+
+
+def test_a_step_of_this_machine_knows_the_scheduler_of_the_command_line(project: FakeProject) -> None:
+    """Step tune gives work to its workers; without the option the environment's holds."""
+    project.behave({"export:net": "scheduler"})
+    found = []
+    for words in (("--scheduler", "tcp://127.0.0.1:1"), ()):
+        project.doit(*words, "export:net")
+        found.append((project.root / "build/net/export/exported.pt2").read_text())
+        project.doit("clean", "export:net")
+
+    assert found == ["tcp://127.0.0.1:1", "none"]
+
+
+def test_a_worker_is_never_missing_from_the_list(cluster: FakeCluster) -> None:
+    """Dask's client renews its own list all the time, without workers."""
+    cluster.add("a")
+    with dask.config.set({"distributed.client.scheduler-info-interval": "1ms"}):
+        asked = Cluster(cluster.address, print)
+        try:
+            (worker,) = asked.client().sync(asked.client().scheduler.identity, n_workers=-1)["workers"]
+
+            assert [number for number in range(500) if not asked.alive(worker)] == []
+        finally:
+            asked.close()
 
 
 def test_ctrl_c_ends_the_step_on_its_worker(project: FakeProject, cluster: FakeCluster) -> None:

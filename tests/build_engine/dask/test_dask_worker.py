@@ -11,8 +11,8 @@ from etbuild.build_engine.dask import worker
 from etbuild.build_engine.dask.worker import Job
 from etbuild.build_engine.local import ProcessLost, ProcessResult
 from etbuild.build_engine.step import Step
-from etbuild.compile_server.spec import SERVER
 from etbuild.steps.kinds import KINDS
+from etbuild.steps.server import SERVER
 
 JOB = Job(Step("vela:net@a", (), (), ()), KINDS["vela"], None, SERVER, ())
 

@@ -17,13 +17,13 @@ from etbuild.build_engine.server import client, progress, protocol
 from etbuild.build_engine.server.client import ServerSilent
 from etbuild.build_engine.server.protocol import ServerSpec
 from etbuild.build_engine.workspace import Workspace
-from etbuild.compile_server.spec import SERVER
 from etbuild.errors import StepError
 from etbuild.hardware.target import Target
 from etbuild.recipe.model_sections import Model
 from etbuild.recipe.recipe import Recipe
 from etbuild.steps import sweep
 from etbuild.steps.kinds import KINDS
+from etbuild.steps.server import SERVER
 
 __all__ = ["server"]
 

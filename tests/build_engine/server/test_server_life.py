@@ -15,7 +15,7 @@ from etbuild.build_engine.local import ProcessLost
 from etbuild.build_engine.server import client, protocol
 from etbuild.build_engine.server import server as server_module
 from etbuild.build_engine.server.server import Server
-from etbuild.compile_server.spec import SERVER
+from etbuild.steps.server import SERVER
 
 
 @pytest.mark.parametrize("server", ["always"], indirect=True)

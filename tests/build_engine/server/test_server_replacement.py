@@ -10,7 +10,7 @@ import pytest
 from running_server import alive, gone, requested, run, start, wait_for_pids
 
 from etbuild.build_engine.server import client, protocol
-from etbuild.compile_server.spec import SERVER
+from etbuild.steps.server import SERVER
 
 WRITE_PID = (
     "import os, pathlib; pathlib.Path(os.environ['XDG_RUNTIME_DIR'], 'replacement').write_text(str(os.getpid()))"

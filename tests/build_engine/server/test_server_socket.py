@@ -10,7 +10,7 @@ import pytest
 from running_server import socket_path
 
 from etbuild.build_engine.server import client, protocol
-from etbuild.compile_server.spec import SERVER
+from etbuild.steps.server import SERVER
 
 
 @pytest.mark.usefixtures("run_folder")

@@ -11,7 +11,7 @@ from running_server import gone, requested, run, wait_for_pids
 
 from etbuild.build_engine.local import ProcessLost
 from etbuild.build_engine.server import client
-from etbuild.compile_server.spec import SERVER
+from etbuild.steps.server import SERVER
 
 
 @pytest.mark.usefixtures("server")
