@@ -87,6 +87,7 @@ def main(argv: Sequence[str]) -> int:
 
     compiler_imports.load_executorch()
     from etbuild.compile.exported_program import load_program
+    from etbuild.compile.weights import equalise
     from etbuild.tune.build import Subject
     from etbuild.tune.candidate import Candidate
     from etbuild.tune.choice import rows_of, winner_of
@@ -98,14 +99,17 @@ def main(argv: Sequence[str]) -> int:
     from etbuild.tune.workers import lanes_of
 
     worst = worst_modules(json.loads(options.sensitivity.read_text()))
-    narrow = narrow_modules(load_program(options.exported), options.profile)
+    program = load_program(options.exported)
+    narrow = narrow_modules(program, options.profile)
     own = options.quantize, options.export, options.vectors, worst, narrow, options.rules
     subject = Subject(options.exported, replace(options.target, profile=options.profile), *own)
     data = (options.quantize.calibration.data, options.vectors.data, options.target.vela.ini)
     files = [options.exported, *filter(None, data)]
+    leaves_open = leaves_size_open(options.recipe_file.read_text(encoding="utf-8"))
+    space = Space(len(worst), leaves_open, equalise.applies(program.module(check_guards=False)))
     with lanes_of(subject, _machines(options.recipe, subject, files)) as lanes:
         search = Search(study_of(subject, files), lanes.submit, end, Progress(end, _say))
-        search.run(Space(len(worst), leaves_size_open(options.recipe_file.read_text(encoding="utf-8"))), SEED)
+        search.run(space, SEED)
     if (tried := search.tried)[:1] != [Candidate()]:
         got = f"--budget: got {options.budget} seconds, in which the recipe could not be built, wanted more"
         raise StepError(f"{got}\n    doit tune:{options.recipe} --budget 300")

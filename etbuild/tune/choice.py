@@ -21,7 +21,7 @@ _LEAST_CYCLES, _LEAST_DB = 0.05, 1.0
 # Shares of int16x8's gain in decibels, and of the cycles that it costs.
 _NEARLY_ALL, _LITTLE = 0.9, 0.15
 # What a decibel beyond the gain of int16x8 is worth, as a share of the recipe's cycles, and how many of them count.
-_CYCLES_OF_DB, _MOST_DB = 0.002, 10.0
+_CYCLES_OF_DB, _MOST_DB = 0.005, 15.0
 # What SRAM as large as the recipe's counts: it decides between settings that are alike in all else.
 _SRAM = 0.02
 Json = dict[str, Any]

@@ -60,10 +60,19 @@ def first_candidates(layers: int) -> list[Candidate]:
 
 @dataclass(frozen=True)
 class Space:
-    """What there is to try. layers: as of `first_candidates`. size: whether Vela may optimise for least memory."""
+    """What there is to try.
+
+    layers:   how many can compute in 16 bits. size: whether Vela may optimise for least memory.
+    equalise: whether the model has layers that can be equalised.
+    """
 
     layers: int
     size: bool = False
+    equalise: bool = True
+
+    def first(self) -> list[Candidate]:
+        """Those that have shown to help most, and those with the same lowered programs."""
+        return self.family([one for one in first_candidates(self.layers) if self.equalise or not one.equalise])
 
     def family(self, some: Sequence[Candidate]) -> list[Candidate]:
         """And those with the same lowered program: what is behind that takes the time of a few runs of Vela."""
@@ -90,11 +99,11 @@ class Search:
 
     def run(self, space: Space, seed: int) -> None:
         """raises: what building one raises."""
-        first = space.family(first_candidates(space.layers))
+        first = space.first()
         self._begin(first)
         if not self._end_of(first):
             return
-        sampler, asked, known = _Sampler(space.layers, seed), deque[_Asked](), 0
+        sampler, asked, known = _Sampler(space, seed), deque[_Asked](), 0
         for one in self.tried:
             sampler.tell_known(one, self.study.known[one.key])
         while known < _MOST_KNOWN:
@@ -146,15 +155,15 @@ class _Asked(NamedTuple):
 class _Sampler:
     """Optuna's sampler for several objectives, seeded."""
 
-    def __init__(self, layers: int, seed: int) -> None:
+    def __init__(self, space: Space, seed: int) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         category = optuna.distributions.CategoricalDistribution
-        flags = ("tensor", "equalise", "correct_bias", "adaround", "rewrite")
+        flags = ("tensor", *(["equalise"] if space.equalise else []), "correct_bias", "adaround", "rewrite")
         self._space: dict[str, Any] = {
             "scheme": category(("", "int16x8")),
-            "wide": optuna.distributions.IntDistribution(0, min(layers, _MOST_WIDE)),
+            "wide": optuna.distributions.IntDistribution(0, min(space.layers, _MOST_WIDE)),
             "observer": category(("", *OBSERVERS[1:])),
             **{name: category((False, True)) for name in flags},
         }

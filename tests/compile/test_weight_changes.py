@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from etbuild.compile.weights import equalise
 from etbuild.compile.weights.layers import layers_of, tensor_of
 from etbuild.compile.weights.rewriting import rewrite
 from etbuild.errors import StepError
@@ -121,8 +122,9 @@ def test_equalised_channels_have_ranges_alike(original: Any, net: Any) -> None:
     assert (spread(original[0]) > 100, spread(net[0]) < 16) == (True, True)
 
 
-def test_what_two_layers_read_is_not_equalised() -> None:
-    """Nor what passes a ReLU6: a factor would change the model."""
+def test_what_two_layers_read_is_not_equalised(net: Any) -> None:
+    """Nor what passes a ReLU6: a factor would change the model. A search asks before."""
+    assert (equalise.applies(net[0]), equalise.applies(exported(Residual())[0])) == (True, False)
     with pytest.raises(StepError) as raised:
         changed(exported(Residual()), WeightChange("equalise"))
 

@@ -218,3 +218,11 @@ def test_least_memory_is_tried_with_every_setting_where_the_recipe_leaves_it_ope
     assert tried[:4] == ["the recipe", "the recipe, optimise Size", "int16x8", "int16x8, optimise Size"]
     assert "correct_bias, rewrite, optimise Size" in tried
     assert len(set(tried)) == len(tried) > 110
+
+
+def test_nothing_is_equalised_in_a_model_without_such_layers(tmp_path: Path) -> None:
+    """Each such setting would fail, and take a place of one that does not."""
+    tried = searched(tmp_path / "study", Builds(80), Space(2, equalise=False))
+
+    assert len(tried) > 70
+    assert [key for key in tried if "equalise" in key] == []

@@ -37,15 +37,27 @@ _LARGEST_EXPONENT = 12
 
 def apply(layers: Sequence[Layer], setting: Setting) -> list[str]:
     """Equalise each pair whose first layer is among these; the names of both, as a->b."""
-    from etbuild.compile.weights.layers import layers_of
-
-    behind = {layer.node: layer for layer in layers_of(layers[0].module)}
-    pairs = [(first, behind[node]) for first in layers if (node := _next(first.last, behind)) is not None]
-    pairs = [pair for pair in pairs if _fits(*pair)]
+    pairs = _pairs(layers)
     largest = setting.moments.largest([first.last for first, _ in pairs]) if pairs else {}
     for first, second in pairs:
         _equalise(first, second, largest[first.last])
     return [f"{first.name}->{second.name}" for first, second in pairs]
+
+
+def applies(module: Any) -> bool:
+    """Whether a model has such layers. module: of the exported float program."""
+    from etbuild.compile.weights.layers import layers_of
+
+    layers = layers_of(module)
+    return bool(layers and _pairs(layers))
+
+
+def _pairs(layers: Sequence[Layer]) -> list[tuple[Layer, Layer]]:
+    from etbuild.compile.weights.layers import layers_of
+
+    behind = {layer.node: layer for layer in layers_of(layers[0].module)}
+    pairs = [(first, behind[node]) for first in layers if (node := _next(first.last, behind)) is not None]
+    return [pair for pair in pairs if _fits(*pair)]
 
 
 def _equalise(first: Layer, second: Layer, values: Any) -> None:
