@@ -1,7 +1,5 @@
 """Step tune: searches settings of quantisation that give more for less, build/<recipe>/: tune.json, and tune.patch with
-the winner's keys of the recipe. It changes no file of the user.
-
-What it has tried is in the user's cache: a longer search goes on where a shorter one ended.
+the winner's keys of the recipe. It changes no file of the user; what it has tried is in the user's cache.
 """
 
 from __future__ import annotations
@@ -9,8 +7,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,8 @@ from etbuild.recipe.rewrite_sections import Rewrite
 from etbuild.steps.options import from_section, inline, option, parse, plan, reads, writes
 from etbuild.steps.server import SERVER
 from etbuild.system import environment
-from etbuild.tune.recipe_patch import leaves_size_open, unified_diff, with_keys
+from etbuild.system.parent import end_with_parent
+from etbuild.tune.recipe_patch import leaves_size_open, patch_of
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step
@@ -83,6 +83,7 @@ def step(recipe: Recipe) -> Step | None:
 def main(argv: Sequence[str]) -> int:
     options = parse(Options, argv, "etbuild.steps.tune", __doc__)
     end = time.monotonic() + float(options.budget)
+    end_with_parent()
     from etbuild.compile import compiler_imports
 
     compiler_imports.load_executorch()
@@ -104,9 +105,9 @@ def main(argv: Sequence[str]) -> int:
     own = options.quantize, options.export, options.vectors, worst, narrow, options.rules
     subject = Subject(options.exported, replace(options.target, profile=options.profile), *own)
     data = (options.quantize.calibration.data, options.vectors.data, options.target.vela.ini)
-    files = [options.exported, *filter(None, data)]
-    leaves_open = leaves_size_open(options.recipe_file.read_text(encoding="utf-8"))
-    space = Space(len(worst), leaves_open, equalise.applies(program.module(check_guards=False)))
+    files = list(dict.fromkeys((options.exported, *filter(None, data))))
+    text = options.recipe_file.read_text(encoding="utf-8")
+    space = Space(len(worst), leaves_size_open(text), equalise.applies(program.module(check_guards=False)))
     with lanes_of(subject, _machines(options.recipe, subject, files)) as lanes:
         search = Search(study_of(subject, files), lanes.submit, end, Progress(end, _say))
         search.run(space, SEED)
@@ -117,29 +118,28 @@ def main(argv: Sequence[str]) -> int:
     if "why" in rows[0]["figures"]:
         raise StepError(f"tune: got a recipe that cannot be built: {rows[0]['figures']['why']}, wanted one that can")
     number = winner_of(rows)
-    text = _patch(options, tried[number].keys(options.quantize, worst, narrow)) if number else ""
-    options.patch.write_text(text, encoding="utf-8")
+    keys = tried[number].keys(options.quantize, worst, narrow)
+    patch = patch_of(options.recipe_file.as_posix(), text, keys) if number else ""
+    options.patch.write_text(patch, encoding="utf-8")
     report: dict[str, Any] = {"format": FORMAT, "recipe": options.recipe, "variant": options.variant, "seed": SEED}
-    report |= {"tried": rows, "winner": number, "patch": options.patch.as_posix() if text else None}
+    report |= {"tried": rows, "winner": number, "patch": options.patch.as_posix() if patch else None}
     options.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0
-
-
-def _patch(options: Options, keys: Mapping[tuple[str, str], Any]) -> str:
-    before = options.recipe_file.read_text(encoding="utf-8")
-    after = with_keys(before, keys)
-    return "" if after is None else unified_diff(options.recipe_file.as_posix(), before, after)
 
 
 def _machines(recipe: str, subject: Subject, files: Sequence[Path]) -> Machines | None:
     """The workers of the user's Dask scheduler; None without one, or for files outside of the project."""
     address = environment.scheduler()
-    if address is None or any(file.is_absolute() for file in files):
+    outside = [file for file in files if file.is_absolute()]
+    if address and outside:
+        _say(f"{outside[0]} is outside of the project, so no worker has it; this machine builds all")
+    if address is None or outside:
         return None
     from etbuild.build_engine.dask.cluster import Cluster
     from etbuild.tune.remote import Machines
 
-    return Machines(Cluster(address, _say), recipe, subject, tuple(map(str, files)), TOOLS, SERVER, _say)
+    say = cache(_say)  # What is said of each group of a worker that was lost, is said once.
+    return Machines(Cluster(address, say), recipe, subject, tuple(map(str, files)), TOOLS, SERVER, say)
 
 
 def _say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""A program that does not outlive the one that started it. It ends no program by itself: the kernel does."""
+"""Programs that do not outlive the one that started them. It ends no program by itself: the kernel does."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def ends_with_parent(then: Callable[[], None] | None = None) -> Callable[[], Non
             then()
 
     return prepare
+
+
+def end_with_parent() -> None:
+    """From now on this process is killed when the thread that started it ends: it runs long, and is of no use then."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -8,7 +8,7 @@ import contextlib
 import io
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -141,6 +141,22 @@ class Builder:
             "sqnr_db": round(min(known), 3) if known else None,
             "accuracy": accuracy(outputs[0], labels) if labels is not None else None,
         }
+
+
+def builds_for(subject: Subject) -> Callable[[Sequence[Candidate]], list[dict[str, Any]]]:
+    """What a process for candidates answers: as `Builder.build`; {"lost": why} for errors that nobody has foreseen."""
+    import torch
+
+    torch.set_num_threads(1)
+    builder = Builder(subject)
+
+    def answer(group: Sequence[Candidate]) -> list[dict[str, Any]]:
+        try:
+            return builder.build(group)
+        except Exception as error:  # Compilers raise what they like; another candidate may be built.
+            return [{"lost": f"{type(error).__name__}: {error}".splitlines()[0]}] * len(group)
+
+    return answer
 
 
 def _compiled(

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import multiprocessing
+import tempfile
+import threading
 from typing import TYPE_CHECKING, Any
 
 from etbuild.system.parent import ends_with_parent
-from etbuild.tune.build import Builder
+from etbuild.tune.build import builds_for
 from etbuild.tune.lanes import LaneLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from etbuild.tune.build import Subject
     from etbuild.tune.lanes import Group, Json
 
 
+# One begins at a time: what another one begins meanwhile would keep the ends of its pipe open.
+_BEGINS = threading.Lock()
+
+
 class Fork:
-    """A process that builds groups for one subject. It is forked when this is made, and again after it was killed."""
+    """A process that builds groups for one subject. It is forked when this is made, and again after it was killed.
+
+    folder: for its temporary files; what a killed one leaves there is the owner's.
+    """
 
     remote = False
 
-    def __init__(self, subject: Subject) -> None:
-        self._subject = subject
+    def __init__(self, subject: Subject, folder: Path) -> None:
+        self._subject, self._folder = subject, folder
         self._closed = False
         self._begin()
 
     def build(self, group: Group) -> list[Json]:
-        if not self._process.is_alive() and not self._closed:
+        if not self._process.is_alive():
             self._begin()
         try:
             self._line.send(group)
@@ -40,23 +50,26 @@ class Fork:
             raise LaneLost(f"the process that builds it ended with {how}") from None
 
     def close(self) -> None:
-        self._closed = True
-        self._process.kill()
+        with _BEGINS:
+            self._closed = True
+            self._process.kill()
 
     def _begin(self) -> None:
         context = multiprocessing.get_context("fork")
-        ours, theirs = context.Pipe()
-        self._line: Any = ours
-        self._process = context.Process(target=_serve, args=(ends_with_parent(), self._subject, theirs))
-        self._process.start()
-        theirs.close()
+        with _BEGINS:
+            if self._closed:
+                return
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(ends_with_parent(), self._subject, self._folder, theirs))
+            process.start()
+            theirs.close()
+            self._line: Any = ours
+            self._process = process
 
 
-def _serve(prepare: Callable[[], None], subject: Subject, line: Any) -> None:
-    import torch
-
+def _serve(prepare: Callable[[], None], subject: Subject, folder: Path, line: Any) -> None:
     prepare()
-    torch.set_num_threads(1)
-    builder = Builder(subject)
+    tempfile.tempdir = str(folder)
+    answer = builds_for(subject)
     while True:
-        line.send(builder.build(line.recv()))
+        line.send(answer(line.recv()))

@@ -1,11 +1,12 @@
 """Builds groups of candidates at the same time: each lane takes the next one from a queue, in order. It chooses none.
 
-What a remote lane has lost is built on this machine.
+What another machine has lost, could not build, or is late with, is built on this one.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -18,6 +19,9 @@ Json = dict[str, Any]
 Group = Sequence[Candidate]
 # A group with which so many processes of this machine were killed is the cause.
 _MOST_LOSSES = 2
+# A remote group is late after so long at least, and three times the longest that a group has taken here.
+_PATIENCE_S = 3.0
+_LOOK_S = 0.5
 
 
 class LaneLost(Exception):  # noqa: N818 - no error of the user's: another lane builds the group
@@ -38,21 +42,27 @@ class Lane(Protocol):
 
 @dataclass
 class _Task:
-    """A group that waits. here: no remote lane may take it."""
+    """A group that waits or is built. since: when a remote lane took it. here: no remote lane may take it any more."""
 
     group: Group
     figures: Future[list[Json]] = field(default_factory=Future)
+    since: float = 0.0
     losses: int = 0
     here: bool = False
 
 
 class Lanes:
-    """A queue of groups and the lanes that take from it, each in a thread. Use it in a `with`: its end closes them."""
+    """A queue of groups and the lanes that take from it, each in a thread. Use it in a `with`: its end closes them.
+
+    A lane of this machine that has nothing to do takes what is late on another machine; the first figures count.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waiting: deque[_Task] = deque()
+        self._away: list[_Task] = []
         self._lanes: list[Lane] = []
+        self._longest_s = 0.0
         self._over = False
 
     def __enter__(self) -> Lanes:
@@ -67,7 +77,7 @@ class Lanes:
             lane.close()
 
     def submit(self, group: Group) -> Future[list[Json]]:
-        """The figures of each, in their order, when they are known; {"lost": ...} for what killed its processes."""
+        """The figures of each, in their order, when they are known; {"lost": why} where no process survived them."""
         task = _Task(tuple(group))
         with self._changed:
             self._waiting.append(task)
@@ -90,34 +100,77 @@ class Lanes:
 
     def _work(self, lane: Lane) -> None:
         while (task := self._next(lane)) is not None:
+            begin = time.monotonic()
             try:
-                task.figures.set_result(lane.build(task.group))
+                found = lane.build(task.group)
             except LaneLost as lost:
-                self._give_back(task, lane, lost)
+                self._lost(task, lane, lost)
             except BaseException as error:  # Whoever waits for the figures raises it.
                 task.figures.set_exception(error)
+            else:
+                self._built(task, lane, found, time.monotonic() - begin)
 
     def _next(self, lane: Lane) -> _Task | None:
         """The next group for a lane; None when it takes no more."""
         with self._changed:
             while not self._over and lane in self._lanes:
-                for task in self._waiting:
-                    if not (lane.remote and task.here):
-                        self._waiting.remove(task)
-                        return task
-                self._changed.wait()
+                if task := self._taken(lane):
+                    return task
+                self._changed.wait(None if lane.remote else _LOOK_S)
         return None
 
-    def _give_back(self, task: _Task, lane: Lane, lost: LaneLost) -> None:
-        """To the next lane, before all others. A remote lane that has lost a group takes no more."""
+    def _taken(self, lane: Lane) -> _Task | None:
+        now = time.monotonic()
+        for task in self._waiting:
+            if not (lane.remote and task.here):
+                self._waiting.remove(task)
+                if lane.remote:
+                    task.since = now
+                    self._away.append(task)
+                return task
+        patience_s = max(_PATIENCE_S, 3 * self._longest_s)
+        late = next((task for task in self._away if now - task.since > patience_s), None)
+        if late is None or lane.remote:
+            return None
+        self._away.remove(late)
+        late.here = True
+        return late
+
+    def _built(self, task: _Task, lane: Lane, found: list[Json], seconds: float) -> None:
+        """Figures of another machine count; that it could not build something may be its own fault."""
+        with self._changed:
+            if not lane.remote:
+                self._longest_s = max(self._longest_s, seconds)
+            elif any("cycles" not in one for one in found):
+                self._bring_back(task)
+                return
+            if task in self._away:
+                self._away.remove(task)
+            if not task.figures.done():
+                task.figures.set_result(found)
+
+    def _bring_back(self, task: _Task) -> None:
+        """To this machine, before all others, unless it has it already."""
+        if task in self._away:
+            self._away.remove(task)
+            task.here = True
+            self._waiting.appendleft(task)
+            self._changed.notify_all()
+
+    def _lost(self, task: _Task, lane: Lane, lost: LaneLost) -> None:
+        """To the next lane. A remote lane that has lost a group takes no more."""
         with self._changed:
             if self._over:
                 return
-            task.here, task.losses = task.here or lane.remote, task.losses + (not lane.remote)
             if lane.remote:
                 self._lanes.remove(lane)
+                self._bring_back(task)
+                return
+            if task.figures.done():
+                return
+            task.losses += 1
             if task.losses < _MOST_LOSSES:
                 self._waiting.appendleft(task)
                 self._changed.notify_all()
                 return
-        task.figures.set_result([{"lost": str(lost)}] * len(task.group))
+            task.figures.set_result([{"lost": str(lost)}] * len(task.group))

@@ -12,15 +12,15 @@ from pathlib import Path
 
 
 def main(argv: Sequence[str]) -> int:
+    """raises: StepError for a machine that cannot run a program on the host: none of its figures would count."""
     task, figures = map(Path, argv)
-    import torch
-
     from etbuild.compile import compiler_imports
+    from etbuild.host.library import warm_library
 
-    torch.set_num_threads(1)
     compiler_imports.load_executorch()
-    from etbuild.tune.build import Builder
+    warm_library()
+    from etbuild.tune.build import builds_for
 
     subject, group = pickle.loads(task.read_bytes())
-    figures.write_text(json.dumps(Builder(subject).build(group)), encoding="utf-8")
+    figures.write_text(json.dumps(builds_for(subject)(group)), encoding="utf-8")
     return 0

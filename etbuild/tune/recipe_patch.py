@@ -43,6 +43,12 @@ def leaves_size_open(text: str) -> bool:
     )
 
 
+def patch_of(file: str, before: str, keys: Mapping[tuple[str, str], Any]) -> str:
+    """The change of a recipe's file to one with these keys; "" where `with_keys` has none."""
+    after = with_keys(before, keys)
+    return "" if after is None else unified_diff(file, before, after)
+
+
 def unified_diff(file: str, before: str, after: str) -> str:
     """As `git apply` and `patch -p1` take it."""
     lines = (before.splitlines(keepends=True), after.splitlines(keepends=True))

@@ -20,8 +20,7 @@ from etbuild.build_engine.dask.cluster import RemoteStep
 from etbuild.build_engine.dask.worker import Job
 from etbuild.build_engine.local import ProcessLost
 from etbuild.build_engine.step import Step, StepKind
-from etbuild.errors import StepError
-from etbuild.system.programs import last_lines
+from etbuild.errors import MissingTool, StepError
 from etbuild.tune.lanes import LaneLost
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 KIND = StepKind("candidates", "", "etbuild.tune.program", warm=True, remote=True, floating_point=True)
 # Between two looks at which workers there are.
 LOOK_S = 2.0
-# After so many groups that were lost there, the rest of the search is of this machine.
+# After so many groups that were lost there, and twice as many as there ever were lanes, this machine builds the rest.
 MOST_LOSSES = 4
 
 
@@ -84,7 +83,7 @@ class RemoteLane:
     def build(self, group: Group) -> list[Json]:
         try:
             return self._built(group)
-        except (ProcessLost, StepError, OSError, ValueError) as error:
+        except (ProcessLost, StepError, MissingTool, OSError, ValueError) as error:
             if not self._closed:
                 self._machines.say(f"{error}; this machine builds what was lost")
             raise LaneLost(str(error)) from error
@@ -105,7 +104,8 @@ class RemoteLane:
             result = self._running.wait()
             if result.exit:
                 log.seek(0)
-                last = " ".join(last_lines(log.read().decode(errors="replace"), 1))
+                printed = log.read().decode(errors="replace").splitlines()
+                last = next((line for line in reversed(printed) if line.strip() and not line[0].isspace()), "")
                 raise ProcessLost(f"a worker got exit code {result.exit}, wanted figures: {last}")
         figures: list[Json] = json.loads((folder / step.outputs[0]).read_text(encoding="utf-8"))
         return figures
@@ -114,32 +114,38 @@ class RemoteLane:
 class Recruiter:
     """Adds lanes to a search for the workers that are there, and for those that come while it runs.
 
-    Use it in a `with`, around that of the lanes, whose end is first.
+    Use it in a `with`, around that of the lanes, whose end is first. folder: for the files of groups.
     """
 
-    def __init__(self, lanes: Lanes, machines: Machines) -> None:
-        self._lanes, self._machines = lanes, machines
+    def __init__(self, lanes: Lanes, machines: Machines, folder: Path) -> None:
+        self._lanes, self._machines, self._folder = lanes, machines, folder
         self._over = threading.Event()
-        self._begun = 0
+        self._begun = self._most = 0
+        self._said = False
 
     def __enter__(self) -> Recruiter:
-        self._folder = tempfile.TemporaryDirectory()
-        self._machines.link(Path(self._folder.name))
+        self._machines.link(self._folder)
         threading.Thread(target=self._run, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._machines.cluster.close()
-        self._folder.cleanup()
+        if not self._begun and not self._said:
+            self._machines.say(f"{self._machines.cluster.address}: no worker has answered; this machine built all")
 
     def _run(self) -> None:
         try:
-            while not self._over.is_set() and self._begun - self._lanes.remote() < MOST_LOSSES:
-                for _ in range(self._machines.slots() - self._lanes.remote()):
+            while not self._over.is_set() and self._begun - self._lanes.remote() < max(MOST_LOSSES, 2 * self._most):
+                slots = self._machines.slots()
+                self._most = max(self._most, slots)
+                for _ in range(slots - self._lanes.remote()):
                     self._begun += 1
-                    self._lanes.add(RemoteLane(self._machines, Path(self._folder.name)))
+                    self._lanes.add(RemoteLane(self._machines, self._folder))
                 self._over.wait(LOOK_S)
-        except ProcessLost as lost:
             if not self._over.is_set():
+                self._machines.say(f"{self._begun} groups were lost on other machines; this machine builds the rest")
+        except (ProcessLost, MissingTool) as lost:
+            if not self._over.is_set():
+                self._said = True
                 self._machines.say(f"{lost}; this machine builds all")

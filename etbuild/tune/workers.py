@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from etbuild.system.processors import processors
@@ -18,13 +20,17 @@ if TYPE_CHECKING:
 @contextmanager
 def lanes_of(subject: Subject, machines: Machines | None) -> Iterator[Lanes]:
     """A lane for each processor, and one for each thread of the workers. machines: None for none."""
-    forks = [Fork(subject) for _ in range(processors())]  # Before there are threads, with which a fork is not safe.
-    lanes = Lanes()
     with ExitStack() as stack:
+        # In the step's sandbox, which is removed also after the step was killed.
+        files = TemporaryDirectory(prefix=".tune-", dir=Path.cwd(), ignore_cleanup_errors=True)
+        folder = Path(stack.enter_context(files))
+        # Before there are threads, with which a fork is not safe.
+        forks = [Fork(subject, folder) for _ in range(processors())]
+        lanes = Lanes()
         if machines is not None:
             from etbuild.tune.remote import Recruiter
 
-            stack.enter_context(Recruiter(lanes, machines))
+            stack.enter_context(Recruiter(lanes, machines, folder))
         stack.enter_context(lanes)
         for fork in forks:
             lanes.add(fork)

@@ -52,6 +52,7 @@ def test_a_worker_gives_the_figures_of_this_machine(small: Project, tmp_path: Pa
     exported, vectors = Path("exported.pt2"), Path("vectors")
     shutil.copy(small.root / "build/r/export/exported.pt2", tmp_path)
     (tmp_path / vectors).mkdir()
+    work = tmp_path / "work"
     np.save(tmp_path / vectors / "first.npy", np.random.default_rng(0).random((3, 2, 4, 4), np.float32))
     own = recipe(vectors=Data(data=vectors))
     subject = Subject(exported, U55, own.quantize, own.export, own.vectors, ())
@@ -60,9 +61,9 @@ def test_a_worker_gives_the_figures_of_this_machine(small: Project, tmp_path: Pa
     lanes = Lanes()
     with inside(tmp_path):
         wanted = [Builder(subject).build(group) for group in groups]
-        fork, server = Fork(subject), Cluster(cluster.address, said.append)
+        fork, server = Fork(subject, tmp_path), Cluster(cluster.address, said.append)
         machines = Machines(server, "r", subject, (str(exported), str(vectors)), TOOLS, SERVER, said.append)
-        with Recruiter(lanes, machines), lanes:
+        with Recruiter(lanes, machines, work), lanes:
             found = lanes.submit(groups[0]).result(PATIENCE_S)
             assert (found, said, cluster.was_used("a")) == (wanted[0], [], True)
 

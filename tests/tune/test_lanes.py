@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from etbuild.tune import forks
+from etbuild.tune import build
 from etbuild.tune.candidate import Candidate
 from etbuild.tune.forks import Fork
 from etbuild.tune.lanes import LaneLost, Lanes
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATIENCE_S = 30
-KILLS, ONCE = Candidate(observer="kills"), Candidate(observer="once")
+KILLS, ONCE, FAILS = (Candidate(observer=name) for name in ("kills", "once", "fails"))
 
 
 class StandInBuilder:
@@ -30,19 +30,21 @@ class StandInBuilder:
         self._folder = subject
 
     def build(self, group: Sequence[Candidate]) -> list[dict[str, Any]]:
+        if group[0] == FAILS:
+            raise RuntimeError("boom\nand more")
         first = not (self._folder / "killed").exists()
         if group[0] == KILLS or (group[0] == ONCE and first):
             (self._folder / "killed").touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return [{"key": one.key, "process": os.getpid()} for one in group]
+        return [{"key": one.key, "process": os.getpid(), "cycles": 1} for one in group]
 
 
 @pytest.fixture
 def lanes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lanes]:
     """With one process of this machine."""
-    monkeypatch.setattr(forks, "Builder", StandInBuilder)
+    monkeypatch.setattr(build, "Builder", StandInBuilder)
     with Lanes() as made:
-        made.add(Fork(tmp_path))
+        made.add(Fork(tmp_path, tmp_path))
         yield made
 
 
@@ -53,6 +55,7 @@ class RemoteStandIn:
 
     def __init__(self, lost: int = 10**6, waits: bool = False) -> None:
         self.built: list[Candidate] = []
+        self.figures: dict[str, Any] = {"cycles": 1}
         self._lost = lost
         self._begun, self._closed = threading.Event(), threading.Event()
         if not waits:
@@ -63,7 +66,7 @@ class RemoteStandIn:
         if len(self.built) == self._lost or not self._closed.wait(PATIENCE_S):
             raise LaneLost("gone")
         self.built += group
-        return [{"key": one.key, "process": 0} for one in group]
+        return [{"key": one.key, "process": 0, **self.figures} for one in group]
 
     def begun(self) -> bool:
         return self._begun.wait(PATIENCE_S)
@@ -96,9 +99,59 @@ def test_a_group_is_built_again_after_its_process_was_killed(lanes: Lanes) -> No
     assert len({first["process"], once["process"], last["process"]}) == 3
 
 
+def test_processes_that_are_killed_together_lose_their_groups_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lack of memory kills several at once: none of the new ones keeps the end of another one's pipe open."""
+    monkeypatch.setattr(build, "Builder", StandInBuilder)
+    made = [Fork(tmp_path, tmp_path) for _ in range(3)]
+    with Lanes() as lanes:
+        for one in made:
+            lanes.add(one)
+        some = [lanes.submit([KILLS if number % 2 else Candidate(wide=number)]) for number in range(12)]
+
+        assert ["lost" in one.result(PATIENCE_S)[0] for one in some] == [False, True] * 6
+
+
+def test_an_error_that_nobody_has_foreseen_costs_its_group(lanes: Lanes) -> None:
+    """With its first line; the process goes on."""
+    (failed,), (before,), (after,) = (lanes.submit([one]).result(PATIENCE_S) for one in (FAILS, ONCE, Candidate()))
+
+    assert failed == {"lost": "RuntimeError: boom"}
+    assert before["process"] == after["process"]
+
+
+def test_what_is_late_on_another_machine_is_built_here(lanes: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a lane that has nothing else to do; what comes later does not count."""
+    monkeypatch.setattr("etbuild.tune.lanes._PATIENCE_S", 0.2)
+    frozen = RemoteStandIn(waits=True)
+    lanes.submit([Candidate()]).result(PATIENCE_S)
+    lanes.add(frozen)
+    some = [lanes.submit([Candidate(wide=number)]) for number in range(4)]
+
+    found = [one.result(PATIENCE_S)[0]["process"] for one in some]
+
+    assert frozen.begun()
+    assert 0 not in found
+    frozen.close()
+    assert frozen.begun() and lanes.remote() == 1
+
+
+def test_what_another_machine_cannot_build_is_built_here(lanes: Lanes) -> None:
+    """Its disk may be full: no figure of such a worker is stored."""
+    sick = RemoteStandIn()
+    sick.figures = {"why": "cmake: no space"}
+    lanes.add(sick)
+
+    some = [lanes.submit([Candidate(wide=number)]) for number in range(8)]
+
+    assert [one.result(PATIENCE_S)[0].get("why") for one in some] == [None] * 8
+    assert sick.built
+
+
 def test_what_a_remote_lane_has_lost_is_built_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes no more groups, and no other remote lane takes this one."""
-    monkeypatch.setattr(forks, "Builder", StandInBuilder)
+    monkeypatch.setattr(build, "Builder", StandInBuilder)
     lost, other = RemoteStandIn(lost=0), RemoteStandIn()
     with Lanes() as lanes:
         lanes.add(lost)
@@ -109,7 +162,7 @@ def test_what_a_remote_lane_has_lost_is_built_here(tmp_path: Path, monkeypatch: 
         assert following.result(PATIENCE_S)[0]["process"] == 0
         assert (figures.done(), lanes.remote()) == (False, 1)
 
-        lanes.add(Fork(tmp_path))
+        lanes.add(Fork(tmp_path, tmp_path))
 
         assert figures.result(PATIENCE_S)[0]["process"] not in {0, os.getpid()}
     assert other.built == [Candidate(wide=1)]

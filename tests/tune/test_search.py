@@ -162,9 +162,9 @@ def test_a_search_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     search.run(Space(2), 0)
 
-    assert lines[0] == "0 of 100 s: 1 settings tried, the best: 1,000 cycles, 30.0 dB, the recipe"
+    assert lines[0].endswith(" of 100 s: 1 settings tried, the best: 1,000 cycles, 30.0 dB, the recipe")
     assert len(lines) == len(search.tried)
-    assert lines[-1].startswith(f"0 of 100 s: {len(lines)} settings tried, the best: ")
+    assert f" of 100 s: {len(lines)} settings tried, the best: " in lines[-1]
 
 
 def test_a_search_is_planned_for_an_npu_without_code_of_the_user() -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from etbuild.build_engine.cache.action import files_of
 from etbuild.build_engine.cache.store import create
 from etbuild.build_engine.dask import identity
+from etbuild.build_engine.dask.identities import Identities, first_line
 from etbuild.build_engine.dask.worker import Done, Job, Lacks, perform
 from etbuild.build_engine.local import ProcessLost, ProcessResult
 from etbuild.errors import MissingTool, StepError
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from etbuild.build_engine.step import Step, StepKind
 
 CONNECT_S = 10
+ANSWER_S = 30
+GOODBYE_S = 1
 POLL_S = 0.5
 # A step during which two workers were lost, perhaps because of it, is not sent to a third.
 MOST_LOSSES = 2
@@ -43,17 +46,15 @@ class Cluster:
     def __init__(self, address: str, say: Callable[[str], None]):
         self.address = address
         self.say = say
-        self._guard = threading.Lock()
+        self._guard, self._connecting = threading.Lock(), threading.Lock()
         self._client: Any = None
         self._unreachable = ""
-        self._own_identity: dict[str, str] = {}
-        self._identities: dict[str, dict[str, str]] = {}
-        self._messages: set[str] = set()
+        self._identities: Identities | None = None
         self._busy: Counter[str] = Counter()
 
     def client(self) -> Any:
         """raises: ProcessLost when the scheduler cannot be reached; it is asked once."""
-        with self._guard:
+        with self._connecting:
             if self._client is None and not self._unreachable:
                 self._connect()
             if self._unreachable:
@@ -62,8 +63,11 @@ class Cluster:
 
     def close(self) -> None:
         """Disconnect from the scheduler, which cancels the remaining tasks of this client."""
-        with self._guard:
-            client, self._client, self._unreachable = self._client, None, "the scheduler was left"
+        self._unreachable = "the scheduler was left"
+        if not self._connecting.acquire(timeout=GOODBYE_S):  # It does not answer, so there is nothing to leave.
+            return
+        client, self._client = self._client, None
+        self._connecting.release()
         if client is not None:
             with suppress(Exception):  # A scheduler that does not answer needs no goodbye.
                 client.close(timeout=2)
@@ -77,7 +81,11 @@ class Cluster:
 
         raises: ProcessLost when the scheduler cannot be reached.
         """
-        return {worker: info["nthreads"] for worker, info in self._workers().items() if self._fits(worker, step, kind)}
+        workers = self._workers()
+        depends = [name for name in step.tools if name in tools.PROGRAMS]
+        depends += ["processor"] if kind.floating_point else []
+        assert self._identities is not None
+        return {worker: workers[worker]["nthreads"] for worker in self._identities.fitting(workers, depends)}
 
     @contextmanager
     def worker(self, step: Step, kind: StepKind) -> Iterator[str]:
@@ -138,12 +146,14 @@ class Cluster:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             _require_connectable(self.address)
-            self._client = distributed.Client(self.address, timeout=CONNECT_S, set_as_default=False)
-            self._own_identity = identity.identity()
+            self._client = _in_time(
+                lambda: distributed.Client(self.address, timeout=CONNECT_S, set_as_default=False), CONNECT_S + GOODBYE_S
+            )
+            self._identities = Identities(identity.identity(), self._identity_of, self.say)
         except (
             Exception
         ) as error:  # Whatever goes wrong with an address, its protocol or Dask's settings: steps run here.
-            self._unreachable = f"scheduler {self.address}: got {_first_line(error)}, wanted it to answer"
+            self._unreachable = f"scheduler {self.address}: got {first_line(error)}, wanted it to answer"
 
     def _workers(self) -> dict[str, Any]:
         client = self.client()
@@ -152,36 +162,13 @@ class Cluster:
         try:
             # Not scheduler_info(): every two seconds, between its question and its answer, the client's own update of
             # the same attribute may come, which asks for no workers.
-            return dict(client.sync(client.scheduler.identity, n_workers=-1)["workers"])
+            found = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER_S)
+            return dict(found["workers"])
         except Exception as error:  # As above.
-            raise ProcessLost(f"scheduler {self.address} went away: {_first_line(error)}") from error
+            raise ProcessLost(f"scheduler {self.address} went away: {first_line(error)}") from error
 
-    def _fits(self, worker: str, step: Step, kind: StepKind) -> bool:
-        """Whether the worker would write the same bytes; each difference is reported once a worker."""
-        if worker not in self._identities:
-            try:
-                answer = self.client().run(identity.of_fresh_process, workers=[worker], on_error="return")[worker]
-            except ProcessLost:
-                raise
-            except Exception:  # It may be gone already.
-                return False
-            if isinstance(answer, Exception):
-                self._report(worker, f"got {_first_line(answer)}, wanted a worker with etbuild")
-                return False
-            self._identities[worker] = answer
-        depends = [name for name in step.tools if name in tools.PROGRAMS]
-        depends += ["processor"] if kind.floating_point else []
-        for difference in (found := identity.differences(self._own_identity, self._identities[worker], tuple(depends))):
-            self._report(worker, difference)
-        return not found
-
-    def _report(self, worker: str, what: str) -> None:
-        text = f"worker {worker} is refused: {what}"
-        with self._guard:
-            new = text not in self._messages
-            self._messages.add(text)
-        if new:
-            self.say(text)
+    def _identity_of(self, worker: str) -> Any:
+        return self.client().run(identity.of_fresh_process, workers=[worker], on_error="return")[worker]
 
 
 class RemoteStep:
@@ -270,7 +257,7 @@ class RemoteStep:
             # A task is cancelled with its worker; the list of workers may be out of date.
             if not self._cluster.alive(worker) or isinstance(error, CancelledError):
                 raise _WorkerLost(f"worker {worker} was lost") from error
-            raise ProcessLost(f"worker {worker}: got {_first_line(error)}") from error
+            raise ProcessLost(f"worker {worker}: got {first_line(error)}") from error
 
     def _write_outputs(self, done: Done) -> None:
         """Write what came back into the sandbox: only below the step's outputs, only content with its digest."""
@@ -303,8 +290,27 @@ def _require_connectable(address: str) -> None:
         raise ValueError("no certificates in Dask's settings (DASK_DISTRIBUTED__COMM__TLS__...)")
 
 
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
+def _in_time(make: Callable[[], Any], seconds: float) -> Any:
+    """What `make` makes. Its own limit does not hold where a scheduler accepts the connection and does not answer.
+
+    raises: what it raises; TimeoutError.
+    """
+    made: list[Any] = []
+
+    def run() -> None:
+        try:
+            made.append(make())
+        except Exception as error:
+            made.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not made:
+        raise TimeoutError(f"no answer in {seconds:.0f} s")
+    if isinstance(made[0], Exception):
+        raise made[0]
+    return made[0]
 
 
 class _WorkerLost(Exception):  # noqa: N818 - no error of the user's: another worker follows

@@ -2,9 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -67,7 +70,7 @@ class ForgettingClient:
     status = "running"
     scheduler = Mock()
 
-    def sync(self, question: object, n_workers: int) -> dict[str, object]:
+    def sync(self, question: object, n_workers: int, callback_timeout: float) -> dict[str, object]:
         return {"workers": {"tcp://w:1": {"nthreads": 1}}}
 
     def submit(self, *words: object, **options: object) -> "ForgettingClient":
@@ -107,7 +110,7 @@ class StrangeClient:
     status = "running"
     scheduler = Mock()
 
-    def sync(self, question: object, n_workers: int) -> object:
+    def sync(self, question: object, n_workers: int, callback_timeout: float) -> object:
         raise RuntimeError("IOLoop is closed")
 
 
@@ -126,3 +129,27 @@ def test_an_impossible_address_is_reported(address: str, monkeypatch: pytest.Mon
 
     with pytest.raises(ProcessLost, match=rf"^scheduler {address}: got .+, wanted it to answer$"):
         Cluster(address, print).client()
+
+
+def test_a_scheduler_that_accepts_and_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does whoever leaves it wait: a search ends with its budget."""
+    monkeypatch.setattr(cluster_module, "CONNECT_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        made = Cluster(address, print)
+        with pytest.raises(ProcessLost, match=rf"^scheduler {address}: got .+, wanted it to answer$"):
+            made.client()
+
+        monkeypatch.setattr(cluster_module, "CONNECT_S", 60.0)
+        other = Cluster(address, print)
+        asking = threading.Thread(target=suppressed, args=(other.client,), daemon=True)
+        asking.start()
+        begin = time.monotonic()
+        other.close()
+
+        assert time.monotonic() - begin < 10
+
+
+def suppressed(call: Callable[[], object]) -> None:
+    with suppress(ProcessLost):
+        call()
