@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
-from etbuild.compile.weights import equalise
+from etbuild.compile.weights import cluster, equalise
+from etbuild.compile.weights.cluster import clustered
 from etbuild.compile.weights.layers import layers_of, tensor_of
 from etbuild.compile.weights.rewriting import rewrite
 from etbuild.errors import StepError
@@ -151,6 +153,40 @@ def test_clustered_layers_have_so_many_different_weights(net: Any) -> None:
     centres = after[3].unique()
     nearest = (before[3][..., None] - centres).abs().argmin(-1)
     assert (centres.numel(), torch.equal(centres[nearest], after[3])) == (5, True)
+
+
+def squared_error(weight: torch.Tensor, values: int) -> float:
+    return float((clustered(weight, values) - weight).square().sum())
+
+
+@pytest.mark.parametrize("values", [2, 3, 4, 8])
+def test_no_other_choice_of_values_has_a_smaller_squared_error(values: int) -> None:
+    """All ways to cut nine weights with an outlier into intervals, each with its mean."""
+    weight = torch.tensor([-3.0, -0.4, -0.1, 0.0, 0.05, 0.1, 0.35, 0.5, 0.5], dtype=torch.float64)
+    cuts = combinations(range(1, len(weight)), values - 1)
+    best = min(sum(float((part - part.mean()).square().sum()) for part in weight.tensor_split(one)) for one in cuts)
+
+    assert squared_error(weight[torch.randperm(9)].reshape(3, 3), values) == pytest.approx(best, abs=1e-12)
+
+
+@pytest.mark.parametrize("values", [16, 128])
+def test_many_weights_are_grouped_with_little_loss(monkeypatch: pytest.MonkeyPatch, values: int) -> None:
+    """Some of them far from the others, as trained layers have them: few values at quantiles would miss those."""
+    generator = torch.Generator().manual_seed(0)
+    normal = torch.randn(2, 20000, dtype=torch.float64, generator=generator)
+    weight = normal[0] / normal[1].abs().clamp_min(0.1)
+    grouped = squared_error(weight, values)
+    monkeypatch.setattr(cluster, "_GROUPS", 3000)
+
+    assert grouped < 1.05 * squared_error(weight, values)
+
+
+def test_fewer_different_weights_than_values_stay() -> None:
+    """And a layer of one weight."""
+    weight = torch.tensor([[0.5, -1.0], [0.5, 2.0]])
+
+    assert torch.equal(clustered(weight, 4), weight)
+    assert torch.equal(clustered(weight[:1, :1], 2), weight[:1, :1])
 
 
 def test_pruned_layers_have_that_share_of_zeros(net: Any) -> None:
