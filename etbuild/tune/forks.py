@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from etbuild.tune.build import Subject
-    from etbuild.tune.lanes import Group, Json
+    from etbuild.tune.group_queue import Group, Json
 
 
 # One begins at a time: what another one begins meanwhile would keep the ends of its pipe open.
@@ -37,9 +37,9 @@ class Fork:
         self._begin()
 
     def build(self, group: Group) -> list[Json]:
-        if not self._process.is_alive():
-            self._begin()
         try:
+            if not self._process.is_alive():
+                self._begin()
             self._line.send(group)
             found: list[Json] = self._line.recv()
             return found
@@ -60,7 +60,8 @@ class Fork:
             if self._closed:
                 return
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(ends_with_parent(), self._subject, self._folder, theirs))
+            given = (ends_with_parent(), self._subject, self._folder, theirs)
+            process = context.Process(target=_serve, args=given, daemon=True)
             process.start()
             theirs.close()
             self._line: Any = ours

@@ -7,20 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-from etbuild.tune.candidate import Candidate
+from etbuild.tune.group_queue import Group, GroupQueue, Json, Lane, Task
 
-Json = dict[str, Any]
-Group = Sequence[Candidate]
 # A group with which so many processes of this machine were killed is the cause.
 _MOST_LOSSES = 2
-# A remote group is late after so long at least, and three times the longest that a group has taken here.
-_PATIENCE_S = 3.0
+# Between two looks at what is late.
 _LOOK_S = 0.5
 
 
@@ -28,41 +22,22 @@ class LaneLost(Exception):  # noqa: N818 - no error of the user's: another lane 
     """The process that built a group is gone, and no figures came back. Says how."""
 
 
-class Lane(Protocol):
-    """Builds one group after the other. remote: on another machine."""
-
-    remote: bool
-
-    def build(self, group: Group) -> list[Json]:
-        """The figures of each candidate; the `lowered` of all is the same. raises: LaneLost."""
-
-    def close(self) -> None:
-        """End it, also while it builds; called from another thread."""
-
-
-@dataclass
-class _Task:
-    """A group that waits or is built. since: when a remote lane took it. here: no remote lane may take it any more."""
-
-    group: Group
-    figures: Future[list[Json]] = field(default_factory=Future)
-    since: float = 0.0
-    losses: int = 0
-    here: bool = False
-
-
 class Lanes:
     """A queue of groups and the lanes that take from it, each in a thread. Use it in a `with`: its end closes them.
 
-    A lane of this machine that has nothing to do takes what is late on another machine; the first figures count.
+    A lane of this machine that has nothing to do takes what is late on another machine; the first figures count. A
+    remote lane that could not build a group takes the next one when this machine could not build it either.
+
+    say: shows the user one line. submitted: how many groups there were.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None] = print) -> None:
+        self.submitted = 0
+        self._say = say
         self._changed = threading.Condition()
-        self._waiting: deque[_Task] = deque()
-        self._away: list[_Task] = []
+        self._queue = GroupQueue()
         self._lanes: list[Lane] = []
-        self._longest_s = 0.0
+        self._doubted: list[Lane] = []
         self._over = False
 
     def __enter__(self) -> Lanes:
@@ -78,9 +53,10 @@ class Lanes:
 
     def submit(self, group: Group) -> Future[list[Json]]:
         """The figures of each, in their order, when they are known; {"lost": why} where no process survived them."""
-        task = _Task(tuple(group))
+        task = Task(tuple(group))
         with self._changed:
-            self._waiting.append(task)
+            self.submitted += 1
+            self._queue.put(task)
             self._changed.notify_all()
         return task.figures
 
@@ -105,72 +81,75 @@ class Lanes:
                 found = lane.build(task.group)
             except LaneLost as lost:
                 self._lost(task, lane, lost)
-            except BaseException as error:  # Whoever waits for the figures raises it.
-                task.figures.set_exception(error)
+            except Exception as error:  # Whoever waits for the figures raises it.
+                self._end(task, error)
             else:
                 self._built(task, lane, found, time.monotonic() - begin)
 
-    def _next(self, lane: Lane) -> _Task | None:
+    def _next(self, lane: Lane) -> Task | None:
         """The next group for a lane; None when it takes no more."""
         with self._changed:
             while not self._over and lane in self._lanes:
-                if task := self._taken(lane):
+                task = None if lane in self._doubted else self._queue.take(lane.remote)
+                if task is not None:
                     return task
                 self._changed.wait(None if lane.remote else _LOOK_S)
         return None
 
-    def _taken(self, lane: Lane) -> _Task | None:
-        now = time.monotonic()
-        for task in self._waiting:
-            if not (lane.remote and task.here):
-                self._waiting.remove(task)
-                if lane.remote:
-                    task.since = now
-                    self._away.append(task)
-                return task
-        patience_s = max(_PATIENCE_S, 3 * self._longest_s)
-        late = next((task for task in self._away if now - task.since > patience_s), None)
-        if late is None or lane.remote:
-            return None
-        self._away.remove(late)
-        late.here = True
-        return late
-
-    def _built(self, task: _Task, lane: Lane, found: list[Json], seconds: float) -> None:
+    def _built(self, task: Task, lane: Lane, found: list[Json], seconds: float) -> None:
         """Figures of another machine count; that it could not build something may be its own fault."""
+        failed = [one for one in found if "cycles" not in one]
+        if lane.remote and failed:
+            with self._changed:
+                if self._queue.bring_back(task):
+                    task.doubt = lane, str(failed[0].get("why") or failed[0].get("lost"))
+                    self._doubted.append(lane)
+                    self._changed.notify_all()
+            return
         with self._changed:
             if not lane.remote:
-                self._longest_s = max(self._longest_s, seconds)
-            elif any("cycles" not in one for one in found):
-                self._bring_back(task)
+                self._queue.longest_s = max(self._queue.longest_s, seconds)
+            self._judge(task, could=not failed)
+        self._end(task, found)
+
+    def _end(self, task: Task, found: list[Json] | Exception) -> None:
+        """The first figures, or the first error, of a group are given to who waits for them."""
+        with self._changed:
+            self._queue.end(task)
+            if task.figures.done():
                 return
-            if task in self._away:
-                self._away.remove(task)
-            if not task.figures.done():
+            if isinstance(found, Exception):
+                task.figures.set_exception(found)
+            else:
                 task.figures.set_result(found)
 
-    def _bring_back(self, task: _Task) -> None:
-        """To this machine, before all others, unless it has it already."""
-        if task in self._away:
-            self._away.remove(task)
-            task.here = True
-            self._waiting.appendleft(task)
-            self._changed.notify_all()
+    def _judge(self, task: Task, could: bool) -> None:
+        """What this machine says to what a remote lane could not build. could: whether it could."""
+        if task.doubt is None:
+            return
+        (lane, why), task.doubt = task.doubt, None
+        self._doubted.remove(lane)
+        if could and lane in self._lanes:
+            self._lanes.remove(lane)
+            self._say(f"another machine could not build what this one can, and is asked less: {why}")
+        self._changed.notify_all()
 
-    def _lost(self, task: _Task, lane: Lane, lost: LaneLost) -> None:
+    def _lost(self, task: Task, lane: Lane, lost: LaneLost) -> None:
         """To the next lane. A remote lane that has lost a group takes no more."""
         with self._changed:
             if self._over:
                 return
             if lane.remote:
                 self._lanes.remove(lane)
-                self._bring_back(task)
+                self._queue.bring_back(task)
+                self._changed.notify_all()
                 return
             if task.figures.done():
                 return
             task.losses += 1
             if task.losses < _MOST_LOSSES:
-                self._waiting.appendleft(task)
+                self._queue.put_first(task)
                 self._changed.notify_all()
                 return
+            self._judge(task, could=False)
             task.figures.set_result([{"lost": str(lost)}] * len(task.group))

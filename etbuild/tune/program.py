@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ def main(argv: Sequence[str]) -> int:
     from etbuild.compile import compiler_imports
     from etbuild.host.library import warm_library
 
+    tempfile.tempdir = str(Path.cwd())  # The step's sandbox, which is removed also after the step was killed.
     compiler_imports.load_executorch()
     warm_library()
     from etbuild.tune.build import builds_for

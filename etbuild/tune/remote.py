@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from etbuild.build_engine.dask.cluster import Cluster
     from etbuild.build_engine.server.protocol import ServerSpec
     from etbuild.tune.build import Subject
-    from etbuild.tune.lanes import Group, Json, Lanes
+    from etbuild.tune.group_queue import Group, Json
+    from etbuild.tune.lanes import Lanes
 
 KIND = StepKind("candidates", "", "etbuild.tune.program", warm=True, remote=True, floating_point=True)
 # Between two looks at which workers there are.
@@ -58,8 +59,8 @@ class Machines:
         return Step(f"candidates:{self.recipe}", (task, figures), (*self.files, task), (figures,), self.tools)
 
     def slots(self) -> int:
-        """How many groups the workers can build at once. raises: ProcessLost."""
-        return sum(self.cluster.threads(self.step(""), KIND).values())
+        """How many groups the workers can build at once that have said what they are. raises: ProcessLost."""
+        return sum(self.cluster.threads(self.step(""), KIND, wait=False).values())
 
     def link(self, folder: Path) -> None:
         """Make the subject's files available in a folder, under the same paths."""
@@ -131,8 +132,8 @@ class Recruiter:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._machines.cluster.close()
-        if not self._begun and not self._said:
-            self._machines.say(f"{self._machines.cluster.address}: no worker has answered; this machine built all")
+        if self._lanes.submitted and not (self._begun or self._said):
+            self._machines.say(f"{self._machines.cluster.address}: no worker took part; this machine built all")
 
     def _run(self) -> None:
         try:
@@ -144,7 +145,8 @@ class Recruiter:
                     self._lanes.add(RemoteLane(self._machines, self._folder))
                 self._over.wait(LOOK_S)
             if not self._over.is_set():
-                self._machines.say(f"{self._begun} groups were lost on other machines; this machine builds the rest")
+                lost = self._begun - self._lanes.remote()
+                self._machines.say(f"{lost} groups were lost on other machines; no more workers are taken")
         except (ProcessLost, MissingTool) as lost:
             if not self._over.is_set():
                 self._said = True

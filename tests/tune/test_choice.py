@@ -29,6 +29,15 @@ def test_a_candidate_that_cannot_be_built_is_no_winner() -> None:
     assert (winner_of(rows), [row["front"] for row in rows]) == (0, [True, False, True, True])
 
 
+def test_a_recipe_that_cannot_be_built_is_no_measure_of_others() -> None:
+    """The step says so at its end, and the lines before that are no error."""
+    rows = rows_of(
+        [Candidate(), Candidate(tensor=True)], {"the recipe": {"why": "no"}, "per tensor": figures(10, 30.0)}
+    )
+
+    assert (winner_of(rows), rows[1]["gain"]) == (0, 0.0)
+
+
 def test_the_winner_has_nearly_all_of_the_gain_for_little_of_the_cost() -> None:
     """Of int16x8 in all layers: 90 % for 15 % comes before more saved cycles with less gain."""
     tried = [Candidate(), Candidate("int16x8"), Candidate(wide=1), Candidate(rewrite=True)]

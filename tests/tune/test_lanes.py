@@ -123,7 +123,7 @@ def test_an_error_that_nobody_has_foreseen_costs_its_group(lanes: Lanes) -> None
 
 def test_what_is_late_on_another_machine_is_built_here(lanes: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a lane that has nothing else to do; what comes later does not count."""
-    monkeypatch.setattr("etbuild.tune.lanes._PATIENCE_S", 0.2)
+    monkeypatch.setattr("etbuild.tune.group_queue.PATIENCE_S", 0.2)
     frozen = RemoteStandIn(waits=True)
     lanes.submit([Candidate()]).result(PATIENCE_S)
     lanes.add(frozen)
@@ -137,16 +137,35 @@ def test_what_is_late_on_another_machine_is_built_here(lanes: Lanes, monkeypatch
     assert frozen.begun() and lanes.remote() == 1
 
 
-def test_what_another_machine_cannot_build_is_built_here(lanes: Lanes) -> None:
-    """Its disk may be full: no figure of such a worker is stored."""
-    sick = RemoteStandIn()
+def test_what_another_machine_cannot_build_is_built_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its disk may be full: no figure of such a worker is stored, and where this machine can, it is asked no more."""
+    monkeypatch.setattr(build, "Builder", StandInBuilder)
+    sick, said = RemoteStandIn(), list[str]()
     sick.figures = {"why": "cmake: no space"}
-    lanes.add(sick)
+    with Lanes(said.append) as lanes:
+        lanes.add(sick)
+        some = [lanes.submit([Candidate(wide=number)]) for number in range(8)]
+        assert sick.begun()
+        lanes.add(Fork(tmp_path, tmp_path))
 
-    some = [lanes.submit([Candidate(wide=number)]) for number in range(8)]
+        assert [one.result(PATIENCE_S)[0].get("why") for one in some] == [None] * 8
+        assert (len(sick.built), lanes.remote(), lanes.submitted) == (1, 0, 8)
+    assert said == ["another machine could not build what this one can, and is asked less: cmake: no space"]
 
-    assert [one.result(PATIENCE_S)[0].get("why") for one in some] == [None] * 8
-    assert sick.built
+
+def test_what_no_machine_can_build_is_no_fault_of_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on when this machine has said so."""
+    monkeypatch.setattr(build, "Builder", StandInBuilder)
+    other, said = RemoteStandIn(), list[str]()
+    other.figures = {"why": "Vela refuses it"}
+    with Lanes(said.append) as lanes:
+        lanes.add(other)
+        some = [lanes.submit([FAILS]) for _ in range(3)]
+        assert other.begun()
+        lanes.add(Fork(tmp_path, tmp_path))
+
+        assert [one.result(PATIENCE_S) for one in some] == [[{"lost": "RuntimeError: boom"}]] * 3
+        assert (lanes.remote(), said) == (1, [])
 
 
 def test_what_a_remote_lane_has_lost_is_built_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,12 +214,14 @@ def test_the_end_of_the_lanes_ends_what_is_built() -> None:
     assert time.monotonic() - begin < PATIENCE_S / 2
 
 
-def test_an_error_of_the_program_is_raised_to_who_waits(lanes: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is no loss of a lane."""
+def test_an_error_of_the_program_is_raised_to_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no loss of a lane, which takes the next group."""
     lane = RemoteStandIn()
-    monkeypatch.setattr(lane, "build", lambda group: 1 / 0)
-    with Lanes() as alone:
-        alone.add(lane)
+    monkeypatch.setattr(lane, "build", lambda group: 1 / (group[0].wide - 1))
+    with Lanes() as lanes:
+        lanes.add(lane)
+        some = [lanes.submit([Candidate(wide=number)]) for number in (1, 1)]
 
-        with pytest.raises(ZeroDivisionError):
-            alone.submit([Candidate()]).result(PATIENCE_S)
+        for one in some:
+            with pytest.raises(ZeroDivisionError):
+                one.result(PATIENCE_S)

@@ -6,12 +6,14 @@ It never decides that a step failed: whatever goes wrong with the cluster is Pro
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
+import subprocess
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from etbuild.build_engine.cache.action import files_of
 from etbuild.build_engine.cache.store import create
-from etbuild.build_engine.dask import identity
+from etbuild.build_engine.dask import connecting, identity
 from etbuild.build_engine.dask.identities import Identities, first_line
 from etbuild.build_engine.dask.worker import Done, Job, Lacks, perform
 from etbuild.build_engine.local import ProcessLost, ProcessResult
@@ -29,9 +31,9 @@ from etbuild.system import tools
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step, StepKind
 
-CONNECT_S = 10
 ANSWER_S = 30
-GOODBYE_S = 1
+# A worker whose heartbeat has stopped, which comes every few seconds.
+SILENT_S = 60
 POLL_S = 0.5
 # A step during which two workers were lost, perhaps because of it, is not sent to a third.
 MOST_LOSSES = 2
@@ -64,20 +66,25 @@ class Cluster:
     def close(self) -> None:
         """Disconnect from the scheduler, which cancels the remaining tasks of this client."""
         self._unreachable = "the scheduler was left"
-        if not self._connecting.acquire(timeout=GOODBYE_S):  # It does not answer, so there is nothing to leave.
+        if not self._connecting.acquire(
+            timeout=connecting.GOODBYE_S
+        ):  # It does not answer, so there is nothing to leave.
             return
         client, self._client = self._client, None
         self._connecting.release()
         if client is not None:
-            with suppress(Exception):  # A scheduler that does not answer needs no goodbye.
-                client.close(timeout=2)
+            connecting.leave(client)
 
-    def alive(self, worker: str) -> bool:
-        """raises: ProcessLost when the scheduler itself is gone."""
-        return worker in self._workers()
+    def last_seen(self, worker: str) -> float | None:
+        """When the worker was heard of, by the scheduler's clock in seconds; None when it is gone.
 
-    def threads(self, step: Step, kind: StepKind) -> dict[str, int]:
-        """How many threads each worker has that may run the step, by address.
+        raises: ProcessLost when the scheduler itself is gone.
+        """
+        found = self._workers().get(worker)
+        return None if found is None else float(found["last_seen"])
+
+    def threads(self, step: Step, kind: StepKind, wait: bool = True) -> dict[str, int]:
+        """How many threads each worker has that may run the step, by address. wait: as of Identities.fitting.
 
         raises: ProcessLost when the scheduler cannot be reached.
         """
@@ -85,7 +92,8 @@ class Cluster:
         depends = [name for name in step.tools if name in tools.PROGRAMS]
         depends += ["processor"] if kind.floating_point else []
         assert self._identities is not None
-        return {worker: workers[worker]["nthreads"] for worker in self._identities.fitting(workers, depends)}
+        starts = {worker: str(info["local_directory"]) for worker, info in workers.items()}
+        return {worker: workers[worker]["nthreads"] for worker in self._identities.fitting(starts, depends, wait)}
 
     @contextmanager
     def worker(self, step: Step, kind: StepKind) -> Iterator[str]:
@@ -135,24 +143,15 @@ class Cluster:
 
     def _connect(self) -> None:
         try:
-            import distributed
-        except ImportError:
-            raise MissingTool(
-                f"scheduler {self.address}: got no Python package distributed, wanted it\n"
-                "    pip install 'etbuild[dask]'"
-            ) from None
-        # Problems of the cluster are reported from here, a line a step, not by a traceback at the end.
-        for name in ("distributed", "distributed.client"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        try:
-            _require_connectable(self.address)
-            self._client = _in_time(
-                lambda: distributed.Client(self.address, timeout=CONNECT_S, set_as_default=False), CONNECT_S + GOODBYE_S
-            )
             self._identities = Identities(identity.identity(), self._identity_of, self.say)
-        except (
-            Exception
-        ) as error:  # Whatever goes wrong with an address, its protocol or Dask's settings: steps run here.
+            client = connecting.connected(self.address)
+            if self._unreachable:  # Left meanwhile.
+                connecting.leave(client)
+            else:
+                self._client = client
+        except MissingTool:
+            raise
+        except Exception as error:  # Whatever goes wrong with an address or Dask's settings: steps run here.
             self._unreachable = f"scheduler {self.address}: got {first_line(error)}, wanted it to answer"
 
     def _workers(self) -> dict[str, Any]:
@@ -168,7 +167,10 @@ class Cluster:
             raise ProcessLost(f"scheduler {self.address} went away: {first_line(error)}") from error
 
     def _identity_of(self, worker: str) -> Any:
-        return self.client().run(identity.of_fresh_process, workers=[worker], on_error="return")[worker]
+        answer = self.client().run(identity.of_fresh_process, workers=[worker], on_error="return")[worker]
+        if isinstance(answer, (OSError, subprocess.SubprocessError)):  # Dask answers so for a worker that is gone, too.
+            raise answer
+        return answer
 
 
 class RemoteStep:
@@ -233,9 +235,7 @@ class RemoteStep:
 
     def _ask(self, job: Job, sent: dict[str, bytes], worker: str) -> object:
         """The worker's answer, polled: a worker that is gone never sends one."""
-        from concurrent.futures import CancelledError
-
-        client = self._cluster.client()
+        client, heard = self._cluster.client(), _Heard(self._cluster, worker)
         try:
             content = client.scatter([sent], workers=[worker], hash=False)[0] if sent else {}
             self._future = client.submit(perform, job, content, workers=[worker], pure=False)
@@ -245,7 +245,7 @@ class RemoteStep:
                     raise StepError(f"{self._job.step.name}: stopped")
                 with suppress(TimeoutError):
                     self._future.exception(timeout=POLL_S)
-                if not self._future.done() and not self._cluster.alive(worker):
+                if not self._future.done() and heard.is_lost():
                     self._future.cancel(force=True)
                     raise _WorkerLost(f"worker {worker} was lost")
             return self._future.result(timeout=60)
@@ -255,7 +255,7 @@ class RemoteStep:
             if self._cancelled.is_set():
                 raise StepError(f"{self._job.step.name}: stopped") from error
             # A task is cancelled with its worker; the list of workers may be out of date.
-            if not self._cluster.alive(worker) or isinstance(error, CancelledError):
+            if heard.is_lost() or isinstance(error, CancelledError):
                 raise _WorkerLost(f"worker {worker} was lost") from error
             raise ProcessLost(f"worker {worker}: got {first_line(error)}") from error
 
@@ -277,40 +277,19 @@ class RemoteStep:
             (self._sandbox / folder).mkdir(exist_ok=True)
 
 
-def _require_connectable(address: str) -> None:
-    """A client that can never connect is not created: it would delay the end of the process.
+class _Heard:
+    """Whether a worker is still heard of: a frozen one stays in the scheduler's list for long."""
 
-    raises: ValueError for a malformed address, or one whose certificates are missing.
-    """
-    from distributed import Security
-    from distributed.comm.addressing import get_address_host_port
+    def __init__(self, cluster: Cluster, worker: str) -> None:
+        self._cluster, self._worker = cluster, worker
+        self._last, self._since = -1.0, time.monotonic()
 
-    get_address_host_port(address)
-    if address.startswith("tls:") and not Security().get_connection_args("client").get("ssl_context"):
-        raise ValueError("no certificates in Dask's settings (DASK_DISTRIBUTED__COMM__TLS__...)")
-
-
-def _in_time(make: Callable[[], Any], seconds: float) -> Any:
-    """What `make` makes. Its own limit does not hold where a scheduler accepts the connection and does not answer.
-
-    raises: what it raises; TimeoutError.
-    """
-    made: list[Any] = []
-
-    def run() -> None:
-        try:
-            made.append(make())
-        except Exception as error:
-            made.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not made:
-        raise TimeoutError(f"no answer in {seconds:.0f} s")
-    if isinstance(made[0], Exception):
-        raise made[0]
-    return made[0]
+    def is_lost(self) -> bool:
+        """raises: ProcessLost when the scheduler itself is gone."""
+        last = self._cluster.last_seen(self._worker)
+        if last is not None and last != self._last:
+            self._last, self._since = last, time.monotonic()
+        return last is None or time.monotonic() - self._since > SILENT_S
 
 
 class _WorkerLost(Exception):  # noqa: N818 - no error of the user's: another worker follows

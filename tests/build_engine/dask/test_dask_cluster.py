@@ -188,7 +188,7 @@ def test_a_worker_is_never_missing_from_the_list(cluster: FakeCluster) -> None:
         try:
             (worker,) = asked.client().sync(asked.client().scheduler.identity, n_workers=-1)["workers"]
 
-            assert [number for number in range(500) if not asked.alive(worker)] == []
+            assert [number for number in range(500) if not asked.last_seen(worker)] == []
         finally:
             asked.close()
 

@@ -14,6 +14,7 @@ from etbuild.build_engine.dask.identities import Identities
 
 OWN = {"python": "3.11", "torch": "2", "c++": "12"}
 PATIENCE_S = 30
+AB = {"a": "1", "b": "1"}
 
 
 class Workers:
@@ -48,13 +49,13 @@ def test_each_worker_is_asked_once(said: list[str]) -> None:
     """However many steps ask, at the same time and later; a difference is said once."""
     workers = Workers(a=OWN, b={**OWN, "torch": "1"})
     found = Identities(OWN, workers, said.append)
-    asking = [threading.Thread(target=found.fitting, args=(["a", "b"], ())) for _ in range(4)]
+    asking = [threading.Thread(target=found.fitting, args=(AB, ())) for _ in range(4)]
     for one in asking:
         one.start()
     for one in asking:
         one.join()
 
-    assert found.fitting(["a", "b"], ()) == ["a"]
+    assert found.fitting(AB, ()) == ["a"]
     assert sorted(workers.asked) == ["a", "b"]
     assert said == ["worker b is refused: torch: here 2, there 1"]
 
@@ -63,21 +64,22 @@ def test_a_program_counts_for_the_steps_that_start_it(said: list[str]) -> None:
     """The same worker fits others."""
     found = Identities(OWN, Workers(a={**OWN, "c++": "13"}), said.append)
 
-    assert (found.fitting(["a"], ()), found.fitting(["a"], ("c++",))) == (["a"], [])
+    assert (found.fitting({"a": "1"}, ()), found.fitting({"a": "1"}, ("c++",))) == (["a"], [])
     assert said == ["worker a is refused: c++: here 12, there 13"]
 
 
 def test_a_frozen_worker_delays_nobody_for_long(said: list[str]) -> None:
     """Where another one fits; it is said, and asked no more."""
-    workers = Workers(a=OWN, b=frozen)
+    workers = Workers(a=OWN, b=frozen, c=frozen)
     found = Identities(OWN, workers, said.append)
     begin = time.monotonic()
 
-    assert found.fitting(["a", "b"], ()) == ["a"]
-    assert found.fitting(["a", "b"], ()) == ["a"]
+    assert found.fitting(AB, ()) == ["a"]
+    assert found.fitting(AB, ()) == ["a"]
     assert time.monotonic() - begin < PATIENCE_S / 3
     assert workers.asked.count("b") == 1
-    assert len(said) == 1 and said[0].startswith("worker b is refused: got no answer in ")
+    assert said == ["worker b does not answer, and takes no part until it does"]
+    assert found.fitting({"b": "1", "c": "1"}, (), wait=False) == []
 
 
 def test_a_worker_that_answers_late_takes_part(said: list[str]) -> None:
@@ -88,10 +90,10 @@ def test_a_worker_that_answers_late_takes_part(said: list[str]) -> None:
         return OWN
 
     found = Identities(OWN, Workers(a=OWN, b=slow), said.append)
-    assert found.fitting(["a", "b"], ()) == ["a"]
+    assert found.fitting(AB, ()) == ["a"]
     time.sleep(1.0)
 
-    assert found.fitting(["a", "b"], ()) == ["a", "b"]
+    assert found.fitting(AB, ()) == ["a", "b"]
 
 
 def test_a_worker_without_etbuild_is_refused_and_one_that_is_gone_is_not(said: list[str]) -> None:
@@ -102,10 +104,21 @@ def test_a_worker_without_etbuild_is_refused_and_one_that_is_gone_is_not(said: l
 
     workers = Workers(a=ModuleNotFoundError("No module named 'etbuild'"), b=gone)
     found = Identities(OWN, workers, said.append)
-    assert found.fitting(["a", "b"], ()) == []
+    assert found.fitting(AB, ()) == []
     workers.answers["b"] = OWN
 
-    assert found.fitting(["a", "b"], ()) == ["b"]
+    assert found.fitting(AB, ()) == ["b"]
     assert said == [
         "worker a is refused: got ModuleNotFoundError: No module named 'etbuild', wanted a worker with etbuild"
     ]
+
+
+def test_another_worker_at_the_same_address_is_asked(said: list[str]) -> None:
+    """It may have other versions."""
+    workers = Workers(a=OWN)
+    found = Identities(OWN, workers, said.append)
+    assert found.fitting({"a": "worker-1"}, ()) == ["a"]
+    workers.answers["a"] = {**OWN, "torch": "9"}
+
+    assert found.fitting({"a": "worker-2"}, ()) == []
+    assert said == ["worker a is refused: torch: here 2, there 9"]

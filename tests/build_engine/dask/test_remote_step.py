@@ -14,7 +14,7 @@ from unittest.mock import Mock
 import pytest
 
 from etbuild.build_engine.cache.action import StoredFile
-from etbuild.build_engine.dask import cluster as cluster_module
+from etbuild.build_engine.dask import connecting
 from etbuild.build_engine.dask.cluster import Cluster, RemoteStep
 from etbuild.build_engine.dask.worker import Done, Job, Lacks
 from etbuild.build_engine.local import ProcessLost, ProcessResult
@@ -71,7 +71,7 @@ class ForgettingClient:
     scheduler = Mock()
 
     def sync(self, question: object, n_workers: int, callback_timeout: float) -> dict[str, object]:
-        return {"workers": {"tcp://w:1": {"nthreads": 1}}}
+        return {"workers": {"tcp://w:1": {"nthreads": 1, "last_seen": 1.0}}}
 
     def submit(self, *words: object, **options: object) -> "ForgettingClient":
         return self
@@ -125,7 +125,7 @@ def test_after_any_error_of_a_cluster_the_step_runs_here(remote: RemoteStep, mon
 @pytest.mark.parametrize("address", ["tls://127.0.0.1:1", "nonsense://x", "tcp://", "http://127.0.0.1:1"])
 def test_an_impossible_address_is_reported(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With Dask's own message."""
-    monkeypatch.setattr(cluster_module, "CONNECT_S", 0.2)
+    monkeypatch.setattr(connecting, "CONNECT_S", 0.2)
 
     with pytest.raises(ProcessLost, match=rf"^scheduler {address}: got .+, wanted it to answer$"):
         Cluster(address, print).client()
@@ -133,14 +133,14 @@ def test_an_impossible_address_is_reported(address: str, monkeypatch: pytest.Mon
 
 def test_a_scheduler_that_accepts_and_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does whoever leaves it wait: a search ends with its budget."""
-    monkeypatch.setattr(cluster_module, "CONNECT_S", 1.0)
+    monkeypatch.setattr(connecting, "CONNECT_S", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         made = Cluster(address, print)
         with pytest.raises(ProcessLost, match=rf"^scheduler {address}: got .+, wanted it to answer$"):
             made.client()
 
-        monkeypatch.setattr(cluster_module, "CONNECT_S", 60.0)
+        monkeypatch.setattr(connecting, "CONNECT_S", 60.0)
         other = Cluster(address, print)
         asking = threading.Thread(target=suppressed, args=(other.client,), daemon=True)
         asking.start()
