@@ -14,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 
 from etbuild.build_engine.cache.action import StoredFile
+from etbuild.build_engine.dask import cluster as cluster_module
 from etbuild.build_engine.dask import connecting
 from etbuild.build_engine.dask.cluster import Cluster, RemoteStep
 from etbuild.build_engine.dask.worker import Done, Job, Lacks
@@ -101,6 +102,30 @@ def test_a_step_that_was_stopped_is_not_given_to_another_worker(
     remote.cancel()
 
     with pytest.raises(StepError, match=r"^header:r: stopped$"):
+        remote.wait()
+
+
+class FrozenClient(ForgettingClient):
+    """Of a scheduler whose worker has stopped: it is in the list, and its heartbeat is an old one."""
+
+    def done(self) -> bool:
+        return False
+
+    def exception(self, timeout: float) -> object:
+        raise TimeoutError
+
+    def cancel(self, force: bool) -> None:
+        pass
+
+
+@pytest.mark.usefixtures("one_worker")
+def test_a_worker_without_a_heartbeat_is_lost(remote: RemoteStep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler keeps a frozen one for minutes."""
+    monkeypatch.setattr(Cluster, "client", lambda self: FrozenClient())
+    monkeypatch.setattr(cluster_module, "SILENT_S", 0.3)
+    monkeypatch.setattr(cluster_module, "POLL_S", 0.01)
+
+    with pytest.raises(ProcessLost, match=r"^worker tcp://w:1 was lost, the 2\. time$"):
         remote.wait()
 
 
