@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 
@@ -82,3 +82,9 @@ class Step(NamedTuple):
     def part(self) -> str:
         """The profile or variant that the step belongs to; "" for steps that a recipe has once."""
         return self.name.partition("@")[2]
+
+
+def outermost(paths: Iterable[str]) -> tuple[str, ...]:
+    """These paths, each once, without those that are in a folder which is another one: its content is an input."""
+    found = dict.fromkeys(paths)
+    return tuple(path for path in found if not any(path.startswith(f"{other}/") for other in found))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, field, replace
 from typing import Any
 
-from etbuild.build_engine.step import Step
+from etbuild.build_engine.step import Step, outermost
 from etbuild.config.setting import Setting, settings_of
 from etbuild.steps.command_line import arguments, files, parse
 
@@ -51,16 +51,16 @@ def plan(name: str, options: Any, tools: Iterable[str], **more: Any) -> Step:
     inputs = (*files(options, "reads"), *map(str, more.get("inputs", ())))
     outputs = (*files(options, "writes"), *map(str, more.get("outputs", ())))
     last = str(more.get("depfile", "")), bool(more.get("local", False))
-    return Step(name, arguments(options), tuple(dict.fromkeys(inputs)), outputs, ("python", *tools), *last)
+    return Step(name, arguments(options), outermost(inputs), outputs, ("python", *tools), *last)
 
 
 def added(step: Step, words: Iterable[Any], **more: Iterable[Any]) -> Step:
     """The step with more words in its argv, and more inputs, outputs and tools."""
-    inputs = dict.fromkeys((*step.inputs, *map(str, more.get("inputs", ()))))
+    inputs = outermost((*step.inputs, *map(str, more.get("inputs", ()))))
     outputs = (*step.outputs, *map(str, more.get("outputs", ())))
     tools = dict.fromkeys((*step.tools, *more.get("tools", ())))
     argv = (*step.argv, *map(str, words))
-    return step._replace(argv=argv, inputs=tuple(inputs), outputs=outputs, tools=tuple(tools))
+    return step._replace(argv=argv, inputs=inputs, outputs=outputs, tools=tuple(tools))
 
 
-__all__ = ["added", "from_section", "inline", "option", "parse", "plan", "reads", "writes"]
+__all__ = ["added", "from_section", "inline", "option", "outermost", "parse", "plan", "reads", "writes"]

@@ -18,7 +18,7 @@ from etbuild.hardware.target import Target
 from etbuild.recipe.data_sections import Data, Quantize
 from etbuild.recipe.model_sections import Export
 from etbuild.recipe.rewrite_sections import Rewrite
-from etbuild.steps.options import from_section, inline, option, parse, plan, reads, writes
+from etbuild.steps.options import from_section, inline, option, outermost, parse, plan, reads, writes
 from etbuild.steps.server import SERVER
 from etbuild.system import environment
 from etbuild.system.parent import end_with_parent
@@ -105,7 +105,7 @@ def main(argv: Sequence[str]) -> int:
     own = options.quantize, options.export, options.vectors, worst, narrow, options.rules
     subject = Subject(options.exported, replace(options.target, profile=options.profile), *own)
     data = (options.quantize.calibration.data, options.vectors.data, options.target.vela.ini)
-    files = list(dict.fromkeys((options.exported, *filter(None, data))))
+    files = [Path(file) for file in outermost(map(str, (options.exported, *filter(None, data))))]
     text = options.recipe_file.read_text(encoding="utf-8")
     space = Space(len(worst), leaves_size_open(text), equalise.applies(program.module(check_guards=False)))
     with lanes_of(subject, _machines(options.recipe, subject, files)) as lanes:

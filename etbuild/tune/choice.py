@@ -47,11 +47,11 @@ def rows_of(tried: Sequence[Candidate], known: Mapping[str, Json]) -> list[Json]
 
 
 def winner_of(rows: Sequence[Json]) -> int:
-    """Its number; 0, the recipe, where nothing is better."""
+    """Its number, of one on the front; 0, the recipe, where nothing is better."""
     base = rows[0]["figures"]
     if not is_sound(base):
         return 0
-    fit = [number for number, row in enumerate(rows) if is_sound(row["figures"]) and _is_as_good(row["figures"], base)]
+    fit = [number for number, row in enumerate(rows) if row["front"] and _is_as_good(row["figures"], base)]
     return max(fit, key=lambda number: (*_rank(rows[number]), -number), default=0)
 
 

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from etbuild.build_engine.step import Step
+from etbuild.build_engine.step import Step, outermost
 
 STEP = Step("vela:net@a", ("--x",), ("in",), ("build/out",), ("ethos-u-vela",))
 
@@ -44,3 +44,10 @@ def test_a_name_is_kind_recipe_and_part(name: str, parts: tuple[str, str, str]) 
     step = STEP._replace(name=name)
 
     assert (step.kind, step.recipe, step.part) == parts
+
+
+def test_what_is_in_a_folder_that_is_an_input_is_no_other_input() -> None:
+    """A sandbox has a link to the folder, so there is no place for another one in it."""
+    paths = ("data/a.npz", "model.py", "data", "data2/b", "/data/c", "data/a.npz")
+
+    assert outermost(paths) == ("model.py", "data", "data2/b", "/data/c")

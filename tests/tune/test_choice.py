@@ -70,6 +70,16 @@ def test_decibels_beyond_that_gain_are_worth_a_few_cycles() -> None:
     assert (winner(4410), winner(4500)) == (3, 2)
 
 
+def test_no_setting_wins_that_another_one_is_better_than_in_all() -> None:
+    """Beyond 15 decibels more of them count nothing, so that both have the same score."""
+    tried = [Candidate(), Candidate("int16x8"), Candidate(wide=1), Candidate(wide=2)]
+    known = [figures(1000, 18.9), figures(1100, 19.4), figures(700, 35.2), figures(700, 36.4)]
+    rows = rows_of(tried, dict(zip((one.key for one in tried), known, strict=True)))
+
+    assert rows[2]["score"] == rows[3]["score"]
+    assert winner_of(rows) == 3
+
+
 def test_without_such_a_one_the_best_sum_wins() -> None:
     """Fewer cycles at the same error count as much as their share of int16x8's cost."""
     tried = [Candidate(), Candidate("int16x8"), Candidate(tensor=True)]

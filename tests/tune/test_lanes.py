@@ -121,20 +121,19 @@ def test_an_error_that_nobody_has_foreseen_costs_its_group(lanes: Lanes) -> None
     assert before["process"] == after["process"]
 
 
-def test_what_is_late_on_another_machine_is_built_here(lanes: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a lane that has nothing else to do; what comes later does not count."""
+def test_what_is_late_on_another_machine_is_built_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a lane that has nothing else to do; the other one keeps what it has."""
+    monkeypatch.setattr(build, "Builder", StandInBuilder)
     monkeypatch.setattr("etbuild.tune.group_queue.PATIENCE_S", 0.2)
     frozen = RemoteStandIn(waits=True)
-    lanes.submit([Candidate()]).result(PATIENCE_S)
-    lanes.add(frozen)
-    some = [lanes.submit([Candidate(wide=number)]) for number in range(4)]
+    with Lanes() as lanes:
+        lanes.add(frozen)
+        some = [lanes.submit([Candidate(wide=number)]) for number in range(4)]
+        assert frozen.begun()
+        lanes.add(Fork(tmp_path, tmp_path))
 
-    found = [one.result(PATIENCE_S)[0]["process"] for one in some]
-
-    assert frozen.begun()
-    assert 0 not in found
-    frozen.close()
-    assert frozen.begun() and lanes.remote() == 1
+        assert 0 not in [one.result(PATIENCE_S)[0]["process"] for one in some]
+        assert lanes.remote() == 1
 
 
 def test_what_another_machine_cannot_build_is_built_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from tuned_figures import figures
 from etbuild.errors import UsageError
 from etbuild.hardware.target import Target
 from etbuild.lint.budget import budget
-from etbuild.recipe.data_sections import Quantize
+from etbuild.recipe.data_sections import Calibration, Data, Quantize
 from etbuild.recipe.model_sections import Model
 from etbuild.recipe.qat_sections import Qat
 from etbuild.recipe.recipe import Recipe
@@ -135,17 +135,17 @@ def test_what_is_done_at_the_end_counts(tmp_path: Path) -> None:
 
 def test_a_candidate_that_killed_its_processes_is_tried_again(tmp_path: Path) -> None:
     """By the next search, as the memory may be there then; in this one it cannot be built."""
-    file = tmp_path / "study"
+    file, builds = tmp_path / "study", Builds(20)
 
     def lost(group: Sequence[Candidate]) -> Future[list[dict[str, Any]]]:
-        done = Builds()(group)
+        done = builds(group)
         if group[0].scheme != "int16x8":
             return done
         done = Future()
         done.set_result([{"lost": "signal 9"}] * len(group))
         return done
 
-    search = Search(Study(file), lost, time.monotonic() + 0.5)
+    search = Search(Study(file), lost, FOREVER)
     search.run(Space(2), 0)
 
     assert search.study.known["int16x8"] == {"why": "signal 9"}
@@ -175,7 +175,12 @@ def test_a_search_is_planned_for_an_npu_without_code_of_the_user() -> None:
 
     planned = tune.step(own)
 
-    assert planned is not None
+    data = replace(own, vectors=Data(data=Path("recipes/data")))
+    calibration = Calibration(data=Path("recipes/data/first.npz"))
+    nested = tune.step(replace(data, quantize=Quantize(calibration=calibration)))
+
+    assert planned is not None and nested is not None
+    assert [path for path in nested.inputs if "data" in path] == ["recipes/data"]
     assert ("--profile", "tosa-u55") in list(pairwise(planned.argv))
     assert (planned.local, planned.outputs) == (True, ("build/net/tune.json", "build/net/tune.patch"))
     assert tune.step(trained) is None
