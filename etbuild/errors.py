@@ -70,6 +70,11 @@ class MissingTool(EtbuildError):
     exit_code = 3
 
 
+def first_line(error: BaseException) -> str:
+    """Of an error that is not ours, with its class, for a message."""
+    return f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
+
+
 def exit_code_of(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
     """Run `main(argv)` and return its exit code; for an EtbuildError print its message to stderr and return its own."""
     try:

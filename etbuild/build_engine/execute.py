@@ -19,6 +19,7 @@ from etbuild.build_engine.decision import Reason, Record
 from etbuild.build_engine.depfile import Depfile, read_depfile
 from etbuild.build_engine.launch import Launcher, Programs, Way, say
 from etbuild.build_engine.local import ProcessLost
+from etbuild.build_engine.sandbox import link_inputs
 from etbuild.build_engine.step_outputs import open_output
 from etbuild.build_engine.unchanged import inputs_unchanged, value
 from etbuild.build_engine.workspace import Workspace, file_name
@@ -51,7 +52,7 @@ class Executor:
 
     def __init__(self, workspace: Workspace, programs: Programs):
         self.workspace = workspace
-        self.launcher = Launcher(programs, environment.scheduler())
+        self.launcher = Launcher(programs)
         self._kinds = programs.kinds
         self._admission = Admission()
         self._guard = threading.Lock()
@@ -217,10 +218,7 @@ def _lost_output(log: Path, root: Path) -> tuple[str, ...]:
 
 def _fill(step: Step, root: Path, sandbox: Path) -> None:
     """Link the step's inputs into the sandbox under their own relative paths, and create its outputs' folders."""
-    for path in step.inputs:
-        if not path.startswith("/"):
-            (sandbox / path).parent.mkdir(parents=True, exist_ok=True)
-            (sandbox / path).symlink_to(root / path)
+    link_inputs((path for path in step.inputs if not path.startswith("/")), root, sandbox)
     for path in step.outputs:
         (sandbox / path).parent.mkdir(parents=True, exist_ok=True)
     if step.depfile:

@@ -47,12 +47,10 @@ def say(text: str) -> None:
 class Launcher:
     """All running step processes of this doit; `stop` ends them, with all their children.
 
-    scheduler: the address of a Dask scheduler; None for none.
-    show:      gets each line that a step prints, when it prints it; None: lines are only in the log.
+    show: gets each line that a step prints, when it prints it; None: lines are only in the log.
     """
 
-    def __init__(self, programs: Programs, scheduler: str | None = None):
-        self.scheduler = scheduler
+    def __init__(self, programs: Programs):
         self.show: Callable[[str], None] | None = None
         self._programs = programs
         self._cluster: Cluster | None = None
@@ -69,7 +67,7 @@ class Launcher:
         here: tuple[Way, ...] = ("warm", "plain") if may_be_warm else ("plain",)
         # What a depfile names is known only after the run, so a worker would not have it.
         may_be_remote = kind.remote and not step.depfile and not any(path.startswith("/") for path in step.inputs)
-        return ("dask", *here) if self.scheduler and may_be_remote else here
+        return ("dask", *here) if environment.scheduler() and may_be_remote else here
 
     def run(self, step: Step, files: tuple[Path, Path, int], way: Way) -> ProcessResult:
         """Run the step; its output goes to the log.
@@ -128,7 +126,9 @@ class Launcher:
         from etbuild.build_engine.dask.cluster import Cluster, RemoteStep
         from etbuild.build_engine.dask.worker import Job
 
-        assert self.scheduler is not None
-        self._cluster = self._cluster or Cluster(self.scheduler, say)
+        if self._cluster is None:
+            address = environment.scheduler()
+            assert address is not None
+            self._cluster = Cluster(address, say)
         job = Job(step, kind, tuple(command(step)) if command else None, self._programs.server, ())
         return RemoteStep(self._cluster, job, *files[:2], is_live=self.show is not None)

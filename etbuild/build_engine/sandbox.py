@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,6 +13,16 @@ from etbuild.system.files import lock, locked, try_lock
 
 # Held while a sandbox is created or removed: between the two steps of its creation it looks abandoned.
 GUARD = "guard"
+
+
+def link_inputs(paths: Iterable[str], root: Path, sandbox: Path) -> None:
+    """Make files and folders available in a sandbox, under their own relative paths; none is in another one.
+
+    paths: relative to the root.
+    """
+    for path in paths:
+        (sandbox / path).parent.mkdir(parents=True, exist_ok=True)
+        (sandbox / path).symlink_to(root / path)
 
 
 class Sandboxes:

@@ -102,7 +102,11 @@ class Run(cmd_run.Run):  # type: ignore[misc]
 
         states = states_of(self.task_list)
         for state in states:
-            self._prepare(state, options)
+            state.forced = options["always"]
+            if state.forced:
+                state.executor.workspace.digests.read_again()
+            if options["verbosity"] == SHOW_OUTPUT:
+                state.executor.launcher.show = state.progress.show
         if not states:
             require_recipes(self._projects(), self.sel_tasks)
         require_sound(states, self.sel_tasks)
@@ -116,7 +120,6 @@ class Run(cmd_run.Run):  # type: ignore[misc]
                 return 0
         _end_on_sigterm()
         try:
-            # For steps that give work to the workers themselves.
             with environment.scheduler_chosen(self._scheduler):
                 code: int = super()._execute(**options)
         except BrokenPipeError:
@@ -140,16 +143,6 @@ class Run(cmd_run.Run):  # type: ignore[misc]
 
     # doit passes the options that the signature names.
     _execute.__signature__ = inspect.signature(cmd_run.Run._execute)  # type: ignore[attr-defined]
-
-    def _prepare(self, state: SharedState, options: dict[str, Any]) -> None:
-        """Tell a project's state what the command line asks for."""
-        state.forced = options["always"]
-        if state.forced:
-            state.executor.workspace.digests.read_again()
-        if options["verbosity"] == SHOW_OUTPUT:
-            state.executor.launcher.show = state.progress.show
-        if self._scheduler:
-            state.executor.launcher.scheduler = self._scheduler
 
     def _database(self, *arguments: Any, **options: Any) -> Any:
         from doit.dependency import JsonDB

@@ -100,7 +100,7 @@ def scheduler() -> str | None:
 
 @contextmanager
 def scheduler_chosen(address: str) -> Iterator[None]:
-    """Inside this context `scheduler` is this address, here and in processes that are started. "": nothing changes."""
+    """Inside this context this is the scheduler, here and in steps, which may give work to it. "": nothing changes."""
     before = scheduler()
     if address:
         os.environ["ETBUILD_SCHEDULER"] = address

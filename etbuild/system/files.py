@@ -87,6 +87,11 @@ def locked(path: Path, what: str = "") -> Iterator[None]:
         yield
 
 
+def files_in(path: Path) -> list[Path]:
+    """The files below a folder, in order; a file is the only one of its own."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
 def sha256(file: Path) -> str:
     """The SHA-256 of a file's content, as 64 hexadecimal digits.
 

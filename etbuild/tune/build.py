@@ -21,7 +21,7 @@ from etbuild.compile.pte_writer import assemble
 from etbuild.compile.quantizing import quantize
 from etbuild.compile.samples import read_samples
 from etbuild.compile.vela import compile_delegate, estimate, total
-from etbuild.errors import StepError
+from etbuild.errors import StepError, first_line
 from etbuild.host.program import HostProgram
 from etbuild.rewrite.rewriter import Cost, Rewriter
 from etbuild.tune.candidate import rewrite_rules, target_of
@@ -154,7 +154,7 @@ def builds_for(subject: Subject) -> Callable[[Sequence[Candidate]], list[dict[st
         try:
             return builder.build(group)
         except Exception as error:  # Compilers raise what they like; another candidate may be built.
-            return [{"lost": f"{type(error).__name__}: {error}".splitlines()[0]}] * len(group)
+            return [{"lost": first_line(error)}] * len(group)
 
     return answer
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import pickle
 import tempfile
 import threading
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from etbuild.build_engine.dask.cluster import RemoteStep
 from etbuild.build_engine.dask.worker import Job
 from etbuild.build_engine.local import ProcessLost
+from etbuild.build_engine.sandbox import link_inputs
 from etbuild.build_engine.step import Step, StepKind
 from etbuild.errors import MissingTool, StepError
 from etbuild.tune.lanes import LaneLost
@@ -61,13 +61,6 @@ class Machines:
     def slots(self) -> int:
         """How many groups the workers can build at once that have said what they are. raises: ProcessLost."""
         return sum(self.cluster.threads(self.step(""), KIND, wait=False).values())
-
-    def link(self, folder: Path) -> None:
-        """Make the subject's files available in a folder, under the same paths."""
-        for file in self.files:
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            if not os.path.lexists(folder / file):
-                (folder / file).symlink_to(Path(file).resolve())
 
 
 class RemoteLane:
@@ -125,7 +118,7 @@ class Recruiter:
         self._said = False
 
     def __enter__(self) -> Recruiter:
-        self._machines.link(self._folder)
+        link_inputs(self._machines.files, Path.cwd(), self._folder)
         threading.Thread(target=self._run, daemon=True).start()
         return self
 

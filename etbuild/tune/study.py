@@ -15,6 +15,7 @@ from typing import Any
 
 from etbuild import __version__
 from etbuild.system.environment import cache_folder
+from etbuild.system.files import files_in, sha256
 
 _PACKAGES = ("torch", "torchao", "executorch", "ethos-u-vela")
 
@@ -49,10 +50,6 @@ def study_of(subject: object, files: Iterable[Path]) -> Study:
     digest = hashlib.sha256()
     for fact in facts:
         digest.update(fact.encode() + b"\0")
-    for file in (file for path in files for file in _files_in(path)):
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for file in (file for path in files for file in files_in(path)):
+        digest.update(bytes.fromhex(sha256(file)))
     return Study(cache_folder() / "tune" / f"{digest.hexdigest()}.jsonl")
-
-
-def _files_in(path: Path) -> list[Path]:
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]

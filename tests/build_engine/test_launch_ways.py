@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from etbuild.build_engine.launch import Launcher, Programs
 from etbuild.build_engine.step import Step
 from etbuild.steps.kinds import KINDS
@@ -9,9 +11,10 @@ from etbuild.steps.kinds import KINDS
 LOWER = Step("lower:r@cpu", (), ("build/r/cpu/quantized.pt2",), ("build/r/cpu/lowered.bin",))
 
 
-def test_a_step_whose_inputs_are_known_only_after_it_ran_stays_here() -> None:
+def test_a_step_whose_inputs_are_known_only_after_it_ran_stays_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker gets the declared inputs alone; code of the user may import any file of the project."""
-    launcher = Launcher(Programs(KINDS), scheduler="tcp://nowhere")
+    monkeypatch.setenv("ETBUILD_SCHEDULER", "tcp://nowhere")
+    launcher = Launcher(Programs(KINDS))
 
     assert launcher.ways(LOWER) == ("dask", "plain")
     assert launcher.ways(LOWER._replace(depfile="build/r/cpu/deps.json")) == ("plain",)

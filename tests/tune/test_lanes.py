@@ -16,7 +16,7 @@ from etbuild.tune.forks import Fork
 from etbuild.tune.lanes import LaneLost, Lanes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 PATIENCE_S = 30
@@ -121,50 +121,54 @@ def test_an_error_that_nobody_has_foreseen_costs_its_group(lanes: Lanes) -> None
     assert before["process"] == after["process"]
 
 
-def test_what_is_late_on_another_machine_is_built_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[dict[str, Any]], int, int]]:
+    """The figures of groups of one candidate, which a remote lane begins to build before this machine has a process;
+    then how many remote lanes are left, and how many groups there were."""
+    monkeypatch.setattr(build, "Builder", StandInBuilder)
+
+    def results(other: RemoteStandIn, some: Sequence[Candidate], said: list[str]) -> Any:
+        with Lanes(said.append) as lanes:
+            lanes.add(other)
+            figures = [lanes.submit([one]) for one in some]
+            assert other.begun()
+            lanes.add(Fork(tmp_path, tmp_path))
+            return [row for one in figures for row in one.result(PATIENCE_S)], lanes.remote(), lanes.submitted
+
+    return results
+
+
+def test_what_is_late_on_another_machine_is_built_here(built: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a lane that has nothing else to do; the other one keeps what it has."""
-    monkeypatch.setattr(build, "Builder", StandInBuilder)
     monkeypatch.setattr("etbuild.tune.group_queue.PATIENCE_S", 0.2)
-    frozen = RemoteStandIn(waits=True)
-    with Lanes() as lanes:
-        lanes.add(frozen)
-        some = [lanes.submit([Candidate(wide=number)]) for number in range(4)]
-        assert frozen.begun()
-        lanes.add(Fork(tmp_path, tmp_path))
 
-        assert 0 not in [one.result(PATIENCE_S)[0]["process"] for one in some]
-        assert lanes.remote() == 1
+    figures, remote, _ = built(RemoteStandIn(waits=True), [Candidate(wide=number) for number in range(4)], [])
+
+    assert 0 not in [one["process"] for one in figures]
+    assert (len(figures), remote) == (4, 1)
 
 
-def test_what_another_machine_cannot_build_is_built_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_another_machine_cannot_build_is_built_here(built: Any) -> None:
     """Its disk may be full: no figure of such a worker is stored, and where this machine can, it is asked no more."""
-    monkeypatch.setattr(build, "Builder", StandInBuilder)
     sick, said = RemoteStandIn(), list[str]()
     sick.figures = {"why": "cmake: no space"}
-    with Lanes(said.append) as lanes:
-        lanes.add(sick)
-        some = [lanes.submit([Candidate(wide=number)]) for number in range(8)]
-        assert sick.begun()
-        lanes.add(Fork(tmp_path, tmp_path))
 
-        assert [one.result(PATIENCE_S)[0].get("why") for one in some] == [None] * 8
-        assert (len(sick.built), lanes.remote(), lanes.submitted) == (1, 0, 8)
+    figures, remote, submitted = built(sick, [Candidate(wide=number) for number in range(8)], said)
+
+    assert [one.get("why") for one in figures] == [None] * 8
+    assert (len(sick.built), remote, submitted) == (1, 0, 8)
     assert said == ["another machine could not build what this one can, and is asked less: cmake: no space"]
 
 
-def test_what_no_machine_can_build_is_no_fault_of_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_machine_can_build_is_no_fault_of_another_one(built: Any) -> None:
     """It goes on when this machine has said so."""
-    monkeypatch.setattr(build, "Builder", StandInBuilder)
     other, said = RemoteStandIn(), list[str]()
     other.figures = {"why": "Vela refuses it"}
-    with Lanes(said.append) as lanes:
-        lanes.add(other)
-        some = [lanes.submit([FAILS]) for _ in range(3)]
-        assert other.begun()
-        lanes.add(Fork(tmp_path, tmp_path))
 
-        assert [one.result(PATIENCE_S) for one in some] == [[{"lost": "RuntimeError: boom"}]] * 3
-        assert (lanes.remote(), said) == (1, [])
+    figures, remote, _ = built(other, [FAILS] * 3, said)
+
+    assert figures == [{"lost": "RuntimeError: boom"}] * 3
+    assert (remote, said) == (1, [])
 
 
 def test_what_a_remote_lane_has_lost_is_built_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,15 +22,16 @@ from typing import TYPE_CHECKING, Any
 from etbuild.build_engine.cache.action import files_of
 from etbuild.build_engine.cache.store import create
 from etbuild.build_engine.dask import connecting, identity
-from etbuild.build_engine.dask.identities import Identities, first_line
+from etbuild.build_engine.dask.identities import Identities
 from etbuild.build_engine.dask.worker import Done, Job, Lacks, perform
 from etbuild.build_engine.local import ProcessLost, ProcessResult
-from etbuild.errors import MissingTool, StepError
+from etbuild.errors import MissingTool, StepError, first_line
 from etbuild.system import tools
 
 if TYPE_CHECKING:
     from etbuild.build_engine.step import Step, StepKind
 
+# How long the scheduler may take to say who its workers are.
 ANSWER_S = 30
 # A worker whose heartbeat has stopped, which comes every few seconds.
 SILENT_S = 60
@@ -66,9 +67,8 @@ class Cluster:
     def close(self) -> None:
         """Disconnect from the scheduler, which cancels the remaining tasks of this client."""
         self._unreachable = "the scheduler was left"
-        if not self._connecting.acquire(
-            timeout=connecting.GOODBYE_S
-        ):  # It does not answer, so there is nothing to leave.
+        if not self._connecting.acquire(timeout=connecting.GOODBYE_S):
+            # It does not answer, so there is nothing to leave.
             return
         client, self._client = self._client, None
         self._connecting.release()

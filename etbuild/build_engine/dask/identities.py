@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from etbuild.build_engine.dask import identity
+from etbuild.errors import first_line
 
 # How long an answer is waited for: where no worker fits yet, and where one does.
 ANSWER_S = 60.0
@@ -92,8 +93,3 @@ class Identities:
         if text not in self._said:
             self._said.add(text)
             self._say(text)
-
-
-def first_line(error: BaseException) -> str:
-    """Of an error of the cluster, with its class."""
-    return f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
